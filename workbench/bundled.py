@@ -33,8 +33,8 @@ def data_root() -> Path:
     checkout = _PACKAGE.parent
     if (_PACKAGE / "data").is_dir():
         return _PACKAGE / "data"
-    # The pyproject tells a checkout from site-packages, where a neighbour "data" may be anyone's.
-    if (checkout / "pyproject.toml").is_file() and (checkout / "data").is_dir():
+    # "structures" tells a checkout from site-packages, where a neighbour "data" may be anyone's.
+    if (checkout / "data" / "structures").is_dir():
         return checkout / "data"
     raise FileNotFoundError(
         f"No bundled data beside {_PACKAGE}: reinstall hamiltonian-workbench, or set WORKBENCH_DATA "
