@@ -1,0 +1,46 @@
+# make lab    open the start page in JupyterLab
+# make test   everything that continuous integration checks
+# Both make .venv and install into it first, and again only when pyproject.toml has changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS ?= 2
+
+.PHONY: lab test check unit notebooks browser clean
+
+lab: $(VENV)/installed-lab
+	$(BIN)/python -m workbench lab
+
+test: check unit notebooks browser
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+unit: $(VENV)/installed-dev
+	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) tests --ignore=tests/browser
+
+notebooks: $(VENV)/installed-dev
+	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 notebooks
+
+browser: $(VENV)/installed-dev
+	$(ONE_THREAD) $(BIN)/pytest tests/browser
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# One call of pip, so that it resolves PyTorch together with everything that depends on it.
+$(VENV)/installed-lab: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[all]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[all,dev]'
+	@touch $@ $(VENV)/installed-lab
