@@ -17,5 +17,5 @@ def test_the_environment_overrides(tmp_path, monkeypatch):
 
 def test_a_wrong_override_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "absent"))
-    with pytest.raises(FileNotFoundError, match="WORKBENCH_DATA names .*absent"):
+    with pytest.raises(FileNotFoundError, match=r"WORKBENCH_DATA names .*absent"):
         data_root()

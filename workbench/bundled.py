@@ -37,8 +37,8 @@ def data_root() -> Path:
     if (checkout / "data" / "structures").is_dir():
         return checkout / "data"
     raise FileNotFoundError(
-        f"No bundled data beside {_PACKAGE}: reinstall hamiltonian-workbench, or set WORKBENCH_DATA "
-        "to the folder that holds structures/, datasets/ and checkpoints/."
+        f"No bundled data beside {_PACKAGE}: reinstall hamiltonian-workbench, or set "
+        "WORKBENCH_DATA to the folder that holds structures/, datasets/ and checkpoints/."
     )
 
 

@@ -1,0 +1,190 @@
+"""What a Hamiltonian means: levels, frontier orbitals, and how well two matrices agree on them.
+
+Everything follows from the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
+(Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of one molecule, H in eV
+and S dimensionless; energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh, eigvalsh
+
+from workbench.matrices import BlockMatrix
+
+__all__ = [
+    "IllConditionedOverlap",
+    "OverlapError",
+    "gap",
+    "homo_lumo",
+    "levels",
+    "occupied_count",
+    "occupied_energy_mae",
+    "occupied_similarity",
+    "overlap_floor",
+    "solve",
+]
+
+SMALLEST_SAFE = 1e-5  # of the overlap's eigenvalues: below it an error in H is blown up 1e5 times
+DEGENERATE = 1e-3  # eV; levels closer than this count as one when orbitals are compared
+
+
+class IllConditionedOverlap(UserWarning):
+    """The basis is nearly linearly dependent, so an error in H grows in the levels."""
+
+
+class OverlapError(ValueError):
+    """The overlap is not positive definite, so it belongs to no set of basis functions."""
+
+
+def overlap_floor(S: BlockMatrix) -> float:
+    """The smallest eigenvalue of the overlap, which bounds ``|d eps| <= |dH| / floor``.
+
+    Raises: OverlapError when it is not positive.
+    Warns: IllConditionedOverlap when it is below 1e-5.
+    """
+    return _checked_floor(_hermitian("S", S))
+
+
+def solve(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """All solutions of ``H c = eps S c``.
+
+    Returns: eps (n_ao,) in eV, ascending; C (n_ao, n_ao), orbital k in column k, ``C^+ S C = 1``.
+    Raises: ValueError when H and S do not fit together, are not hermitian or not finite;
+        OverlapError when S is not positive definite.
+    Warns: IllConditionedOverlap.
+    """
+    h, s = _pair(H, S)
+    energies, orbitals = eigh(h, s)  # (n_ao,), (n_ao, n_ao)
+    return energies, orbitals
+
+
+def levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
+    """Eigenvalues (n_ao,) of ``H c = eps S c`` in eV, ascending; raises and warns as `solve`."""
+    return eigvalsh(*_pair(H, S))
+
+
+def occupied_count(H: BlockMatrix, n_electrons: int) -> int:
+    """How many orbitals a closed shell of `n_electrons` fills: half of it, or all for spinors.
+
+    Raises: ValueError for an odd number (scalar orbitals), none, or more than there is room for.
+    """
+    per_orbital = 1 if H.basis.spinor else 2
+    n_occ, left = divmod(n_electrons, per_orbital)
+    if left:
+        raise ValueError(f"{n_electrons} electrons do not fill closed shells: give an even number.")
+    if not 1 <= n_occ <= H.n_ao:
+        raise ValueError(
+            f"{n_electrons} electrons do not fit the {H.n_ao} orbitals of this basis: "
+            f"give between {per_orbital} and {per_orbital * H.n_ao}."
+        )
+    return n_occ
+
+
+def homo_lumo(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> tuple[float, float]:
+    """Energies in eV of the highest occupied and the lowest unoccupied orbital.
+
+    Raises: ValueError as `solve` and `occupied_count`, and when no orbital is left unoccupied.
+    """
+    n_occ = occupied_count(H, n_electrons)
+    if n_occ == H.n_ao:
+        raise ValueError(
+            f"All {n_occ} orbitals are occupied, so there is no LUMO: use a larger basis."
+        )
+    energies = levels(H, S)
+    return float(energies[n_occ - 1]), float(energies[n_occ])
+
+
+def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
+    """LUMO minus HOMO in eV; raises as `homo_lumo`."""
+    homo, lumo = homo_lumo(H, S, n_electrons)
+    return lumo - homo
+
+
+def occupied_energy_mae(
+    H1: BlockMatrix, H2: BlockMatrix, S: BlockMatrix, n_electrons: int
+) -> float:
+    """Mean ``|eps1_k - eps2_k|`` in eV over the occupied orbitals, both sorted by energy.
+
+    The habit of MD17 and QH9 (Yu et al. 2023, arXiv 2306.09549). Raises as `solve`.
+    """
+    n_occ = occupied_count(H1, n_electrons)
+    return float(np.abs(levels(H1, S) - levels(H2, S))[:n_occ].mean())
+
+
+def occupied_similarity(
+    H1: BlockMatrix,
+    H2: BlockMatrix,
+    S: BlockMatrix,
+    n_electrons: int,
+    degenerate: float = DEGENERATE,
+) -> float:
+    """Mean cosine ``|<C1_k|S|C2_k>|`` over the occupied orbitals; 1 means equal orbitals.
+
+    Orbitals of a degenerate level are defined only up to a unitary mixing, which would make the
+    plain cosine a matter of chance. Here successive levels closer than `degenerate` in H1 or in H2
+    form a group g, and a group counts with the cosines of the principal angles between its two
+    subspaces, the singular values of ``C1_g^+ S C2_g``, which no mixing changes; a group of one
+    gives the plain cosine of MD17 and QH9. The grouping is ours. Orbitals are paired by energy, so
+    two levels that swap their order count as wrong.
+
+    Args:
+        degenerate: eV; 0 leaves every orbital on its own.
+    Returns: between 0 and 1; symmetric in H1 and H2.
+    Raises: ValueError as `solve` and `occupied_count`.
+    """
+    n_occ = occupied_count(H1, n_electrons)
+    (eps1, C1), (eps2, C2) = solve(H1, S), solve(H2, S)
+    overlap = C1[:, :n_occ].conj().T @ S.dense() @ C2[:, :n_occ]  # (n_occ, n_occ)
+    spacing = np.minimum(np.diff(eps1[:n_occ]), np.diff(eps2[:n_occ]))
+    edges = [0, *(np.flatnonzero(spacing >= degenerate) + 1), n_occ]
+    cosines = [np.linalg.svd(overlap[a:b, a:b], compute_uv=False) for a, b in pairwise(edges)]
+    return float(np.minimum(np.concatenate(cosines), 1.0).mean())  # rounding may exceed 1
+
+
+def _pair(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Dense H and S after the checks that make their eigenvalues meaningful."""
+    if not np.array_equal(H.numbers, S.numbers) or H.n_ao != S.n_ao:
+        raise ValueError(
+            f"H has {H.n_ao} orbitals of {len(H.numbers)} atoms, S has {S.n_ao} of "
+            f"{len(S.numbers)}: take both from the same atoms in the same order and basis."
+        )
+    h, s = _hermitian("H", H), _hermitian("S", S)
+    _checked_floor(s)
+    return h, s
+
+
+def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
+    """The dense matrix; LAPACK reads one triangle only, so a skew matrix would pass unseen."""
+    dense = matrix.dense()
+    dense = dense.astype(np.result_type(dense, np.float64))  # eigenvalues of a float32 model too
+    if not np.isfinite(dense).all():
+        raise ValueError(f"{name} has elements that are not finite, so it has no levels.")
+    skew = np.abs(dense - dense.conj().T).max(initial=0.0)
+    if skew > 1e-5 * max(1.0, matrix.max_abs()):
+        raise ValueError(
+            f"{name} differs from its adjoint by {skew:.1e}: use {name}.hermitian() first."
+        )
+    return dense
+
+
+def _checked_floor(overlap: NDArray[Any]) -> float:
+    floor = float(eigvalsh(overlap, subset_by_index=(0, 0))[0])
+    if floor <= 0:
+        raise OverlapError(
+            f"The overlap's smallest eigenvalue is {floor:.1e}, so it is not positive definite: "
+            "check the geometry, or use a basis with fewer diffuse functions."
+        )
+    if floor < SMALLEST_SAFE:
+        warnings.warn(
+            f"The overlap's smallest eigenvalue is {floor:.1e}: an error in H may grow by its "
+            "inverse in the levels, so read them with care.",
+            IllConditionedOverlap,
+            stacklevel=4,
+        )
+    return floor
