@@ -1,0 +1,299 @@
+"""How far two matrices differ, and how far a predictor is from obeying the symmetries of space.
+
+A *subject* is any callable atoms -> `BlockMatrix`: a model, PySCF itself, a broken toy. For an
+operation g on the structure with the matrix D(g) on the orbitals its error is
+
+    error = f(g x) - D(g) f(x) D(g)^+
+
+element by element. The reference's own floor (its integration grid is not rotation invariant)
+stands beside a model's error simply by being a subject of the same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import SHELL_LETTERS, random_rotation
+from workbench.matrices import BlockMatrix
+from workbench.structures import rotate
+
+__all__ = [
+    "EquivarianceReport",
+    "Errors",
+    "Kind",
+    "Subject",
+    "SubjectError",
+    "equivariance",
+    "matrix_errors",
+]
+
+Subject = Callable[[Atoms], BlockMatrix]
+Kind = Literal["rotation", "inversion", "translation", "permutation"]
+ShellPair = tuple[int, int]
+
+_MEV = 1000.0  # meV in an eV
+
+
+class SubjectError(RuntimeError):
+    """A subject raised, or returned what is no finite matrix; the message names it."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Difference of two matrices (or of several pairs), modulus, over existing elements.
+
+    Attributes:
+        mae_mev: mean, in meV (in 1e-3 where the matrices are overlaps).
+        max_mev: largest.
+        shell_pairs: (la, lb) -> (mean, largest) over the elements between shells of these l, row
+            first, in meV.
+    """
+
+    mae_mev: float
+    max_mev: float
+    shell_pairs: Mapping[ShellPair, tuple[float, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers only, JSON-able; shell pairs are named like "sp"."""
+        pairs = {
+            _pair_name(pair): {"mae_mev": mean, "max_mev": largest}
+            for pair, (mean, largest) in self.shell_pairs.items()
+        }
+        return {"mae_mev": self.mae_mev, "max_mev": self.max_mev, "shell_pairs": pairs}
+
+    @classmethod
+    def merged(cls, errors: Sequence[Errors]) -> Errors:
+        """Mean of the means and largest of the maxima, e.g. over several rotations."""
+        pairs = {
+            pair: (
+                float(np.mean([e.shell_pairs[pair][0] for e in errors])),
+                max(e.shell_pairs[pair][1] for e in errors),
+            )
+            for pair in errors[0].shell_pairs
+        }
+        mean = float(np.mean([e.mae_mev for e in errors]))
+        return cls(mean, max(e.max_mev for e in errors), pairs)
+
+
+@dataclass(frozen=True)
+class EquivarianceReport:
+    """Errors of several subjects under the same operations.
+
+    Attributes:
+        kind: which symmetry was tried.
+        samples: how many operations.
+        seed: of their random draw, None where they were given or there is no choice.
+        errors: subject name -> Errors over all samples (mean of means, largest of maxima).
+        largest: subject name -> largest matrix element of f(x) in meV, the scale of rounding.
+    """
+
+    kind: Kind
+    samples: int
+    seed: int | None
+    errors: Mapping[str, Errors]
+    largest: Mapping[str, float]
+
+    def __getitem__(self, subject: str) -> Errors:
+        """The errors of one subject."""
+        return self.errors[subject]
+
+    def table(self) -> str:
+        """One row per subject: MAE and largest error, then the MAE of every shell pair, in meV."""
+        pairs = sorted({pair for e in self.errors.values() for pair in e.shell_pairs})
+        rows = [["meV", "MAE", "max", *map(_pair_name, pairs)]]
+        for name, e in self.errors.items():
+            means = [e.shell_pairs[p][0] if p in e.shell_pairs else np.nan for p in pairs]
+            rows.append([name, *(f"{v:.3g}" for v in (e.mae_mev, e.max_mev, *means))])
+        return "\n".join([self._caption(), *_aligned_rows(rows)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report, JSON-able, units in the key names."""
+        return {
+            "kind": self.kind,
+            "samples": self.samples,
+            "seed": self.seed,
+            "subjects": {
+                name: {**e.to_json(), "largest_element_mev": self.largest[name]}
+                for name, e in self.errors.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        """The table."""
+        return self.table()
+
+    def _caption(self) -> str:
+        plural = "s" if self.samples > 1 else ""
+        drawn = "" if self.seed is None else f", seed {self.seed}"
+        return f"f(gx) - D f(x) D^T under {self.samples} {self.kind}{plural}{drawn}"
+
+
+def matrix_errors(a: BlockMatrix, b: BlockMatrix) -> Errors:
+    """THE measure of how far two matrices differ; of model error and symmetry error alike.
+
+    A block that only one of them stores counts against zero there.
+
+    Args:
+        a, b: of the same atoms in the same order, eV.
+    Raises: ValueError when they belong to different atoms or bases.
+    """
+    difference = a - b
+    modulus, mask = np.abs(difference.values), difference.mask  # (E, M, M)
+    total, count = modulus.sum(axis=0), mask.sum(axis=0)  # (M, M); padding adds exact zeros
+    largest = modulus.max(axis=0, initial=0.0)  # (M, M)
+    l = _orbital_l(difference)  # (M,)
+    pairs = {}
+    for la in np.unique(l):
+        for lb in np.unique(l):
+            part = np.ix_(l == la, l == lb)
+            if count[part].any():
+                mean = total[part].sum() / count[part].sum()
+                pairs[int(la), int(lb)] = (float(mean) * _MEV, float(largest[part].max()) * _MEV)
+    mae = float(total.sum() / max(count.sum(), 1))
+    return Errors(mae * _MEV, float(largest.max()) * _MEV, pairs)
+
+
+def equivariance(
+    subjects: Mapping[str, Subject],
+    atoms: Atoms,
+    R: ArrayLike | None = None,
+    samples: int = 1,
+    seed: int = 0,
+    kind: Kind = "rotation",
+) -> EquivarianceReport:
+    """Errors ``f(g x) - D(g) f(x) D(g)^+`` of every subject under one kind of operation.
+
+    Args:
+        subjects: name -> callable atoms -> BlockMatrix; include the reference to see its floor.
+        atoms: the structure x.
+        R: (3, 3) or (n, 3, 3) orthogonal, only with kind "rotation"; by default drawn.
+        samples: how many operations to draw: rotations from the Haar measure of SO(3),
+            translations up to 5 A along each axis, permutations of the atoms. Inversion is one.
+        seed: of the draw; every subject meets the same operations.
+        kind: "rotation", "inversion", "translation" or "permutation".
+
+    Returns: EquivarianceReport.
+    Raises: ValueError for arguments that make no sense; SubjectError naming the subject that raised
+        or returned something else than a finite BlockMatrix of these atoms.
+
+    >>> report = equivariance({"PySCF": wb.pyscf(), "model": model}, atoms, samples=8)
+    >>> report["model"].mae_mev
+    """
+    if not subjects:
+        raise ValueError("There is no subject to test: give at least one, e.g. {'model': model}.")
+    operations = list(_operations(atoms, R, samples, seed, kind))
+    errors, largest = {}, {}
+    for name, subject in subjects.items():
+        here = _call(name, subject, atoms)
+        largest[name] = here.max_abs() * _MEV
+        each = [
+            matrix_errors(_call(name, subject, there), carry(here)) for there, carry in operations
+        ]
+        errors[name] = Errors.merged(each)
+    drawn = None if R is not None or kind == "inversion" else seed
+    return EquivarianceReport(kind, len(operations), drawn, errors, largest)
+
+
+_Operation = tuple[Atoms, Callable[[BlockMatrix], BlockMatrix]]  # g x, and f(x) -> D f(x) D^+
+
+
+def _operations(
+    atoms: Atoms, R: ArrayLike | None, samples: int, seed: int, kind: Kind
+) -> Iterator[_Operation]:
+    if R is not None and kind != "rotation":
+        raise ValueError(f"R belongs to kind='rotation' and cannot be given with kind='{kind}'.")
+    if samples < 1:
+        raise ValueError(f"samples is {samples}: draw at least one operation.")
+    rng = np.random.default_rng(seed)
+    match kind:
+        case "rotation":
+            given = (
+                _rotations(R) if R is not None else (random_rotation(rng) for _ in range(samples))
+            )
+            yield from (_turn(atoms, matrix) for matrix in given)
+        case "inversion":
+            yield _turn(atoms, -np.eye(3))
+        case "translation":
+            yield from (_shift(atoms, rng.uniform(-5, 5, 3)) for _ in range(samples))
+        case "permutation":
+            yield from (_reorder(atoms, _permutation(rng, len(atoms))) for _ in range(samples))
+        case _:
+            raise ValueError(
+                f"'{kind}' is no symmetry known here: choose rotation, inversion, translation or "
+                "permutation."
+            )
+
+
+def _rotations(R: ArrayLike) -> NDArray[np.float64]:
+    """(n, 3, 3) of one matrix or several; `rotate` checks that they are orthogonal."""
+    matrices = np.asarray(R, dtype=float)
+    if matrices.ndim not in (2, 3) or matrices.shape[-2:] != (3, 3) or not len(matrices):
+        raise ValueError(f"R has shape {matrices.shape}: give (3, 3) or (n, 3, 3).")
+    return matrices.reshape(-1, 3, 3)
+
+
+def _turn(atoms: Atoms, matrix: NDArray[np.float64]) -> _Operation:
+    return rotate(atoms, matrix), lambda here: here.rotate(matrix)
+
+
+def _shift(atoms: Atoms, vector: NDArray[np.float64]) -> _Operation:
+    moved = atoms.copy()
+    moved.positions = atoms.positions + vector
+    return moved, lambda here: here
+
+
+def _reorder(atoms: Atoms, order: NDArray[np.intp]) -> _Operation:
+    return atoms[order], lambda here: here.permute(order.tolist())
+
+
+def _permutation(rng: np.random.Generator, n: int) -> NDArray[np.intp]:
+    """Uniform among those that move something: the identity would test nothing."""
+    while True:
+        order = rng.permutation(n)
+        if n < 2 or (order != np.arange(n)).any():
+            return order
+
+
+def _call(name: str, subject: Subject, atoms: Atoms) -> BlockMatrix:
+    """The subject's matrix; whatever goes wrong is told with the subject's name."""
+    try:
+        matrix = subject(atoms.copy())  # a copy: a subject must not disturb the next one's input
+    except Exception as error:
+        raise SubjectError(f"Subject '{name}' failed: {type(error).__name__}: {error}") from error
+    if not isinstance(matrix, BlockMatrix):
+        raise SubjectError(
+            f"Subject '{name}' returned a {type(matrix).__name__}: it must return a BlockMatrix, "
+            "e.g. BlockMatrix.from_dense(basis, numbers, dense)."
+        )
+    if not np.array_equal(matrix.numbers, atoms.numbers):
+        raise SubjectError(f"Subject '{name}' returned a matrix of other atoms than it was given.")
+    if not np.isfinite(matrix.values).all():
+        raise SubjectError(f"Subject '{name}' returned elements that are not finite numbers.")
+    return matrix
+
+
+def _orbital_l(matrix: BlockMatrix) -> NDArray[np.intp]:
+    """(M,) or (2M,) the l of each orbital of the padded frame."""
+    layout = np.array(matrix.basis.layout, dtype=np.intp)
+    return np.tile(np.repeat(layout, 2 * layout + 1), 2 if matrix.basis.spinor else 1)
+
+
+def _pair_name(pair: ShellPair) -> str:
+    return SHELL_LETTERS[pair[0]] + SHELL_LETTERS[pair[1]]
+
+
+def _aligned_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if c == 0 else cell.rjust(width)
+            for c, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
