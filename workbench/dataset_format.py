@@ -1,0 +1,155 @@
+"""The HDF5 layout of a dataset file: what is where, how matrices are packed, how it is checked.
+
+n samples, A atoms in all; plain h5py reads every filter used:
+
+| name                               | content                                                 |
+|------------------------------------|---------------------------------------------------------|
+| attribute `format`                 | "hamiltonian-workbench dataset"                         |
+| `header`                           | JSON: convention, layout, units, step, basis, provenance|
+| attribute `sha256`                 | hash of the header and of all arrays                    |
+| `atoms/offset` (n+1,)              | sample i owns the atoms offset[i] to offset[i+1]        |
+| `atoms/numbers`, `atoms/positions` | (A,); (A, 3) A                                          |
+| `charge`, `spin`, `n_electrons`    | (n,)                                                    |
+| `energy` (n,)                      | eV                                                      |
+| `group` (n,)                       | samples of one group (a trajectory) are correlated      |
+| `hamiltonian/offset`, `/values`    | (n+1,); upper triangles, row-major, int64, times `step` |
+| `overlap/values`                   | optional, float64, same offsets                         |
+| `splits/<name>`                    | sample numbers                                          |
+
+A matrix is symmetric, so its upper triangle is stored, atom after atom in the orbital order of
+`Basis`; a spinor matrix stores the real triangle and then the imaginary one. Fixed point is exact
+arithmetic: a value is off by at most half a step, and the bits below the noise of the label, which
+no compression can shrink, are not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.conventions import CONVENTION_VERSION
+
+__all__ = [
+    "DatasetError",
+    "array_names",
+    "content_hash",
+    "open_checked",
+    "pack",
+    "unpack",
+    "write_file",
+]
+
+FORMAT = "hamiltonian-workbench dataset"
+LAYOUT = "upper triangle of the dense matrix"
+STEP = 1e-8
+"""Resolution of a stored Hamiltonian, eV: 4e-10 Hartree, below the noise of any label."""
+
+_CHUNK = 1 << 15
+_HASHED_AT_ONCE = 1 << 20
+_COMPRESSION: dict[str, Any] = {
+    "compression": "gzip",
+    "compression_opts": 9,
+    "shuffle": True,
+    "fletcher32": True,
+}
+
+
+class DatasetError(ValueError):
+    """A file that is no dataset of ours, or no longer; the message is one sentence."""
+
+
+def pack(dense: NDArray[Any]) -> NDArray[np.float64]:
+    """Upper triangle, row-major; of a complex matrix the real and then the imaginary one."""
+    upper = dense[np.triu_indices(len(dense))]
+    return np.concatenate([np.real(upper), np.imag(upper)]) if np.iscomplexobj(upper) else upper
+
+
+def unpack(values: NDArray[np.float64], spinor: bool) -> NDArray[Any]:
+    """The symmetric or hermitian matrix of a packed triangle."""
+    half = len(values) // 2
+    upper = values[:half] + 1j * values[half:] if spinor else values
+    n = (int(np.sqrt(8 * len(upper) + 1)) - 1) // 2
+    dense = np.zeros((n, n), dtype=upper.dtype)
+    dense[np.triu_indices(n)] = upper
+    return dense + np.triu(dense, 1).conj().T
+
+
+def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Write header and arrays so that the file appears complete or not at all; returns the hash."""
+    part = path.with_name(path.name + ".part")
+    with h5py.File(part, "w") as file:
+        file.attrs["format"] = FORMAT
+        # Not an attribute: those end at 64 KiB.
+        file.create_dataset("header", data=json.dumps(header, sort_keys=True))
+        for name, array in arrays.items():
+            large = {**_COMPRESSION, "chunks": (_CHUNK, *array.shape[1:])}
+            file.create_dataset(name, data=array, **(large if len(array) > _CHUNK else {}))
+        digest = content_hash(file)
+        file.attrs["sha256"] = digest
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(path)
+    return digest
+
+
+def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
+    """Open a dataset file for reading; returns it and its header.
+
+    Raises:
+        DatasetError: for a missing, truncated or foreign file, or another convention.
+    """
+    if not path.is_file():
+        raise DatasetError(f"There is no dataset {path}: check the path.")
+    try:
+        file = h5py.File(path, "r", rdcc_nbytes=64 << 20)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} is truncated or no HDF5 file: fetch or make it anew."
+        ) from error
+    if file.attrs.get("format") != FORMAT or "sha256" not in file.attrs or "header" not in file:
+        file.close()
+        raise DatasetError(f"{path} is an HDF5 file but no dataset of the workbench: import it.")
+    header = json.loads(_header_text(file))
+    if header["convention_version"] != CONVENTION_VERSION or header["layout"] != LAYOUT:
+        file.close()
+        raise DatasetError(
+            f"{path} follows convention {header['convention_version']} ({header['layout']}), this "
+            f"workbench {CONVENTION_VERSION} ({LAYOUT}): make it anew, or use the version of then."
+        )
+    return file, header
+
+
+def array_names(file: h5py.File) -> list[str]:
+    """Paths of all arrays in a file (not the header), sorted."""
+    names: list[str] = []
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.shape:
+            names.append(name)
+
+    file.visititems(note)
+    return sorted(names)
+
+
+def content_hash(file: h5py.File) -> str:
+    """sha256 of the header and of every array's name, type, shape and little-endian bytes."""
+    digest = hashlib.sha256(_header_text(file).encode())
+    for name in array_names(file):
+        array: Any = file[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        for start in range(0, len(array), _HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + _HASHED_AT_ONCE]).tobytes())
+    return digest.hexdigest()
+
+
+def _header_text(file: h5py.File) -> str:
+    text: Any = file["header"]
+    return text.asstr()[()]

@@ -1,0 +1,378 @@
+"""Draw geometries, solve each with the reference engine in parallel, write one dataset.
+
+A label job can be killed at any moment and started again with the same arguments: it goes on where
+it stood and the dataset it ends with is the same, bit for bit (on the same machine). To that end
+
+- the whole job is a *recipe* (JSON), and everything random follows from its seed;
+- each batch of geometries and each label is a file of its own in `<out>.work/`, written under
+  another name and then renamed, so that it is either absent or complete;
+- the dataset is written last, likewise, and the folder is then removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+from ase import Atoms
+from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from workbench import dataset
+from workbench.conventions import CONVENTION_VERSION
+from workbench.engines import SCFError
+from workbench.engines.molecules import basis_of, method, reference
+from workbench.geometries import Langevin, Sampling, orient
+from workbench.matrices import BlockMatrix
+from workbench.structures import load, require_closed_shell
+
+__all__ = ["LabellingError", "label"]
+
+
+class LabellingError(RuntimeError):
+    """A label job that cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Geometries drawn together, all in one split.
+
+    Attributes:
+        structure: index into the structures of the job.
+        split: name of the split.
+        start: number of its first sample in the dataset.
+        count: how many.
+        key: seeds its random generator, together with the seed of the job.
+    """
+
+    structure: int
+    split: str
+    start: int
+    count: int
+    key: tuple[int, int, int]
+
+
+def label(
+    structures: str | Atoms | Sequence[str | Atoms],
+    out: str | os.PathLike[str],
+    splits: Mapping[str, int],
+    *,
+    sampling: Sampling | None = None,
+    basis: str = "def2-svp",
+    xc: str = "pbe",
+    grid: int = 4,
+    seed: int = 0,
+    oriented: bool = True,
+    processes: int = 1,
+    allow_failures: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Make a dataset of reference Hamiltonians; start it again with the same arguments to resume.
+
+    Args:
+        structures: what `workbench.load` takes, one or several: where the sampling starts.
+        out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.work`.
+        splits: samples per structure in each split, e.g. {"train": 500, "valid": 100, "test":
+            1000}, labelled in this order. No two splits share a batch (a trajectory).
+        sampling: `Langevin()` (the default), `Displaced()` or `AsGiven()`.
+        basis, xc, grid: as in `workbench.reference`.
+        seed: of everything random.
+        oriented: turn each geometry by a random rotation about its centre of mass.
+        processes: how many to use, each with one thread; -1 for one per core.
+        allow_failures: how many geometries may fail to converge and be left out (and named in the
+            provenance) before the job counts as failed.
+        progress: show progress bars.
+
+    Returns:
+        The path of the dataset.
+
+    Raises:
+        LabellingError: more failures than allowed, naming each; another job's files in the way;
+            the job already running.
+        StructureError, ValueError: as `workbench.reference`, before anything is computed.
+    """
+    one = isinstance(structures, str | os.PathLike | Atoms)
+    starts = [require_closed_shell(load(s)) for s in ([structures] if one else structures)]
+    sampling = Langevin() if sampling is None else sampling
+    how = {"basis": basis, "xc": xc, "grid": grid}
+    recipe = _recipe(starts, splits, sampling, seed, oriented, how)
+    job = _Job(Path(out), recipe, starts, plan(len(starts), splits, sampling.batch))
+    if job.finished():
+        return job.out
+    with job.locked():
+        job.draw(sampling, seed, oriented, processes, progress)
+        failures = job.solve(how, processes, progress)
+        if len(failures) > allow_failures:
+            raise LabellingError(_failure_message(failures, allow_failures, job.work))
+        job.finish(sorted(failures))
+    return job.out
+
+
+def plan(n_structures: int, splits: Mapping[str, int], most: int) -> list[Batch]:
+    """The batches of a job, in the order of its samples: split by split, structure by structure."""
+    batches, start = [], 0
+    for s, (split, total) in enumerate(splits.items()):
+        for structure in range(n_structures):
+            for first in range(0, total, most):
+                count = min(most, total - first)
+                key = (structure, s, first // most)
+                batches.append(Batch(structure, split, start, count, key))
+                start += count
+    return batches
+
+
+def draw_batch(
+    batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
+) -> NDArray[np.float64]:
+    """Positions (count, N, 3) in A of a batch; depends on nothing but the arguments."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
+    frames = sampling.draw(atoms, batch.count, rng)
+    if oriented:
+        frames = [orient(frame, rng) for frame in frames]
+    return np.stack([frame.positions for frame in frames])
+
+
+class _Job:
+    """The files of one label job."""
+
+    def __init__(
+        self, out: Path, recipe: dict[str, Any], starts: list[Atoms], batches: list[Batch]
+    ) -> None:
+        self.out, self.recipe, self.starts, self.batches = out, recipe, starts, batches
+        self.work = out.with_name(out.name + ".work")
+        self.total = sum(b.count for b in batches)
+
+    def finished(self) -> bool:
+        """Whether the dataset stands already.
+
+        Raises:
+            LabellingError: if another dataset has its name.
+        """
+        if not self.out.exists():
+            return False
+        with dataset.Dataset(self.out) as made:
+            if made.provenance.get("recipe") != self.recipe:
+                raise LabellingError(
+                    f"{self.out} exists and was made otherwise: remove it or choose another name."
+                )
+        shutil.rmtree(self.work, ignore_errors=True)  # a kill may have come just before this
+        return True
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the work folder; the system lets go of it even if the process is killed."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        with (self.work / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LabellingError(f"Another process is labelling {self.out}: wait.") from error
+            self._claim()
+            yield
+
+    def _claim(self) -> None:
+        path = self.work / "recipe.json"
+        text = json.dumps(self.recipe, indent=1)
+        if not path.exists():
+            _write(path, text.encode())
+        elif json.loads(path.read_text()) != json.loads(text):
+            raise LabellingError(
+                f"{self.work} holds a job with other arguments or program versions: repeat those "
+                "(see its recipe.json), remove the folder, or choose another output name."
+            )
+        for leftover in self.work.glob("*.part"):
+            leftover.unlink()
+
+    def draw(
+        self, sampling: Sampling, seed: int, oriented: bool, processes: int, progress: bool
+    ) -> None:
+        """Draw the batches that are not yet there."""
+        missing = [k for k in range(len(self.batches)) if not self._geometry(k).exists()]
+        tasks = (
+            delayed(_numbered)(
+                k, draw_batch, self.batches[k], self._start(k), sampling, seed, oriented
+            )
+            for k in missing
+        )
+        done = _parallel(tasks, processes)
+        for k, positions in _bar(done, "geometries", len(missing), 0, progress):
+            _write_arrays(self._geometry(k), positions=positions)
+
+    def solve(self, how: dict[str, Any], processes: int, progress: bool) -> dict[int, str]:
+        """Label the samples that are not yet there; returns what failed, by sample number."""
+        missing = [i for i in range(self.total) if not self._label(i).exists()]
+        geometries = self.geometries()
+        tasks = (delayed(_numbered)(i, _solve, geometries[i], how) for i in missing)
+        failures: dict[int, str] = {}
+        done = _parallel(tasks, processes)
+        stood = self.total - len(missing)
+        for i, result in _bar(done, "labels", self.total, stood, progress):
+            if isinstance(result, str):
+                failures[i] = f"sample {i} ({self._origin(i)}): {result}"
+            else:
+                _write_arrays(self._label(i), **result)
+        return failures
+
+    def finish(self, failed: Sequence[int]) -> None:
+        """Write the dataset and clear up."""
+        kept = [i for i in range(self.total) if i not in set(failed)]
+        provenance = {"recipe": self.recipe, "left_out": list(failed)}
+        self.write(self.out, kept, provenance)
+        shutil.rmtree(self.work)
+
+    def write(self, out: Path, kept: Sequence[int], provenance: dict[str, Any]) -> None:
+        """Write the samples `kept`, all of them labelled, as a dataset."""
+        place = {i: k for k, i in enumerate(kept)}
+        splits: dict[str, list[int]] = {b.split: [] for b in self.batches}
+        for b in self.batches:
+            splits[b.split] += [place[i] for i in range(b.start, b.start + b.count) if i in place]
+        geometries = self.geometries()
+        groups = {b.start + n: k for k, b in enumerate(self.batches) for n in range(b.count)}
+        samples = (self._sample(i, geometries[i], groups[i]) for i in kept)
+        dataset.write(out, samples, splits, provenance)
+
+    def geometries(self) -> list[Atoms]:
+        """All geometries, in the order of the samples."""
+        frames = []
+        for k in range(len(self.batches)):
+            with np.load(self._geometry(k)) as file:
+                for positions in file["positions"]:
+                    atoms = self._start(k).copy()
+                    atoms.positions = positions
+                    frames.append(atoms)
+        return frames
+
+    def _sample(self, i: int, atoms: Atoms, group: int) -> dataset.Sample:
+        basis = basis_of(self.recipe["method"]["basis"], atoms.numbers)
+        with np.load(self._label(i)) as file:
+            return dataset.Sample(
+                atoms=atoms,
+                H=BlockMatrix.from_dense(basis, atoms.numbers, file["hamiltonian"]),
+                energy=float(file["energy"]),
+                n_electrons=int(file["n_electrons"]),
+                group=group,
+            )
+
+    def _origin(self, i: int) -> str:
+        for b in self.batches:
+            if b.start <= i < b.start + b.count:
+                formula = self.starts[b.structure].get_chemical_formula()
+                return f"{formula}, {b.split}, batch {b.key[2]}, geometry {i - b.start}"
+        raise IndexError(i)
+
+    def _start(self, k: int) -> Atoms:
+        return self.starts[self.batches[k].structure]
+
+    def _geometry(self, k: int) -> Path:
+        return self.work / f"geometries-{k:06d}.npz"
+
+    def _label(self, i: int) -> Path:
+        return self.work / f"label-{i:08d}.npz"
+
+
+def _solve(atoms: Atoms, how: dict[str, Any]) -> dict[str, Any] | str:
+    """The label of one geometry, or the sentence of its failure."""
+    from pyscf.lib import with_omp_threads
+
+    try:
+        with with_omp_threads(1):  # sums over threads would not be reproducible
+            result = reference(atoms, how["basis"], how["xc"], how["grid"])
+    except SCFError as error:
+        return str(error)
+    return {
+        "hamiltonian": result.H.dense(),
+        "energy": result.energy,
+        "n_electrons": result.n_electrons,
+    }
+
+
+def _recipe(
+    starts: list[Atoms],
+    splits: Mapping[str, int],
+    sampling: Sampling,
+    seed: int,
+    oriented: bool,
+    how: dict[str, Any],
+) -> dict[str, Any]:
+    """Everything that decides the content of the dataset, JSON-able."""
+    described = [
+        {
+            "numbers": a.numbers.tolist(),
+            "positions": a.positions.tolist(),
+            **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
+        }
+        for a in starts
+    ]
+    return {
+        "structures": described,
+        "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},  # type: ignore[call-overload]
+        "samples_per_structure": dict(splits),
+        "seed": seed,
+        "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
+        "method": method(how["basis"], how["xc"], how["grid"]),
+        "convention_version": CONVENTION_VERSION,
+        "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
+    }
+
+
+def _tblite() -> str | None:
+    try:
+        return version("tblite")
+    except PackageNotFoundError:
+        return None
+
+
+def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
+    shown = "\n".join(f"  {failures[i]}" for i in sorted(failures)[:10])
+    more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
+    return (
+        f"{len(failures)} geometries have no label ({allowed} allowed); all others are kept in "
+        f"{work}. Leave them out with allow_failures={len(failures)}, or remove the folder and "
+        f"sample anew:\n{shown}{more}"
+    )
+
+
+def _numbered(number: int, function: Any, *args: Any) -> tuple[int, Any]:
+    return number, function(*args)
+
+
+def _parallel(tasks: Any, processes: int) -> Iterator[tuple[int, Any]]:
+    """Results as they come; the parent alone writes files."""
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        results: Any = Parallel(n_jobs=processes, return_as="generator_unordered")(tasks)
+        yield from results
+
+
+def _bar(
+    results: Iterator[Any], what: str, total: int, initial: int, progress: bool
+) -> Iterator[Any]:
+    return iter(tqdm(results, what, total=total, initial=initial, disable=not progress))
+
+
+def _write_arrays(path: Path, **arrays: Any) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
