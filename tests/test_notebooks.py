@@ -1,0 +1,55 @@
+"""Notebooks stay short, stripped and readable; `make notebooks` runs them."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[dict]:
+    return [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == kind]
+
+
+def code_lines(cell: dict) -> list[str]:
+    lines = "".join(cell["source"]).splitlines()
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def test_code_is_short(path):
+    lengths = [len(code_lines(cell)) for cell in cells(path, "code")]
+    assert sum(lengths) <= 120
+    assert max(lengths) <= 15
+
+
+def test_logic_lives_in_the_library(path):
+    source = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
+    nodes = list(ast.walk(ast.parse(source)))
+    assert not [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    assert len(functions) <= 1
+    assert all(f.end_lineno - f.lineno < 5 for f in functions)
+
+
+def test_text_outweighs_code(path):
+    assert len(cells(path, "markdown")) >= len(cells(path, "code"))
+
+
+def test_page_states_goals_prerequisites_and_minutes(path):
+    opening = "".join("".join(cell["source"]) for cell in cells(path, "markdown")[:2])
+    assert all(word in opening for word in ("Goals", "Prerequisites", "minutes"))
+
+
+def test_page_ends_with_an_independent_check(path):
+    assert "assert" in "".join(cells(path, "code")[-1]["source"])
+
+
+def test_outputs_are_stripped(path):
+    for cell in cells(path, "code"):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None

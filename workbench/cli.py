@@ -1,0 +1,298 @@
+"""The command line: ``python -m workbench`` or ``workbench``.
+
+Thin on purpose: each command calls one function of the library and prints what it returns, as text
+or, with ``--json``, as one JSON object whose keys carry the units. Errors that the library foresees
+are one sentence on stderr and exit code 2; ``--debug`` before the command shows the traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import workbench as wb
+
+_MEV = 1000.0  # meV in an eV
+_FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
+
+
+class _OneSentence(TyperGroup):
+    """Commands whose foreseen errors are a sentence instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except _FORESEEN as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_OneSentence, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ModelName = Annotated[str, typer.Option("--model", "-m", help="Bundled name or .safetensors path.")]
+Source = Annotated[str, typer.Argument(help="Bundled name, file, or smiles:...")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="What to write.")]
+BasisName = Annotated[str, typer.Option("--basis", help="Any basis that PySCF knows.")]
+Functional = Annotated[str, typer.Option("--xc", help="Functional, or hf.")]
+Grid = Annotated[int, typer.Option("--grid", help="Integration grid, 0 to 9.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="workbench")
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show an error's traceback.")] = False,
+) -> None:
+    """Predict electronic Hamiltonians in two stages, and check that they turn as they must."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the start page in JupyterLab; options after it go to JupyterLab."""
+    from workbench.launch import lab_command, lab_environment
+
+    command = lab_command(context.args)
+    sys.stdout.flush()
+    os.execvpe(command[0], command, lab_environment())
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Report versions, and prove every convention by rotating and recomputing."""
+    from workbench.doctor import describe, diagnose
+
+    diagnosis = diagnose()
+    _show(diagnosis, describe(diagnosis), as_json)
+    raise typer.Exit(0 if diagnosis["ok"] else 1)
+
+
+@app.command()
+def label(
+    sources: Annotated[list[str], typer.Argument(help="Structures to start from.")],
+    out: Out,
+    train: Annotated[int, typer.Option(help="Training samples per structure.")] = 500,
+    valid: Annotated[int, typer.Option(help="Validation samples per structure.")] = 100,
+    test: Annotated[int, typer.Option(help="Test samples per structure.")] = 1000,
+    temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
+    sigma: Annotated[
+        float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
+    ] = None,
+    basis: BasisName = "def2-svp",
+    xc: Functional = "pbe",
+    grid: Grid = 4,
+    seed: Seed = 0,
+    processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
+    allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset with PySCF; the same command again goes on where it was stopped."""
+    from workbench.geometries import Displaced, Langevin
+
+    path = wb.label(
+        sources,
+        out,
+        {"train": train, "valid": valid, "test": test},
+        sampling=Langevin(temperature_K=temperature) if sigma is None else Displaced(sigma=sigma),
+        basis=basis,
+        xc=xc,
+        grid=grid,
+        seed=seed,
+        processes=processes,
+        allow_failures=allow_failures,
+    )
+    with wb.Dataset(path) as made:
+        sizes = {name: len(made.split(name)) for name in made.splits}
+        result = {"path": str(path), "samples": len(made), "splits": sizes, "sha256": made.hash}
+    _show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
+    out: Out,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="name=value of ModelConfig or TrainConfig; repeat."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train both stages; stop with Ctrl-C and go on with the same command."""
+    from tqdm.auto import tqdm
+
+    config, train_config = _configured(settings or [])
+    step = None
+    with wb.Dataset(_dataset_path(dataset)) as data, tqdm(unit="step", disable=as_json) as bar:
+        try:
+            for step in wb.train(config, data, train_config, out):
+                bar.total, bar.n = step.steps, step.step
+                bar.set_description(step.phase, refresh=False)
+                bar.set_postfix(loss=f"{step.loss_ev * _MEV:.3g} meV")
+        except KeyboardInterrupt:
+            bar.close()
+            typer.echo(f"Stopped; {out} keeps the state. The same command goes on.", err=True)
+            raise typer.Exit(130) from None
+    checkpoint = out / "model.safetensors"
+    result = {"checkpoint": str(checkpoint), "last_step": _plain(step) if step else None}
+    _show(result, f"Trained: {checkpoint}", as_json)
+
+
+@app.command()
+def evaluate(
+    model: ModelName = "water",
+    dataset: Annotated[str, typer.Option(help="Bundled name or .h5 path.")] = "water",
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    limit: Annotated[int | None, typer.Option(help="Use only so many samples.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure both stages against the labels: matrix, levels and orbitals."""
+    with wb.Dataset(_dataset_path(dataset)) as data:
+        numbers = wb.evaluate(
+            wb.load_model(model), data, split=split, limit=limit, progress=not as_json
+        )
+    _show(numbers, _lines(numbers), as_json)
+
+
+@app.command()
+def predict(
+    source: Source,
+    model: ModelName = "water",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write H of both stages and S, .npz.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict the Hamiltonian of a structure, and the levels that follow from it."""
+    atoms = wb.load(source)
+    prediction = wb.load_model(model).predict(atoms)
+    S = wb.overlap(atoms, prediction.refined.basis)
+    levels = wb.levels(prediction.refined, S)
+    result = {
+        "formula": atoms.get_chemical_formula(),
+        "orbitals": prediction.refined.n_ao,
+        "refinement_mae_mev": (prediction.refined - prediction.baseline).mae() * _MEV,
+        "gap_ev": wb.gap(prediction.refined, S, _electrons(atoms)),
+        "levels_ev": levels.tolist(),
+    }
+    if out is not None:
+        _save_matrices(out, baseline=prediction.baseline, refined=prediction.refined, overlap=S)
+        result["written"] = str(out)
+    _show(result, _lines(result), as_json)
+
+
+@app.command()
+def rotate(
+    source: Source,
+    axis: Annotated[tuple[float, float, float], typer.Option(help="x y z.")] = (1.0, 1.0, 0.0),
+    degrees: Annotated[float, typer.Option(help="Angle about the axis.")] = 40.0,
+    samples: Annotated[
+        int | None, typer.Option(help="Draw so many random rotations instead.")
+    ] = None,
+    model: ModelName = "water",
+    xc: Functional = "pbe",
+    grid: Grid = 4,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Turn a structure, and report how far PySCF and both stages are from turning along."""
+    trained = wb.load_model(model)
+    report = wb.equivariance(
+        {
+            "PySCF": wb.pyscf(trained.basis.name, xc, grid),
+            "stage 1": trained.stage1,
+            "stages 1+2": trained,
+        },
+        wb.load(source),
+        wb.rotation(axis, degrees) if samples is None else None,
+        samples=samples or 1,
+        seed=seed,
+    )
+    _show(report.to_json(), report.table(), as_json)
+
+
+def _show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
+    typer.echo(json.dumps(numbers, indent=1) if as_json else text)
+
+
+def _lines(numbers: dict[str, Any], indent: str = "") -> str:
+    """Nested numbers as aligned text."""
+    width = max((len(key) for key in numbers), default=0)
+    lines = []
+    for key, value in numbers.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}", _lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key:<{width}}  {_text(value)}")
+    return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_text(v) for v in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A StepRecord's own fields as JSON-able numbers."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def _dataset_path(name: str) -> Path:
+    """A dataset by its path or its bundled name."""
+    from workbench.bundled import data_path
+
+    if name.endswith(".h5") or os.sep in name:
+        return Path(name)
+    return data_path("datasets", f"{name}.h5")
+
+
+def _configured(settings: list[str]) -> tuple[Any, Any]:
+    """ModelConfig and TrainConfig with ``name=value`` settings, each given to the one it fits."""
+    given: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            given[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            given[name.strip()] = value
+    configs = []
+    for kind in (wb.ModelConfig, wb.TrainConfig):
+        names = {field.name for field in fields(kind)} & set(given)
+        configs.append(kind(**{name: given.pop(name) for name in names}))
+    if given:
+        raise ValueError(
+            f"There is no setting {', '.join(given)}: see workbench.ModelConfig and TrainConfig."
+        )
+    return configs[0], configs[1]
+
+
+def _electrons(atoms: Any) -> int:
+    from workbench.structures import electron_count
+
+    return electron_count(atoms)
+
+
+def _save_matrices(path: Path, **matrices: wb.BlockMatrix) -> None:
+    """Dense matrices in eV (overlap: 1), and the name of each row."""
+    import numpy as np
+
+    labels = next(iter(matrices.values())).orbital_labels()
+    np.savez(path, labels=labels, **{name: m.dense() for name, m in matrices.items()})

@@ -1,0 +1,73 @@
+"""Open the start page in JupyterLab: what ``python -m workbench lab`` does.
+
+JupyterLab runs in the same interpreter that runs the workbench, so that the notebooks' kernel
+finds it, and without the requests to the outside that it makes by default.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["START_PAGE", "lab_command", "lab_environment", "notebooks"]
+
+START_PAGE = "00_start_here.ipynb"
+
+_PACKAGE = Path(__file__).resolve().parent
+_NEEDED = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "py3Dmol")
+
+
+def notebooks() -> Path:
+    """The folder of notebooks to work in.
+
+    In a checkout it is `notebooks/`. A wheel carries a copy, which is laid out once as
+    `workbench-notebooks` in the current folder, because site-packages is no place to work.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
+    checkout = _PACKAGE.parent / "notebooks"
+    if (checkout / START_PAGE).is_file():
+        return checkout
+    if not (_PACKAGE / "notebooks" / START_PAGE).is_file():
+        raise FileNotFoundError(
+            f"No notebooks beside {_PACKAGE}: reinstall hamiltonian-workbench, or run `make lab` "
+            "in a checkout."
+        )
+    own = Path.cwd() / "workbench-notebooks"
+    if not own.exists():
+        shutil.copytree(_PACKAGE / "notebooks", own)
+    return own
+
+
+def lab_command(extra: Sequence[str] = ()) -> list[str]:
+    """The command that opens the start page, with JupyterLab's own options after it.
+
+    Raises:
+        ModuleNotFoundError: if a package of the extra `notebooks` is missing.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"The notebooks need {', '.join(missing)}: "
+            "run `pip install 'hamiltonian-workbench[notebooks]'`."
+        )
+    command = [sys.executable, "-m", "jupyterlab", str(notebooks() / START_PAGE)]
+    # In containers one is often root, and JupyterLab then refuses to start without this.
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return [*command, *extra]
+
+
+def lab_environment() -> dict[str, str]:
+    """The environment for it: one thread for live work, no news, no update checks."""
+    paths = [os.environ.get("JUPYTER_CONFIG_PATH"), str(_PACKAGE / "jupyter")]
+    return {
+        "OMP_NUM_THREADS": "1",
+        **os.environ,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(p for p in paths if p),
+    }
