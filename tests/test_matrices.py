@@ -95,7 +95,7 @@ def test_permute_moves_whole_atoms():
 
 
 def test_hermitian_part():
-    matrix, dense = random_matrix([8, 1], basis=SPINOR)
+    _, dense = random_matrix([8, 1], basis=SPINOR)
     skew = BlockMatrix.from_dense(SPINOR, [8, 1], dense + 1j * dense)
     np.testing.assert_allclose(skew.hermitian().dense(), dense, atol=1e-14)
 
@@ -139,8 +139,12 @@ def test_bloch_sum_is_hermitian_and_periodic():
     basis = Basis("s", {1: (0,)})
     edges = np.zeros((2, 3), int)
     shifts = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0]])
-    chain = BlockMatrix(basis, np.array([1]), edges, shifts, np.array([[[0.5]], [[-1.0]], [[-1.0]]]))
+    chain = BlockMatrix(
+        basis, np.array([1]), edges, shifts, np.array([[[0.5]], [[-1.0]], [[-1.0]]])
+    )
     for k in (0.0, 0.2, 0.5):
-        np.testing.assert_allclose(chain.at_k((k, 0, 0)), 0.5 - 2 * np.cos(2 * np.pi * k), atol=1e-14)
+        np.testing.assert_allclose(
+            chain.at_k((k, 0, 0)), 0.5 - 2 * np.cos(2 * np.pi * k), atol=1e-14
+        )
     with pytest.raises(ValueError, match="at_k"):
         chain.dense()

@@ -1,0 +1,1 @@
+"""The two stages: an equivariant baseline, and a free refiner fed by its features."""

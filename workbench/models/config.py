@@ -1,0 +1,72 @@
+"""Everything that decides a model's shape, in one small frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbench.basis import Basis
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of both stages.
+
+    Attributes:
+        cutoff: longest pair that exchanges messages and gets a block, in A; None for all pairs of
+            a molecule. Within 10 A an atom-centred basis has all its sizeable elements.
+        lmax: highest l of stage 1's features; 2 x the basis's highest l reaches every element.
+        pseudo_lmax: highest l of the features of the other parity (axial vectors and so on).
+        channels: copies of each irrep in stage 1.
+        layers: message-passing layers of stage 1.
+        radial: radial functions per pair.
+        refiner_width: channels of stage 2's tokens.
+        refiner_heads: attention heads of stage 2.
+        refiner_layers: Transformer layers of stage 2.
+    """
+
+    cutoff: float | None = 10.0
+    lmax: int = 4
+    pseudo_lmax: int = 2
+    channels: int = 32
+    layers: int = 3
+    radial: int = 32
+    refiner_width: int = 192
+    refiner_heads: int = 4
+    refiner_layers: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no network can have."""
+        for name in ("channels", "layers", "radial", "refiner_width", "refiner_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ModelConfig.{name} must be at least 1.")
+        if self.refiner_width % self.refiner_heads:
+            raise ValueError("ModelConfig.refiner_width must be a multiple of refiner_heads.")
+        if self.cutoff is not None and self.cutoff <= 0:
+            raise ValueError("ModelConfig.cutoff must be positive, or None for all pairs.")
+
+    def check(self, basis: Basis) -> None:
+        """Refuse a basis whose on-site blocks hold irreps that the features cannot reach."""
+        highest = max(basis.layout)
+        needed = 2 * highest
+        pseudo = max(
+            (la + lb - 1 for la in basis.layout for lb in basis.layout if la and lb), default=0
+        )
+        if len([l for l in basis.layout if l == highest]) == 1:
+            pseudo = min(pseudo, max(2 * highest - 2, 0))
+        if self.lmax < needed or self.pseudo_lmax < pseudo:
+            raise ValueError(
+                f"The basis {basis.name} has shells up to l = {highest}; its on-site blocks need "
+                f"ModelConfig(lmax={max(self.lmax, needed)}, "
+                f"pseudo_lmax={max(self.pseudo_lmax, pseudo)})."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able dictionary; ``from_json`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
+        """The configuration that ``to_json`` described."""
+        return cls(**data)

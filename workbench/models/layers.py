@@ -1,0 +1,215 @@
+"""The building blocks of stage 1, each equivariant under O(3) by construction.
+
+Node features are (N, K, C): component outside, channel inside (see ``frames.Layout``). Pair
+features live in their edge frame, flat (P, K*C) in frame order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.models.frames import Constant, Layout
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What all layers share about a geometry's pairs, computed once.
+
+    Attributes:
+        row: (P,) atom i, the one that receives.
+        column: (P,) atom j.
+        frames: (P, K, K) plain components -> edge frame, rows in frame order.
+        scalars: (P, H) invariants of the distance and both species.
+        envelope: (P, 1) smooth cutoff.
+    """
+
+    row: Tensor
+    column: Tensor
+    frames: Tensor
+    scalars: Tensor
+    envelope: Tensor
+
+
+def envelope(distance: Tensor, cutoff: float | None) -> Tensor:
+    """1 up to half the cutoff, then smoothly (twice differentiable) to 0 at the cutoff."""
+    if cutoff is None:
+        return torch.ones_like(distance)
+    t = ((distance / cutoff - 0.5) * 2).clamp(0, 1)
+    return 1 - t**3 * (10 - 15 * t + 6 * t**2)
+
+
+class RadialBasis(nn.Module):
+    """Gaussians of ``exp(-r / 2 A)``: dense where bonds are, saturating at long range.
+
+    The exponential distance is that of PhysNet (Unke & Meuwly 2019, eq. 7).
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.centres = Constant(np.linspace(0.0, 1.0, size))
+        self.sharpness = (size / 1.5) ** 2 / 2
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """(P,) in A -> (P, size)."""
+        u = torch.exp(-distance / 2.0)[:, None] - self.centres(distance)
+        return torch.exp(-self.sharpness * u**2)
+
+
+class O2Linear(nn.Module):
+    """The general linear map that commutes with turns about the pair and mirrors through it.
+
+    One matrix per |m|, applied alike to A_m and B_m; a bias only on A_0, the invariants.
+    """
+
+    def __init__(self, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
+        """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, as ``Layout.orders`` gives."""
+        super().__init__()
+        self.inner, self.outer = inner, outer
+        top = min(len(inner), len(outer)) - 1
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(inner[m], outer[m]) * max(inner[m], 1) ** -0.5)
+            for m in [*range(top), -1]
+        )
+        self.bias = nn.Parameter(torch.zeros(outer[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(P, inner[0] + 2 inner[1..] + inner[-1]) -> the same of ``outer``."""
+        parts = [torch.addmm(self.bias, x[:, : self.inner[0]], self.weights[0])]
+        at = self.inner[0]
+        for m in range(1, len(self.weights) - 1):
+            width = 2 * self.inner[m]
+            both = x[:, at : at + width].unflatten(1, (2, self.inner[m]))
+            parts.append((both @ self.weights[m]).flatten(1))
+            at += width
+        missing = 2 * sum(self.outer[len(self.weights) - 1 : -1])
+        if missing:
+            parts.append(x.new_zeros(len(x), missing))
+        odd = x[:, x.shape[1] - self.inner[-1] :]
+        return torch.cat([*parts, odd @ self.weights[-1]], dim=1)
+
+
+def both_parts(orders: tuple[int, ...]) -> NDArray[np.intp]:
+    """Index that gives A_m and B_m one weight: (A_0, A_1, A_1, A_2, A_2, ..., B_0)."""
+    first = np.cumsum([0, *orders])
+    runs = [np.arange(first[m], first[m + 1]) for m in range(len(orders))]
+    middle = [np.concatenate([run, run]) for run in runs[1:-1]]
+    return np.concatenate([runs[0], *middle, runs[-1]]).astype(np.intp)
+
+
+class InvariantGate(nn.Module):
+    """Free non-linearity on the invariants A_0, which then scale everything else.
+
+    In an edge frame A_0 holds the m = 0 part of every harmonic irrep, so the network is as free
+    on all of these as on l = 0 alone in an ordinary gate, and still exactly equivariant.
+    """
+
+    def __init__(self, orders: tuple[int, ...], context: int) -> None:
+        super().__init__()
+        self.invariants = orders[0]
+        self.context = nn.Linear(context, orders[0])
+        self.gates = nn.Linear(orders[0], sum(orders[1:]))
+        self.spread = Constant(both_parts((0, *orders[1:])))
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(P, total of orders), (P, context) -> (P, total of orders)."""
+        free = functional.silu(x[:, : self.invariants] + self.context(context))
+        gates = torch.sigmoid(self.gates(free)).index_select(1, self.spread(x))
+        return torch.cat([free, x[:, self.invariants :] * (2 * gates)], dim=1)
+
+
+class Norm(nn.Module):
+    """Divide each item by its root mean square over irreps, then weigh each irrep's channels."""
+
+    def __init__(self, layout: Layout, channels: int, framed: bool = False) -> None:
+        """``framed``: whether components come in frame order."""
+        super().__init__()
+        degree_of = layout.degree_of[layout.frame_order[0]] if framed else layout.degree_of
+        width = np.array([2 * d.l + 1 for d in layout.degrees])[degree_of]
+        self.degree_of = Constant(degree_of)
+        self.share = Constant(1.0 / (width * len(layout.degrees) * channels))
+        self.weight = nn.Parameter(torch.ones(len(layout.degrees), channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(items, K, C) -> (items, K, C)."""
+        power = torch.einsum("nkc,nkc,k->n", x, x, self.share(x))
+        scale = torch.rsqrt(power + 1e-6)[:, None, None]
+        return x * scale * self.weight.index_select(0, self.degree_of(x))
+
+
+class DegreeLinear(nn.Module):
+    """A matrix over channels for each irrep, the same for all m; a bias on l = 0."""
+
+    def __init__(self, layout: Layout, inner: int, outer: int) -> None:
+        super().__init__()
+        self.degree_of = Constant(layout.degree_of)
+        self.weight = nn.Parameter(torch.randn(len(layout.degrees), inner, outer) * inner**-0.5)
+        self.bias = nn.Parameter(torch.zeros(outer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, inner) -> (N, K, outer)."""
+        weight = self.weight.index_select(0, self.degree_of(x))
+        y = torch.bmm(x.transpose(0, 1), weight).transpose(0, 1)
+        return torch.cat([y[:, :1] + self.bias, y[:, 1:]], dim=1)
+
+
+class NodeMix(nn.Module):
+    """Self-interaction of a node: channels mix, invariants act freely and gate the rest."""
+
+    def __init__(self, layout: Layout, channels: int, outer: int) -> None:
+        super().__init__()
+        self.expand = DegreeLinear(layout, channels, 2 * channels)
+        self.free = nn.Linear(2 * channels, 2 * channels)
+        self.gate = nn.Linear(2 * channels, 2 * channels * (len(layout.degrees) - 1))
+        self.degree_of = Constant(layout.degree_of[1:] - 1)
+        self.contract = DegreeLinear(layout, 2 * channels, outer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, C) -> (N, K, outer)."""
+        h = self.expand(x)
+        scalars = functional.silu(self.free(h[:, 0]))
+        gates = torch.sigmoid(self.gate(scalars)).unflatten(1, (-1, h.shape[2]))
+        rest = h[:, 1:] * (2 * gates.index_select(1, self.degree_of(x)))
+        return self.contract(torch.cat([scalars[:, None], rest], dim=1))
+
+
+class SO2Convolution(nn.Module):
+    """The message of a pair, in its frame: mix equal |m|, act freely on invariants, mix again.
+
+    Cost O(L^3) against O(L^6) for a full tensor product (Passaro & Zitnick 2023).
+    """
+
+    def __init__(self, layout: Layout, channels: int, context: int) -> None:
+        super().__init__()
+        hidden = layout.orders(channels)
+        self.inner = O2Linear(layout.orders(3 * channels), hidden)
+        self.gate = InvariantGate(hidden, context)
+        self.outer = O2Linear(hidden, hidden)
+
+    def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Sum of messages at each node, and the pairs' own update.
+
+        Args:
+            nodes: (N, K, C).
+            edges: (P, K, C) in frame order.
+            pairs: the geometry.
+
+        Returns:
+            (N, K, C) and (P, K, C) in frame order.
+        """
+        both = frame_both(nodes, pairs)
+        hidden = self.inner(torch.cat([both, edges], dim=2).flatten(1))
+        out = self.outer(self.gate(hidden, pairs.scalars)).view_as(edges)
+        message = torch.bmm(pairs.frames.transpose(1, 2), out * pairs.envelope[:, :, None])
+        return torch.zeros_like(nodes).index_add(0, pairs.row, message), out
+
+
+def frame_both(nodes: Tensor, pairs: Pairs) -> Tensor:
+    """Both atoms' features (P, K, 2C) in the pair's frame, in frame order."""
+    both = torch.cat([nodes[pairs.row], nodes[pairs.column]], dim=2)
+    return torch.bmm(pairs.frames, both)

@@ -1,0 +1,169 @@
+"""Stage 2: a free, non-linear 3D graph Transformer that corrects the baseline.
+
+Not equivariant by construction: it reads orientation as plain numbers, through ordinary
+LayerNorm, SiLU and attention, and learns the symmetry from rotated data. Stage 1's equivariant
+features make that easy; it repays with the expressiveness that stage 1's linear maps and gates
+lack. The principle is the paper's (arXiv 2401.00744); tokens, layers and head are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.utils import softmax
+
+from workbench.irreps import BlockIrreps
+from workbench.models.config import ModelConfig
+from workbench.models.frames import Layout
+from workbench.models.layers import Norm, RadialBasis
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What stage 2 reads. All of it turns with the structure by known matrices.
+
+    Attributes:
+        nodes: (N, K, C) stage 1's node features.
+        edges: (P, K, C) stage 1's pair features, in the global frame.
+        node_blocks: (N, M, M) the baseline's on-site correction, in units of its scale.
+        pair_blocks: (P, M, M) the same of pairs.
+        direction: (P, 3) unit vectors.
+        distance: (P,) A.
+        envelope: (P, 1) smooth cutoff.
+        row: (P,) atom i.
+        column: (P,) atom j.
+        node_class: (N,) species index.
+        pair_class: (P,) index of the ordered pair of species.
+    """
+
+    nodes: Tensor
+    edges: Tensor
+    node_blocks: Tensor
+    pair_blocks: Tensor
+    direction: Tensor
+    distance: Tensor
+    envelope: Tensor
+    row: Tensor
+    column: Tensor
+    node_class: Tensor
+    pair_class: Tensor
+
+    def turned(self, features: Tensor, basis: Tensor, matrix: Tensor, batch: Tensor) -> Tokens:
+        """The tokens of the turned structures, without running stage 1 again.
+
+        Args:
+            features: (B, K, K) Wigner matrices of the features, one per structure.
+            basis: (B, M, M) those of the basis.
+            matrix: (B, 3, 3) the rotations.
+            batch: (N,) structure of each atom.
+        """
+        pair = batch[self.row]
+        return replace(
+            self,
+            nodes=features[batch] @ self.nodes,
+            edges=features[pair] @ self.edges,
+            node_blocks=turn(self.node_blocks, basis[batch]),
+            pair_blocks=turn(self.pair_blocks, basis[pair]),
+            direction=torch.einsum("pab,pb->pa", matrix[pair], self.direction),
+        )
+
+
+def turn(blocks: Tensor, matrices: Tensor) -> Tensor:
+    """``D h D^T`` for (items, M, M) blocks and matrices."""
+    return matrices @ blocks @ matrices.transpose(1, 2)
+
+
+class Refiner(nn.Module):
+    """Stage 2: corrections to all blocks, as irrep coefficients in units of stage 1's residual."""
+
+    def __init__(self, irreps: BlockIrreps, config: ModelConfig) -> None:
+        super().__init__()
+        layout = Layout.up_to(config.lmax, config.pseudo_lmax)
+        n_species, width = len(irreps.basis.elements), config.refiner_width
+        features, block = layout.dim * config.channels, irreps.basis.dim**2
+        self.node_norm, self.edge_norm = (Norm(layout, config.channels) for _ in range(2))
+        self.radial = RadialBasis(config.radial)
+        self.node_in = nn.Linear(features + block, width)
+        self.edge_in = nn.Linear(features + block + config.radial + 3, width)
+        self.node_species = nn.Embedding(n_species, width)
+        self.pair_species = nn.Embedding(n_species * n_species, width)
+        self.layers = nn.ModuleList(
+            TransformerLayer(width, config.refiner_heads) for _ in range(config.refiner_layers)
+        )
+        self.node_head = correction_head(width, block)
+        self.pair_head = correction_head(width, block)
+
+    def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Coefficients (N, M*M) of on-site and (P, M*M) of pair corrections."""
+        radial = self.radial(tokens.distance)
+        nodes = torch.cat(
+            [self.node_norm(tokens.nodes).flatten(1), tokens.node_blocks.flatten(1)], dim=1
+        )
+        edges = torch.cat(
+            [
+                self.edge_norm(tokens.edges).flatten(1),
+                tokens.pair_blocks.flatten(1),
+                radial,
+                tokens.direction,
+            ],
+            dim=1,
+        )
+        x = self.node_in(nodes) + self.node_species(tokens.node_class)
+        e = self.edge_in(edges) + self.pair_species(tokens.pair_class)
+        for layer in self.layers:
+            x, e = layer(x, e, tokens)
+        return self.node_head(x), self.pair_head(e)
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm attention of each atom over its pairs, then an update of atoms and of pairs."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.node_norm, self.edge_norm, self.ffn_norm, self.pair_norm = (
+            nn.LayerNorm(width) for _ in range(4)
+        )
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(2 * width, width)
+        self.value = mlp(3 * width, width, width)
+        self.gate = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.ffn = mlp(width, 2 * width, width)
+        self.pair = mlp(3 * width, width, width)
+
+    def forward(self, x: Tensor, e: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Atoms (N, width) and pairs (P, width)."""
+        here, pair = self.node_norm(x), self.edge_norm(e)
+        x = x + torch.sigmoid(self.gate(here)) * self.out(self.attention(here, pair, tokens))
+        x = x + self.ffn(self.ffn_norm(x))
+        ends = self.pair_norm(x)
+        both = torch.cat([ends[tokens.row], ends[tokens.column], pair], dim=1)
+        return x, e + self.pair(both)
+
+    def attention(self, here: Tensor, pair: Tensor, tokens: Tokens) -> Tensor:
+        """(N, width): values of an atom's pairs, weighed by a softmax over these pairs."""
+        row, column = tokens.row, tokens.column
+        there = torch.cat([here[column], pair], dim=1)
+        query = self.query(here)[row].unflatten(1, (self.heads, -1))
+        key = self.key(there).unflatten(1, (self.heads, -1))
+        score = (query * key).sum(-1) * key.shape[-1] ** -0.5  # (P, heads)
+        weight = softmax(score, row, num_nodes=len(here)) * tokens.envelope
+        value = self.value(torch.cat([here[row], there], dim=1)).unflatten(1, (self.heads, -1))
+        messages = (weight[..., None] * value).flatten(1)
+        return torch.zeros_like(here).index_add(0, row, messages)
+
+
+def mlp(inner: int, hidden: int, outer: int) -> nn.Sequential:
+    """Linear, SiLU, Linear."""
+    return nn.Sequential(nn.Linear(inner, hidden), nn.SiLU(), nn.Linear(hidden, outer))
+
+
+def correction_head(width: int, outer: int) -> nn.Sequential:
+    """LayerNorm and MLP whose last layer starts at zero: training begins at the baseline."""
+    last = nn.Linear(width, outer)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)

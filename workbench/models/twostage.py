@@ -1,0 +1,213 @@
+"""Both stages together: atoms in, baseline and refined Hamiltonian out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+from torch import Tensor, nn
+
+from workbench.basis import Basis
+from workbench.graph import Graph, build, matrix_edges
+from workbench.irreps import BlockIrreps
+from workbench.matrices import BlockMatrix
+from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
+from workbench.models.config import ModelConfig
+from workbench.models.refiner import Refiner, Tokens, turn
+from workbench.models.scaling import BlockScaler, Scaling
+
+
+@dataclass(frozen=True)
+class Features:
+    """What stage 2 receives from stage 1.
+
+    Attributes:
+        node: (N, K*C) in e3nn's order of ``irreps``.
+        edge: (P, K*C), pairs in the order of the Hamiltonian's off-site blocks.
+        irreps: what they are, as an e3nn string.
+    """
+
+    node: Tensor
+    edge: Tensor
+    irreps: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Both stages' Hamiltonians, eV, and what passed between them."""
+
+    baseline: BlockMatrix
+    refined: BlockMatrix
+    features: Features
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """On-site blocks (N, M, M) and pair blocks (P, M, M)."""
+
+    nodes: Tensor
+    pairs: Tensor
+
+    def __add__(self, other: Blocks) -> Blocks:
+        return Blocks(self.nodes + other.nodes, self.pairs + other.pairs)
+
+    def __sub__(self, other: Blocks) -> Blocks:
+        return Blocks(self.nodes - other.nodes, self.pairs - other.pairs)
+
+    def symmetric(self, reverse: Tensor) -> Blocks:
+        """The hermitian part: each block averaged with its partner's transpose."""
+        nodes = (self.nodes + self.nodes.transpose(1, 2)) / 2
+        return Blocks(nodes, (self.pairs + self.pairs[reverse].transpose(1, 2)) / 2)
+
+
+class TwoStageModel(nn.Module):
+    """Stage 1 (``baseline``) and stage 2 (``refiner``) with the scaling of their targets.
+
+    The model itself is a callable atoms -> refined ``BlockMatrix``; ``stage1`` is one for the
+    baseline. Networks run in the type of their weights (float32 unless told otherwise); means,
+    and the sum that makes the Hamiltonian, are float64.
+    """
+
+    def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
+        """Untrained weights from torch's current seed.
+
+        Raises:
+            ValueError: if the features cannot reach every irrep of the basis, or it is a spinor's.
+        """
+        super().__init__()
+        if basis.spinor:
+            raise ValueError("The model predicts scalar Hamiltonians; use a basis without spinors.")
+        config.check(basis)
+        self.basis, self.config = basis, config
+        self.info: Mapping[str, Any] = {}
+        self.irreps = BlockIrreps(basis)
+        self.scaler = BlockScaler(self.irreps)
+        self.scaling = scaling
+        self.geometry = GeometryBuilder(self.irreps, config)
+        self.baseline = Baseline(self.irreps, config)
+        self.refiner = Refiner(self.irreps, config)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Symbols of the elements the model knows."""
+        return tuple(chemical_symbols[z] for z in self.basis.elements)
+
+    # ---- tensors ----------------------------------------------------------------------------
+
+    def baseline_blocks(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
+        """Stage 1's correction to the means, eV, in the global frame, hermitian."""
+        return self._baseline(
+            out, graph, geometry, self.scaling.node_scale, self.scaling.pair_scale
+        )
+
+    def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
+        """What stage 2 reads of stage 1's output."""
+        like = out.nodes
+        unit = (self.scaling.node_scale > 0).to(like), (self.scaling.pair_scale > 0).to(like)
+        blocks = self._baseline(out, graph, geometry, *unit)
+        distance = geometry.distance.to(like)
+        return Tokens(
+            nodes=out.nodes,
+            edges=out.edges,
+            node_blocks=blocks.nodes,
+            pair_blocks=blocks.pairs,
+            direction=(graph.edge_vec / geometry.distance[:, None]).to(like),
+            distance=distance,
+            envelope=geometry.envelope.to(like),
+            row=graph.edge_index[0],
+            column=graph.edge_index[1],
+            node_class=geometry.node_class,
+            pair_class=geometry.pair_class,
+        )
+
+    def correction_blocks(
+        self, out: tuple[Tensor, Tensor], tokens: Tokens, reverse: Tensor
+    ) -> Blocks:
+        """Stage 2's correction to the baseline, eV, hermitian, from the refiner's output."""
+        nodes = out[0] * self.scaling.node_residual.to(out[0])[tokens.node_class]
+        pairs = out[1] * self.scaling.pair_residual.to(out[1])[tokens.pair_class]
+        pairs = pairs * tokens.envelope
+        return Blocks(self.irreps.decode(nodes), self.irreps.decode(pairs)).symmetric(reverse)
+
+    def _baseline(
+        self, out: BaselineOutput, graph: Graph, geometry: Geometry, node: Tensor, pair: Tensor
+    ) -> Blocks:
+        """Stage 1's coefficients times a scale per class, as hermitian blocks."""
+        like = out.node_coefficients
+        nodes = self.irreps.decode(like * node.to(like)[geometry.node_class])
+        local = self.scaler.from_frame(
+            out.pair_coefficients * pair.to(like)[geometry.pair_class] * geometry.envelope.to(like)
+        )
+        pairs = turn(local, geometry.basis.to(like).transpose(1, 2))
+        return Blocks(nodes, pairs).symmetric(graph.reverse)
+
+    # ---- atoms ------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def predict(self, atoms: Atoms) -> Prediction:
+        """Both stages' Hamiltonians of a structure.
+
+        Raises:
+            ValueError: for an element the model was not made with.
+        """
+        graph, geometry, out = self._stage1(atoms)
+        mean = Blocks(*self.scaler.means(self.scaling, geometry))
+        baseline = mean + self.baseline_blocks(out, graph, geometry)
+        tokens = self.tokens(out, graph, geometry)
+        refined = baseline + self.correction_blocks(self.refiner(tokens), tokens, graph.reverse)
+        layout = self.baseline.layout
+        features = Features(
+            layout.to_irreps(out.nodes),
+            layout.to_irreps(out.edges),
+            str(layout.irreps(self.config.channels)),
+        )
+        return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
+
+    @torch.inference_mode()
+    def stage1(self, atoms: Atoms) -> BlockMatrix:
+        """The baseline Hamiltonian alone, eV."""
+        graph, geometry, out = self._stage1(atoms)
+        mean = Blocks(*self.scaler.means(self.scaling, geometry))
+        return self._matrix(graph, mean + self.baseline_blocks(out, graph, geometry))
+
+    def forward(self, atoms: Atoms) -> BlockMatrix:
+        """The refined Hamiltonian, eV."""
+        return self.predict(atoms).refined
+
+    def _stage1(self, atoms: Atoms) -> tuple[Graph, Geometry, BaselineOutput]:
+        self.basis.check(atoms.numbers)
+        graph = build(atoms, self.config.cutoff).to(str(self.device))
+        geometry = self.geometry(graph)
+        return graph, geometry, self.baseline(graph, geometry)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
+        graph = graph.cpu()
+        edges, shifts = matrix_edges(graph)
+        values = torch.cat([blocks.nodes, blocks.pairs]).double().cpu().numpy()
+        return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
+
+
+def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
+    """A reference's blocks in the order of a graph; pairs beyond the cutoff are left out.
+
+    Args:
+        matrix: the reference Hamiltonian, in the model's basis.
+        graph: of the same atoms.
+    """
+    edges, shifts = matrix_edges(graph)
+    keys = np.concatenate([matrix.edges, matrix.shifts.T]).T
+    place = {tuple(k): n for n, k in enumerate(keys.tolist())}
+    wanted = np.concatenate([edges, shifts.T]).T.tolist()
+    values = torch.from_numpy(matrix.values[[place[tuple(k)] for k in wanted]])
+    n = graph.z.shape[0]
+    return Blocks(values[:n], values[n:])
