@@ -1,0 +1,203 @@
+"""A real JupyterLab in a real Chromium, for tests and for benchmarks/live.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import nbformat
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_QUIET = {
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+}
+
+
+def chromium_path() -> str | None:
+    """The installed Chromium, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of these code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, path)
+    return path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def jupyter_server(root: Path) -> Iterator[str]:
+    """Run JupyterLab on `root` with settings of its own; yields its address.
+
+    No token, as it listens on the loopback only and ends with the block.
+    """
+    with tempfile.TemporaryDirectory(prefix="workbench-lab-") as home:
+        environment = _own_environment(Path(home))
+        port = free_port()
+        command = [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+            f"--ServerApp.root_dir={root}",
+            *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+            *(
+                "--IdentityProvider.token=",
+                "--ServerApp.password=",
+                "--ServerApp.disable_check_xsrf=True",
+            ),
+            "--LabApp.expose_app_in_browser=True",
+        ]
+        with open(Path(home) / "server.log", "w") as output:
+            server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            try:
+                _wait_until_up(f"http://127.0.0.1:{port}/api", server, Path(output.name))
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                server.terminate()
+                server.wait(timeout=20)
+
+
+def _own_environment(home: Path) -> dict[str, str]:
+    """Environment with fresh Jupyter folders, one thread, and errors raised in the kernel too."""
+    settings = home / "share" / "settings"
+    settings.mkdir(parents=True)
+    (settings / "overrides.json").write_text(json.dumps(_QUIET))
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "user-settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    for folder in folders.values():
+        (home / folder).mkdir()
+    own = {name: str(home / folder) for name, folder in folders.items()}
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return {**os.environ, **own, **threads, "WORKBENCH_RAISE": "1"}
+
+
+def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab stopped:\n{log.read_text()[-2000:]}")
+        try:
+            urlopen(address, timeout=1).read()
+            return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not answer within a minute.")
+
+
+class LabPage:
+    """One browser page on a JupyterLab server, with everything that went wrong on it."""
+
+    def __init__(self, page: Page, address: str):
+        self.page, self.address = page, address
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._note_request)
+
+    def _note_request(self, request: Any) -> None:
+        local = ("data:", "blob:", "http://127.0.0.1:", "ws://127.0.0.1:", "about:")
+        if not request.url.startswith(local):
+            self.foreign.append(request.url)
+
+    def open(self, notebook: str) -> None:
+        """Open a notebook and wait until its kernel can run cells (else a dialog would ask)."""
+        self.page.goto(f"{self.address}/lab/tree/{notebook}?reset")
+        self.page.wait_for_function("() => window.jupyterapp")
+        self.page.evaluate(
+            """async () => {
+                const app = window.jupyterapp;
+                await app.restored;
+                while (!app.shell.currentWidget?.context) await new Promise(r => setTimeout(r, 50));
+                const context = app.shell.currentWidget.context;
+                await context.ready;
+                await context.sessionContext.ready;
+                while (context.sessionContext.session?.kernel?.connectionStatus !== 'connected')
+                    await new Promise(r => setTimeout(r, 50));
+            }"""
+        )
+
+    def command(self, name: str) -> None:
+        """Run one of JupyterLab's commands and wait for it."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+    def run_all(self) -> None:
+        """Run all cells; returns when the last one is done."""
+        self.command("notebook:run-all-cells")
+
+    def run_code(self, code: str) -> None:
+        """Run code in the notebook's kernel, beside its cells."""
+        self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+                const reply = await kernel.requestExecute({ code }).done;
+                if (reply.content.status !== 'ok') throw new Error(reply.content.evalue);
+            }""",
+            code,
+        )
+
+    def hide_sidebar(self) -> None:
+        """Give the notebook the whole width."""
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+
+    def cell_errors(self) -> list[str]:
+        """Text of every error that a cell shows."""
+        found = self.page.locator(
+            ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'], "
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+        )
+        return [text for text in found.all_inner_texts() if text.strip()]
+
+
+@contextmanager
+def browser_page(address: str, width: int = 1280, height: int = 800) -> Iterator[LabPage]:
+    """A page of Debian's Chromium with software WebGL."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+        try:
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(20_000)
+            yield LabPage(page, address)
+        finally:
+            browser.close()

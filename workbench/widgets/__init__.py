@@ -1,0 +1,23 @@
+"""Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
+
+`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
+`RotationLab` (both, with predictions that follow). Needs the optional extra `notebooks`.
+"""
+
+from __future__ import annotations
+
+try:
+    import anywidget as _anywidget  # noqa: F401
+    import ipywidgets as _ipywidgets  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "The live widgets need ipywidgets and anywidget: "
+        "install them with `pip install 'hamiltonian-workbench[notebooks]'`.",
+        name=error.name,
+    ) from error
+
+from workbench.widgets.heat import Heat
+from workbench.widgets.rotation_lab import RotationLab
+from workbench.widgets.structure_view import StructureView
+
+__all__ = ["Heat", "RotationLab", "StructureView"]

@@ -1,0 +1,119 @@
+"""One block of the Hamiltonian, enlarged with its numbers: what two atoms say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+from ase.data import chemical_symbols
+
+from workbench.matrices import BlockMatrix
+from workbench.widgets.experiment import REFERENCE, Snapshot
+from workbench.widgets.heat import Heat, atom_axis, round_limit
+
+_MINUS = " − reference"
+
+
+class BlockPanel:
+    """Dropdowns for row atom, column atom and quantity, and the block as numbers on colours.
+
+    Args:
+        template: any matrix of the atoms, for names and sizes.
+        quantities: what can be shown: "reference", subjects, "<subject> − reference".
+        on_pick: called with (i, j) when the user picks a pair here.
+
+    Attributes:
+        box: the widget to show.
+    """
+
+    def __init__(
+        self,
+        template: BlockMatrix,
+        quantities: Sequence[str],
+        on_pick: Callable[[int, int], None],
+    ):
+        self._template, self._on_pick, self._setting = template, on_pick, False
+        names = [f"{chemical_symbols[z]}{k + 1}" for k, z in enumerate(template.numbers)]
+        atoms = [(name, k) for k, name in enumerate(names)]
+        self.row = _dropdown(atoms, "row atom", "The atom of the block's rows")
+        self.column = _dropdown(atoms, "column atom", "The atom of the block's columns")
+        self.quantity = _dropdown(list(quantities), "show", "Which matrix the block is taken from")
+        self.caption = widgets.HTML()
+        self.heat = Heat(
+            template.block(0, 0), ["block"], show_values=True, panel_height=300, digits=2
+        )
+        for dropdown in (self.row, self.column):
+            dropdown.observe(self._picked, "value")
+        side = widgets.VBox([self.row, self.column, self.quantity, self.caption])
+        side.add_class("wb-block-side")
+        self.box = widgets.HBox([side, self.heat])
+        self.box.add_class("wb-block")
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """Row atom and column atom."""
+        return int(self.row.value), int(self.column.value)
+
+    def set_pair(self, i: int, j: int) -> None:
+        """Choose a pair without calling `on_pick`."""
+        self._setting = True
+        try:
+            self.row.value, self.column.value = i, j
+        finally:
+            self._setting = False
+
+    def show(self, snapshot: Snapshot, limit_ev: float, limit_mev: float, scale: str) -> None:
+        """Show the picked block at an orientation, in the colours of the large maps."""
+        i, j = self.pair
+        name = str(self.quantity.value)
+        is_difference = name.endswith(_MINUS)
+        matrix = (
+            snapshot.difference(name.removesuffix(_MINUS))
+            if is_difference
+            else snapshot.matrix(name)
+        )
+        if matrix is None:
+            return
+        block = matrix.block(i, j)
+        axes = (atom_axis(matrix, i), atom_axis(matrix, j))
+        with self.heat.hold_sync():
+            self.heat.factor = 1000.0 if is_difference else 1.0
+            self.heat.unit = "meV" if is_difference else "eV"
+            self.heat.limit = limit_mev if is_difference else limit_ev
+            self.heat.scale = "linear" if is_difference else scale
+            self.heat.panel_height = 26 + max(22 * block.shape[0], 44)
+            self.heat.titles = [f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"]
+            self.heat.show(block, axes=axes)
+        sort = "on-site block" if i == j else "pair block"
+        rows, columns = block.shape
+        self.caption.value = f'<p class="wb-note">{sort}, {rows} × {columns} {self.heat.unit}</p>'
+
+    def _picked(self, _: object) -> None:
+        if not self._setting:
+            self._on_pick(*self.pair)
+
+
+def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
+    """What a block can be taken from."""
+    if not has_reference:
+        return list(subjects)
+    return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
+
+
+def limits_of(snapshot: Snapshot) -> tuple[float, float]:
+    """Colour limits that hold everything: of the matrices in eV, of the differences in meV."""
+    matrices = [*snapshot.predictions.values()]
+    matrices += [snapshot.reference] if snapshot.reference is not None else []
+    largest = max(matrix.max_abs() for matrix in matrices)
+    errors = [*snapshot.errors.values(), *snapshot.symmetry.values()]
+    return round_limit(largest), round_limit(max((e.max_mev for e in errors), default=1.0))
+
+
+def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:
+    return widgets.Dropdown(
+        options=options,
+        description=name,
+        tooltip=tooltip,
+        style={"description_width": "84px"},
+        layout=widgets.Layout(width="auto"),
+    )

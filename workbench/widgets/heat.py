@@ -1,0 +1,181 @@
+"""Matrices as colours: blue below zero, white at zero, red above, one scale for all panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.matrices import BlockMatrix
+
+_STATIC = Path(__file__).parent / "static"
+
+Matrix = BlockMatrix | ArrayLike
+Axis = dict[str, Any]  # what the browser needs of rows or columns: atoms, borders, orbitals
+
+
+class Heat(anywidget.AnyWidget):
+    """One or several matrices of equal shape side by side, on one fixed symmetric colour scale.
+
+    The first row is on top. Hovering a cell shows its value in all panels; a click picks the block
+    of two atoms (`pair`). Values beyond `limit` take the outermost colour.
+
+    Args:
+        matrices: `BlockMatrix` (real, of a molecule) or arrays (n, m); None leaves a panel empty.
+        titles: one per panel.
+        limit: value of the outermost colours, in `unit`; by default a round number that holds all.
+        unit: of the numbers shown.
+        factor: the values are multiplied by it before they are shown, e.g. 1000 from eV to meV.
+        settings: any other trait: scale ("linear" or "log"), digits, panel_height, show_values ...
+
+    >>> Heat([H, S], titles=["Hamiltonian", "overlap"])  # doctest: +SKIP
+    """
+
+    _esm = _STATIC / "heat.js"
+    _css = _STATIC / "heat.css"
+
+    shape = traitlets.List(traitlets.Int(), default_value=[0, 0, 0]).tag(sync=True)
+    values = traitlets.Bytes(b"").tag(sync=True)
+    sequence = traitlets.Int(0).tag(sync=True)
+    tick = traitlets.Int(0).tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    notes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    rows = traitlets.Dict().tag(sync=True)
+    columns = traitlets.Dict().tag(sync=True)
+    pair = traitlets.List(traitlets.Int(), default_value=[]).tag(sync=True)
+    limit = traitlets.Float(1.0).tag(sync=True)
+    scale = traitlets.Enum(["linear", "log"], default_value="linear").tag(sync=True)
+    unit = traitlets.Unicode("eV").tag(sync=True)
+    digits = traitlets.Int(3).tag(sync=True)
+    across = traitlets.Int(0).tag(sync=True)
+    panel_height = traitlets.Int(0).tag(sync=True)
+    show_values = traitlets.Bool(False).tag(sync=True)
+    hint = traitlets.Unicode("Point at a cell to read its value.").tag(sync=True)
+
+    def __init__(
+        self,
+        matrices: Matrix | Sequence[Matrix | None],
+        titles: Sequence[str] = (),
+        *,
+        limit: float | None = None,
+        unit: str = "eV",
+        factor: float = 1.0,
+        **settings: Any,
+    ):
+        self.factor = factor
+        super().__init__(unit=unit, **settings)
+        panels = _panels(matrices)
+        self.titles = list(titles) or ["" for _ in panels]
+        if len(self.titles) != len(panels):
+            raise ValueError(f"Give one title per matrix: {len(panels)}, not {len(self.titles)}.")
+        self.show(panels)
+        self.limit = limit if limit is not None else round_limit(self._largest())
+
+    def show(
+        self,
+        matrices: Matrix | Sequence[Matrix | None],
+        *,
+        tick: int = 0,
+        notes: Sequence[str] | None = None,
+        axes: tuple[Axis, Axis] | None = None,
+    ) -> None:
+        """Show other matrices in one message; colours keep their meaning.
+
+        Args:
+            matrices: as many as there are titles, all of one shape; None leaves a panel empty.
+            tick: number of the turn that these belong to; comes back when they are painted.
+            notes: a short remark per panel, after its title.
+            axes: names of rows and columns, where the matrices do not know them (`atom_axis`).
+
+        Raises:
+            ValueError: if they differ in shape or number from the panels.
+        """
+        panels = _panels(matrices)
+        arrays = [None if p is None else _dense(p) for p in panels]
+        shapes = {a.shape for a in arrays if a is not None}
+        if len(panels) != len(self.titles) or len(shapes) > 1:
+            raise ValueError(
+                f"Heat shows {len(self.titles)} matrices of one shape; got {len(panels)} of shapes "
+                f"{sorted(shapes)}."
+            )
+        n, m = shapes.pop() if shapes else tuple(self.shape[1:])
+        stack = np.full((len(panels), n, m), np.nan, dtype=np.float32)
+        for k, array in enumerate(arrays):
+            if array is not None:
+                stack[k] = self.factor * array
+        with self.hold_sync():
+            self.shape = [len(panels), n, m]
+            self.values = stack.tobytes()
+            self.sequence += 1
+            self.tick = tick
+            if notes is not None:
+                self.notes = list(notes)
+            self.rows, self.columns = axes or self._axes(panels, n, m)
+
+    def painted(self) -> NDArray[np.float32]:
+        """The numbers now shown, (panels, n, m) in `unit`; NaN where a panel is empty."""
+        return np.frombuffer(self.values, dtype=np.float32).reshape(self.shape)
+
+    def _axes(self, panels: Sequence[Matrix | None], n: int, m: int) -> tuple[Axis, Axis]:
+        """Rows and columns of these panels; the present ones where nothing says otherwise."""
+        known = next((p for p in panels if isinstance(p, BlockMatrix)), None)
+        if known is not None:
+            return atom_axis(known), atom_axis(known)
+        if [len(a.get("orbitals", ())) for a in (self.rows, self.columns)] == [n, m]:
+            return self.rows, self.columns
+        return plain_axis(n), plain_axis(m)
+
+    def _largest(self) -> float:
+        finite = self.painted()[np.isfinite(self.painted())]
+        return float(np.abs(finite).max(initial=0.0))
+
+
+def atom_axis(matrix: BlockMatrix, atom: int | None = None) -> Axis:
+    """Names and borders of a matrix's rows for the browser, of all atoms or of one."""
+    labels = [label.split(" ", 1) for label in matrix.orbital_labels()]
+    borders = [int(k) for k in matrix.offsets]
+    if atom is not None:
+        labels = labels[borders[atom] : borders[atom + 1]]
+        borders = [0, len(labels)]
+    return {
+        "atoms": list(dict.fromkeys(name for name, _ in labels)),
+        "borders": borders,
+        "orbitals": [orbital for _, orbital in labels],
+    }
+
+
+def plain_axis(n: int) -> Axis:
+    """Numbers from 1 for the rows of a matrix that knows no atoms."""
+    return {"atoms": [""], "borders": [0, n], "orbitals": [str(k + 1) for k in range(n)]}
+
+
+def round_limit(largest: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that is not below a positive number."""
+    if not largest > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(largest))
+    return next(float(f"{s * power:.3g}") for s in (1, 2, 5, 10) if s * power >= largest * 0.999)
+
+
+def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:
+    """A list of panels from one matrix or several."""
+    if isinstance(matrices, BlockMatrix):
+        return [matrices]
+    if isinstance(matrices, np.ndarray) and matrices.ndim == 2:
+        return [matrices]
+    return list(matrices)  # type: ignore[arg-type]
+
+
+def _dense(matrix: Matrix) -> NDArray[np.float64]:
+    """A real array (n, m) of a matrix."""
+    array = matrix.dense() if isinstance(matrix, BlockMatrix) else np.asarray(matrix)
+    if np.iscomplexobj(array):
+        raise ValueError("Heat shows real numbers: pass the real part, imaginary part or modulus.")
+    if array.ndim != 2:
+        raise ValueError(f"Heat shows matrices (n, m), not an array of shape {array.shape}.")
+    return array.astype(float)

@@ -1,0 +1,58 @@
+// Making and unmaking a 3Dmol viewer. 3Dmol 2.5.5 has no destroy(): it leaves three listeners on
+// the page and a WebGL context behind, of which a browser gives out about 16.
+
+const PAGE_EVENTS = ["mouseup", "touchend", "resize"];
+let software = null;
+
+/** Whether WebGL is drawn by the CPU; then multisampling costs four fifths of the frame rate. */
+function softwareRenderer() {
+  if (software !== null) return software;
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const info = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = info ? gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : "";
+  software = /swiftshader|llvmpipe|software|basic render/i.test(name);
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return software;
+}
+
+/** Note which listeners a call adds to the page, so that they can be taken away again. */
+function recordListeners(call) {
+  const added = [];
+  const targets = [window, document.body];
+  const originals = targets.map((target) => target.addEventListener);
+  targets.forEach((target, k) => {
+    target.addEventListener = (type, listener, options) => {
+      if (PAGE_EVENTS.includes(type)) added.push([target, type, listener, options]);
+      originals[k].call(target, type, listener, options);
+    };
+  });
+  try {
+    return [call(), added];
+  } finally {
+    targets.forEach((target) => delete target.addEventListener);
+  }
+}
+
+export function createViewer(container, $3Dmol) {
+  const settings = { backgroundColor: "#ffffff", antialias: !softwareRenderer() };
+  const [viewer, listeners] = recordListeners(() => $3Dmol.createViewer(container, settings));
+  if (!viewer) throw new Error("3Dmol could not make a WebGL viewer");
+  viewer.pageListeners = listeners;
+  return viewer;
+}
+
+/** Release what a viewer holds. `host` leaves the page first, or 3Dmol would revive the context. */
+export function disposeViewer(viewer, host) {
+  viewer.setViewChangeCallback(null);
+  viewer.divwatcher?.disconnect();
+  viewer.intwatcher?.disconnect();
+  for (const [target, type, listener, options] of viewer.pageListeners) {
+    target.removeEventListener(type, listener, options);
+  }
+  const canvas = viewer.getCanvas();
+  const gl = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
+  host.remove();
+  delete canvas._3dmol_viewer;
+  viewer.clear();
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+}

@@ -1,0 +1,103 @@
+"""The orbital energies as an inline SVG: they must not move when the structure turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+OCCUPIED = "#0b5394"
+VIRTUAL = "#c2410c"
+BEFORE = "#c3cad4"
+INK = "#14181f"
+
+_LEFT, _TOP, _BOTTOM = 44, 42, 10
+
+Levels = NDArray[np.float64]
+
+
+def level_diagram(
+    now: Mapping[str, Levels],
+    before: Mapping[str, Levels],
+    n_occupied: int | None,
+    width: int = 300,
+    height: int = 290,
+) -> str:
+    """Levels of each column around the gap, over grey bars where they stood at R = 1.
+
+    Args:
+        now: column -> eigenvalues in eV, ascending.
+        before: the same at R = 1; nothing grey shows as long as the levels stay.
+        n_occupied: orbitals filled; None if unknown, then all have one colour and no gap.
+
+    Returns: an SVG element as text.
+    """
+    low, high = window(next(iter(before.values())), n_occupied)
+    scale = (height - _TOP - _BOTTOM) / (high - low)
+    column = (width - _LEFT) / len(now)
+    parts = [_axis(low, high, scale, width)]
+    for k, (name, energies) in enumerate(now.items()):
+        x = _LEFT + (k + 0.5) * column
+        half = min(0.36 * column, 46)
+        stood = before[name]
+        shown = np.flatnonzero((stood >= low) & (stood <= high))
+        parts.append(_heading(name, energies, n_occupied, x, column))
+        for index in shown:
+            parts.append(_bar(x, half + 5, _TOP + (high - stood[index]) * scale, BEFORE, 5.5))
+        for index in np.flatnonzero((energies >= low) & (energies <= high)):
+            filled = n_occupied is not None and index < n_occupied
+            colour = OCCUPIED if filled else VIRTUAL
+            parts.append(_bar(x, half, _TOP + (high - energies[index]) * scale, colour, 2.5))
+    label = "Orbital energies in eV of " + ", ".join(now)
+    return (
+        f'<svg class="wb-levels" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
+def window(energies: Levels, n_occupied: int | None) -> tuple[float, float]:
+    """The range of energies drawn, eV: the valence levels and some empty ones, not the core."""
+    if not n_occupied:
+        return float(energies[0]) - 1, float(energies[-1]) + 1
+    homo = energies[n_occupied - 1]
+    valence = energies[:n_occupied][energies[:n_occupied] > homo - 35]
+    empty = energies[n_occupied:][energies[n_occupied:] < homo + 35]
+    low, high = float(valence[0]), float(empty[-1] if len(empty) else homo)
+    margin = 0.04 * (high - low) + 0.5
+    return low - margin, high + margin
+
+
+def tick_values(low: float, high: float) -> list[float]:
+    """About five round energies between two others."""
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500) if (high - low) / s <= 7)
+    return [float(v) for v in np.arange(np.ceil(low / step) * step, high, step)]
+
+
+def _axis(low: float, high: float, scale: float, width: int) -> str:
+    lines = []
+    for value in tick_values(low, high):
+        y = _TOP + (high - value) * scale
+        text = f"{value:.0f}".replace("-", "−")
+        lines.append(
+            f'<line x1="{_LEFT - 4}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e3e7ec"/>'
+            f'<text x="{_LEFT - 8}" y="{y + 4.5:.1f}" text-anchor="end">{text}</text>'
+        )
+    return "".join(lines) + '<text x="0" y="14">eV</text>'
+
+
+def _heading(name: str, energies: Levels, n_occupied: int | None, x: float, column: float) -> str:
+    lines = f'<text x="{x:.1f}" y="14" class="wb-strong" text-anchor="middle">{escape(name)}</text>'
+    if n_occupied and n_occupied < len(energies):
+        gap = energies[n_occupied] - energies[n_occupied - 1]
+        word = "gap " if column > 78 else ""
+        lines += f'<text x="{x:.1f}" y="31" text-anchor="middle">{word}{gap:.3f}</text>'
+    return lines
+
+
+def _bar(x: float, half: float, y: float, colour: str, thickness: float) -> str:
+    return (
+        f'<line x1="{x - half:.1f}" x2="{x + half:.1f}" y1="{y:.2f}" y2="{y:.2f}" '
+        f'stroke="{colour}" stroke-width="{thickness}"/>'
+    )

@@ -1,0 +1,102 @@
+"""The numbers beside the pictures: a table of errors, and a sentence for screen readers."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.conventions import axis_angle
+from workbench.symmetry import Errors
+from workbench.widgets.experiment import Experiment, Floor, Snapshot
+
+_DASH = "–"
+
+
+def milli(value: float) -> str:
+    """A number of meV with three significant digits, e.g. 12.3, 0.0421 or 3e-07."""
+    if value >= 1000:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    if value >= 0.001:
+        return f"{value:#.3g}".rstrip(".")
+    return "0" if value == 0 else f"{value:.0e}"
+
+
+def orientation(R: NDArray[np.float64]) -> str:
+    """A rotation in words, e.g. "40.0° about (0.71, 0.71, 0.00)"."""
+    axis, degrees = axis_angle(R)
+    if degrees < 0.05:
+        return "not turned"
+    numbers = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
+    return f"{degrees:.1f}° about ({numbers})".replace("-", "−")
+
+
+def error_table(snapshot: Snapshot, floor: Floor | None) -> str:
+    """HTML table, meV: per subject its error against the reference and against its own turn."""
+    rows = [
+        _row(name, snapshot.errors.get(name), snapshot.symmetry[name])
+        for name in snapshot.predictions
+    ]
+    if snapshot.reference is not None:
+        rows.append(_row("DFT floor", None, floor.errors if floor else None, "wb-floor"))
+    return (
+        '<table class="wb-errors"><caption>errors at this orientation, meV</caption>'
+        "<thead><tr><th></th>"
+        '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
+        "to the reference</th>"
+        '<th colspan="2" title="f(Rx) against D f(x) D^T: how far it breaks the rotation law">'
+        "symmetry</th></tr>"
+        "<tr><th></th><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor)}"
+    )
+
+
+def summary(snapshot: Snapshot, drift: dict[str, float]) -> str:
+    """The pictures in a few sentences, for `aria-live`."""
+    parts = [f"Structure {orientation(snapshot.R)}."]
+    for name, broken in snapshot.symmetry.items():
+        sentence = f"{name}: breaks the rotation law by {milli(broken.mae_mev)} meV on average"
+        if name in snapshot.errors:
+            error = snapshot.errors[name]
+            sentence += (
+                f", differs from the reference by {milli(error.mae_mev)} meV on average and "
+                f"{milli(error.max_mev)} at most"
+            )
+        if name in drift:
+            sentence += f", moves the levels by at most {milli(drift[name])} meV"
+        parts.append(sentence + ".")
+    return " ".join(parts)
+
+
+def heading(experiment: Experiment) -> str:
+    """One line of HTML: formula, basis, size, and how the reference was made."""
+    matrix = experiment.template
+    parts = [f"{matrix.basis.name}", f"{matrix.n_ao} orbitals"]
+    if experiment.reference is not None:
+        method = experiment.reference.method
+        functional = str(method.get("functional", method.get("method", ""))).upper()
+        parts.append(
+            f"reference {functional} ({method.get('program', 'stored')})".replace("  ", " ")
+        )
+    formula = experiment.atoms.get_chemical_formula("hill")
+    return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(parts))}</span>"
+
+
+def _row(name: str, error: Errors | None, symmetry: Errors | None, style: str = "") -> str:
+    numbers = [error and error.mae_mev, error and error.max_mev]
+    numbers += [symmetry and symmetry.mae_mev, symmetry and symmetry.max_mev]
+    cells = "".join(f"<td>{_DASH if v is None else milli(v)}</td>" for v in numbers)
+    return f'<tr class="{style}"><th scope="row">{escape(name)}</th>{cells}</tr>'
+
+
+def _floor_note(snapshot: Snapshot, floor: Floor | None) -> str:
+    if snapshot.reference is None:
+        return '<p class="wb-note">No reference given: only the symmetry can be checked.</p>'
+    if floor is None:
+        return (
+            '<p class="wb-note">DFT floor: how far PySCF itself breaks the rotation law by its '
+            "grid. It costs one SCF: press the button.</p>"
+        )
+    where = escape(orientation(floor.R))
+    return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'

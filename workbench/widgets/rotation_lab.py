@@ -1,0 +1,292 @@
+"""RotationLab: turn a structure and watch the Hamiltonian, both predictions and their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import rotation
+from workbench.widgets.block_panel import BlockPanel, limits_of, quantities_of
+from workbench.widgets.controls import TurnControls
+from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
+from workbench.widgets.guard import Guard
+from workbench.widgets.heat import Heat
+from workbench.widgets.level_diagram import level_diagram
+from workbench.widgets.readout import error_table, heading, summary
+from workbench.widgets.structure_view import StructureView
+
+_CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
+
+_AGAINST_REFERENCE = "to the reference"
+_AGAINST_TURN = "to the turned prediction"
+_STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
+_RECOMPUTE = "Recompute the reference here"
+
+
+class RotationLab(widgets.VBox):
+    """A structure that is turned by hand, with every prediction recomputed as it turns.
+
+    Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
+    errors in meV; the orbital energies, which must not move; and the block of a picked pair of
+    atoms. The reference follows as `D H D^T`; a button recomputes it with PySCF at the present
+    orientation, which also measures how well PySCF itself obeys the rotation law.
+
+    Args:
+        atoms: the structure; its present orientation is R = 1.
+        model: with `predict(atoms)` (both stages) or a callable atoms -> BlockMatrix, or None.
+        reference: `wb.reference(atoms)`, or None.
+        subjects: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
+
+    Raises:
+        ValueError: if there is nothing to show, or the reference belongs to other atoms.
+
+    >>> wb.RotationLab(atoms, model=wb.load_model("water"), reference=ref)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        model: Any = None,
+        reference: Any = None,
+        subjects: Mapping[str, Subject] | None = None,
+    ):
+        self.experiment = Experiment(atoms, model, reference, subjects)
+        self.snapshot: Snapshot = self.experiment.upright
+        self.guard = Guard()
+        self._pair = [0, min(1, len(atoms) - 1)]
+        self._build()
+        self._connect()
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self._repaint()
+
+    # ---- what the user can do from code as well ---------------------------------------------
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """The present orientation R (3, 3)."""
+        return self.snapshot.R
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn everything to a rotation matrix (3, 3)."""
+        matrix = np.asarray(R, dtype=float)
+        self.controls.follow(matrix)
+        self.view.turn_to(matrix)
+        self._show(matrix)
+
+    def pick(self, i: int, j: int) -> None:
+        """Pick the block of row atom i and column atom j, counted from 0."""
+        if [i, j] == self._pair:
+            return
+        self._pair = [i, j]
+        self._spread_pair()
+        self._show_block()
+
+    def recompute(self) -> None:
+        """Run PySCF at the present orientation (seconds) and show its matrix as the reference."""
+        self.button.description, self.button.disabled = "PySCF is computing …", True
+        try:
+            self.experiment.recompute(self.rotation)
+        finally:
+            self.button.description, self.button.disabled = _RECOMPUTE, False
+        self._show(self.rotation)
+
+    def reset(self) -> None:
+        """Back to R = 1, the first pair of atoms and the first colours."""
+        self.controls.reset()
+        self.limit.value, self.error_limit.value = self._limits
+        self.scale.value = "log"
+        self.against.value = self.against.options[0]
+        self.pick(0, min(1, len(self.experiment.atoms) - 1))
+        self.turn_to(np.eye(3))
+
+    def close(self) -> None:
+        """Take the lab off the page: every widget inside, its callbacks and its channel."""
+        for widget in _inside(self):
+            widget.unobserve_all()
+            widget.close() if widget is not self else None
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        experiment = self.experiment
+        names, known = experiment.names, experiment.reference is not None
+        # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
+        self._limits = limits_of(experiment.at(rotation((1, 1, 0), 40)))
+        self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
+        self.controls = TurnControls(self.guard(self._controls_turned))
+        first = self.snapshot
+        shown = [REFERENCE, *names] if known else names
+        self.matrices = Heat(
+            [first.matrix(name) for name in shown], shown, limit=self._limits[0], scale="log"
+        )
+        self.differences = Heat(
+            [None for _ in names] or [None],
+            [*names] or [""],
+            limit=self._limits[1],
+            unit="meV",
+            factor=1000.0,
+            hint="",
+        )
+        self.errors, self.levels = widgets.HTML(), widgets.HTML()
+        self.block = BlockPanel(
+            experiment.template, quantities_of(names, known), self.guard(self.pick)
+        )
+        self.limit = _log_slider("colours to", self._limits[0], "eV at the end of the colours")
+        self.error_limit = _log_slider(
+            "errors to", self._limits[1], "meV at the end of the colours"
+        )
+        self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
+        ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
+        self.against = _choice(ways, "What the predictions are compared with")
+        self.button = widgets.Button(
+            description=_RECOMPUTE,
+            tooltip="Runs PySCF at this orientation, seconds to minutes; also measures its floor",
+        )
+        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+
+    def _connect(self) -> None:
+        """One guard around every callback."""
+        guard = self.guard
+        self.view.on_turn(guard(self._dragged))
+        for widget in (self.view, self.matrices, self.differences):
+            widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
+        for control in (self.limit, self.error_limit, self.scale):
+            control.observe(guard(lambda _: self._recolour()), "value")
+        self.against.observe(guard(lambda _: self._repaint()), "value")
+        self.block.quantity.observe(guard(lambda _: self._show_block()), "value")
+        self.button.on_click(guard(lambda _: self.recompute()))
+        self.reset_button.on_click(guard(lambda _: self.reset()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        """Structure and numbers to the left, maps to the right, the picked block below."""
+        known = self.experiment.reference is not None
+        title = widgets.HTML(heading(self.experiment))
+        head = _group(widgets.Box, "wb-head", [title, self.reset_button])
+        left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
+        colours = [self.limit, self.scale, self.error_limit, self.against]
+        lower = [self.levels] if self.experiment.overlap is not None else []
+        if self.experiment.names:
+            lower.append(_group(widgets.VBox, "wb-differences", [self.differences]))
+        self.levels.layout.flex = f"1 1 {100 / (len(self.experiment.names) + known):.1f}%"
+        right = [
+            self.matrices,
+            _group(widgets.Box, "wb-lower", lower),
+            _group(widgets.Box, "wb-colours", colours),
+        ]
+        columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
+        body = _group(widgets.Box, "wb-body", columns)
+        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
+        return [style, head, self.guard.panel, body, self.block.box]
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
+        self._show(R, self.view.tick)
+        if not moving:
+            self.controls.follow(R)
+
+    def _controls_turned(self, R: NDArray[np.float64]) -> None:
+        self.view.turn_to(R)
+        self._show(R)
+
+    def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
+        self.snapshot = self.experiment.at(R)
+        self._repaint(tick)
+
+    def _repaint(self, tick: int = 0) -> None:
+        """Send everything of the present snapshot to the browser."""
+        snapshot, known = self.snapshot, self.snapshot.reference is not None
+        shown = [REFERENCE, *self.experiment.names] if known else self.experiment.names
+        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in shown]
+        self.matrices.show([snapshot.matrix(n) for n in shown], tick=tick, notes=notes)
+        self._show_differences(tick)
+        drift = self.experiment.drift_mev(snapshot)
+        self.errors.value = error_table(snapshot, self.experiment.floor)
+        if snapshot.levels:
+            self.levels.value = level_diagram(
+                snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied
+            )
+        self.view.announcement = summary(snapshot, drift)
+        self._show_block()
+
+    def _show_differences(self, tick: int) -> None:
+        names = self.experiment.names
+        if not names:
+            return
+        to_reference = self.against.value == _AGAINST_REFERENCE
+        against = REFERENCE if to_reference else "turned"
+        titles = [f"{n} − reference" if to_reference else f"{n} − its own turn" for n in names]
+        notes = ["" if to_reference else "f(Rx) − D f(x) Dᵀ" for _ in names]
+        if titles != list(self.differences.titles):
+            self.differences.titles = titles
+        parts = [self.snapshot.difference(n, against) for n in names]
+        self.differences.show(parts, tick=tick, notes=notes)
+
+    def _show_block(self) -> None:
+        self.block.set_pair(*self._pair)
+        self.block.show(
+            self.snapshot, self.limit.value, self.error_limit.value, str(self.scale.value)
+        )
+
+    def _reference_note(self) -> str:
+        if not self.snapshot.recomputed:
+            return "turned: D H Dᵀ"
+        floor = self.experiment.floor
+        return f"recomputed here, {floor.seconds:.1f} s" if floor else "recomputed here"
+
+    def _recolour(self) -> None:
+        self.matrices.limit, self.matrices.scale = self.limit.value, str(self.scale.value)
+        self.differences.limit = self.error_limit.value
+        self._show_block()
+
+    def _spread_pair(self) -> None:
+        for widget in (self.view, self.matrices, self.differences):
+            widget.pair = list(self._pair)
+
+
+def _group(kind: type[widgets.Box], name: str, children: list[widgets.Widget]) -> widgets.Box:
+    box = kind(children)
+    box.add_class(name)
+    return box
+
+
+def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
+    """A slider over four decades around a value."""
+    middle = float(np.log10(value))
+    return widgets.FloatLogSlider(
+        value=value,
+        min=middle - 3,
+        max=middle + 1,
+        step=0.05,
+        description=name,
+        tooltip=tooltip,
+        readout_format=".3g",
+        continuous_update=True,
+        style={"description_width": "68px"},
+    )
+
+
+def _choice(options: list[str], tooltip: str) -> widgets.ToggleButtons:
+    return widgets.ToggleButtons(
+        options=options, tooltips=[tooltip] * len(options), style={"button_width": "auto"}
+    )
+
+
+def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
+    """A widget, everything below it, and their layouts and styles."""
+    found = [widget]
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, widgets.Widget):
+            found.append(part)
+    for child in getattr(widget, "children", ()):
+        found += _inside(child)
+    return found
