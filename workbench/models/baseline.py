@@ -9,6 +9,7 @@ is the paper's (arXiv 2401.00744, after DeepH-E3); the edge-frame form is ours, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -92,9 +93,8 @@ class GeometryBuilder(nn.Module):
         )
 
 
-@dataclass(frozen=True)
-class BaselineOutput:
-    """What stage 1 hands on.
+class BaselineOutput(NamedTuple):
+    """What stage 1 hands on; a tuple, so that Fabric can look into it.
 
     Attributes:
         nodes: (N, K, C) equivariant node features.

@@ -77,29 +77,25 @@ class BlockScaler:
         pairs = turn(local, geometry.basis.transpose(1, 2)) * geometry.envelope[:, :, None]
         return nodes, pairs
 
-    def fit(self, nodes: Tensor, pairs: Tensor, geometry: Geometry, n_species: int) -> Scaling:
+    def fit(self, nodes: Tensor, local: Tensor, node_class: Tensor, pair_class: Tensor) -> Scaling:
         """Measure means and scales.
 
         Args:
             nodes: (N, M, M) on-site blocks of the training set in eV, float64.
-            pairs: (P, M, M) its pair blocks.
-            geometry: of all its graphs, batched.
-            n_species: S.
+            local: (P, M, M) its pair blocks, each in its edge frame.
+            node_class: (N,) species index.
+            pair_class: (P,) index of the ordered pair of species.
         """
+        n_species = len(self.irreps.basis.elements)
         node_mean, node_scale = _statistics(
             self.irreps.encode(nodes),
-            geometry.node_class,
+            node_class,
             n_species,
             self.node_invariant,
             self.irreps.path_index,
         )
-        local = turn(pairs, geometry.basis)
         pair_mean, pair_scale = _statistics(
-            self.to_frame(local),
-            geometry.pair_class,
-            n_species**2,
-            self.pair_invariant,
-            self.framed_path,
+            self.to_frame(local), pair_class, n_species**2, self.pair_invariant, self.framed_path
         )
         zero = (torch.zeros_like(node_mean), torch.zeros_like(pair_mean))
         return Scaling(node_mean, node_scale, pair_mean, pair_scale, *zero)

@@ -1,0 +1,103 @@
+"""Many graphs as one, and mini-batches cut from it by index, without a loop over structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from workbench.graph import Graph
+from workbench.models.refiner import Tokens
+from workbench.models.twostage import Blocks
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some structures of a ``Store``, renumbered from 0.
+
+    Attributes:
+        graph: their graph, with ``batch``.
+        nodes: (N,) their atoms in the store.
+        pairs: (P,) their pairs in the store.
+        elements: (B,) how many matrix elements each has, float64.
+    """
+
+    graph: Graph
+    nodes: Tensor
+    pairs: Tensor
+    elements: Tensor
+
+    def blocks(self, store: Blocks) -> Blocks:
+        """Their part of blocks stored for all."""
+        return Blocks(store.nodes[self.nodes], store.pairs[self.pairs])
+
+    def tokens(self, store: Tokens) -> Tokens:
+        """Their part of tokens stored for all."""
+        row, column = self.graph.edge_index
+        of_pairs = {"edges", "pair_blocks", "direction", "distance", "envelope", "pair_class"}
+        parts = {
+            f.name: getattr(store, f.name)[self.pairs if f.name in of_pairs else self.nodes]
+            for f in fields(Tokens)
+            if f.name not in ("row", "column")
+        }
+        return replace(store, row=row, column=column, **parts)
+
+
+class Store:
+    """All graphs of a data set side by side."""
+
+    def __init__(self, graphs: Sequence[Graph], orbitals: Tensor) -> None:
+        """Collate.
+
+        Args:
+            graphs: one per structure.
+            orbitals: (structures,) n_ao of each.
+        """
+        batch = Batch.from_data_list(list(graphs))
+        self.graph = Graph(
+            z=batch.z,
+            edge_index=batch.edge_index,
+            edge_vec=batch.edge_vec,
+            reverse=batch.reverse,
+            batch=batch.batch,
+        )
+        self.elements = orbitals.double() ** 2
+        self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
+        self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])
+        self.node_start = self.node_count.cumsum(0) - self.node_count
+        self.pair_start = self.pair_count.cumsum(0) - self.pair_count
+
+    def __len__(self) -> int:
+        return len(self.node_count)
+
+    def to(self, device: torch.device) -> Store:
+        """Move everything to a device, in place."""
+        for name, value in vars(self).items():
+            setattr(self, name, value.to(device))
+        return self
+
+    def select(self, indices: Tensor) -> Selection:
+        """Cut out some structures."""
+        n, p = self.node_count[indices], self.pair_count[indices]
+        nodes, node_shift = _ranges(self.node_start[indices], n)
+        pairs, pair_shift = _ranges(self.pair_start[indices], p)
+        g = self.graph
+        by_pair = torch.repeat_interleave(node_shift, p)
+        graph = Graph(
+            z=g.z[nodes],
+            edge_index=g.edge_index[:, pairs] - by_pair,
+            edge_vec=g.edge_vec[pairs],
+            reverse=g.reverse[pairs] - torch.repeat_interleave(pair_shift, p),
+            batch=torch.repeat_interleave(torch.arange(len(n), device=n.device), n),
+        )
+        return Selection(graph, nodes, pairs, self.elements[indices])
+
+
+def _ranges(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """All of start[k] .. start[k] + count[k], and how far each run has moved."""
+    shift = start - (count.cumsum(0) - count)
+    total = int(count.sum())
+    return torch.arange(total, device=start.device) + torch.repeat_interleave(shift, count), shift

@@ -1,0 +1,132 @@
+"""Trained models on disk: safetensors for the numbers, a JSON header for the rest, no pickle."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from workbench.basis import Basis
+from workbench.bundled import data_path
+from workbench.conventions import CONVENTION_VERSION
+from workbench.models.config import ModelConfig
+from workbench.models.scaling import Scaling
+from workbench.models.twostage import TwoStageModel
+
+FORMAT = "hamiltonian-workbench model"
+
+
+class CheckpointError(ValueError):
+    """A file that is no model of ours; the message says what to do."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON header so that the file appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    save_file(flat, part, metadata={"header": json.dumps(header)})
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a file that ``write_tensors`` made.
+
+    Raises:
+        CheckpointError: if the file is truncated, foreign or has no header.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get("header")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no safetensors file: fetch or train it anew."
+        ) from error
+    if header is None:
+        raise CheckpointError(f"{path} holds tensors but no model of the workbench.")
+    return tensors, json.loads(header)
+
+
+def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping[str, Any]) -> None:
+    """Write a model to one file.
+
+    Args:
+        model: both stages.
+        path: ends in ``.safetensors`` by custom.
+        info: JSON-able: what it was trained on and how well it did.
+    """
+    header = {
+        "format": FORMAT,
+        "convention_version": CONVENTION_VERSION,
+        "basis": model.basis.to_json(),
+        "config": model.config.to_json(),
+        "info": dict(info),
+    }
+    scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
+    write_tensors(Path(path), {**model.state_dict(), **scaling}, header)
+
+
+def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageModel:
+    """A trained two-stage model.
+
+    Args:
+        source: a name in data/checkpoints, such as "water", or the path of a file.
+        device: where it shall run, e.g. "cuda".
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+        CheckpointError: if the file is damaged, foreign or follows another convention.
+    """
+    path = checkpoint_path(source)
+    tensors, header = read_tensors(path)
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not a model of the workbench but {header.get('format')}.")
+    if header["convention_version"] != CONVENTION_VERSION:
+        raise CheckpointError(
+            f"{path} follows convention {header['convention_version']}, this workbench "
+            f"{CONVENTION_VERSION}: train it anew, or use the version that made it."
+        )
+    scaling = Scaling(
+        **{k.removeprefix("scaling."): t for k, t in tensors.items() if k.startswith("scaling.")}
+    )
+    basis, config = Basis.from_json(header["basis"]), ModelConfig.from_json(header["config"])
+    with torch.random.fork_rng(devices=[]):  # weights are overwritten: spend no random numbers
+        model = TwoStageModel(basis, config, scaling)
+    weights = {k: t for k, t in tensors.items() if not k.startswith("scaling.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in {path} do not fit its own header: fetch or train it anew."
+        ) from error
+    model.info = header["info"]
+    return model.to(device).eval()
+
+
+def checkpoint_path(source: str | os.PathLike[str]) -> Path:
+    """Where a model's file is.
+
+    Raises:
+        FileNotFoundError: with the names that exist.
+    """
+    path = Path(source)
+    bundled = data_path("checkpoints", f"{source}.safetensors")
+    if path.suffix != ".safetensors" and bundled.is_file():
+        return bundled
+    if path.is_file():
+        return path
+    names = sorted(p.stem for p in data_path("checkpoints").glob("*.safetensors"))
+    close = difflib.get_close_matches(str(source), names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"bundled ones are {', '.join(names)}."
+    raise FileNotFoundError(f"There is no model {source!s}, neither bundled nor a file: {hint}")

@@ -1,0 +1,211 @@
+"""The two phases of training: what each one's data are, and its loss on a mini-batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from workbench.batching import Selection, Store
+from workbench.conventions import random_rotation, wigner_d
+from workbench.dataset import Dataset
+from workbench.graph import build
+from workbench.loss import matrix_mae
+from workbench.models.config import ModelConfig
+from workbench.models.refiner import Tokens, turn
+from workbench.models.scaling import Scaling
+from workbench.models.twostage import Blocks, TwoStageModel, target_blocks
+
+CHUNK = 64
+"""Structures evaluated at once outside training."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The structures of a split and their Hamiltonians' blocks, eV, float64."""
+
+    store: Store
+    blocks: Blocks
+
+    @classmethod
+    def read(cls, dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Labelled:
+        """Read a split."""
+        matrices = dataset.hamiltonians(indices)
+        graphs = [build(dataset.atoms(int(i)), config.cutoff) for i in indices]
+        blocks = [target_blocks(h, g) for h, g in zip(matrices, graphs, strict=True)]
+        store = Store(graphs, torch.tensor([h.n_ao for h in matrices]))
+        nodes = torch.cat([b.nodes for b in blocks])
+        return cls(store, Blocks(nodes, torch.cat([b.pairs for b in blocks])))
+
+    def to(self, device: torch.device) -> Labelled:
+        """The same on a device."""
+        blocks = Blocks(self.blocks.nodes.to(device), self.blocks.pairs.to(device))
+        return Labelled(self.store.to(device), blocks)
+
+    def chunks(self) -> Iterator[Selection]:
+        """All structures, some at a time, in order."""
+        for indices in torch.arange(len(self.store)).split(CHUNK):
+            yield self.store.select(indices.to(self.store.elements.device))
+
+
+def untrained(dataset: Dataset, config: ModelConfig, train: Labelled) -> TwoStageModel:
+    """A model with fresh weights, scaled to a training set."""
+    empty = torch.zeros(0, 0)
+    model = TwoStageModel(dataset.basis, config, Scaling(*[empty] * 6))
+    local, node_class, pair_class = [], [], []
+    for part in train.chunks():
+        geometry = model.geometry(part.graph)
+        local.append(turn(part.blocks(train.blocks).pairs, geometry.basis))
+        node_class.append(geometry.node_class)
+        pair_class.append(geometry.pair_class)
+    model.scaling = model.scaler.fit(
+        train.blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
+    )
+    return model
+
+
+class Stage1:
+    """Phase 1: the baseline learns what is left of the Hamiltonian beside its mean."""
+
+    name = "stage 1"
+
+    def __init__(self, model: TwoStageModel, train: Labelled, valid: Labelled) -> None:
+        self.model, self.train, self.valid = model, train, valid
+        self.module: nn.Module = model.baseline
+        self.targets = [self._target(split) for split in (train, valid)]
+
+    def _target(self, split: Labelled) -> Blocks:
+        """Blocks less their means, in the networks' type."""
+        nodes, pairs = [], []
+        for part in split.chunks():
+            means = self.model.scaler.means(self.model.scaling, self.model.geometry(part.graph))
+            rest = part.blocks(split.blocks) - Blocks(*means)
+            nodes.append(rest.nodes.float())
+            pairs.append(rest.pairs.float())
+        return Blocks(torch.cat(nodes), torch.cat(pairs))
+
+    def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
+        """MAE of a mini-batch, eV. Equivariance makes any rotation of the input superfluous."""
+        del seed
+        part = self.train.store.select(indices)
+        return matrix_mae(self._error(network, part, self.targets[0]), part.elements)
+
+    def _error(self, network: Callable[..., object], part: Selection, target: Blocks) -> Blocks:
+        geometry = self.model.geometry(part.graph)
+        out = network(part.graph, geometry)
+        blocks = self.model.baseline_blocks(out, part.graph, geometry)  # type: ignore[arg-type]
+        return blocks - part.blocks(target)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """MAE on the validation set, eV, mean over structures."""
+        errors = [
+            per_structure(self._error(self.module, part, self.targets[1]), part)
+            for part in self.valid.chunks()
+        ]
+        return float(torch.cat(errors).mean())
+
+
+class Stage2:
+    """Phase 2: the refiner learns what stage 1, now frozen, has left.
+
+    Stage 1 is equivariant, so its features are computed once and turned with the labels.
+    """
+
+    name = "stage 2"
+
+    def __init__(self, model: TwoStageModel, train: Labelled, valid: Labelled) -> None:
+        first = Stage1(model, train, valid)
+        self.model, self.train, self.valid = model, train, valid
+        self.module: nn.Module = model.refiner
+        (self.tokens, self.targets), (self.valid_tokens, self.valid_targets) = (
+            _left_by_stage1(model, split, target)
+            for split, target in zip((train, valid), first.targets, strict=True)
+        )
+        model.scaling = model.scaler.fit_residual(
+            model.scaling,
+            self.targets.nodes,
+            self.targets.pairs,
+            self.tokens.node_class,
+            self.tokens.pair_class,
+        )
+
+    def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
+        """MAE of a mini-batch, each structure turned at random, eV."""
+        part = self.train.store.select(indices)
+        tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
+        features, basis, matrix = self._rotations(len(indices), seed, tokens.nodes)
+        batch = part.graph.batch
+        tokens = tokens.turned(features, basis, matrix, batch)
+        pair = batch[tokens.row]
+        target = Blocks(turn(target.nodes, basis[batch]), turn(target.pairs, basis[pair]))
+        out = network(tokens)
+        error = self.model.correction_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
+        return matrix_mae(error - target, part.elements)
+
+    def _rotations(self, count: int, seed: Sequence[int], like: Tensor) -> tuple[Tensor, ...]:
+        """Wigner matrices of features and basis, and the matrices, of random rotations."""
+        rng = np.random.default_rng(list(seed))
+        matrices = np.stack([random_rotation(rng) for _ in range(count)])
+        layout, basis = self.model.baseline.layout, self.model.basis
+        ls = [d.l for d in layout.degrees]
+        shells = {l: wigner_d(l, matrices) for l in {*ls, *basis.layout}}
+        parts = (_block_diagonal(shells, ls), _block_diagonal(shells, basis.layout), matrices)
+        return tuple(torch.from_numpy(p).to(like) for p in parts)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """MAE on the validation set, eV, mean over structures."""
+        errors = []
+        for part in self.valid.chunks():
+            tokens = part.tokens(self.valid_tokens)
+            out = self.module(tokens)
+            error = self.model.correction_blocks(out, tokens, part.graph.reverse)
+            error = error - part.blocks(self.valid_targets)
+            errors.append(per_structure(error, part))
+        return float(torch.cat(errors).mean())
+
+
+@torch.no_grad()
+def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tuple[Tokens, Blocks]:
+    """Stage 1's tokens for a split and what it leaves of the target, eV."""
+    tokens, rest = [], []
+    for part in split.chunks():
+        geometry = model.geometry(part.graph)
+        out = model.baseline(part.graph, geometry)
+        tokens.append(model.tokens(out, part.graph, geometry))
+        rest.append(part.blocks(target) - model.baseline_blocks(out, part.graph, geometry))
+    row, column = split.store.graph.edge_index
+    joined = {
+        name: torch.cat([getattr(t, name) for t in tokens])
+        for name in vars(tokens[0])
+        if name not in ("row", "column")
+    }
+    blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
+    return replace(tokens[0], row=row, column=column, **joined), blocks
+
+
+def per_structure(error: Blocks, part: Selection) -> Tensor:
+    """(B,) mean modulus of the error of each structure, eV."""
+    batch = part.graph.batch
+    nodes = error.nodes.abs().sum((1, 2)).double()
+    pairs = error.pairs.abs().sum((1, 2)).double()
+    total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
+    return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements
+
+
+def _block_diagonal(
+    shells: dict[int, NDArray[np.float64]], ls: Sequence[int]
+) -> NDArray[np.float64]:
+    """(B, K, K) of the Wigner matrices of shells in turn."""
+    size = sum(2 * l + 1 for l in ls)
+    result = np.zeros((len(shells[ls[0]]), size, size))
+    at = 0
+    for l in ls:
+        result[:, at : at + 2 * l + 1, at : at + 2 * l + 1] = shells[l]
+        at += 2 * l + 1
+    return result

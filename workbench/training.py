@@ -1,0 +1,374 @@
+"""Training as a generator: stage 1, then, with stage 1 frozen, stage 2.
+
+Notebook, command line and tests consume the same records. A run with a directory leaves snapshots
+there; a run that was stopped or killed goes on from the last one. Everything random is drawn
+from (seed, phase, step) alone, so with budgets in steps an interrupted run ends with the same
+weights, bit for bit, as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from workbench.checkpoint import read_tensors, save_model, write_tensors
+from workbench.conventions import CONVENTION_VERSION
+from workbench.dataset import Dataset
+from workbench.models.config import ModelConfig
+from workbench.models.scaling import Scaling
+from workbench.models.twostage import TwoStageModel
+from workbench.phases import Labelled, Stage1, Stage2, untrained
+
+Phase = Stage1 | Stage2
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a phase trains: steps, or CPU seconds of this process; exactly one of the two.
+
+    The learning rate follows the budget, so its whole schedule fits whatever is given.
+    """
+
+    steps: int | None = None
+    cpu_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none and both."""
+        if (self.steps is None) == (self.cpu_seconds is None):
+            raise ValueError("A Budget is either steps=... or cpu_seconds=..., not both or none.")
+
+    def progress(self, step: int, cpu_seconds: float) -> float:
+        """Share of the budget that is used, from 0 to 1."""
+        used = step / max(self.steps, 1) if self.steps is not None else None
+        return min(used if used is not None else cpu_seconds / max(self.cpu_seconds or 0, 1e-9), 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        stage1: budget of the baseline.
+        stage2: budget of the refiner.
+        batch_size: structures a step, over all processes.
+        learning_rate: peak for stage 1.
+        refiner_learning_rate: peak for stage 2.
+        warmup: share of a phase over which the rate rises, before its cosine fall to zero.
+        ema: decay of the running average of the weights, which is what is kept.
+        clip: largest norm of the gradient.
+        seed: of weights, batches and rotations.
+        validations: how often each phase looks at the validation set.
+        snapshot_seconds: wall time between snapshots.
+        devices: processes or GPUs; more than one needs a launcher such as torchrun.
+    """
+
+    stage1: Budget = field(default_factory=lambda: Budget(cpu_seconds=600))
+    stage2: Budget = field(default_factory=lambda: Budget(cpu_seconds=300))
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    refiner_learning_rate: float = 3e-4
+    warmup: float = 0.02
+    ema: float = 0.999
+    clip: float = 1.0
+    seed: int = 0
+    validations: int = 20
+    snapshot_seconds: float = 60.0
+    devices: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able dictionary; ``from_json`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
+        """The configuration that ``to_json`` described."""
+        budgets = {name: Budget(**data[name]) for name in ("stage1", "stage2") if name in data}
+        return cls(**{**data, **budgets})
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What happened in one step.
+
+    Attributes:
+        phase: "stage 1" or "stage 2".
+        step: from 1, of this phase.
+        progress: share of this phase's budget that is used.
+        loss_ev: MAE over the mini-batch, eV.
+        valid_mae_ev: MAE over the validation set with the averaged weights, eV, when measured.
+        learning_rate: of this step.
+        cpu_seconds: spent in this phase so far.
+        finished: whether this is the run's last record.
+        model: the model as it stands; after the last record it holds the averaged weights.
+    """
+
+    phase: str
+    step: int
+    progress: float
+    loss_ev: float
+    valid_mae_ev: float | None
+    learning_rate: float
+    cpu_seconds: float
+    finished: bool
+    model: TwoStageModel = field(repr=False)
+
+
+class TrainingError(ValueError):
+    """A run that cannot start or go on as asked; the message says what to do."""
+
+
+def train(
+    config: ModelConfig,
+    dataset: Dataset,
+    train_config: TrainConfig | None = None,
+    directory: str | Path | None = None,
+) -> Iterator[StepRecord]:
+    """Train both stages; iterate to make it go on, stop iterating to stop.
+
+    Args:
+        config: sizes of the model.
+        dataset: needs the splits "train" and "valid".
+        train_config: how.
+        directory: where snapshots and, at the end, ``model.safetensors`` go; a run that is there
+            already is continued. None keeps nothing on disk: take the last record's ``model``.
+
+    Yields:
+        One record a step.
+
+    Raises:
+        TrainingError: if the directory holds a run of other settings, or a split is empty.
+    """
+    how = train_config or TrainConfig()
+    run = _Run(config, dataset, how, Path(directory) if directory is not None else None)
+    splits = [dataset.split("train"), dataset.split("valid")]
+    if not all(len(s) for s in splits):
+        raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
+    device = run.fabric.device
+    training, valid = (Labelled.read(dataset, s, config).to(device) for s in splits)
+    torch.manual_seed(how.seed)
+    model = untrained(dataset, config, training).to(device)
+    run.restore_model(model)
+    last: StepRecord | None = None
+    for number, phase in enumerate((Stage1, Stage2)):
+        if number < run.phase:
+            continue
+        loop = _Loop(phase(model, training, valid), run, number)
+        yield from loop
+        last = loop.record
+    run.finish(model)
+    if last is not None:
+        yield StepRecord(**{**vars(last), "finished": True, "model": model})
+
+
+class _Run:
+    """Where a run stands, and its snapshot on disk."""
+
+    def __init__(
+        self, config: ModelConfig, dataset: Dataset, how: TrainConfig, directory: Path | None
+    ) -> None:
+        self.how, self.directory = how, directory
+        self.fabric = Fabric(
+            accelerator="auto" if torch.cuda.is_available() else "cpu", devices=how.devices
+        )
+        self.fabric.launch()
+        settings = {
+            "convention_version": CONVENTION_VERSION,
+            "model": config.to_json(),
+            "train": how.to_json(),
+            "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
+        }
+        self.settings = settings
+        self.phase, self.step, self.cpu_seconds = 0, 0, 0.0
+        self.history: list[dict[str, Any]] = []
+        self.tensors: dict[str, Tensor] = {}
+        if directory is not None and (directory / "snapshot.safetensors").is_file():
+            self._open(directory / "snapshot.safetensors")
+
+    def _open(self, path: Path) -> None:
+        self.tensors, header = read_tensors(path)
+        if header["settings"] != self.settings:
+            changed = [k for k, v in self.settings.items() if header["settings"].get(k) != v]
+            raise TrainingError(
+                f"{path.parent} holds a run with another {' and '.join(changed)} setting: continue "
+                "it with its own settings, or train in a new directory."
+            )
+        self.phase, self.step = header["phase"], header["step"]
+        self.cpu_seconds, self.history = header["cpu_seconds"], header["history"]
+
+    def restore_model(self, model: TwoStageModel) -> None:
+        """Give a fresh model the weights of the snapshot."""
+        weights = {k[6:]: t for k, t in self.tensors.items() if k.startswith("model.")}
+        if weights:
+            model.load_state_dict(weights)
+            scaling = {k[8:]: t for k, t in self.tensors.items() if k.startswith("scaling.")}
+            model.scaling = Scaling(**scaling).to(model.device)
+
+    def snapshot(self, model: TwoStageModel, more: Mapping[str, Tensor]) -> None:
+        """Write where the run stands, complete or not at all."""
+        if self.directory is None or not self.fabric.is_global_zero:
+            return
+        tensors = {f"model.{k}": t for k, t in model.state_dict().items()} | dict(more)
+        tensors |= {f"scaling.{k}": t for k, t in model.scaling.tensors().items()}
+        header = {
+            "settings": self.settings,
+            "phase": self.phase,
+            "step": self.step,
+            "cpu_seconds": self.cpu_seconds,
+            "history": self.history,
+        }
+        write_tensors(self.directory / "snapshot.safetensors", tensors, header)
+
+    def finish(self, model: TwoStageModel) -> None:
+        """Write the trained model."""
+        model.info = {**self.settings, "history": self.history}
+        if self.directory is not None and self.fabric.is_global_zero:
+            save_model(model, self.directory / "model.safetensors", model.info)
+
+
+class _Loop:
+    """One phase: an iterator of records that keeps optimiser and average in step with the run."""
+
+    def __init__(self, phase: Phase, run: _Run, number: int) -> None:
+        self.phase, self.run, how = phase, run, run.how
+        self.budget, rate = (
+            (how.stage1, how.learning_rate)
+            if isinstance(phase, Stage1)
+            else (how.stage2, how.refiner_learning_rate)
+        )
+        self.rate = rate
+        self.number = number
+        self.parameters = list(phase.module.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        optimizer = torch.optim.AdamW(
+            self.parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        self._restore(optimizer)
+        self.network, self.optimizer = run.fabric.setup(phase.module, optimizer)
+        self.record: StepRecord | None = None
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        run, started = self.run, time.process_time() - self.run.cpu_seconds
+        kept = time.monotonic()
+        progress = self.budget.progress(run.step, run.cpu_seconds)
+        try:
+            while progress < 1:
+                rate = self._set_rate(progress)
+                loss = self._step()
+                run.step += 1
+                run.cpu_seconds = time.process_time() - started
+                before, progress = progress, self.budget.progress(run.step, run.cpu_seconds)
+                valid = self._validated(before, progress)
+                self.record = StepRecord(
+                    self.phase.name,
+                    run.step,
+                    progress,
+                    loss,
+                    valid,
+                    rate,
+                    run.cpu_seconds,
+                    False,
+                    self.phase.model,
+                )
+                if time.monotonic() - kept > run.how.snapshot_seconds:
+                    run.snapshot(self.phase.model, self._state())
+                    kept = time.monotonic()
+                yield self.record
+        except (GeneratorExit, KeyboardInterrupt):
+            run.snapshot(self.phase.model, self._state())
+            raise
+        self._keep_average()
+        run.phase, run.step, run.cpu_seconds = self.number + 1, 0, 0.0
+        run.tensors = {}
+        run.snapshot(self.phase.model, {})
+
+    # ---- one step ---------------------------------------------------------------------------
+
+    def _step(self) -> float:
+        """Draw a mini-batch, take its gradient, move weights and average; the loss in eV."""
+        run, how = self.run, self.run.how
+        loss = self.phase.loss(self.network, self._batch(), (how.seed, self.number, run.step))
+        self.optimizer.zero_grad()
+        run.fabric.backward(loss)
+        nn.utils.clip_grad_norm_(self.parameters, how.clip)
+        self.optimizer.step()
+        decay = min(how.ema, (1 + run.step) / (10 + run.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+        return float(run.fabric.all_reduce(loss.detach(), reduce_op="mean"))
+
+    def _batch(self) -> Tensor:
+        """This process's share of the step's mini-batch, from a permutation per epoch."""
+        run, size = self.run, min(self.run.how.batch_size, len(self.phase.train.store))
+        per_epoch = len(self.phase.train.store) // size
+        epoch, at = divmod(run.step, per_epoch)
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([run.how.seed, self.number, epoch, 1])
+            self._order = (epoch, torch.from_numpy(rng.permutation(len(self.phase.train.store))))
+        mine = self._order[1][at * size : (at + 1) * size]
+        return mine[run.fabric.global_rank :: run.fabric.world_size].to(run.fabric.device)
+
+    def _set_rate(self, progress: float) -> float:
+        """Linear warm-up, then half a cosine to zero."""
+        rising = min(1.0, (progress + 1e-3) / max(self.run.how.warmup, 1e-9))
+        rate = self.rate * rising * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _validated(self, before: float, now: float) -> float | None:
+        """Validation MAE in eV whenever another share of the budget is used up."""
+        parts = self.run.how.validations
+        if int(before * parts) == int(now * parts):
+            return None
+        weights = [p.detach().clone() for p in self.parameters]
+        self._keep_average()
+        mae = self.phase.validate()
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, weights)
+        self.run.history.append(
+            {
+                "phase": self.phase.name,
+                "step": self.run.step,
+                "cpu_seconds": round(self.run.cpu_seconds, 2),
+                "valid_mae_ev": mae,
+            }
+        )
+        return mae
+
+    @torch.no_grad()
+    def _keep_average(self) -> None:
+        torch._foreach_copy_(self.parameters, self.average)
+
+    # ---- snapshot ---------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Tensor]:
+        """Average and optimiser moments, by number of the parameter."""
+        state = self.optimizer.state_dict()["state"]
+        tensors = {f"average.{k}": t for k, t in enumerate(self.average)}
+        for k, entry in state.items():
+            tensors |= {f"adam.{k}.{name}": torch.as_tensor(v) for name, v in entry.items()}
+        return tensors
+
+    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
+        saved = self.run.tensors
+        if not any(name.startswith("average.") for name in saved):
+            return
+        with torch.no_grad():
+            for k, tensor in enumerate(self.average):
+                tensor.copy_(saved[f"average.{k}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in saved.items():
+            if name.startswith("adam."):
+                _, k, entry = name.split(".")
+                state.setdefault(int(k), {})[entry] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
