@@ -224,7 +224,8 @@ def _solver(molecule: gto.Mole, xc: str, grid: int) -> Any:
     if _is_hf(xc):
         return scf.RHF(molecule)
     try:
-        dft.libxc.parse_xc(xc)
+        if not any(dft.libxc.parse_xc(xc)[1]):  # an empty name parses to no functional at all
+            raise KeyError(xc)
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"libxc knows no functional {xc!r}: use e.g. 'pbe', 'b3lyp', or 'hf' for Hartree-Fock."
