@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -98,13 +98,11 @@ class Basis:
         return names
 
     def rotation(self, matrix: ArrayLike) -> NDArray[Any]:
-        """D(R) of the padded frame: (M, M) real, or (2M, 2M) complex ``kron(U, D)`` for spinors."""
-        blocks = {l: wigner_d(l, matrix) for l in set(self.layout)}
-        result = np.zeros((self.dim, self.dim))
-        for l, start in zip(self.layout, self.shell_starts, strict=True):
-            shell = slice(start, start + 2 * l + 1)
-            result[shell, shell] = blocks[l]
-        return np.kron(spin_half(matrix), result) if self.spinor else result
+        """D(R) of the padded frame: (M, M) real, or (2M, 2M) complex ``kron(U, D)`` for spinors.
+
+        The last few are kept, as many matrices are turned by one R; the result is read-only.
+        """
+        return _rotation(self, np.asarray(matrix, dtype=float).tobytes())
 
     def check(self, numbers: Iterable[int]) -> None:
         """Raise a ValueError that names the first element this basis does not have."""
@@ -142,3 +140,17 @@ class Basis:
         """The basis that ``to_json`` described."""
         shells = {int(z): tuple(shells) for z, shells in data["shells"].items()}
         return cls(data["name"], shells, bool(data["spinor"]))
+
+
+@lru_cache(maxsize=16)
+def _rotation(basis: Basis, matrix: bytes) -> NDArray[Any]:
+    R = np.frombuffer(matrix).reshape(3, 3)
+    blocks = {l: wigner_d(l, R) for l in set(basis.layout)}
+    result = np.zeros((basis.dim, basis.dim))
+    for l, start in zip(basis.layout, basis.shell_starts, strict=True):
+        shell = slice(start, start + 2 * l + 1)
+        result[shell, shell] = blocks[l]
+    if basis.spinor:
+        result = np.kron(spin_half(R), result)
+    result.flags.writeable = False
+    return result

@@ -15,12 +15,14 @@ Everything in the workbench follows these constants; a convention is never an op
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from math import factorial
 
 import numpy as np
 from ase import units
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
-from scipy.special import factorial, lpmv
+from scipy.special import lpmv
 
 CONVENTION_VERSION = 1
 """Stamped into every dataset and checkpoint; raised when anything in this file changes meaning."""
@@ -138,10 +140,17 @@ def wigner_d(l: int, matrix: ArrayLike) -> NDArray[np.float64]:
     Returns:
         (..., 2l+1, 2l+1), orthogonal; an improper R carries the shell's parity (-1)^l.
     """
-    turned = np.einsum("...ab,pb->...pa", np.asarray(matrix, dtype=float), _points(l))
+    points, inverse = _solved_points(l)
+    turned = np.einsum("...ab,pb->...pa", np.asarray(matrix, dtype=float), points)
     after = harmonics(l, turned)[..., l * l :]  # (..., points, 2l+1)
-    before = np.linalg.pinv(harmonics(l, _points(l))[:, l * l :])  # (2l+1, points)
-    return np.swapaxes(before @ after, -1, -2)
+    return np.swapaxes(inverse @ after, -1, -2)
+
+
+@cache
+def _solved_points(l: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points (4l+4, 3), and the pseudo-inverse (2l+1, 4l+4) of their harmonics of degree l."""
+    points = _points(l)
+    return points, np.linalg.pinv(harmonics(l, points)[:, l * l :])
 
 
 def _points(l: int) -> NDArray[np.float64]:
