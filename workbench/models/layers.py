@@ -80,17 +80,15 @@ class O2Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, inner[0] + 2 inner[1..] + inner[-1]) -> the same of ``outer``."""
-        parts = [torch.addmm(self.bias, x[:, : self.inner[0]], self.weights[0])]
-        at = self.inner[0]
-        for m in range(1, len(self.weights) - 1):
-            width = 2 * self.inner[m]
-            both = x[:, at : at + width].unflatten(1, (2, self.inner[m]))
-            parts.append((both @ self.weights[m]).flatten(1))
-            at += width
+        widths = [self.inner[0], *(2 * n for n in self.inner[1:-1]), self.inner[-1]]
+        invariant, *turning, odd = x.split(widths, dim=1)
+        parts = [torch.addmm(self.bias, invariant, self.weights[0])]
+        for m, both in enumerate(turning[: len(self.weights) - 2], start=1):
+            parted = both.unflatten(1, (2, self.inner[m]))
+            parts.append((parted @ self.weights[m]).flatten(1))
         missing = 2 * sum(self.outer[len(self.weights) - 1 : -1])
         if missing:
             parts.append(x.new_zeros(len(x), missing))
-        odd = x[:, x.shape[1] - self.inner[-1] :]
         return torch.cat([*parts, odd @ self.weights[-1]], dim=1)
 
 
@@ -118,9 +116,10 @@ class InvariantGate(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """(P, total of orders), (P, context) -> (P, total of orders)."""
-        free = functional.silu(x[:, : self.invariants] + self.context(context))
+        invariant, rest = x.split([self.invariants, x.shape[1] - self.invariants], dim=1)
+        free = functional.silu(invariant + self.context(context))
         gates = torch.sigmoid(self.gates(free)).index_select(1, self.spread(x))
-        return torch.cat([free, x[:, self.invariants :] * (2 * gates)], dim=1)
+        return torch.cat([free, rest * (2 * gates)], dim=1)
 
 
 class Norm(nn.Module):
