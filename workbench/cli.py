@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,6 +131,8 @@ def label(
 def train(
     dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
     out: Out,
+    stage1: Annotated[str, typer.Option(help="CPU seconds (600s) or steps (5000).")] = "600s",
+    stage2: Annotated[str, typer.Option(help="CPU seconds (300s) or steps (5000).")] = "300s",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="name=value of ModelConfig or TrainConfig; repeat."),
@@ -136,22 +140,23 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train both stages; stop with Ctrl-C and go on with the same command."""
-    from tqdm.auto import tqdm
-
-    config, train_config = _configured(settings or [])
-    step = None
-    with wb.Dataset(_dataset_path(dataset)) as data, tqdm(unit="step", disable=as_json) as bar:
-        try:
-            for step in wb.train(config, data, train_config, out):
-                bar.total, bar.n = step.steps, step.step
-                bar.set_description(step.phase, refresh=False)
-                bar.set_postfix(loss=f"{step.loss_ev * _MEV:.3g} meV")
-        except KeyboardInterrupt:
-            bar.close()
-            typer.echo(f"Stopped; {out} keeps the state. The same command goes on.", err=True)
-            raise typer.Exit(130) from None
+    budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
+    config, train_config = _configured(settings or [], budgets)
+    last = None
+    try:
+        with (
+            wb.Dataset(_dataset_path(dataset)) as data,
+            # Closing the generator is what writes the state.
+            closing(wb.train(config, data, train_config, out)) as records,  # pyright: ignore
+        ):
+            for record in _with_progress(records, silent=as_json):
+                last = record
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; {out} keeps the state: the same command goes on.", err=True)
+        raise typer.Exit(130) from None
     checkpoint = out / "model.safetensors"
-    result = {"checkpoint": str(checkpoint), "last_step": _plain(step) if step else None}
+    keys = ("phase", "step", "loss_ev", "valid_mae_ev", "cpu_seconds")
+    result = {"checkpoint": str(checkpoint)} | {key: getattr(last, key, None) for key in keys}
     _show(result, f"Trained: {checkpoint}", as_json)
 
 
@@ -250,9 +255,31 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _plain(record: Any) -> dict[str, Any]:
-    """A StepRecord's own fields as JSON-able numbers."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[wb.StepRecord]:
+    """The same records, with one bar per phase."""
+    from tqdm.auto import tqdm
+
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, bar_format=form, disable=silent) as bar:
+        for record in records:
+            if record.progress < bar.n:
+                bar.reset()
+            bar.set_description(record.phase, refresh=False)
+            bar.set_postfix_str(f"loss {record.loss_ev * _MEV:.3g} meV", refresh=False)
+            bar.update(record.progress - bar.n)
+            yield record
+
+
+def _budget(text: str) -> dict[str, float]:
+    """``600s`` as CPU seconds, ``5000`` as steps."""
+    try:
+        if text.endswith("s"):
+            return {"cpu_seconds": float(text[:-1])}
+        return {"steps": int(text)}
+    except ValueError:
+        raise ValueError(
+            f"'{text}' is no budget: give CPU seconds like 600s, or a number of steps like 5000."
+        ) from None
 
 
 def _dataset_path(name: str) -> Path:
@@ -264,24 +291,29 @@ def _dataset_path(name: str) -> Path:
     return data_path("datasets", f"{name}.h5")
 
 
-def _configured(settings: list[str]) -> tuple[Any, Any]:
-    """ModelConfig and TrainConfig with ``name=value`` settings, each given to the one it fits."""
+def _configured(
+    settings: list[str], train_settings: dict[str, Any]
+) -> tuple[wb.ModelConfig, wb.TrainConfig]:
+    """Both configurations with ``name=value`` settings, each given to the one that has it."""
     given: dict[str, Any] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
         try:
             given[name.strip()] = json.loads(value)
         except json.JSONDecodeError:
-            given[name.strip()] = value
-    configs = []
-    for kind in (wb.ModelConfig, wb.TrainConfig):
-        names = {field.name for field in fields(kind)} & set(given)
-        configs.append(kind(**{name: given.pop(name) for name in names}))
-    if given:
+            raise ValueError(
+                f"'{setting}' is no setting: write name=value, the value as in JSON, e.g. layers=2."
+            ) from None
+    model_names = {field.name for field in fields(wb.ModelConfig)}
+    train_names = {field.name for field in fields(wb.TrainConfig)}
+    unknown = given.keys() - model_names - train_names
+    if unknown:
         raise ValueError(
-            f"There is no setting {', '.join(given)}: see workbench.ModelConfig and TrainConfig."
+            f"There is no setting '{min(unknown)}': see workbench.ModelConfig and TrainConfig."
         )
-    return configs[0], configs[1]
+    model = {name: value for name, value in given.items() if name in model_names}
+    training = {name: value for name, value in given.items() if name in train_names}
+    return wb.ModelConfig.from_json(model), wb.TrainConfig.from_json(train_settings | training)
 
 
 def _electrons(atoms: Any) -> int:
@@ -294,5 +326,5 @@ def _save_matrices(path: Path, **matrices: wb.BlockMatrix) -> None:
     """Dense matrices in eV (overlap: 1), and the name of each row."""
     import numpy as np
 
-    labels = next(iter(matrices.values())).orbital_labels()
-    np.savez(path, labels=labels, **{name: m.dense() for name, m in matrices.items()})
+    arrays: dict[str, Any] = {name: m.dense() for name, m in matrices.items()}
+    np.savez(path, labels=next(iter(matrices.values())).orbital_labels(), **arrays)

@@ -13,7 +13,7 @@ from typing import Any
 
 import workbench
 from workbench.bundled import data_path, data_root
-from workbench.engines import convention_residuals
+from workbench.engines.residuals import convention_residuals
 
 __all__ = ["TOLERANCE", "describe", "diagnose"]
 
@@ -113,7 +113,7 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
     for line in declared:
         name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
         extra = re.search(r"extra == ['\"]([^'\"]+)", line)
-        if name != DISTRIBUTION:
+        if name != DISTRIBUTION and not (extra and extra[1] == "all"):
             (extras.setdefault(extra[1], []) if extra else core).append(name)
     return sorted(core, key=str.lower), extras
 

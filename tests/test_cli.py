@@ -1,0 +1,180 @@
+"""The command line, run for real: label a few molecules, train on them, use the model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import workbench as wb
+from workbench.cli import app
+
+SMALL = ["lmax=2", "pseudo_lmax=1", "channels=4", "layers=1", "radial=8", "refiner_layers=1"]
+SMALL += ["refiner_width=16", "refiner_heads=2", "batch_size=4"]
+SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
+BRIEF = ["--stage1", 6, "--stage2", 6]
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def numbers_of(*words):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def labels(folder):
+    return numbers_of(
+        *("label", "water", "--out", folder / "tiny.h5", "--sigma", 0.05, "--processes", 1),
+        *("--basis", "sto-3g", "--xc", "hf", "--train", 8, "--valid", 2, "--test", 3),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(folder, labels):
+    return numbers_of("train", labels["path"], "--out", folder / "run", *BRIEF, *SETTINGS)
+
+
+def test_label_writes_the_samples_asked_for(labels):
+    assert labels["splits"] == {"train": 8, "valid": 2, "test": 3}
+    with wb.Dataset(labels["path"]) as made:
+        assert made.hash == labels["sha256"]
+        assert len(made) == 13
+
+
+def test_label_again_finds_the_work_done(folder, labels):
+    again = numbers_of(
+        *("label", "water", "--out", folder / "tiny.h5", "--sigma", 0.05, "--processes", 1),
+        *("--basis", "sto-3g", "--xc", "hf", "--train", 8, "--valid", 2, "--test", 3),
+    )
+    assert again == labels
+
+
+def test_train_leaves_a_model_that_loads(trained):
+    model = wb.load_model(trained["checkpoint"])
+    assert model.basis.name == "sto-3g"
+    assert (trained["phase"], trained["step"]) == ("stage 2", 6)
+
+
+def test_evaluate_agrees_with_the_library(trained, labels):
+    printed = numbers_of("evaluate", "--model", trained["checkpoint"], "--dataset", labels["path"])
+    with wb.Dataset(labels["path"]) as data:
+        computed = wb.evaluate(wb.load_model(trained["checkpoint"]), data, progress=False)
+    assert printed == json.loads(json.dumps(computed))
+
+
+def test_predict_prints_levels_and_writes_matrices(trained, folder):
+    out = folder / "water.npz"
+    printed = numbers_of("predict", "water", "--model", trained["checkpoint"], "--out", out)
+    prediction = wb.load_model(trained["checkpoint"]).predict(wb.load("water"))
+    assert printed["orbitals"] == 7 == len(printed["levels_ev"])
+    with np.load(out) as written:
+        np.testing.assert_array_equal(written["refined"], prediction.refined.dense())
+        np.testing.assert_allclose(np.diag(written["overlap"]), 1, atol=1e-12)
+        assert written["labels"][0] == "O1 1s"
+
+
+def test_rotate_reports_every_subject(trained):
+    words = ("rotate", "water", "--model", trained["checkpoint"], "--xc", "hf")
+    subjects = numbers_of(*words)["subjects"]
+    assert set(subjects) == {"PySCF", "stage 1", "stages 1+2"}
+    assert subjects["PySCF"]["max_mev"] < 1e-3
+    assert subjects["stage 1"]["max_mev"] < subjects["stage 1"]["largest_element_mev"] * 1e-5
+    assert numbers_of(*words, "--samples", 2)["samples"] == 2
+
+
+def test_text_output_is_for_people(trained):
+    result = run("predict", "water", "--model", trained["checkpoint"])
+    assert result.exit_code == 0
+    assert "gap_ev" in result.stdout
+
+
+def test_doctor_proves_the_conventions():
+    report = numbers_of("doctor")
+    assert report["ok"]
+    assert report["convention_residuals"]
+    assert max(report["convention_residuals"].values()) <= 1e-10
+    assert report["packages"]["torch"]
+    assert "water" in report["data"]["structures"]
+    assert "All is well" in run("doctor").stdout
+
+
+def test_doctor_fails_without_its_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "nowhere"))
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert "WORKBENCH_DATA" in json.loads(result.stdout)["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["predict", "watr"], "did you mean 'water'"),
+        (["predict", "water", "--model", "nonsense"], "nonsense"),
+        (["evaluate", "--dataset", "nowhere.h5"], "nowhere.h5"),
+        (["train", "nowhere.h5", "--out", "run"], "nowhere.h5"),
+        (["train", "nowhere.h5", "--out", "run", "--set", "colour=1"], "colour"),
+        (["train", "nowhere.h5", "--out", "run", "--set", "layers"], "name=value"),
+        (["train", "nowhere.h5", "--out", "run", "--stage1", "soon"], "soon"),
+        (["train", "nowhere.h5", "--out", "run", "--set", "layers=0"], "layers"),
+        (["label", "water", "--out", "x.h5", "--basis", "none"], "none"),
+    ],
+)
+def test_a_foreseen_error_is_one_sentence(words, part, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*words)
+    assert result.exit_code == 2
+    assert part in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback():
+    result = run("--debug", "predict", "watr")
+    assert isinstance(result.exception, ValueError)
+
+
+def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
+    out = ["--out", str(tmp_path / "run"), "--stage1", "2000", "--stage2", "3"]
+    words = ["train", labels["path"], *out, *SETTINGS]
+    command = [sys.executable, "-m", "workbench", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "same command" in said
+    finished = numbers_of(*words)
+    assert (finished["phase"], finished["step"]) == ("stage 2", 3)
+
+
+def test_lab_starts_jupyterlab_on_the_start_page():
+    from workbench.launch import START_PAGE, lab_command, lab_environment
+
+    command = lab_command(["--port=9999"])
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert command[3].endswith(START_PAGE)
+    assert command[-1] == "--port=9999"
+    code = (
+        "from jupyterlab_server.settings_utils import _get_overrides; import json, tempfile;"
+        "print(json.dumps(_get_overrides(tempfile.mkdtemp())[0]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=lab_environment(), capture_output=True, text=True
+    )
+    settings = json.loads(done.stdout)["@jupyterlab/apputils-extension:notification"]
+    assert settings == {"fetchNews": "false", "checkForUpdates": False}
