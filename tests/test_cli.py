@@ -147,7 +147,7 @@ def test_debug_shows_the_traceback():
 
 
 def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
-    out = ["--out", str(tmp_path / "run"), "--stage1", "2000", "--stage2", "3"]
+    out = ["--out", str(tmp_path / "run"), "--stage1", "500", "--stage2", "3"]
     words = ["train", labels["path"], *out, *SETTINGS]
     command = [sys.executable, "-m", "workbench", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
