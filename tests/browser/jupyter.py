@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -83,6 +84,7 @@ def jupyter_server(root: Path) -> Iterator[str]:
                 "--ServerApp.disable_check_xsrf=True",
             ),
             "--LabApp.expose_app_in_browser=True",
+            f"--LabApp.app_settings_dir={home}/app-settings",
         ]
         with open(Path(home) / "server.log", "w") as output:
             server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -96,7 +98,7 @@ def jupyter_server(root: Path) -> Iterator[str]:
 
 def _own_environment(home: Path) -> dict[str, str]:
     """Environment with fresh Jupyter folders, one thread, and errors raised in the kernel too."""
-    settings = home / "share" / "settings"
+    settings = home / "app-settings"
     settings.mkdir(parents=True)
     (settings / "overrides.json").write_text(json.dumps(_QUIET))
     folders = {
@@ -168,13 +170,26 @@ class LabPage:
 
     def run_code(self, code: str) -> None:
         """Run code in the notebook's kernel, beside its cells."""
-        self.page.evaluate(
-            """async code => {
-                const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
-                const reply = await kernel.requestExecute({ code }).done;
+        self._ask_kernel(code, "")
+
+    def evaluate(self, expression: str) -> str:
+        """The text (str) of an expression in the notebook's kernel."""
+        answer = self._ask_kernel("", f"str({expression})")
+        return ast.literal_eval(answer)
+
+    def _ask_kernel(self, code: str, expression: str) -> str:
+        return self.page.evaluate(
+            """async ([code, expression]) => {
+                const { context } = window.jupyterapp.shell.currentWidget;
+                const kernel = context.sessionContext.session.kernel;
+                const user_expressions = expression ? { answer: expression } : {};
+                const reply = await kernel.requestExecute({ code, user_expressions }).done;
                 if (reply.content.status !== 'ok') throw new Error(reply.content.evalue);
+                const { answer } = reply.content.user_expressions;
+                if (answer && answer.status !== 'ok') throw new Error(answer.evalue);
+                return answer ? answer.data['text/plain'] : '';
             }""",
-            code,
+            [code, expression],
         )
 
     def hide_sidebar(self) -> None:

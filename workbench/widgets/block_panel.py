@@ -39,9 +39,7 @@ class BlockPanel:
         self.column = _dropdown(atoms, "column atom", "The atom of the block's columns")
         self.quantity = _dropdown(list(quantities), "show", "Which matrix the block is taken from")
         self.caption = widgets.HTML()
-        self.heat = Heat(
-            template.block(0, 0), ["block"], show_values=True, panel_height=300, digits=2
-        )
+        self.heat = Heat(template.block(0, 0), ["block"], show_values=True, max_size=0, digits=2)
         for dropdown in (self.row, self.column):
             dropdown.observe(self._picked, "value")
         side = widgets.VBox([self.row, self.column, self.quantity, self.caption])
@@ -81,7 +79,7 @@ class BlockPanel:
             self.heat.unit = "meV" if is_difference else "eV"
             self.heat.limit = limit_mev if is_difference else limit_ev
             self.heat.scale = "linear" if is_difference else scale
-            self.heat.panel_height = 26 + max(22 * block.shape[0], 44)
+            self.heat.panel_height = 24 + max(19 * block.shape[0], 44)
             self.heat.titles = [f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"]
             self.heat.show(block, axes=axes)
         sort = "on-site block" if i == j else "pair block"
@@ -100,13 +98,22 @@ def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
     return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
 
 
-def limits_of(snapshot: Snapshot) -> tuple[float, float]:
-    """Colour limits that hold everything: of the matrices in eV, of the differences in meV."""
+def limits_of(snapshot: Snapshot, subjects: Sequence[str]) -> tuple[float, float]:
+    """Colour limits that hold everything: of the matrices in eV, of the differences in meV.
+
+    Args:
+        subjects: whose errors set the second; one far worse (a broken toy) may go beyond.
+    """
     matrices = [*snapshot.predictions.values()]
     matrices += [snapshot.reference] if snapshot.reference is not None else []
     largest = max(matrix.max_abs() for matrix in matrices)
-    errors = [*snapshot.errors.values(), *snapshot.symmetry.values()]
-    return round_limit(largest), round_limit(max((e.max_mev for e in errors), default=1.0))
+    errors = [
+        e[name].max_mev
+        for e in (snapshot.errors, snapshot.symmetry)
+        for name in e
+        if name in subjects
+    ]
+    return round_limit(largest), round_limit(max(errors, default=1.0))
 
 
 def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:
@@ -114,6 +121,6 @@ def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dro
         options=options,
         description=name,
         tooltip=tooltip,
-        style={"description_width": "84px"},
+        style={"description_width": "96px"},
         layout=widgets.Layout(width="auto"),
     )

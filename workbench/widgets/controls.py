@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -35,6 +36,7 @@ class TurnControls:
     def __init__(self, on_turn: Callable[[NDArray[np.float64]], None]):
         self._on_turn = on_turn
         self._following = False
+        self._exact: dict[widgets.FloatSlider, float] = {}
         self._rng = np.random.default_rng(RANDOM_SEED)
         self.polar = _slider("axis θ", 0, 180, "Polar angle of the axis, from +z", 90)
         self.azimuth = _slider("axis φ", -180, 180, "Azimuth of the axis, from +x towards +y", 0)
@@ -70,31 +72,41 @@ class TurnControls:
     def follow(self, R: NDArray[np.float64]) -> None:
         """Set the sliders to an orientation without turning anything; at R = 1 the axis stays."""
         axis, degrees = axis_angle(R)
-        self._following = True
-        try:
-            self.angle.value = degrees
-            if degrees > 1e-6:
-                self.polar.value = float(np.rad2deg(np.arccos(np.clip(axis[2], -1, 1))))
-                self.azimuth.value = float(np.rad2deg(np.arctan2(axis[1], axis[0])))
-        finally:
-            self._following = False
+        self._set(self.angle, degrees)
+        if degrees > 1e-6:
+            self._set(self.polar, float(np.rad2deg(np.arccos(np.clip(axis[2], -1, 1)))))
+            self._set(self.azimuth, float(np.rad2deg(np.arctan2(axis[1], axis[0]))))
 
     def reset(self) -> None:
         """The first axis, no turn, and the random draws from their start."""
         self._rng = np.random.default_rng(RANDOM_SEED)
-        self._following = True
-        self.polar.value, self.azimuth.value, self.angle.value = 90, 0, 0
-        self._following = False
+        for slider, value in zip(self.sliders, (90, 0, 0), strict=True):
+            self._set(slider, value)
 
     def rotation(self) -> NDArray[np.float64]:
         """The rotation that the sliders describe."""
-        theta, phi = np.deg2rad([self.polar.value, self.azimuth.value])
+        theta, phi, angle = (self._exact.get(slider, slider.value) for slider in self.sliders)
+        theta, phi = np.deg2rad([theta, phi])
         axis = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
-        return rotation(axis, self.angle.value)
+        return rotation(axis, angle)
 
-    def _slid(self, _: object) -> None:
-        if not self._following:
-            self._on_turn(self.rotation())
+    def _set(self, slider: widgets.FloatSlider, value: float) -> None:
+        """Move a slider without turning; what it stands for stays exact, whatever its step."""
+        self._exact[slider] = float(value)
+        self._following = True
+        try:
+            slider.value = value
+        finally:
+            self._following = False
+
+    def _slid(self, change: dict[str, Any]) -> None:
+        slider, value = change["owner"], change["new"]
+        # The browser sends back what it was given, rounded to the slider's step: nobody's wish.
+        echo = abs(value - self._exact.get(slider, np.inf)) <= 0.51 * slider.step
+        if self._following or echo:
+            return
+        self._exact[slider] = value
+        self._on_turn(self.rotation())
 
 
 def _slider(name: str, low: float, high: float, tooltip: str, value: float) -> widgets.FloatSlider:

@@ -97,7 +97,7 @@ class Experiment:
     ):
         self.atoms, self.model, self.reference = atoms, model, reference
         self.subjects = dict(subjects or {})
-        taken = {REFERENCE, *self._model_names()} & set(self.subjects)
+        taken = {REFERENCE, *self.model_names} & set(self.subjects)
         if taken:
             raise ValueError(
                 f"The name {sorted(taken)[0]!r} is taken: call this subject otherwise."
@@ -115,7 +115,7 @@ class Experiment:
     @property
     def names(self) -> list[str]:
         """The subjects, in the order shown."""
-        return [*self._model_names(), *self.subjects]
+        return [*self.model_names, *self.subjects]
 
     @property
     def n_occupied(self) -> int | None:
@@ -191,7 +191,9 @@ class Experiment:
             for name, now in snapshot.levels.items()
         }
 
-    def _model_names(self) -> list[str]:
+    @property
+    def model_names(self) -> list[str]:
+        """The subjects that come from the model: its two stages, or itself."""
         if self.model is None:
             return []
         return [BASELINE, REFINED] if hasattr(self.model, "predict") else ["model"]

@@ -31,7 +31,9 @@ class Heat(anywidget.AnyWidget):
         limit: value of the outermost colours, in `unit`; by default a round number that holds all.
         unit: of the numbers shown.
         factor: the values are multiplied by it before they are shown, e.g. 1000 from eV to meV.
-        settings: any other trait: scale ("linear" or "log"), digits, panel_height, show_values ...
+        settings: any other trait: scale ("linear" or "log"; log is linear below a
+            thousandth of the limit), digits, across (panels a row), show_values, and in pixels
+            panel_height (0: square) and max_size of a panel (0: all there is).
 
     >>> Heat([H, S], titles=["Hamiltonian", "overlap"])  # doctest: +SKIP
     """
@@ -54,6 +56,7 @@ class Heat(anywidget.AnyWidget):
     digits = traitlets.Int(3).tag(sync=True)
     across = traitlets.Int(0).tag(sync=True)
     panel_height = traitlets.Int(0).tag(sync=True)
+    max_size = traitlets.Int(400).tag(sync=True)
     show_values = traitlets.Bool(False).tag(sync=True)
     hint = traitlets.Unicode("Point at a cell to read its value.").tag(sync=True)
 

@@ -8,12 +8,14 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.widgets.readout import milli
+
 OCCUPIED = "#0b5394"
 VIRTUAL = "#c2410c"
 BEFORE = "#c3cad4"
 INK = "#14181f"
 
-_LEFT, _TOP, _BOTTOM = 44, 42, 10
+_LEFT, _TOP, _BOTTOM = 40, 44, 44
 
 Levels = NDArray[np.float64]
 
@@ -22,8 +24,8 @@ def level_diagram(
     now: Mapping[str, Levels],
     before: Mapping[str, Levels],
     n_occupied: int | None,
-    width: int = 300,
-    height: int = 290,
+    drift_mev: Mapping[str, float],
+    height: int = 320,
 ) -> str:
     """Levels of each column around the gap, over grey bars where they stood at R = 1.
 
@@ -31,9 +33,11 @@ def level_diagram(
         now: column -> eigenvalues in eV, ascending.
         before: the same at R = 1; nothing grey shows as long as the levels stay.
         n_occupied: orbitals filled; None if unknown, then all have one colour and no gap.
+        drift_mev: column -> largest shift of a level since R = 1, meV.
 
     Returns: an SVG element as text.
     """
+    width = _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now)
     low, high = window(next(iter(before.values())), n_occupied)
     scale = (height - _TOP - _BOTTOM) / (high - low)
     column = (width - _LEFT) / len(now)
@@ -43,13 +47,15 @@ def level_diagram(
         half = min(0.36 * column, 46)
         stood = before[name]
         shown = np.flatnonzero((stood >= low) & (stood <= high))
-        parts.append(_heading(name, energies, n_occupied, x, column))
+        parts.append(_heading(name, energies, n_occupied, x))
+        parts.append(_centred(milli(drift_mev[name]), x, height - 8))
         for index in shown:
             parts.append(_bar(x, half + 5, _TOP + (high - stood[index]) * scale, BEFORE, 5.5))
         for index in np.flatnonzero((energies >= low) & (energies <= high)):
             filled = n_occupied is not None and index < n_occupied
             colour = OCCUPIED if filled else VIRTUAL
             parts.append(_bar(x, half, _TOP + (high - energies[index]) * scale, colour, 2.5))
+    parts.append(f'<text x="0" y="{height - 26}">largest shift since R = 1, meV</text>')
     label = "Orbital energies in eV of " + ", ".join(now)
     return (
         f'<svg class="wb-levels" viewBox="0 0 {width} {height}" role="img" '
@@ -84,16 +90,20 @@ def _axis(low: float, high: float, scale: float, width: int) -> str:
             f'<line x1="{_LEFT - 4}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e3e7ec"/>'
             f'<text x="{_LEFT - 8}" y="{y + 4.5:.1f}" text-anchor="end">{text}</text>'
         )
-    return "".join(lines) + '<text x="0" y="14">eV</text>'
+    return "".join(lines) + '<text x="0" y="31">gap</text><text x="0" y="14">eV</text>'
 
 
-def _heading(name: str, energies: Levels, n_occupied: int | None, x: float, column: float) -> str:
-    lines = f'<text x="{x:.1f}" y="14" class="wb-strong" text-anchor="middle">{escape(name)}</text>'
+def _heading(name: str, energies: Levels, n_occupied: int | None, x: float) -> str:
+    text = _centred(name, x, 14, "wb-strong")
     if n_occupied and n_occupied < len(energies):
-        gap = energies[n_occupied] - energies[n_occupied - 1]
-        word = "gap " if column > 78 else ""
-        lines += f'<text x="{x:.1f}" y="31" text-anchor="middle">{word}{gap:.3f}</text>'
-    return lines
+        text += _centred(f"{energies[n_occupied] - energies[n_occupied - 1]:.4f}", x, 31)
+    return text
+
+
+def _centred(text: str, x: float, y: float, style: str = "") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="middle">{escape(text)}</text>'
+    )
 
 
 def _bar(x: float, half: float, y: float, colour: str, thickness: float) -> str:

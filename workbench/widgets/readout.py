@@ -20,7 +20,7 @@ def milli(value: float) -> str:
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 0.001:
         return f"{value:#.3g}".rstrip(".")
-    return "0" if value == 0 else f"{value:.0e}"
+    return "0" if value == 0 else f"{value:.0e}".replace("-", "−")
 
 
 def orientation(R: NDArray[np.float64]) -> str:

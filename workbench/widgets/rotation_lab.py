@@ -26,7 +26,7 @@ _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
 _STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
-_RECOMPUTE = "Recompute the reference here"
+_RECOMPUTE = "Recompute reference with PySCF here"
 
 
 class RotationLab(widgets.VBox):
@@ -64,6 +64,7 @@ class RotationLab(widgets.VBox):
         self._connect()
         super().__init__(self._layout())
         self.add_class("wb-lab")
+        self._spread_pair()
         self._repaint()
 
     # ---- what the user can do from code as well ---------------------------------------------
@@ -119,7 +120,9 @@ class RotationLab(widgets.VBox):
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
         # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
-        self._limits = limits_of(experiment.at(rotation((1, 1, 0), 40)))
+        self._limits = limits_of(
+            experiment.at(rotation((1, 1, 0), 40)), experiment.model_names or names
+        )
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
         first = self.snapshot
@@ -149,6 +152,7 @@ class RotationLab(widgets.VBox):
         self.button = widgets.Button(
             description=_RECOMPUTE,
             tooltip="Runs PySCF at this orientation, seconds to minutes; also measures its floor",
+            layout=widgets.Layout(width="auto"),
         )
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
 
@@ -169,22 +173,27 @@ class RotationLab(widgets.VBox):
         """Structure and numbers to the left, maps to the right, the picked block below."""
         known = self.experiment.reference is not None
         title = widgets.HTML(heading(self.experiment))
-        head = _group(widgets.Box, "wb-head", [title, self.reset_button])
+        choice = [widgets.Label("differences"), self.against] if self.experiment.names else []
+        head = _group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
-        colours = [self.limit, self.scale, self.error_limit, self.against]
-        lower = [self.levels] if self.experiment.overlap is not None else []
-        if self.experiment.names:
-            lower.append(_group(widgets.VBox, "wb-differences", [self.differences]))
-        self.levels.layout.flex = f"1 1 {100 / (len(self.experiment.names) + known):.1f}%"
-        right = [
-            self.matrices,
-            _group(widgets.Box, "wb-lower", lower),
-            _group(widgets.Box, "wb-colours", colours),
-        ]
+        colours = [self.limit, self.scale, self.error_limit]
+        right = [self.matrices, self._lower(), _group(widgets.Box, "wb-colours", colours)]
         columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
         body = _group(widgets.Box, "wb-body", columns)
         style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
         return [style, head, self.guard.panel, body, self.block.box]
+
+    def _lower(self) -> widgets.Box:
+        """Levels under the reference, differences under the predictions; many stand in two rows."""
+        count = len(self.experiment.names)
+        parts = [self.levels] if self.experiment.overlap is not None else []
+        if count:
+            parts.append(_group(widgets.VBox, "wb-differences", [self.differences]))
+        if count > 2:
+            return _group(widgets.VBox, "wb-lower", parts[::-1])
+        self.levels.layout.flex = "1 1 0"
+        parts[-1].layout.flex = f"{max(count, 1)} 1 0"
+        return _group(widgets.Box, "wb-lower", parts)
 
     # ---- reacting ---------------------------------------------------------------------------
 
@@ -212,7 +221,7 @@ class RotationLab(widgets.VBox):
         self.errors.value = error_table(snapshot, self.experiment.floor)
         if snapshot.levels:
             self.levels.value = level_diagram(
-                snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied
+                snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied, drift
             )
         self.view.announcement = summary(snapshot, drift)
         self._show_block()
@@ -224,11 +233,13 @@ class RotationLab(widgets.VBox):
         to_reference = self.against.value == _AGAINST_REFERENCE
         against = REFERENCE if to_reference else "turned"
         titles = [f"{n} − reference" if to_reference else f"{n} − its own turn" for n in names]
-        notes = ["" if to_reference else "f(Rx) − D f(x) Dᵀ" for _ in names]
         if titles != list(self.differences.titles):
             self.differences.titles = titles
+            self.differences.hint = (
+                "Prediction minus reference." if to_reference else "f(Rx) − D f(x) Dᵀ"
+            )
         parts = [self.snapshot.difference(n, against) for n in names]
-        self.differences.show(parts, tick=tick, notes=notes)
+        self.differences.show(parts, tick=tick)
 
     def _show_block(self) -> None:
         self.block.set_pair(*self._pair)
@@ -268,7 +279,7 @@ def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider
         step=0.05,
         description=name,
         tooltip=tooltip,
-        readout_format=".3g",
+        readout_format=".3r",
         continuous_update=True,
         style={"description_width": "68px"},
     )

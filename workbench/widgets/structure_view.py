@@ -33,7 +33,9 @@ def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
     if not atoms.pbc.any():
         return []
     corners = [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
-    edges = [(p, q) for p in corners for q in corners if p < q and sum(np.subtract(q, p)) == 1]
+    edges = [
+        (p, q) for p in corners for q in corners if p < q and np.abs(np.subtract(q, p)).sum() == 1
+    ]
     cell = np.asarray(atoms.cell.array)
     return [[(np.array(p) @ cell).tolist(), (np.array(q) @ cell).tolist()] for p, q in edges]
 

@@ -1,8 +1,8 @@
 import { paint } from "./colour.js";
 
-const WIDTH = 250;
+const WIDTH = 320;
 const HEIGHT = 30;
-const EDGE = 30; // room for the outer tick labels
+const EDGE = 24; // room for the outer tick labels and the arrow heads
 
 const short = (v) => (v === 0 || Math.abs(v) >= 1e-3 ? String(Number(v.toPrecision(3))) : v.toExponential(0)).replace("-", "−");
 
@@ -14,7 +14,17 @@ function ticks(limit, scale) {
   return [...half.map((r) => [-place(r), -r * limit]), [0, 0], ...half.map((r) => [place(r), r * limit])];
 }
 
-/** A colour bar with its unit; the outer colours also stand for everything beyond the limit. */
+/** An arrow head at the end of the bar: the outermost colour also stands for all beyond. */
+function drawArrow(pen, x, direction, rgb) {
+  pen.fillStyle = `rgb(${rgb.join()})`;
+  pen.beginPath();
+  pen.moveTo(x, 1);
+  pen.lineTo(x + 9 * direction, 6.5);
+  pen.lineTo(x, 12);
+  pen.fill();
+}
+
+/** A colour bar with its unit. */
 export function drawColourBar(canvas, limit, scale, unit) {
   const ratio = window.devicePixelRatio || 1;
   const key = [limit, scale, unit, ratio].join();
@@ -40,6 +50,8 @@ export function drawColourBar(canvas, limit, scale, unit) {
   pen.drawImage(strip, EDGE, 1, length, 11);
   pen.strokeStyle = "rgba(20, 24, 31, 0.5)";
   pen.strokeRect(EDGE + 0.5, 1.5, length - 1, 10);
+  drawArrow(pen, EDGE, -1, pixels.data.subarray(0, 3));
+  drawArrow(pen, EDGE + length, 1, pixels.data.subarray(4 * 255, 4 * 255 + 3));
   pen.fillStyle = "#14181f";
   pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
   pen.textBaseline = "top";
@@ -47,8 +59,7 @@ export function drawColourBar(canvas, limit, scale, unit) {
   for (const [at, value] of ticks(limit, scale)) {
     const x = EDGE + ((at + 1) / 2) * length;
     pen.fillRect(x - 0.5, 12, 1, 3);
-    const outer = Math.abs(at) === 1 ? (at < 0 ? "≤ " : "≥ ") : "";
-    pen.fillText(outer + short(value), x, 17);
+    pen.fillText(short(value), x, 17);
   }
   pen.textAlign = "left";
   pen.fillText(unit, WIDTH + 4, 1);

@@ -59,7 +59,7 @@ class Panel {
   draw(values, n, m, look) {
     const { size, height, rows, columns, limit, scale } = look;
     const ratio = window.devicePixelRatio || 1;
-    const byOrbital = height / Math.max(n, 1) >= 15;
+    const byOrbital = height / Math.max(n, 1) >= 15 && rows.atoms.length === 1;
     const left = byOrbital ? 62 : 30;
     const top = 20;
     const inner = { left, top, width: size - left - 2, height: height - top - 2, n, m };
@@ -217,7 +217,8 @@ function render({ model, el }) {
       panel.title.textContent = titles[k];
       panel.note.textContent = notes[k] || "";
     });
-    grid.style.gridTemplateColumns = `repeat(${model.get("across") || titles.length}, minmax(0, 1fr))`;
+    const widest = model.get("max_size") ? `${model.get("max_size")}px` : "1fr";
+    grid.style.gridTemplateColumns = `repeat(${model.get("across") || titles.length}, minmax(0, ${widest}))`;
     repaint();
   }
 

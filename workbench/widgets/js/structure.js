@@ -11,7 +11,7 @@ import "./structure.css";
 const ROW_COLOUR = "#d97706";
 const COLUMN_COLOUR = "#0f766e";
 const AXIS_COLOURS = ["#b91c1c", "#15803d", "#1d4ed8"];
-const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xbfc7d1 };
+const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xe6ebf1 };
 const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
 const KEYS = {
   ArrowLeft: [0, -1, 0],
@@ -36,7 +36,8 @@ function drawAxes(svg, q) {
   svg.innerHTML = arrows
     .map(({ x, y, z, k }) => {
       const opacity = 0.55 + 0.45 * (z + 1) / 2;
-      const [tx, ty] = [36 + (x - 36) * 1.42, 36 + (y - 36) * 1.42];
+      const endOn = Math.hypot(x - 36, y - 36) < 5;
+      const [tx, ty] = endOn ? [x - 10, y + 8] : [36 + (x - 36) * 1.42, 36 + (y - 36) * 1.42];
       return (
         `<g opacity="${opacity}"><line x1="36" y1="36" x2="${x}" y2="${y}" stroke="${AXIS_COLOURS[k]}" stroke-width="2.5"/>` +
         `<circle cx="${x}" cy="${y}" r="2.6" fill="${AXIS_COLOURS[k]}"/>` +
@@ -66,19 +67,28 @@ function addStructure(viewer, { symbols, positions, bonds, cell }) {
     const [start, end] = [from, to].map(([x, y, z]) => ({ x, y, z }));
     viewer.addLine({ start, end, color: "#8a94a3" });
   }
-  if (symbols.length <= LABELLED_ATOMS) {
-    atoms.forEach(({ elem, x, y, z, serial }) =>
-      viewer.addLabel(`${elem}${serial + 1}`, {
-        position: { x, y, z },
-        fontSize: 15,
-        bold: true,
-        fontColor: "#14181f",
-        backgroundOpacity: 0,
-        inFront: true,
-        alignment: "center",
-      }, undefined, true),
-    );
-  }
+}
+
+/** Names of the atoms; those of the picked pair stand on the colours of row and column. */
+function labelAtoms(viewer, { symbols, positions }, pair) {
+  viewer.removeAllLabels();
+  symbols.forEach((symbol, k) => {
+    const picked = pair.indexOf(k);
+    if (symbols.length > LABELLED_ATOMS && picked < 0) return;
+    const [x, y, z] = positions[k];
+    const settings = {
+      position: { x, y, z },
+      fontSize: 13,
+      fontColor: picked < 0 ? "#14181f" : "#ffffff",
+      backgroundColor: picked < 0 ? "#ffffff" : [ROW_COLOUR, COLUMN_COLOUR][picked],
+      backgroundOpacity: picked < 0 ? 0.72 : 0.92,
+      borderRadius: 5,
+      padding: 2,
+      inFront: true,
+      alignment: "center",
+    };
+    viewer.addLabel(`${symbol}${k + 1}`, settings, undefined, true);
+  });
 }
 
 function render({ model, el }) {
@@ -154,8 +164,9 @@ function render({ model, el }) {
     rings = pair.map((atom, k) => {
       const [x, y, z] = positions[atom] ?? [0, 0, 0];
       const radius = pair[0] === pair[1] && k === 1 ? 0.56 : 0.5;
-      return viewer.addSphere({ center: { x, y, z }, radius, color: k ? COLUMN_COLOUR : ROW_COLOUR, opacity: 0.38 });
+      return viewer.addSphere({ center: { x, y, z }, radius, color: k ? COLUMN_COLOUR : ROW_COLOUR, opacity: 0.5 });
     });
+    labelAtoms(viewer, model.get("structure"), pair);
     viewer.render();
   }
 
@@ -174,7 +185,7 @@ function render({ model, el }) {
     rings = [];
     showPair();
     viewer.zoomTo();
-    viewer.zoom(model.get("structure").symbols.length < 6 ? 2 : 1.2);
+    viewer.zoom(model.get("structure").symbols.length < 6 ? 2.8 : 1.4);
     setOrientation(quaternion);
     viewer.render();
   }

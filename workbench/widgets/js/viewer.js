@@ -1,8 +1,10 @@
 // Making and unmaking a 3Dmol viewer. 3Dmol 2.5.5 has no destroy(): it leaves three listeners on
-// the page and a WebGL context behind, of which a browser gives out about 16.
+// the page and a WebGL context behind, of which a browser gives out about 16. The viewers of one
+// module (one widget shown in several places) share one context.
 
 const PAGE_EVENTS = ["mouseup", "touchend", "resize"];
 let software = null;
+let alive = 0;
 
 /** Whether WebGL is drawn by the CPU; then multisampling costs four fifths of the frame rate. */
 function softwareRenderer() {
@@ -34,10 +36,11 @@ function recordListeners(call) {
 }
 
 export function createViewer(container, $3Dmol) {
-  const settings = { backgroundColor: "#ffffff", antialias: !softwareRenderer() };
+  const settings = { backgroundColor: "#ffffff", orthographic: true, antialias: !softwareRenderer() };
   const [viewer, listeners] = recordListeners(() => $3Dmol.createViewer(container, settings));
   if (!viewer) throw new Error("3Dmol could not make a WebGL viewer");
   viewer.pageListeners = listeners;
+  alive += 1;
   return viewer;
 }
 
@@ -49,10 +52,10 @@ export function disposeViewer(viewer, host) {
   for (const [target, type, listener, options] of viewer.pageListeners) {
     target.removeEventListener(type, listener, options);
   }
-  const canvas = viewer.getCanvas();
-  const gl = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
   host.remove();
-  delete canvas._3dmol_viewer;
+  delete viewer.getCanvas()._3dmol_viewer;
   viewer.clear();
-  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  alive -= 1;
+  const gl = viewer.getRenderer().getContext();
+  if (alive === 0) gl?.getExtension("WEBGL_lose_context")?.loseContext();
 }
