@@ -57,6 +57,8 @@ def lab_command(extra: Sequence[str] = ()) -> list[str]:
             "run `pip install 'hamiltonian-workbench[notebooks]'`."
         )
     command = [sys.executable, "-m", "jupyterlab", str(notebooks() / START_PAGE)]
+    # Where no browser opens by itself, the printed address leads to the page, too.
+    command.append(f"--LabApp.default_url=/lab/tree/{START_PAGE}")
     # In containers one is often root, and JupyterLab then refuses to start without this.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
