@@ -1,0 +1,48 @@
+"""What several test files share: one thread, a tiny labelled set, and types checked on request.
+
+With WORKBENCH_CHECK_TYPES=1 every annotated call of the library is checked while tests run.
+"""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+
+if os.environ.get("WORKBENCH_CHECK_TYPES"):
+    from jaxtyping import install_import_hook
+
+    install_import_hook("workbench", "beartype.beartype")
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory):
+    """Water and hydrogen fluoride, RHF/STO-3G, displaced and turned: 12 train, 4 valid, 4 test."""
+    from workbench.conventions import random_rotation
+    from workbench.dataset import Sample, write
+    from workbench.engines.molecules import reference
+    from workbench.structures import rotate
+
+    rng, samples = np.random.default_rng(0), []
+    for k in range(20):
+        atoms = molecule("HF" if k % 4 == 3 else "H2O")
+        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+        atoms = rotate(atoms, random_rotation(rng))
+        ref = reference(atoms, basis="sto-3g", xc="hf")
+        samples.append(Sample(atoms, ref.H, ref.energy, ref.n_electrons, k))
+    path = tmp_path_factory.mktemp("tiny") / "tiny.h5"
+    splits = {"train": range(12), "valid": range(12, 16), "test": range(16, 20)}
+    write(path, samples, {k: list(v) for k, v in splits.items()}, {"method": "RHF/STO-3G"})
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_path):
+    """The tiny set, open."""
+    from workbench.dataset import Dataset
+
+    with Dataset(tiny_path) as dataset:
+        yield dataset

@@ -1,0 +1,192 @@
+"""Both stages: exact symmetry of stage 1, what stage 2 starts as, and honest refusals."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+
+from workbench.basis import Basis
+from workbench.conventions import random_rotation
+from workbench.irreps import BlockIrreps
+from workbench.models.baseline import Baseline, GeometryBuilder
+from workbench.models.config import ModelConfig
+from workbench.models.layers import SO2Convolution
+from workbench.models.scaling import BlockScaler, Scaling
+from workbench.models.tensor_product import TensorProductConvolution
+from workbench.models.twostage import TwoStageModel
+from workbench.symmetry import equivariance
+
+BASIS = Basis("def2-svp", {1: (0, 0, 1), 6: (0, 0, 0, 1, 1, 2), 8: (0, 0, 0, 1, 1, 2)})
+SMALL = ModelConfig(channels=8, layers=2, radial=8, refiner_width=32, refiner_layers=1)
+
+
+def random_model(config=SMALL, seed=0):
+    """An untrained model whose scaling is random, of the sizes a fit gives."""
+    torch.manual_seed(seed)
+    irreps = BlockIrreps(BASIS)
+    scaler, n = BlockScaler(irreps), len(BASIS.elements)
+    size, paths = BASIS.dim**2, len(irreps.paths)
+
+    def per_path(rows, index):
+        return torch.rand(rows, paths, dtype=torch.float64)[:, index]
+
+    pair_mean = torch.zeros(n * n, size, dtype=torch.float64)  # symmetric under i <-> j
+    node_mean = torch.rand(n, size, dtype=torch.float64) * torch.tensor(scaler.node_invariant)
+    blocks = irreps.decode(node_mean)
+    scaling = Scaling(
+        irreps.encode(blocks + blocks.transpose(1, 2)),
+        per_path(n, irreps.path_index),
+        pair_mean,
+        per_path(n * n, scaler.framed_path),
+        per_path(n, irreps.path_index),
+        per_path(n * n, irreps.path_index),
+    )
+    return TwoStageModel(BASIS, config, scaling)
+
+
+PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 2e-6)]  # of the largest element
+
+
+@pytest.fixture(scope="module", params=[SO2Convolution, TensorProductConvolution])
+def subjects(request):
+    """Stage 1 per precision, built in it: e3nn's tensor product keeps the type it was built in."""
+    models = {}
+    for dtype, _ in PRECISIONS:
+        model = random_model()
+        torch.set_default_dtype(dtype)
+        try:
+            model.baseline = Baseline(model.irreps, SMALL, convolution=request.param)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        models[dtype] = model.to(dtype).stage1
+    return models
+
+
+@pytest.mark.parametrize("kind", ["rotation", "inversion", "translation", "permutation"])
+@pytest.mark.parametrize(("dtype", "bound"), PRECISIONS)
+def test_stage1_is_equivariant_before_any_training(subjects, kind, dtype, bound):
+    report = equivariance({"stage 1": subjects[dtype]}, molecule("CH3CH2OH"), samples=2, kind=kind)
+    assert report["stage 1"].max_mev <= bound * report.largest["stage 1"]
+
+
+def test_improper_rotations_too(subjects):
+    """Pseudo-tensors: a mirror that is no inversion, on a chiral geometry."""
+    stage1, atoms = subjects[torch.float64], _chiral()
+    mirror = -random_rotation(np.random.default_rng(5))
+    turned = atoms.copy()
+    turned.positions = atoms.positions @ mirror.T
+    H, H_turned = stage1(atoms), stage1(turned)
+    assert (H_turned - H.rotate(mirror)).max_abs() < 1e-9 * H.max_abs()
+
+
+def test_every_existing_element_is_predicted():
+    """No shell pair is out of reach of the features: each path of each class gets a value."""
+    H = random_model().to(torch.float64).stage1(_chiral())
+    for i, j in ((0, 0), (2, 2), (0, 2), (0, 5), (5, 6)):
+        block = H.block(i, j)
+        zeros = np.abs(block) < 1e-12
+        assert not zeros.any(), (i, j, np.argwhere(zeros))
+
+
+def _chiral():
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.1, seed=1)
+    return atoms
+
+
+def test_both_stages_are_hermitian():
+    model = random_model()
+    with torch.no_grad():
+        model.refiner.pair_head[-1].weight.normal_()
+        model.refiner.node_head[-1].weight.normal_()
+    prediction = model.predict(_chiral())
+    for H in (prediction.baseline, prediction.refined):
+        assert (H - H.hermitian()).max_abs() < 1e-5
+
+
+def test_stage2_starts_exactly_at_the_baseline_and_is_not_equivariant_by_construction():
+    model = random_model()
+    prediction = model.predict(_chiral())
+    assert (prediction.refined - prediction.baseline).max_abs() == 0
+    with torch.no_grad():
+        model.refiner.pair_head[-1].weight.normal_()
+    subjects = {"stage 1": model.stage1, "stages 1+2": model}
+    report = equivariance(subjects, _chiral(), samples=2)
+    assert report["stages 1+2"].max_mev > 1e3 * report["stage 1"].max_mev
+
+
+def test_features_turn_as_their_irreps():
+    from e3nn import o3
+
+    model = random_model().to(torch.float64)
+    atoms, R = _chiral(), random_rotation(np.random.default_rng(6))
+    turned = atoms.copy()
+    turned.positions = atoms.positions @ R.T
+    here, there = (model.predict(a).features for a in (atoms, turned))
+    axes = [1, 2, 0]
+    D = o3.Irreps(here.irreps).D_from_matrix(torch.tensor(R[np.ix_(axes, axes)]))
+    for name in ("node", "edge"):
+        after, before = getattr(there, name), getattr(here, name)
+        torch.testing.assert_close(after, before @ D.T.double(), atol=1e-5, rtol=1e-5)
+
+
+def test_single_atoms_and_far_atoms():
+    model = random_model()
+    assert model.stage1(Atoms("O")).values.shape == (1, BASIS.dim, BASIS.dim)
+    pair = Atoms("OH", [[0, 0, 0], [0, 0, 30.0]])
+    assert model.predict(pair).refined.edges.shape == (2, 2)
+
+
+def test_the_cutoff_is_smooth():
+    """An atom that crosses the cutoff takes nothing with it."""
+    model = random_model(ModelConfig(**{**SMALL.to_json(), "cutoff": 4.0})).to(torch.float64)
+
+    def on_site(distance):
+        return model.stage1(Atoms("OHH", [[0, 0, 0], [0, 0, 1.0], [distance, 0, 0]])).block(0, 0)
+
+    assert np.abs(on_site(4.0 - 1e-4) - on_site(4.0 + 1e-4)).max() < 1e-9
+
+
+def test_several_compositions_share_one_batch():
+    """A batch of different molecules gives what each gives alone."""
+    from workbench.batching import Store
+    from workbench.graph import build
+
+    model = random_model().to(torch.float64)
+    molecules = [molecule(name) for name in ("H2O", "CH4", "CO2")]
+    graphs = [build(a, model.config.cutoff) for a in molecules]
+    store = Store(graphs, torch.tensor([1, 1, 1]))
+    part = store.select(torch.tensor([2, 0]))
+    geometry = model.geometry(part.graph)
+    blocks = model.baseline_blocks(model.baseline(part.graph, geometry), part.graph, geometry)
+    water = graphs[0]
+    geometry = model.geometry(water)
+    alone = model.baseline_blocks(model.baseline(water, geometry), water, geometry)
+    torch.testing.assert_close(blocks.nodes[3:], alone.nodes)
+    torch.testing.assert_close(blocks.pairs[-6:], alone.pairs)
+
+
+def test_refusals_are_sentences():
+    model = random_model()
+    with pytest.raises(ValueError, match="not F"):
+        model.predict(molecule("HF"))
+    with pytest.raises(ValueError, match="lmax=4"):
+        ModelConfig(lmax=3).check(BASIS)
+    with pytest.raises(ValueError, match="multiple"):
+        ModelConfig(refiner_width=30)
+    with pytest.raises(ValueError, match="without spinors"):
+        TwoStageModel(Basis("x", BASIS.shells, True), SMALL, model.scaling)
+
+
+def test_config_round_trip():
+    assert ModelConfig.from_json(SMALL.to_json()) == SMALL
+
+
+def test_frames_put_pairs_on_the_axis():
+    builder = GeometryBuilder(BlockIrreps(BASIS), SMALL)
+    vectors = torch.tensor([[0, 0, 1.0], [0, 0, -2.0], [1e-9, 0, 1.0], [0.3, -0.2, 0.9]])
+    D = builder.frames(vectors.double())[:, 1:4, 1:4]
+    unit = torch.nn.functional.normalize(vectors.double(), dim=1)[:, [1, 2, 0]]
+    on_z = (D @ unit[:, :, None])[:, :, 0]
+    torch.testing.assert_close(on_z, torch.tensor([[0, 1.0, 0]]).double().expand(4, 3))
