@@ -1,6 +1,7 @@
 """What holds for the project as a whole: layers, sizes, names, the absence of certain things."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -145,6 +146,10 @@ def test_conda_environment_agrees_with_pyproject():
     assert set(entries) == {"conda-forge", f"python{PROJECT['requires-python']}", "pip", "pip:"} | {
         install
     }
+
+
+def test_continuous_integration_can_run():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
 def test_the_extra_all_means_all_but_dev():
