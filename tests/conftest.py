@@ -1,19 +1,9 @@
-"""What several test files share: one thread, a tiny labelled set, and types checked on request.
-
-With WORKBENCH_CHECK_TYPES=1 every annotated call of the library is checked while tests run.
-"""
-
-import os
+"""What several test files share: one thread and a tiny labelled set."""
 
 import numpy as np
 import pytest
 import torch
 from ase.build import molecule
-
-if os.environ.get("WORKBENCH_CHECK_TYPES"):
-    from jaxtyping import install_import_hook
-
-    install_import_hook("workbench", "beartype.beartype")
 
 torch.set_num_threads(1)
 
