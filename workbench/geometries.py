@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms, units
 from ase.md.langevin import Langevin as LangevinDynamics
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 from workbench.conventions import random_rotation
 from workbench.structures import StructureError, rotate, validate
@@ -65,7 +64,8 @@ class Langevin:
         """
         moving = atoms.copy()
         moving.calc = _gfn2(int(atoms.info.get("charge", 0)))
-        MaxwellBoltzmannDistribution(moving, temperature_K=self.temperature_K, rng=rng)
+        spread = np.sqrt(moving.get_masses() * (units.kB * self.temperature_K))  # (N,)
+        moving.set_momenta(rng.standard_normal((len(moving), 3)) * spread[:, None])
         dynamics = LangevinDynamics(
             moving,
             self.timestep_fs * units.fs,

@@ -4,7 +4,7 @@ A label job can be killed at any moment and started again with the same argument
 it stood and the dataset it ends with is the same, bit for bit (on the same machine). To that end
 
 - the whole job is a *recipe* (JSON), and everything random follows from its seed;
-- each batch of geometries and each label is a file of its own in `<out>.work/`, written under
+- each batch of geometries and each label is a file of its own in `<out>.partial/`, written under
   another name and then renamed, so that it is either absent or complete;
 - the dataset is written last, likewise, and the folder is then removed.
 """
@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from workbench import dataset
 from workbench.conventions import CONVENTION_VERSION
 from workbench.engines import SCFError
-from workbench.engines.molecules import basis_of, method, reference
+from workbench.engines.molecules import basis_of, method, reference, solver
 from workbench.geometries import Langevin, Sampling, orient
 from workbench.matrices import BlockMatrix
 from workbench.structures import load, require_closed_shell
@@ -75,6 +75,7 @@ def label(
     seed: int = 0,
     oriented: bool = True,
     processes: int = 1,
+    max_cycle: int = 100,
     allow_failures: int = 0,
     progress: bool = True,
 ) -> Path:
@@ -82,7 +83,7 @@ def label(
 
     Args:
         structures: what `workbench.load` takes, one or several: where the sampling starts.
-        out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.work`.
+        out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.partial`.
         splits: samples per structure in each split, e.g. {"train": 500, "valid": 100, "test":
             1000}, labelled in this order. No two splits share a batch (a trajectory).
         sampling: `Langevin()` (the default), `Displaced()` or `AsGiven()`.
@@ -90,6 +91,8 @@ def label(
         seed: of everything random.
         oriented: turn each geometry by a random rotation about its centre of mass.
         processes: how many to use, each with one thread; -1 for one per core.
+        max_cycle: cycles before a geometry counts as failed. It decides no label's value, so a
+            job that met failures can be taken up again with more.
         allow_failures: how many geometries may fail to converge and be left out (and named in the
             provenance) before the job counts as failed.
         progress: show progress bars.
@@ -104,8 +107,10 @@ def label(
     """
     one = isinstance(structures, str | os.PathLike | Atoms)
     starts = [require_closed_shell(load(s)) for s in ([structures] if one else structures)]
+    for atoms in starts:
+        solver(atoms, basis, xc, grid)  # raises where a worker would
     sampling = Langevin() if sampling is None else sampling
-    how = {"basis": basis, "xc": xc, "grid": grid}
+    how = {"basis": basis, "xc": xc, "grid": grid, "max_cycle": max_cycle}
     recipe = _recipe(starts, splits, sampling, seed, oriented, how)
     job = _Job(Path(out), recipe, starts, plan(len(starts), splits, sampling.batch))
     if job.finished():
@@ -150,7 +155,7 @@ class _Job:
         self, out: Path, recipe: dict[str, Any], starts: list[Atoms], batches: list[Batch]
     ) -> None:
         self.out, self.recipe, self.starts, self.batches = out, recipe, starts, batches
-        self.work = out.with_name(out.name + ".work")
+        self.work = out.with_name(out.name + ".partial")
         self.total = sum(b.count for b in batches)
 
     def finished(self) -> bool:
@@ -283,11 +288,8 @@ class _Job:
 
 def _solve(atoms: Atoms, how: dict[str, Any]) -> dict[str, Any] | str:
     """The label of one geometry, or the sentence of its failure."""
-    from pyscf.lib import with_omp_threads
-
     try:
-        with with_omp_threads(1):  # sums over threads would not be reproducible
-            result = reference(atoms, how["basis"], how["xc"], how["grid"])
+        result = reference(atoms, **how)
     except SCFError as error:
         return str(error)
     return {
@@ -338,8 +340,8 @@ def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
     more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
     return (
         f"{len(failures)} geometries have no label ({allowed} allowed); all others are kept in "
-        f"{work}. Leave them out with allow_failures={len(failures)}, or remove the folder and "
-        f"sample anew:\n{shown}{more}"
+        f"{work}. Go on with a higher max_cycle, or leave these out with "
+        f"allow_failures={len(failures)}:\n{shown}{more}"
     )
 
 
@@ -348,9 +350,16 @@ def _numbered(number: int, function: Any, *args: Any) -> tuple[int, Any]:
 
 
 def _parallel(tasks: Any, processes: int) -> Iterator[tuple[int, Any]]:
-    """Results as they come; the parent alone writes files."""
+    """Results as they come; the parent alone writes files.
+
+    Tasks always run in worker processes of one thread each, even when only one may run at a time:
+    sums over threads end in other last digits, and a trajectory amplifies those.
+    """
+    workers: dict[str, Any] = {"n_jobs": processes, "batch_size": 1}
+    if processes == 1:
+        workers |= {"n_jobs": 2, "pre_dispatch": 1}
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        results: Any = Parallel(n_jobs=processes, return_as="generator_unordered")(tasks)
+        results: Any = Parallel(return_as="generator_unordered", **workers)(tasks)
         yield from results
 
 

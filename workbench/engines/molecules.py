@@ -26,7 +26,7 @@ from workbench.engines import Reference, SCFError
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
-__all__ = ["SCFError", "ao_order", "basis_of", "mole", "overlap", "pyscf", "reference"]
+__all__ = ["SCFError", "ao_order", "basis_of", "mole", "overlap", "pyscf", "reference", "solver"]
 
 
 def reference(
@@ -60,26 +60,47 @@ def reference(
         ValueError: a crystal, an unknown basis, functional or grid.
         SCFError: no convergence.
     """
-    molecule = mole(require_closed_shell(validate(atoms)), basis)
-    solver = _solver(molecule, xc, grid)
-    solver.conv_tol, solver.conv_tol_grad, solver.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    energy = solver.kernel()
-    if not solver.converged:
+    field = solver(atoms, basis, xc, grid)
+    field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
+    energy = field.kernel()
+    if not field.converged:
         raise SCFError(
             f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
             f"converge in {max_cycle} cycles: check the geometry and the charge, raise max_cycle, "
             "or try xc='hf'."
         )
     used = basis_of(basis, atoms.numbers)
-    order, numbers = ao_order(molecule), atoms.numbers
-    fock = solver.get_fock()[np.ix_(order, order)] * HARTREE
+    order, numbers = ao_order(field.mol), atoms.numbers
+    fock = field.get_fock()[np.ix_(order, order)] * HARTREE
     return Reference(
         H=BlockMatrix.from_dense(used, numbers, (fock + fock.T) / 2),
-        S=BlockMatrix.from_dense(used, numbers, solver.get_ovlp()[np.ix_(order, order)]),
+        S=BlockMatrix.from_dense(used, numbers, field.get_ovlp()[np.ix_(order, order)]),
         energy=float(energy * HARTREE),
-        n_electrons=int(molecule.nelectron),
+        n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad),
     )
+
+
+def solver(atoms: Atoms, basis: str = "def2-svp", xc: str = "pbe", grid: int = 4) -> Any:
+    """PySCF's own solver object, RHF or RKS with the unpruned grid, checked but not yet run.
+
+    Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
+    """
+    molecule = mole(require_closed_shell(validate(atoms)), basis)
+    if _is_hf(xc):
+        return scf.RHF(molecule)
+    try:
+        if not any(dft.libxc.parse_xc(xc)[1]):  # an empty name parses to no functional at all
+            raise KeyError(xc)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"libxc knows no functional {xc!r}: use e.g. 'pbe', 'b3lyp', or 'hf' for Hartree-Fock."
+        ) from error
+    if grid not in range(10):
+        raise ValueError(f"The grid level is {grid}; it must be a whole number from 0 to 9.")
+    field = dft.RKS(molecule, xc=xc)
+    field.grids.level, field.grids.prune = grid, None
+    return field
 
 
 def method(
@@ -217,24 +238,6 @@ def _element(basis: str, symbol: str) -> tuple[list[Any], list[Any]]:
         except (RuntimeError, KeyError, OSError):
             core = []
     return shells, core
-
-
-def _solver(molecule: gto.Mole, xc: str, grid: int) -> Any:
-    """RHF or RKS of a molecule, with the unpruned grid."""
-    if _is_hf(xc):
-        return scf.RHF(molecule)
-    try:
-        if not any(dft.libxc.parse_xc(xc)[1]):  # an empty name parses to no functional at all
-            raise KeyError(xc)
-    except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"libxc knows no functional {xc!r}: use e.g. 'pbe', 'b3lyp', or 'hf' for Hartree-Fock."
-        ) from error
-    if grid not in range(10):
-        raise ValueError(f"The grid level is {grid}; it must be a whole number from 0 to 9.")
-    solver = dft.RKS(molecule, xc=xc)
-    solver.grids.level, solver.grids.prune = grid, None
-    return solver
 
 
 def _is_hf(xc: str) -> bool:
