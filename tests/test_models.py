@@ -190,3 +190,24 @@ def test_frames_put_pairs_on_the_axis():
     unit = torch.nn.functional.normalize(vectors.double(), dim=1)[:, [1, 2, 0]]
     on_z = (D @ unit[:, :, None])[:, :, 0]
     torch.testing.assert_close(on_z, torch.tensor([[0, 1.0, 0]]).double().expand(4, 3))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
+    """What stage 2 trains on is what it will meet: no stage-1 run is needed in its loop."""
+    from workbench.phases import random_turns
+
+    model = random_model().to(torch.float64)
+    atoms = _chiral()
+    turns = random_turns(model, 1, [seed], torch.zeros(1, dtype=torch.float64))
+    turned = atoms.copy()
+    turned.positions = atoms.positions @ turns.matrix[0].numpy().T
+    graph, geometry, out = model._stage1(atoms)
+    batch = torch.zeros(len(atoms), dtype=torch.long)
+    cached = model.tokens(out, graph, geometry).turned(
+        turns.features, turns.basis, turns.matrix, batch
+    )
+    graph, geometry, out = model._stage1(turned)
+    fresh = model.tokens(out, graph, geometry)
+    for name, value in vars(fresh).items():
+        torch.testing.assert_close(getattr(cached, name), value, atol=1e-9, rtol=1e-9)

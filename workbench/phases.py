@@ -138,24 +138,14 @@ class Stage2:
         """MAE of a mini-batch, each structure turned at random, eV."""
         part = self.train.store.select(indices)
         tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
-        features, basis, matrix = self._rotations(len(indices), seed, tokens.nodes)
+        turns = random_turns(self.model, len(indices), seed, tokens.nodes)
         batch = part.graph.batch
-        tokens = tokens.turned(features, basis, matrix, batch)
-        pair = batch[tokens.row]
-        target = Blocks(turn(target.nodes, basis[batch]), turn(target.pairs, basis[pair]))
+        tokens = tokens.turned(turns.features, turns.basis, turns.matrix, batch)
+        on_pairs = turns.basis[batch[tokens.row]]
+        target = Blocks(turn(target.nodes, turns.basis[batch]), turn(target.pairs, on_pairs))
         out = network(tokens)
         error = self.model.correction_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
         return matrix_mae(error - target, part.elements)
-
-    def _rotations(self, count: int, seed: Sequence[int], like: Tensor) -> tuple[Tensor, ...]:
-        """Wigner matrices of features and basis, and the matrices, of random rotations."""
-        rng = np.random.default_rng(list(seed))
-        matrices = np.stack([random_rotation(rng) for _ in range(count)])
-        layout, basis = self.model.baseline.layout, self.model.basis
-        ls = [d.l for d in layout.degrees]
-        shells = {l: wigner_d(l, matrices) for l in {*ls, *basis.layout}}
-        parts = (_block_diagonal(shells, ls), _block_diagonal(shells, basis.layout), matrices)
-        return tuple(torch.from_numpy(p).to(like) for p in parts)
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -196,6 +186,26 @@ def per_structure(error: Blocks, part: Selection) -> Tensor:
     pairs = error.pairs.abs().sum((1, 2)).double()
     total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
     return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Rotations (B, 3, 3) and their Wigner matrices for features (B, K, K) and basis (B, M, M)."""
+
+    matrix: Tensor
+    features: Tensor
+    basis: Tensor
+
+
+def random_turns(model: TwoStageModel, count: int, seed: Sequence[int], like: Tensor) -> Turns:
+    """Uniformly random rotations, in the type and on the device of a tensor."""
+    rng = np.random.default_rng(list(seed))
+    matrices = np.stack([random_rotation(rng) for _ in range(count)])
+    ls = [d.l for d in model.baseline.layout.degrees]
+    layout = model.basis.layout
+    shells = {l: wigner_d(l, matrices) for l in {*ls, *layout}}
+    parts = (matrices, _block_diagonal(shells, ls), _block_diagonal(shells, layout))
+    return Turns(*(torch.from_numpy(part).to(like) for part in parts))
 
 
 def _block_diagonal(
