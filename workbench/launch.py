@@ -56,9 +56,12 @@ def lab_command(extra: Sequence[str] = ()) -> list[str]:
             f"The notebooks need {', '.join(missing)}: "
             "run `pip install 'hamiltonian-workbench[notebooks]'`."
         )
-    command = [sys.executable, "-m", "jupyterlab", str(notebooks() / START_PAGE)]
-    # Where no browser opens by itself, the printed address leads to the page, too.
-    command.append(f"--LabApp.default_url=/lab/tree/{START_PAGE}")
+    page = notebooks() / START_PAGE
+    command = [sys.executable, "-m", "jupyterlab", str(page)]
+    # The pages' pictures lie beside their folder. Where no browser opens by itself, the address
+    # that is printed leads to the page, too.
+    command.append(f"--ServerApp.root_dir={page.parents[1]}")
+    command.append(f"--LabApp.default_url=/lab/tree/{page.parent.name}/{START_PAGE}")
     # In containers one is often root, and JupyterLab then refuses to start without this.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
