@@ -1,0 +1,120 @@
+"""Orbital energies side by side: occupied, virtual, and the gap between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.views.look import GRID, INK, LEGEND_ABOVE, finished, listed
+
+OCCUPIED = "#0b5394"
+VIRTUAL = "#c2410c"
+
+_REACH = 35.0  # eV below the HOMO and above it: the valence, without the core
+_BAR = 74  # px, length of a level
+
+
+def level_diagram(levels: Mapping[str, ArrayLike], n_occupied: int) -> go.Figure:
+    """The levels of each column, occupied below and virtual above its gap.
+
+    All levels are in the figure; it opens on those within 35 eV of the first column's HOMO.
+
+    Args:
+        levels: name -> eigenvalues (n,) in eV, in any order.
+        n_occupied: how many orbitals are filled, between 1 and n - 1.
+
+    Raises:
+        ValueError: if no column is given or `n_occupied` leaves no gap.
+    """
+    columns = {name: np.sort(np.asarray(e, dtype=float)) for name, e in levels.items()}
+    if not columns:
+        raise ValueError("There are no levels to draw: give at least one column of energies.")
+    for name, energies in columns.items():
+        if not 1 <= n_occupied < len(energies):
+            raise ValueError(
+                f"{n_occupied} occupied orbitals leave no gap in the {len(energies)} levels of "
+                f"'{name}'."
+            )
+    figure = go.Figure([_bars(columns, n_occupied, filled) for filled in (True, False)])
+    for k, energies in enumerate(columns.values()):
+        _mark_gap(figure, k, *energies[n_occupied - 1 : n_occupied + 1])
+    figure.update_xaxes(
+        title="method",
+        tickvals=list(range(len(columns))),
+        ticktext=list(columns),
+        range=[-0.6, len(columns) - 0.4],
+        showgrid=False,
+        zeroline=False,
+    )
+    figure.update_yaxes(
+        title="orbital energy in eV",
+        range=_window(next(iter(columns.values())), n_occupied),
+        gridcolor=GRID,
+        zeroline=False,
+    )
+    gaps = [f"{_gap(e, n_occupied):.3f} eV ({name})" for name, e in columns.items()]
+    alt = f"Orbital energies with {n_occupied} occupied levels; the gap is {listed(gaps)}."
+    legend = {**LEGEND_ABOVE, "itemsizing": "constant"}
+    width = 190 + 170 * max(len(columns), 2)
+    return finished(figure, "Orbital energies", alt, width, 560, legend=legend)
+
+
+def _gap(energies: NDArray[np.float64], n_occupied: int) -> float:
+    return float(energies[n_occupied] - energies[n_occupied - 1])
+
+
+def _bars(columns: Mapping[str, NDArray[np.float64]], n_occupied: int, filled: bool) -> go.Scatter:
+    """All occupied or all virtual levels as one trace of short horizontal bars."""
+    part = slice(0, n_occupied) if filled else slice(n_occupied, None)
+    first = 1 if filled else n_occupied + 1
+    energies = [e[part] for e in columns.values()]
+    x = np.repeat(np.arange(len(columns)), [len(e) for e in energies])
+    order = np.concatenate([first + np.arange(len(e)) for e in energies])
+    colour = OCCUPIED if filled else VIRTUAL
+    return go.Scatter(
+        x=x,
+        y=np.concatenate(energies),
+        customdata=order,
+        mode="markers",
+        name="occupied" if filled else "virtual",
+        marker={"symbol": "line-ew", "size": _BAR, "line": {"width": 2.5, "color": colour}},
+        hovertemplate="level %{customdata}<br><b>%{y:.4f} eV</b>",
+    )
+
+
+def _mark_gap(figure: go.Figure, column: int, homo: float, lumo: float) -> None:
+    """A double arrow from HOMO to LUMO with the gap beside it."""
+    figure.add_annotation(
+        x=column,
+        y=lumo,
+        ax=column,
+        ay=homo,
+        axref="x",
+        ayref="y",
+        text="",
+        arrowside="end+start",
+        arrowhead=2,
+        arrowwidth=1.5,
+        arrowcolor=INK,
+        standoff=2,
+        startstandoff=2,
+    )
+    figure.add_annotation(
+        x=column,
+        y=(homo + lumo) / 2,
+        text=f"<b>{lumo - homo:.3f} eV</b>",
+        showarrow=False,
+        xanchor="left",
+        xshift=6,
+    )
+
+
+def _window(energies: NDArray[np.float64], n_occupied: int) -> list[float]:
+    """The range of energies first shown, eV."""
+    near = energies[np.abs(energies - energies[n_occupied - 1]) < _REACH]
+    low, high = min(near[0], energies[n_occupied - 1]), max(near[-1], energies[n_occupied])
+    margin = 0.04 * (high - low) + 0.5
+    return [float(low - margin), float(high + margin)]

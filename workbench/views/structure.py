@@ -1,0 +1,115 @@
+"""A still 3D picture of a structure that needs no network and no kernel."""
+
+from __future__ import annotations
+
+import gzip
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import py3Dmol
+from ase import Atoms
+from ase.io import write
+
+_SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
+
+# White hydrogen would vanish on a white page.
+_HYDROGEN = "#d3dae3"
+_LABELLED_ATOMS = 40  # beyond this many, names hide the structure
+
+# py3Dmol draws when the page's promise of $3Dmol is kept. By default it asks a CDN for the script
+# and shows an empty box where there is none. So every picture carries the script (packed, about
+# 210 kB) and keeps the promise itself; the first one on a page unpacks it, the others share it.
+_LOADER = """<script>
+globalThis.$3Dmolpromise ??= (async () => {
+  const packed = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(stream).text();
+  document.head.append(script);
+})();
+globalThis.$3Dmolpromise.catch((error) => {
+  document.getElementById("3dmolviewer_UNIQUEID").textContent =
+    "This browser cannot unpack the 3D viewer (" + error + "); a newer one can.";
+});
+</script>
+"""
+
+
+def view(
+    atoms: Atoms,
+    width: int = 480,
+    height: int = 360,
+    style: Mapping[str, Any] | None = None,
+    labels: bool = True,
+) -> py3Dmol.view:
+    """A picture of a structure, seen along z with x to the right and y up; drag to turn it.
+
+    Args:
+        atoms: molecule, or crystal (drawn with its cell). Positions in Angstrom.
+        width: in pixels.
+        height: in pixels.
+        style: 3Dmol style of all atoms, e.g. {"sphere": {}}; by default balls and sticks in the
+            elements' usual colours.
+        labels: write O1, H2, ... as in the matrices' axes, up to 40 atoms.
+
+    Returns:
+        py3Dmol's view, to which more of 3Dmol's commands can be given before it is shown.
+
+    >>> view(wb.load("water")).show()  # doctest: +SKIP
+    """
+    result = py3Dmol.view(width=width, height=height, js="")  # our loader below takes its place
+    result.addModel(_xyz(atoms), "xyz")
+    result.setStyle(dict(style) if style is not None else _balls_and_sticks("default"))
+    if style is None:
+        result.setStyle({"elem": "H"}, _balls_and_sticks(_HYDROGEN))
+    if atoms.pbc.any():
+        result.addUnitCell()
+    if labels and len(atoms) <= _LABELLED_ATOMS:
+        _label_atoms(result, atoms)
+    result.setProjection("orthographic")
+    result.zoomTo()
+    described = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
+    picture = f'<div role="img" aria-label="{escape(described)}">{result.startjs}'
+    result.startjs = _loader() + picture
+    result.endjs = f"{result.endjs}</div>"
+    return result
+
+
+@cache
+def _loader() -> str:
+    """The script element that gives a page `$3Dmol`, once."""
+    packed = gzip.compress(_SCRIPT.read_bytes(), mtime=0)
+    return _LOADER % b64encode(packed).decode()
+
+
+def _xyz(atoms: Atoms) -> str:
+    """Extended XYZ, with the cell's rows for a crystal; 3Dmol finds the bonds itself."""
+    plain = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    text = StringIO()
+    write(text, plain, format="extxyz")
+    return text.getvalue()
+
+
+def _balls_and_sticks(colour: str) -> dict[str, Any]:
+    paint = {"colorscheme": "Jmol"} if colour == "default" else {"color": colour}
+    return {"sphere": {"scale": 0.27, **paint}, "stick": {"radius": 0.13, **paint}}
+
+
+def _label_atoms(picture: py3Dmol.view, atoms: Atoms) -> None:
+    for k, (symbol, position) in enumerate(zip(atoms.symbols, atoms.positions, strict=True)):
+        x, y, z = (float(c) for c in position)
+        settings = {
+            "position": {"x": x, "y": y, "z": z},
+            "fontSize": 13,
+            "fontColor": "#14181f",
+            "backgroundColor": "#ffffff",
+            "backgroundOpacity": 0.72,
+            "inFront": True,
+            "alignment": "center",
+        }
+        picture.addLabel(f"{symbol}{k + 1}", settings)

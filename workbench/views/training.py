@@ -1,0 +1,68 @@
+"""How the error fell while both stages were trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbench.views.look import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
+
+_MEV = 1000.0  # meV in an eV
+
+
+def training_curves(history: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Validation error of each phase against the CPU time spent.
+
+    Args:
+        history: ``model.info["history"]``: per validation the phase, step, cpu_seconds (counted
+            from the start of training) and valid_mae_ev (mean modulus over matrix elements, eV).
+
+    Raises:
+        ValueError: if there is no validation to draw.
+    """
+    points = [h for h in history if h.get("valid_mae_ev") is not None]
+    if not points:
+        raise ValueError("The history holds no validation error: was the model trained here?")
+    longest = max(h["cpu_seconds"] for h in points)
+    unit, seconds = ("h", 3600.0) if longest > 7200 else ("min", 60.0)
+    phases = {h["phase"]: [p for p in points if p["phase"] == h["phase"]] for h in points}
+    figure = go.Figure(
+        [
+            _curve(phase, own, COLOURS[k % len(COLOURS)], seconds)
+            for k, (phase, own) in enumerate(phases.items())
+        ]
+    )
+    errors = [h["valid_mae_ev"] * _MEV for h in points]
+    figure.update_yaxes(
+        title="validation MAE in meV", **log_ticks(min(errors) / 1.5, max(errors) * 1.5)
+    )
+    end = 1.14 * longest / seconds  # room for the last number
+    figure.update_xaxes(title=f"CPU time in {unit}", gridcolor=GRID, range=[0, end])
+    alt = f"The validation error goes {listed([_ends(*item) for item in phases.items()])}."
+    return finished(figure, "Training", alt, 900, 460, legend=LEGEND_ABOVE)
+
+
+def _ends(phase: str, points: Sequence[Mapping[str, Any]]) -> str:
+    first, last = (number(points[k]["valid_mae_ev"] * _MEV) for k in (0, -1))
+    return f"from {first} to {last} meV in {phase}"
+
+
+def _curve(
+    phase: str, points: Sequence[Mapping[str, Any]], colour: str, seconds: float
+) -> go.Scatter:
+    """One phase; its last error is written beside its last point."""
+    errors = [h["valid_mae_ev"] * _MEV for h in points]
+    return go.Scatter(
+        x=[h["cpu_seconds"] / seconds for h in points],
+        y=errors,
+        customdata=[h["step"] for h in points],
+        name=phase,
+        mode="lines+markers+text",
+        text=[""] * (len(points) - 1) + [f"  {number(errors[-1])} meV"],
+        textposition="middle right",
+        line={"color": colour, "width": 2.5},
+        marker={"size": 6},
+        hovertemplate="step %{customdata}<br><b>%{y:.4g} meV</b>",
+    )
