@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ class Store:
             graphs: one per structure.
             orbitals: (structures,) n_ao of each.
         """
-        batch = Batch.from_data_list(list(graphs))
+        batch: Any = Batch.from_data_list(list(graphs))
         self.graph = Graph(
             z=batch.z,
             edge_index=batch.edge_index,

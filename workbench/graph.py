@@ -19,13 +19,14 @@ and the pairs after them in the order used here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.matrices import all_pairs
@@ -33,6 +34,15 @@ from workbench.matrices import all_pairs
 
 class Graph(Data):
     """A PyG ``Data`` with the fields of this module's table; batches by PyG's own collate."""
+
+    if TYPE_CHECKING:  # PyG calls its fields optional; ours are always there
+        pos: Tensor
+        z: Tensor
+        edge_index: Tensor
+        shift: Tensor
+        edge_vec: Tensor
+        reverse: Tensor
+        batch: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Pairs are counted by pairs, atoms by atoms, when graphs are batched."""

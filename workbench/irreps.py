@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -67,9 +67,8 @@ class BlockIrreps:
     def irreps(self) -> o3.Irreps:
         """The coefficients as e3nn irreps."""
         parity = [(-1) ** (p.l + p.pseudo) for p in self.paths]
-        return o3.Irreps(
-            [(1, (p.l, s)) for p, s in zip(self.paths, parity, strict=True)]
-        ).simplify()
+        terms = [(1, (p.l, s)) for p, s in zip(self.paths, parity, strict=True)]
+        return cast("o3.Irreps", o3.Irreps(terms)).simplify()
 
     @cached_property
     def path_index(self) -> NDArray[np.intp]:

@@ -77,6 +77,7 @@ class Stage1:
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
+        self.unit_ev = mean_modulus(self.targets[0], train.store)
 
     def _target(self, split: Labelled) -> Blocks:
         """Blocks less their means, in the networks' type."""
@@ -133,6 +134,7 @@ class Stage2:
             self.tokens.node_class,
             self.tokens.pair_class,
         )
+        self.unit_ev = mean_modulus(self.targets, train.store)
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch, each structure turned at random, eV."""
@@ -177,6 +179,11 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
     }
     blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
     return replace(tokens[0], row=row, column=column, **joined), blocks
+
+
+def mean_modulus(blocks: Blocks, store: Store) -> float:
+    """Mean modulus over all existing elements of all structures, eV."""
+    return float(matrix_mae(blocks, store.elements))
 
 
 def per_structure(error: Blocks, part: Selection) -> Tensor:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class TrainConfig:
         refiner_learning_rate: peak for stage 2.
         warmup: share of a phase over which the rate rises, before its cosine fall to zero.
         ema: decay of the running average of the weights, which is what is kept.
-        clip: largest norm of the gradient.
+        clip: largest norm of the gradient of the loss, in units of what a phase has to learn.
         seed: of weights, batches and rotations.
         validations: how often each phase looks at the validation set.
         snapshot_seconds: wall time between snapshots.
@@ -74,7 +74,7 @@ class TrainConfig:
     stage1: Budget = field(default_factory=lambda: Budget(cpu_seconds=600))
     stage2: Budget = field(default_factory=lambda: Budget(cpu_seconds=300))
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     refiner_learning_rate: float = 3e-4
     warmup: float = 0.02
     ema: float = 0.999
@@ -142,7 +142,7 @@ def train(
             already is continued. None keeps nothing on disk: take the last record's ``model``.
 
     Yields:
-        One record a step.
+        One record a step, and a last one that is ``finished``; nothing if the run was finished.
 
     Raises:
         TrainingError: if the directory holds a run of other settings, or a split is empty.
@@ -246,7 +246,7 @@ class _Loop:
         )
         self.rate = rate
         self.number = number
-        self.parameters = list(phase.module.parameters())
+        self.parameters: list[Tensor] = list(phase.module.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         optimizer = torch.optim.AdamW(
             self.parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
@@ -298,13 +298,15 @@ class _Loop:
         run, how = self.run, self.run.how
         loss = self.phase.loss(self.network, self._batch(), (how.seed, self.number, run.step))
         self.optimizer.zero_grad()
-        run.fabric.backward(loss)
+        # In units of what there is to learn: Adam's epsilon would swallow gradients of 1e-5 eV.
+        run.fabric.backward(loss / self.phase.unit_ev)
         nn.utils.clip_grad_norm_(self.parameters, how.clip)
         self.optimizer.step()
         decay = min(how.ema, (1 + run.step) / (10 + run.step))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
-        return float(run.fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        mean = run.fabric.all_reduce(loss.detach(), reduce_op="mean")
+        return float(cast("Tensor", mean))
 
     def _batch(self) -> Tensor:
         """This process's share of the step's mini-batch, from a permutation per epoch."""

@@ -186,12 +186,12 @@ class NodeHead(nn.Module):
     def __init__(self, layout: Layout, irreps: BlockIrreps, channels: int, n_species: int) -> None:
         super().__init__()
         index = {d: k for k, d in enumerate(layout.degrees)}
-        starts = np.cumsum([0, *(2 * d.l + 1 for d in layout.degrees)])
+        starts = np.cumsum([0, *(2 * d.l + 1 for d in layout.degrees)]).tolist()
         counts = np.zeros(len(layout.degrees) + 1, dtype=int)
         degrees, copies = [], []
         for p in irreps.paths:
             degrees.append(index.get(Degree(p.l, p.pseudo), len(layout.degrees)))
-            copies.append(counts[degrees[-1]])
+            copies.append(int(counts[degrees[-1]]))
             counts[degrees[-1]] += 1
         width = int(counts[:-1].max())
         where = [

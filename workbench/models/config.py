@@ -29,10 +29,10 @@ class ModelConfig:
     cutoff: float | None = 10.0
     lmax: int = 4
     pseudo_lmax: int = 2
-    channels: int = 32
+    channels: int = 24
     layers: int = 3
-    radial: int = 32
-    refiner_width: int = 192
+    radial: int = 96
+    refiner_width: int = 160
     refiner_heads: int = 4
     refiner_layers: int = 3
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -111,7 +112,8 @@ class Layout:
 
     def irreps(self, channels: int) -> o3.Irreps:
         """The features as e3nn irreps."""
-        return o3.Irreps([(channels, (d.l, (-1) ** (d.l + d.pseudo))) for d in self.degrees])
+        terms = [(channels, (d.l, (-1) ** (d.l + d.pseudo))) for d in self.degrees]
+        return cast("o3.Irreps", o3.Irreps(terms))
 
     def to_irreps(self, features: Tensor) -> Tensor:
         """(items, K, C) -> (items, K*C) in e3nn's order: per irrep, channel outside, m inside."""

@@ -6,6 +6,8 @@ read and compared; nothing is trained with it by default.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from e3nn import o3
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class TensorProductConvolution(nn.Module):
         self.product = o3.TensorProduct(
             features, harmonics, features, paths, shared_weights=False, internal_weights=False
         )
-        self.radial = nn.Linear(context, self.product.weight_numel)
+        self.radial = nn.Linear(context, int(cast("Any", self.product.weight_numel)))
         self.mix = NodeMix(layout, channels, channels)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,208 @@
+"""Training: it learns, both stages; it stops, is killed and goes on as if nothing had been."""
+
+import json
+import multiprocessing
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.checkpoint import load_model, read_tensors
+from workbench.dataset import Dataset
+from workbench.evaluation import evaluate
+from workbench.models.config import ModelConfig
+from workbench.symmetry import equivariance
+from workbench.training import Budget, TrainConfig, TrainingError, train
+
+CONFIG = ModelConfig(
+    lmax=2,
+    pseudo_lmax=0,
+    channels=8,
+    layers=1,
+    radial=8,
+    refiner_width=32,
+    refiner_heads=2,
+    refiner_layers=1,
+)
+HOW = TrainConfig(
+    stage1=Budget(steps=30),
+    stage2=Budget(steps=60),
+    batch_size=4,
+    validations=2,
+    learning_rate=5e-3,
+    refiner_learning_rate=3e-3,
+    snapshot_seconds=0.0,
+)
+
+
+def weights(path):
+    return read_tensors(path)[0]
+
+
+def assert_same(first, second):
+    a, b = weights(first), weights(second)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_path, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("undisturbed")
+    with Dataset(tiny_path) as dataset:
+        records = list(train(CONFIG, dataset, HOW, directory))
+    return directory, records
+
+
+def test_both_stages_learn(undisturbed):
+    """Stage 1 also on structures it has not seen, stage 2 on what stage 1 left of its own."""
+    _, records = undisturbed
+    valid = [r.valid_mae_ev for r in records if r.valid_mae_ev and r.phase == "stage 1"]
+    assert valid[-1] < valid[0]
+    for phase, share in (("stage 1", 0.7), ("stage 2", 0.98)):
+        losses = [r.loss_ev for r in records if r.phase == phase and not r.finished]
+        assert np.mean(losses[-3:]) < share * np.mean(losses[:3])  # three steps are an epoch
+
+
+def test_records_tell_where_training_stands(undisturbed):
+    _, records = undisturbed
+    assert [r.step for r in records] == [*range(1, 31), *range(1, 61), 60]
+    assert records[-1].finished
+    assert not records[-2].finished
+    assert records[29].progress == records[89].progress == 1
+    rates = [r.learning_rate for r in records[:30]]
+    assert max(rates) <= HOW.learning_rate
+    assert rates[-1] < 0.02 * HOW.learning_rate
+
+
+def test_the_last_record_holds_what_is_on_disk(undisturbed):
+    directory, records = undisturbed
+    loaded = load_model(directory / "model.safetensors").state_dict()
+    for name, tensor in records[-1].model.state_dict().items():
+        assert torch.equal(tensor, loaded[name]), name
+
+
+@pytest.mark.parametrize("stop_after", [7, 30, 61])
+def test_stopping_and_going_on_is_bit_exact(undisturbed, tiny, tmp_path, stop_after):
+    records = train(CONFIG, tiny, HOW, tmp_path)
+    for _ in range(stop_after):
+        next(records)
+    records.close()
+    rest = list(train(CONFIG, tiny, HOW, tmp_path))
+    assert 0 < len(rest) <= 91 - stop_after + 1
+    assert_same(undisturbed[0] / "model.safetensors", tmp_path / "model.safetensors")
+
+
+def go_on(dataset_path, directory, steps):
+    """Continue a run, telling each step through a pipe; forked, so that it starts at once."""
+    with Dataset(dataset_path) as dataset:
+        for record in train(CONFIG, dataset, HOW, directory):
+            steps.send(record.step)
+
+
+def test_ten_kills_change_nothing(undisturbed, tiny_path, tmp_path):
+    """SIGKILL at random moments, ten times, then to the end: the same weights."""
+    rng, fork = random.Random(0), multiprocessing.get_context("fork")
+    for kill in range(11):
+        receive, send = fork.Pipe(duplex=False)
+        process = fork.Process(target=go_on, args=(tiny_path, tmp_path, send))
+        process.start()
+        send.close()
+        if kill < 10:
+            for _ in range(rng.randint(1, 4)):  # so many steps, then at any point of the next
+                receive.recv()
+            time.sleep(rng.random() * 0.05)
+            process.kill()
+        process.join()
+        assert process.exitcode == (-signal.SIGKILL if kill < 10 else 0)
+    assert_same(undisturbed[0] / "model.safetensors", tmp_path / "model.safetensors")
+
+
+def test_a_finished_run_stays_finished(undisturbed, tiny):
+    directory, _ = undisturbed
+    before = (directory / "model.safetensors").read_bytes()
+    assert list(train(CONFIG, tiny, HOW, directory)) == []
+    assert (directory / "model.safetensors").read_bytes() == before
+
+
+def test_another_run_in_the_same_place_is_refused(undisturbed, tiny):
+    with pytest.raises(TrainingError, match="another train setting"):
+        next(train(CONFIG, tiny, replace(HOW, seed=1), undisturbed[0]))
+
+
+def test_a_cpu_time_budget_ends_the_phase(tiny):
+    how = replace(HOW, stage1=Budget(cpu_seconds=0.3), stage2=Budget(steps=1))
+    records = list(train(CONFIG, tiny, how))
+    first = [r for r in records if r.phase == "stage 1"]
+    assert first[-2].cpu_seconds < 0.3 <= first[-1].cpu_seconds
+    assert first[-1].learning_rate < HOW.learning_rate
+
+
+def test_budgets_and_configurations(tiny):
+    with pytest.raises(ValueError, match="not both or none"):
+        Budget()
+    assert TrainConfig.from_json(json.loads(json.dumps(HOW.to_json()))) == HOW
+
+
+def test_evaluate_measures_both_stages_the_same_way_twice(undisturbed, tiny):
+    model = load_model(undisturbed[0] / "model.safetensors")
+    numbers = evaluate(model, tiny, progress=False)
+    assert numbers == evaluate(model, tiny, progress=False)
+    assert numbers["structures"] == 4
+    for stage in ("baseline", "refined"):
+        assert 0 < numbers[stage]["mae_hartree"] <= numbers[stage]["worst_structure_mae_hartree"]
+        assert 0 < numbers[stage]["occupied_similarity"] <= 1
+    H = model.predict(tiny[int(tiny.split("test")[0])].atoms).refined
+    by_hand = [
+        (model(tiny[int(i)].atoms) - tiny[int(i)].H).mae() / 27.211386 for i in tiny.split("test")
+    ]
+    assert numbers["refined"]["mae_hartree"] == pytest.approx(np.mean(by_hand), rel=1e-6)
+    assert H.max_abs() > 100  # the deepest level of F or O
+
+
+def test_stage1_stays_equivariant_after_training(undisturbed, tiny):
+    model = load_model(undisturbed[0] / "model.safetensors")
+    report = equivariance({"stage 1": model.stage1}, tiny.atoms(0), samples=3)
+    assert report["stage 1"].max_mev <= 2e-6 * report.largest["stage 1"]
+
+
+def test_two_processes_train_together(tiny_path, tmp_path):
+    """The same call under a launcher: gradients are shared, one file comes out."""
+    script = tmp_path / "go.py"
+    script.write_text(
+        "import sys\n"
+        "from dataclasses import replace\n"
+        "import torch\n"
+        "torch.set_num_threads(1)\n"
+        "from tests.test_training import CONFIG, HOW, Budget\n"
+        "from workbench.dataset import Dataset\n"
+        "from workbench.training import train\n"
+        "how = replace(HOW, devices=2, stage1=Budget(steps=6), stage2=Budget(steps=4))\n"
+        "for record in train(CONFIG, Dataset(sys.argv[1]), how, sys.argv[2]):\n"
+        "    pass\n"
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node=2",
+            "--master-addr",
+            "127.0.0.1",
+            "--master-port",
+            "29571",
+            str(script),
+            str(tiny_path),
+            str(tmp_path / "run"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    assert load_model(tmp_path / "run" / "model.safetensors").info["train"]["devices"] == 2
