@@ -230,7 +230,14 @@ def test_the_window_leaves_the_core_out_and_ticks_are_round():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (2e-10, "2e−10"), (0.0421, "0.0421"), (12.34, "12.3"), (150, "150")],
+    [
+        (0, "0"),
+        (2e-10, "2e−10"),
+        (2.1e-4, "2e−4"),
+        (0.0421, "0.0421"),
+        (12.34, "12.3"),
+        (150, "150"),
+    ],
 )
 def test_milli_electron_volts_have_three_digits(value, text):
     assert milli(value) == text

@@ -206,12 +206,16 @@ class LabPage:
 
 
 @contextmanager
-def browser_page(address: str, width: int = 1280, height: int = 800) -> Iterator[LabPage]:
+def browser_page(
+    address: str, width: int = 1280, height: int = 800, scale: int = 1
+) -> Iterator[LabPage]:
     """A page of Debian's Chromium with software WebGL."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page = browser.new_page(
+                viewport={"width": width, "height": height}, device_scale_factor=scale
+            )
             page.set_default_timeout(20_000)
             yield LabPage(page, address)
         finally:

@@ -56,7 +56,7 @@ class Heat(anywidget.AnyWidget):
     digits = traitlets.Int(3).tag(sync=True)
     across = traitlets.Int(0).tag(sync=True)
     panel_height = traitlets.Int(0).tag(sync=True)
-    max_size = traitlets.Int(400).tag(sync=True)
+    max_size = traitlets.Int(480).tag(sync=True)
     show_values = traitlets.Bool(False).tag(sync=True)
     hint = traitlets.Unicode("Point at a cell to read its value.").tag(sync=True)
 

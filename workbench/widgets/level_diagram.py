@@ -37,7 +37,7 @@ def level_diagram(
 
     Returns: an SVG element as text.
     """
-    width = _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now)
+    width = max(260, _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now))
     low, high = window(next(iter(before.values())), n_occupied)
     scale = (height - _TOP - _BOTTOM) / (high - low)
     column = (width - _LEFT) / len(now)
@@ -59,6 +59,7 @@ def level_diagram(
     label = "Orbital energies in eV of " + ", ".join(now)
     return (
         f'<svg class="wb-levels" viewBox="0 0 {width} {height}" role="img" '
+        f'style="max-width: {1.1 * width:.0f}px" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
 

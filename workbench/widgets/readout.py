@@ -15,12 +15,13 @@ _DASH = "–"
 
 
 def milli(value: float) -> str:
-    """A number of meV with three significant digits, e.g. 12.3, 0.0421 or 3e-07."""
+    """A number of meV with three significant digits, e.g. 12.3, 0.0421; tiny ones like 3e−7."""
     if value >= 1000:
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 0.001:
         return f"{value:#.3g}".rstrip(".")
-    return "0" if value == 0 else f"{value:.0e}".replace("-", "−")
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return f"{mantissa}e{int(exponent)}".replace("-", "−") if value else "0"
 
 
 def orientation(R: NDArray[np.float64]) -> str:
@@ -44,7 +45,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None) -> str:
         '<table class="wb-errors"><caption>errors at this orientation, meV</caption>'
         "<thead><tr><th></th>"
         '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
-        "to the reference</th>"
+        "vs reference</th>"
         '<th colspan="2" title="f(Rx) against D f(x) D^T: how far it breaks the rotation law">'
         "symmetry</th></tr>"
         "<tr><th></th><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"

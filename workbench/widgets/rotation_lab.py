@@ -128,7 +128,11 @@ class RotationLab(widgets.VBox):
         first = self.snapshot
         shown = [REFERENCE, *names] if known else names
         self.matrices = Heat(
-            [first.matrix(name) for name in shown], shown, limit=self._limits[0], scale="log"
+            [first.matrix(name) for name in shown],
+            shown,
+            limit=self._limits[0],
+            scale="log",
+            max_size=400,
         )
         self.differences = Heat(
             [None for _ in names] or [None],
@@ -142,9 +146,9 @@ class RotationLab(widgets.VBox):
         self.block = BlockPanel(
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
-        self.limit = _log_slider("colours to", self._limits[0], "eV at the end of the colours")
+        self.limit = _log_slider("colours ± eV", self._limits[0], "eV at the end of the colours")
         self.error_limit = _log_slider(
-            "errors to", self._limits[1], "meV at the end of the colours"
+            "errors ± meV", self._limits[1], "meV at the end of the colours"
         )
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
@@ -173,7 +177,8 @@ class RotationLab(widgets.VBox):
         """Structure and numbers to the left, maps to the right, the picked block below."""
         known = self.experiment.reference is not None
         title = widgets.HTML(heading(self.experiment))
-        choice = [widgets.Label("differences"), self.against] if self.experiment.names else []
+        choice = [widgets.Label("differences"), self.against]
+        choice = choice if known and self.experiment.names else []
         head = _group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
         colours = [self.limit, self.scale, self.error_limit]
@@ -191,8 +196,8 @@ class RotationLab(widgets.VBox):
             parts.append(_group(widgets.VBox, "wb-differences", [self.differences]))
         if count > 2:
             return _group(widgets.VBox, "wb-lower", parts[::-1])
-        self.levels.layout.flex = "1 1 0"
-        parts[-1].layout.flex = f"{max(count, 1)} 1 0"
+        self.levels.layout.flex = "1 1 240px"
+        parts[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
         return _group(widgets.Box, "wb-lower", parts)
 
     # ---- reacting ---------------------------------------------------------------------------
@@ -281,7 +286,7 @@ def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider
         tooltip=tooltip,
         readout_format=".3r",
         continuous_update=True,
-        style={"description_width": "68px"},
+        style={"description_width": "94px"},
     )
 
 

@@ -1,6 +1,6 @@
 import { paint } from "./colour.js";
 
-const WIDTH = 320;
+const WIDTH = 300;
 const HEIGHT = 30;
 const EDGE = 24; // room for the outer tick labels and the arrow heads
 

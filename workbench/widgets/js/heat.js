@@ -64,9 +64,7 @@ class Panel {
     const top = 20;
     const inner = { left, top, width: size - left - 2, height: height - top - 2, n, m };
     this.frame = inner;
-    this.canvas.width = Math.round(size * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    this.canvas.style.height = `${height}px`;
+    this.resize(Math.round(size * ratio), Math.round(height * ratio), height);
     const pen = this.canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, size, height);
@@ -78,13 +76,23 @@ class Panel {
     if (look.hover) this.drawHover(pen, inner, look.hover);
   }
 
+  /** A new size throws the canvas's memory away, so only set what has changed. */
+  resize(width, height, shownHeight) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+    this.canvas.style.height = `${shownHeight}px`;
+  }
+
   drawImage(pen, values, f, limit, scale) {
-    this.image.width = f.m;
-    this.image.height = f.n;
     const context = this.image.getContext("2d");
-    const pixels = context.createImageData(f.m, f.n);
-    paint(values, limit, scale, pixels.data);
-    context.putImageData(pixels, 0, 0);
+    if (this.pixels?.width !== f.m || this.pixels?.height !== f.n) {
+      this.image.width = f.m;
+      this.image.height = f.n;
+      this.pixels = context.createImageData(f.m, f.n);
+    }
+    paint(values, limit, scale, this.pixels.data);
+    context.putImageData(this.pixels, 0, 0);
     pen.imageSmoothingEnabled = false;
     pen.drawImage(this.image, f.left, f.top, f.width, f.height);
   }
@@ -244,7 +252,8 @@ function render({ model, el }) {
     panels.forEach((panel, k) => {
       const part = values.subarray(k * n * m, (k + 1) * n * m);
       panel.draw(part, n, m, look);
-      panel.canvas.setAttribute("aria-label", `${model.get("titles")[k]}: ${n} by ${m} matrix in ${model.get("unit")}`);
+      const label = `${model.get("titles")[k]}: ${n} by ${m} matrix in ${model.get("unit")}`;
+      if (panel.canvas.ariaLabel !== label) panel.canvas.ariaLabel = label;
     });
     describeHover(values, n, m, look);
     drawColourBar(bar, look.limit, look.scale, model.get("unit"));

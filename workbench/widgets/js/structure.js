@@ -69,6 +69,23 @@ function addStructure(viewer, { symbols, positions, bonds, cell }) {
   }
 }
 
+/** Zoom so that the structure, however it is turned, fills most of the picture. */
+function fit(viewer, scene, positions) {
+  viewer.zoomTo();
+  const centre = viewer.getView().slice(0, 3).map((c) => -c);
+  const away = positions.map((p) => Math.hypot(...p.map((c, k) => c - centre[k])));
+  const wanted = (0.46 * Math.min(scene.clientWidth, scene.clientHeight)) / (Math.max(...away) + 0.45);
+  const tips = [0, 1, 2].map((k) => centre.map((c, m) => c + (k === m ? 1 : 0)));
+  const ends = [centre, ...tips].map(([x, y, z]) => ({ x, y, z }));
+  for (let round = 0; round < 8; round++) {
+    const [origin, ...shown] = viewer.modelToScreen(ends);
+    const squares = shown.map((t) => (t.x - origin.x) ** 2 + (t.y - origin.y) ** 2);
+    const scale = Math.sqrt(squares.reduce((a, b) => a + b) / 2); // pixels an Angstrom
+    if (!(scale > 0 && wanted > 0) || Math.abs(wanted / scale - 1) < 0.02) return;
+    viewer.zoom(wanted / scale);
+  }
+}
+
 /** Names of the atoms; those of the picked pair stand on the colours of row and column. */
 function labelAtoms(viewer, { symbols, positions }, pair) {
   viewer.removeAllLabels();
@@ -120,6 +137,7 @@ function render({ model, el }) {
   let firstPick = null;
   let rings = [];
   let viewer = null;
+  let failed = false;
 
   const credit = new Credit(
     (tick, value, movedAt) => {
@@ -184,10 +202,33 @@ function render({ model, el }) {
     viewer.setClickable({}, true, (atom) => pickAtom(atom.serial));
     rings = [];
     showPair();
-    viewer.zoomTo();
-    viewer.zoom(model.get("structure").symbols.length < 6 ? 2.8 : 1.4);
+    refit();
+  }
+
+  /** Zoom to the size that the page gives the picture now. */
+  function refit() {
+    viewer.resize();
+    fit(viewer, scene, model.get("structure").positions);
     setOrientation(quaternion);
-    viewer.render();
+  }
+
+  /** Called on every change of size; out of sight a scene has none and 3Dmol would start lost. */
+  function place() {
+    if (!scene.clientWidth || !scene.clientHeight || failed) return;
+    if (viewer) {
+      refit();
+      return;
+    }
+    try {
+      viewer = createViewer(scene, $3Dmol);
+      viewer.setViewChangeCallback(viewChanged);
+      scene.viewer = viewer;
+      showStructure();
+    } catch (error) {
+      failed = true;
+      scene.textContent = "This browser has no WebGL, so the structure cannot be drawn; the controls still work.";
+      console.warn(error);
+    }
   }
 
   function onKey(event) {
@@ -214,6 +255,7 @@ function render({ model, el }) {
   /** A page must scroll past the picture: the wheel zooms only after a click into it. */
   function onWheel(event) {
     if (document.activeElement !== host) event.stopPropagation();
+    else resizing.disconnect();
   }
 
   function onMessage(message) {
@@ -236,17 +278,10 @@ function render({ model, el }) {
     }, Math.max(0, announced + 1000 - performance.now()));
   }
 
-  try {
-    viewer = createViewer(scene, $3Dmol);
-    viewer.setViewChangeCallback(viewChanged);
-    scene.viewer = viewer;
-    showStructure();
-  } catch (error) {
-    scene.textContent = "This browser has no WebGL, so the structure cannot be drawn; the controls still work.";
-    console.warn(error);
-  }
   showOrientation();
 
+  const resizing = new ResizeObserver(place);
+  resizing.observe(scene);
   host.addEventListener("keydown", onKey);
   scene.addEventListener("pointerdown", onPointerDown, true);
   window.addEventListener("pointerup", onPointerUp, true);
@@ -259,6 +294,7 @@ function render({ model, el }) {
 
   return () => {
     credit.dispose();
+    resizing.disconnect();
     clearTimeout(announcing);
     window.removeEventListener("pointerup", onPointerUp, true);
     model.off("msg:custom", onMessage);
