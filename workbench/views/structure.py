@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import py3Dmol
 from ase import Atoms
 from ase.io import write
@@ -37,6 +39,17 @@ globalThis.$3Dmolpromise.catch((error) => {
     "This browser cannot unpack the 3D viewer (" + error + "); a newer one can.";
 });
 </script>
+"""
+
+# 3Dmol's own zoom leaves a small molecule tiny: measure the pixels per Angstrom and correct them.
+_FIT = """
+for (let round = 0; round < 3; round++) {
+  const points = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]].map(([x, y, z]) => ({ x, y, z }));
+  const [origin, ...tips] = viewer_UNIQUEID.modelToScreen(points);
+  const lengths = tips.map((tip) => Math.hypot(tip.x - origin.x, tip.y - origin.y));
+  const scale = Math.hypot(...lengths) / Math.SQRT2;
+  if (scale > 0) viewer_UNIQUEID.zoom(%.4f / scale);
+}
 """
 
 
@@ -73,6 +86,7 @@ def view(
         _label_atoms(result, atoms)
     result.setProjection("orthographic")
     result.zoomTo()
+    result.startjs += _FIT % (0.46 * min(width, height) / _radius(atoms))
     described = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
     picture = f'<div role="img" aria-label="{escape(described)}">{result.startjs}'
     result.startjs = _loader() + picture
@@ -95,6 +109,16 @@ def _xyz(atoms: Atoms) -> str:
     return text.getvalue()
 
 
+def _radius(atoms: Atoms) -> float:
+    """How far the picture reaches from the mean of the atoms, Angstrom."""
+    points = atoms.positions
+    if atoms.pbc.any():
+        corners = np.array(list(product((0, 1), repeat=3))) @ atoms.cell.array
+        points = np.concatenate([points, corners])
+    away = np.linalg.norm(points - atoms.positions.mean(axis=0), axis=1)
+    return float(away.max()) + 0.45
+
+
 def _balls_and_sticks(colour: str) -> dict[str, Any]:
     paint = {"colorscheme": "Jmol"} if colour == "default" else {"color": colour}
     return {"sphere": {"scale": 0.27, **paint}, "stick": {"radius": 0.13, **paint}}
@@ -108,7 +132,7 @@ def _label_atoms(picture: py3Dmol.view, atoms: Atoms) -> None:
             "fontSize": 13,
             "fontColor": "#14181f",
             "backgroundColor": "#ffffff",
-            "backgroundOpacity": 0.72,
+            "backgroundOpacity": 0.6,
             "inFront": True,
             "alignment": "center",
         }
