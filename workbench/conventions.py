@@ -147,7 +147,7 @@ def wigner_d(l: int, matrix: ArrayLike) -> NDArray[np.float64]:
 
 
 @cache
-def _solved_points(l: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _solved_points(l: int) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
     """Points (4l+4, 3), and the pseudo-inverse (2l+1, 4l+4) of their harmonics of degree l."""
     points = _points(l)
     return points, np.linalg.pinv(harmonics(l, points)[:, l * l :])

@@ -50,7 +50,7 @@ class BlockPanel:
     @property
     def pair(self) -> tuple[int, int]:
         """Row atom and column atom."""
-        return int(self.row.value), int(self.column.value)
+        return int(self.row.value or 0), int(self.column.value or 0)
 
     def set_pair(self, i: int, j: int) -> None:
         """Choose a pair without calling `on_pick`."""

@@ -85,7 +85,9 @@ class TurnControls:
 
     def rotation(self) -> NDArray[np.float64]:
         """The rotation that the sliders describe."""
-        theta, phi, angle = (self._exact.get(slider, slider.value) for slider in self.sliders)
+        theta, phi, angle = (
+            self._exact.get(slider, slider.value or 0.0) for slider in self.sliders
+        )
         theta, phi = np.deg2rad([theta, phi])
         axis = [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
         return rotation(axis, angle)

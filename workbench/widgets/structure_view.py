@@ -23,7 +23,8 @@ TurnCallback = Callable[[NDArray[np.float64], bool], None]
 
 def bonds(atoms: Atoms) -> list[tuple[int, int]]:
     """Pairs i < j of atoms within 1.15 times the sum of their covalent radii, same cell only."""
-    i, j, shift = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=1.15))
+    radii = natural_cutoffs(atoms, mult=1.15)  # pyright: ignore[reportArgumentType]
+    i, j, shift = neighbor_list("ijS", atoms, radii)
     keep = (i < j) & ~np.asarray(shift).any(axis=1)
     return [(int(a), int(b)) for a, b in zip(i[keep], j[keep], strict=True)]
 
