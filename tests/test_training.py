@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from workbench.bundled import data_path
 from workbench.checkpoint import load_model, read_tensors
 from workbench.dataset import Dataset
 from workbench.evaluation import evaluate
@@ -32,11 +33,11 @@ CONFIG = ModelConfig(
 )
 HOW = TrainConfig(
     stage1=Budget(steps=30),
-    stage2=Budget(steps=60),
+    stage2=Budget(steps=20),
     batch_size=4,
     validations=2,
     learning_rate=5e-3,
-    refiner_learning_rate=3e-3,
+    refiner_learning_rate=2e-3,
     snapshot_seconds=0.0,
 )
 
@@ -60,22 +61,28 @@ def undisturbed(tiny_path, tmp_path_factory):
     return directory, records
 
 
-def test_both_stages_learn(undisturbed):
-    """Stage 1 also on structures it has not seen, stage 2 on what stage 1 left of its own."""
-    _, records = undisturbed
-    valid = [r.valid_mae_ev for r in records if r.valid_mae_ev and r.phase == "stage 1"]
-    assert valid[-1] < valid[0]
-    for phase, share in (("stage 1", 0.7), ("stage 2", 0.98)):
-        losses = [r.loss_ev for r in records if r.phase == phase and not r.finished]
-        assert np.mean(losses[-3:]) < share * np.mean(losses[:3])  # three steps are an epoch
+def test_both_stages_learn_what_holds_on_unseen_structures():
+    """A few seconds on the water set: stage 1 learns, stage 2 mends a part of what it left."""
+    config = ModelConfig(channels=8, layers=1, radial=48, refiner_width=64, refiner_layers=1)
+    how = replace(
+        HOW, stage1=Budget(steps=150), stage2=Budget(steps=150), batch_size=16, validations=3
+    )
+    found = {}
+    with Dataset(data_path("datasets", "water.h5")) as water:
+        for record in train(config, water, how):
+            if record.valid_mae_ev is not None and not record.finished:
+                found.setdefault(record.phase, []).append(record.valid_mae_ev)
+    first, second = found["stage 1"], found["stage 2"]
+    assert first[-1] < 0.5 * first[0]
+    assert second[-1] < 0.9 * first[-1]
 
 
 def test_records_tell_where_training_stands(undisturbed):
     _, records = undisturbed
-    assert [r.step for r in records] == [*range(1, 31), *range(1, 61), 60]
+    assert [r.step for r in records] == [*range(1, 31), *range(1, 21), 20]
     assert records[-1].finished
     assert not records[-2].finished
-    assert records[29].progress == records[89].progress == 1
+    assert records[29].progress == records[49].progress == 1
     rates = [r.learning_rate for r in records[:30]]
     assert max(rates) <= HOW.learning_rate
     assert rates[-1] < 0.02 * HOW.learning_rate
@@ -88,14 +95,14 @@ def test_the_last_record_holds_what_is_on_disk(undisturbed):
         assert torch.equal(tensor, loaded[name]), name
 
 
-@pytest.mark.parametrize("stop_after", [7, 30, 61])
+@pytest.mark.parametrize("stop_after", [7, 30, 41])
 def test_stopping_and_going_on_is_bit_exact(undisturbed, tiny, tmp_path, stop_after):
     records = train(CONFIG, tiny, HOW, tmp_path)
     for _ in range(stop_after):
         next(records)
     records.close()
     rest = list(train(CONFIG, tiny, HOW, tmp_path))
-    assert 0 < len(rest) <= 91 - stop_after + 1
+    assert 0 < len(rest) <= 51 - stop_after + 1
     assert_same(undisturbed[0] / "model.safetensors", tmp_path / "model.safetensors")
 
 

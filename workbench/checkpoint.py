@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from workbench.basis import Basis
@@ -33,9 +33,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    save_file(flat, part, metadata={"header": json.dumps(header)})
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
+    content = save(flat, metadata={"header": json.dumps(header)})
+    with part.open("wb") as file:  # not save_file: it leaves files that only the owner can read
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 

@@ -1,0 +1,87 @@
+"""Models on disk: the same after a round trip, golden files still load, bad ones are refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.data.make_golden import golden_atoms, make
+from workbench import checkpoint
+from workbench.checkpoint import CheckpointError, load_model, read_tensors, save_model
+
+DATA = Path(__file__).parent / "data"
+GOLDEN = DATA / "golden.safetensors"
+
+
+def test_the_golden_model_still_predicts_what_it_did():
+    prediction = load_model(GOLDEN).predict(golden_atoms())
+    expected = json.loads((DATA / "golden.json").read_text())
+    for stage in ("baseline", "refined"):
+        found = getattr(prediction, stage).dense()
+        np.testing.assert_allclose(found, expected[stage], atol=2e-5)
+    assert (prediction.refined - prediction.baseline).max_abs() > 1e-3
+
+
+def test_round_trip_is_exact(tmp_path):
+    model = make()
+    save_model(model, tmp_path / "m.safetensors", {"metrics": {"mae": 1.0}})
+    loaded = load_model(tmp_path / "m.safetensors")
+    first, second = (m.predict(golden_atoms()).refined.dense() for m in (model, loaded))
+    np.testing.assert_array_equal(first, second)
+    assert loaded.info == {"metrics": {"mae": 1.0}}
+    assert loaded.config == model.config
+    assert loaded.basis == model.basis
+
+
+def test_loading_spends_no_random_numbers():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    load_model(GOLDEN)
+    assert torch.rand(1) == expected
+
+
+def test_truncated_and_foreign_files_are_refused(tmp_path):
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(GOLDEN.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(half)
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    with pytest.raises(CheckpointError, match="no model of the workbench"):
+        load_model(foreign)
+    text = tmp_path / "text.safetensors"
+    text.write_text("not a model")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(text)
+
+
+def test_another_convention_is_refused(tmp_path, monkeypatch):
+    shutil.copy(GOLDEN, tmp_path / "m.safetensors")
+    monkeypatch.setattr(checkpoint, "CONVENTION_VERSION", 99)
+    with pytest.raises(CheckpointError, match="follows convention 1, this workbench 99"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    tensors, header = read_tensors(GOLDEN)
+    tensors.pop(next(name for name in tensors if name.startswith("baseline.")))
+    checkpoint.write_tensors(tmp_path / "m.safetensors", tensors, header)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(FileNotFoundError, match="There is no model wter"):
+        load_model("wter")
+
+
+def test_the_bundled_water_model_knows_what_it_is():
+    model = load_model("water")
+    assert model.elements == ("H", "O")
+    assert model.info["dataset"]["name"] == "water.h5"
+    assert {row["phase"] for row in model.info["history"]} == {"stage 1", "stage 2"}
