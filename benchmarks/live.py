@@ -58,6 +58,8 @@ def open_lab(page: LabPage, notebook: str) -> None:
     page.open(notebook)
     page.hide_sidebar()
     page.run_all()
+    if page.cell_errors():
+        sys.exit(f"The notebook failed: {page.cell_errors()[0][-300:]}")
     page.page.locator(".wb-structure canvas").first.wait_for(timeout=120_000)
     page.page.wait_for_function("() => document.querySelectorAll('.wb-heat')[2]?.dataset.sequence")
     page.page.locator(".wb-lab").evaluate("e => e.scrollIntoView({ block: 'start' })")
@@ -107,12 +109,14 @@ def measure(page: LabPage, moves: int) -> dict[str, Any]:
 
 
 def take_picture(address: str, path: Path) -> None:
-    """The whole lab at 40 degrees about (1, 1, 0), two picture pixels a screen pixel."""
+    """The whole lab at 40 degrees about (1, 1, 0), with PySCF's floor, at twice the resolution."""
     with browser_page(address, width=1280, height=1200, scale=2) as page:
         open_lab(page, "live.ipynb")
         page.page.locator(".wb-presets button", has_text="40°").click()
+        page.page.locator(".wb-left button", has_text="Recompute").click()
+        page.page.get_by_text("DFT floor measured").wait_for(timeout=60_000)
         page.page.mouse.move(5, 5)
-        page.page.wait_for_timeout(1500)
+        page.page.wait_for_timeout(1000)
         path.parent.mkdir(parents=True, exist_ok=True)
         page.page.locator(".wb-lab").screenshot(path=path)
 

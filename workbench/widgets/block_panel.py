@@ -99,21 +99,20 @@ def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
 
 
 def limits_of(snapshot: Snapshot, subjects: Sequence[str]) -> tuple[float, float]:
-    """Colour limits that hold everything: of the matrices in eV, of the differences in meV.
+    """Round colour limits: of the matrices in eV, which hold all, and of the differences in meV.
+
+    The second is a third of the largest error: a few elements go beyond, and the many small ones
+    can be seen.
 
     Args:
-        subjects: whose errors set the second; one far worse (a broken toy) may go beyond.
+        subjects: whose errors count; one far worse (a broken toy) may go beyond altogether.
     """
     matrices = [*snapshot.predictions.values()]
     matrices += [snapshot.reference] if snapshot.reference is not None else []
     largest = max(matrix.max_abs() for matrix in matrices)
-    errors = [
-        e[name].max_mev
-        for e in (snapshot.errors, snapshot.symmetry)
-        for name in e
-        if name in subjects
-    ]
-    return round_limit(largest), round_limit(max(errors, default=1.0))
+    tables = (snapshot.errors, snapshot.symmetry)
+    errors = [table[name].max_mev for table in tables for name in table if name in subjects]
+    return round_limit(largest), round_limit(max(errors, default=3.0) / 3)
 
 
 def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +191,13 @@ class RotationLab(widgets.VBox):
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""
         count = len(self.experiment.names)
-        parts = [self.levels] if self.experiment.overlap is not None else []
+        parts: list[widgets.DOMWidget] = []
+        if self.experiment.overlap is not None:
+            parts.append(self.levels)
         if count:
             parts.append(_group(widgets.VBox, "wb-differences", [self.differences]))
         if count > 2:
-            return _group(widgets.VBox, "wb-lower", parts[::-1])
+            return _group(widgets.VBox, "wb-stacked", parts[::-1])
         self.levels.layout.flex = "1 1 240px"
         parts[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
         return _group(widgets.Box, "wb-lower", parts)
@@ -268,7 +270,7 @@ class RotationLab(widgets.VBox):
             widget.pair = list(self._pair)
 
 
-def _group(kind: type[widgets.Box], name: str, children: list[widgets.Widget]) -> widgets.Box:
+def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
     box = kind(children)
     box.add_class(name)
     return box

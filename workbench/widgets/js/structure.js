@@ -74,7 +74,7 @@ function fit(viewer, scene, positions) {
   viewer.zoomTo();
   const centre = viewer.getView().slice(0, 3).map((c) => -c);
   const away = positions.map((p) => Math.hypot(...p.map((c, k) => c - centre[k])));
-  const wanted = (0.46 * Math.min(scene.clientWidth, scene.clientHeight)) / (Math.max(...away) + 0.45);
+  const wanted = (0.42 * Math.min(scene.clientWidth, scene.clientHeight)) / (Math.max(...away) + 0.45);
   const tips = [0, 1, 2].map((k) => centre.map((c, m) => c + (k === m ? 1 : 0)));
   const ends = [centre, ...tips].map(([x, y, z]) => ({ x, y, z }));
   for (let round = 0; round < 8; round++) {
@@ -181,7 +181,7 @@ function render({ model, el }) {
     const positions = model.get("structure").positions;
     rings = pair.map((atom, k) => {
       const [x, y, z] = positions[atom] ?? [0, 0, 0];
-      const radius = pair[0] === pair[1] && k === 1 ? 0.56 : 0.5;
+      const radius = pair[0] === pair[1] && k === 1 ? 0.53 : 0.47;
       return viewer.addSphere({ center: { x, y, z }, radius, color: k ? COLUMN_COLOUR : ROW_COLOUR, opacity: 0.5 });
     });
     labelAtoms(viewer, model.get("structure"), pair);
