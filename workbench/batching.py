@@ -38,7 +38,7 @@ class Selection:
     def tokens(self, store: Tokens) -> Tokens:
         """Their part of tokens stored for all."""
         row, column = self.graph.edge_index
-        of_pairs = {"edges", "pair_blocks", "direction", "distance", "envelope", "pair_class"}
+        of_pairs = {"edges", "pair_blocks", "direction", "radial", "envelope", "pair_class"}
         parts = {
             f.name: getattr(store, f.name)[self.pairs if f.name in of_pairs else self.nodes]
             for f in fields(Tokens)

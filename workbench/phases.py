@@ -56,15 +56,18 @@ def untrained(dataset: Dataset, config: ModelConfig, train: Labelled) -> TwoStag
     """A model with fresh weights, scaled to a training set."""
     empty = torch.zeros(0, 0)
     model = TwoStageModel(dataset.basis, config, Scaling(*[empty] * 6))
-    local, node_class, pair_class = [], [], []
+    model = model.to(train.store.elements.device)
+    local, node_class, pair_class, distance = [], [], [], []
     for part in train.chunks():
         geometry = model.geometry(part.graph)
         local.append(turn(part.blocks(train.blocks).pairs, geometry.basis))
         node_class.append(geometry.node_class)
         pair_class.append(geometry.pair_class)
+        distance.append(geometry.distance)
     model.scaling = model.scaler.fit(
         train.blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
     )
+    model.baseline.radial.fit(torch.cat(distance), torch.cat(pair_class))
     return model
 
 

@@ -97,12 +97,14 @@ class BaselineOutput(NamedTuple):
     """What stage 1 hands on; a tuple, so that Fabric can look into it.
 
     Attributes:
+        radial: (P, radial) whitened radial functions of each pair.
         nodes: (N, K, C) equivariant node features.
         edges: (P, K, C) equivariant pair features, turned back to the global frame.
         node_coefficients: (N, M*M) irrep coefficients of on-site blocks, in units of their scale.
         pair_coefficients: (P, M*M) those of pair blocks in the edge frame and frame order.
     """
 
+    radial: Tensor
     nodes: Tensor
     edges: Tensor
     node_coefficients: Tensor
@@ -131,7 +133,7 @@ class Baseline(nn.Module):
         self.layout = Layout.up_to(config.lmax, config.pseudo_lmax)
         lmax = max(config.lmax, *basis.layout)
         self.frames = feature_frames(self.layout, lmax)
-        self.radial = RadialBasis(config.radial)
+        self.radial = RadialBasis(config.radial, n_species**2)
         self.species = nn.Embedding(n_species, c)
         self.pair_species = nn.Embedding(n_species * n_species, context)
         self.scalars = nn.Sequential(
@@ -153,7 +155,7 @@ class Baseline(nn.Module):
         """Features and coefficients, in the type of the weights."""
         like = self.species.weight
         row, column = graph.edge_index
-        radial = self.radial(geometry.distance.to(like))
+        radial = self.radial(geometry.distance, geometry.pair_class).to(like)
         scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
         frames = self.frames(geometry.harmonic.to(like))
         pairs = Pairs(row, column, frames, scalars, geometry.envelope.to(like))
@@ -168,6 +170,7 @@ class Baseline(nn.Module):
             nodes, edges = nodes + message, edges + update
             nodes = nodes + mix(next(norms)(nodes))
         return BaselineOutput(
+            radial,
             nodes,
             torch.bmm(frames.transpose(1, 2), edges),
             self.node_head(nodes, geometry.node_class),

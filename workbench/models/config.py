@@ -31,7 +31,7 @@ class ModelConfig:
     pseudo_lmax: int = 2
     channels: int = 24
     layers: int = 3
-    radial: int = 96
+    radial: int = 48
     refiner_width: int = 160
     refiner_heads: int = 4
     refiner_layers: int = 3

@@ -17,7 +17,7 @@ from torch_geometric.utils import softmax
 from workbench.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
 from workbench.models.frames import Layout
-from workbench.models.layers import Norm, RadialBasis
+from workbench.models.layers import Norm
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Tokens:
         node_blocks: (N, M, M) the baseline's on-site correction, in units of its scale.
         pair_blocks: (P, M, M) the same of pairs.
         direction: (P, 3) unit vectors.
-        distance: (P,) A.
+        radial: (P, radial) stage 1's radial functions.
         envelope: (P, 1) smooth cutoff.
         row: (P,) atom i.
         column: (P,) atom j.
@@ -43,7 +43,7 @@ class Tokens:
     node_blocks: Tensor
     pair_blocks: Tensor
     direction: Tensor
-    distance: Tensor
+    radial: Tensor
     envelope: Tensor
     row: Tensor
     column: Tensor
@@ -84,7 +84,6 @@ class Refiner(nn.Module):
         n_species, width = len(irreps.basis.elements), config.refiner_width
         features, block = layout.dim * config.channels, irreps.basis.dim**2
         self.node_norm, self.edge_norm = (Norm(layout, config.channels) for _ in range(2))
-        self.radial = RadialBasis(config.radial)
         self.node_in = nn.Linear(features + block, width)
         self.edge_in = nn.Linear(features + block + config.radial + 3, width)
         self.node_species = nn.Embedding(n_species, width)
@@ -97,7 +96,6 @@ class Refiner(nn.Module):
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Coefficients (N, M*M) of on-site and (P, M*M) of pair corrections."""
-        radial = self.radial(tokens.distance)
         nodes = torch.cat(
             [self.node_norm(tokens.nodes).flatten(1), tokens.node_blocks.flatten(1)], dim=1
         )
@@ -105,7 +103,7 @@ class Refiner(nn.Module):
             [
                 self.edge_norm(tokens.edges).flatten(1),
                 tokens.pair_blocks.flatten(1),
-                radial,
+                tokens.radial,
                 tokens.direction,
             ],
             dim=1,

@@ -110,14 +110,13 @@ class TwoStageModel(nn.Module):
         like = out.nodes
         unit = (self.scaling.node_scale > 0).to(like), (self.scaling.pair_scale > 0).to(like)
         blocks = self._baseline(out, graph, geometry, *unit)
-        distance = geometry.distance.to(like)
         return Tokens(
             nodes=out.nodes,
             edges=out.edges,
             node_blocks=blocks.nodes,
             pair_blocks=blocks.pairs,
             direction=(graph.edge_vec / geometry.distance[:, None]).to(like),
-            distance=distance,
+            radial=out.radial,
             envelope=geometry.envelope.to(like),
             row=graph.edge_index[0],
             column=graph.edge_index[1],
