@@ -92,8 +92,11 @@ def jupyter_server(root: Path) -> Iterator[str]:
                 _wait_until_up(f"http://127.0.0.1:{port}/api", server, Path(output.name))
                 yield f"http://127.0.0.1:{port}"
             finally:
-                server.terminate()
-                server.wait(timeout=20)
+                server.terminate()  # it asks its kernels to stop, which a busy machine draws out
+                try:
+                    server.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    server.kill()
 
 
 def _own_environment(home: Path) -> dict[str, str]:
