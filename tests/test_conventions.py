@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from e3nn import o3
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyscf import gto
 
@@ -24,12 +24,14 @@ def test_a_bad_axis_gets_a_sentence(axis):
         cv.rotation(axis, 10)
 
 
+@settings(deadline=None)
 @given(AXES, ANGLES)
 def test_axis_angle_round_trip(axis, degrees):
     R = cv.rotation(axis, degrees)
     np.testing.assert_allclose(cv.rotation(*cv.axis_angle(R)), R, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(AXES, ANGLES, AXES, ANGLES)
 def test_wigner_d_is_a_representation(axis1, degrees1, axis2, degrees2):
     a, b = cv.rotation(axis1, degrees1), -cv.rotation(axis2, degrees2)
@@ -87,6 +89,7 @@ def test_an_unknown_shell_is_refused():
         cv.order_index("pyscf", [0, 5])
 
 
+@settings(deadline=None)
 @given(AXES, ANGLES)
 def test_spin_follows_vectors(axis, degrees):
     """U sigma_a U^dagger = sum_b R_ba sigma_b."""

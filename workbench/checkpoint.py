@@ -130,5 +130,6 @@ def checkpoint_path(source: str | os.PathLike[str]) -> Path:
         return path
     names = sorted(p.stem for p in data_path("checkpoints").glob("*.safetensors"))
     close = difflib.get_close_matches(str(source), names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"bundled ones are {', '.join(names)}."
+    known = f"bundled ones are {', '.join(names)}." if names else "none is bundled here."
+    hint = f"did you mean {close[0]}?" if close else known
     raise FileNotFoundError(f"There is no model {source!s}, neither bundled nor a file: {hint}")

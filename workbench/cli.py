@@ -147,7 +147,7 @@ def train(
         with (
             wb.Dataset(_dataset_path(dataset)) as data,
             # Closing the generator is what writes the state.
-            closing(wb.train(config, data, train_config, out)) as records,  # pyright: ignore
+            closing(wb.train(config, data, train_config, out)) as records,
         ):
             for record in _with_progress(records, silent=as_json):
                 last = record

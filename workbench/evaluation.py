@@ -31,9 +31,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Errors of both stages against a split's labels.
 
-    Matrix errors are means over structures of the mean modulus over all elements (METHOD.md's
-    MAE_all); the equivariance error is that of one seeded random rotation per structure. On one
-    machine the numbers come out the same bit for bit.
+    Matrix errors are means over structures of the mean modulus over all elements; the
+    equivariance error is that of one seeded random rotation per structure. On one machine the
+    numbers come out the same bit for bit.
 
     Args:
         model: both stages.

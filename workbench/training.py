@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -131,7 +131,7 @@ def train(
     dataset: Dataset,
     train_config: TrainConfig | None = None,
     directory: str | Path | None = None,
-) -> Iterator[StepRecord]:
+) -> Generator[StepRecord, None, None]:
     """Train both stages; iterate to make it go on, stop iterating to stop.
 
     Args:
