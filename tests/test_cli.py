@@ -151,7 +151,14 @@ def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
     words = ["train", labels["path"], *out, *SETTINGS]
     command = [sys.executable, "-m", "workbench", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with interrupts ignored, and they would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert running.stderr is not None
     next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
     running.send_signal(signal.SIGINT)
