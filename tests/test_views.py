@@ -106,6 +106,11 @@ def test_hovering_tells_orbitals_value_and_unit(matrix, figures):
     assert "eV" not in views.heat(matrix, unit="1").data[0].hovertemplate
 
 
+@pytest.mark.parametrize(("value", "limit"), [(0.0, 1), (3.1, 5), (510, 1000), (0.02, 0.02)])
+def test_colour_limits_are_round(value, limit):
+    assert round_limit(value) == pytest.approx(limit)
+
+
 def test_compare_shows_differences_in_mev(matrix, figures):
     reference, a, b, less, more = (t.z for t in figures["compare"].data)
     dense = matrix.dense()

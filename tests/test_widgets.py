@@ -17,7 +17,6 @@ from workbench.engines.molecules import overlap, reference
 from workbench.widgets import Heat, RotationLab, StructureView
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import RAISE, Guard
-from workbench.widgets.heat import round_limit
 from workbench.widgets.level_diagram import level_diagram, tick_values, window
 from workbench.widgets.readout import error_table, milli, orientation
 from workbench.widgets.structure_view import bonds, cell_lines
@@ -149,11 +148,6 @@ def test_heat_scales_leaves_gaps_and_counts(ref):
 def test_heat_refuses_what_it_cannot_show(wrong):
     with pytest.raises(ValueError, match=r"Heat shows"):
         Heat([np.eye(2), np.eye(2)], ["a", "b"]).show(wrong)
-
-
-@pytest.mark.parametrize(("value", "limit"), [(0.0, 1), (3.1, 5), (510, 1000), (0.02, 0.02)])
-def test_colour_limits_are_round(value, limit):
-    assert round_limit(value) == pytest.approx(limit)
 
 
 # ---- Experiment -----------------------------------------------------------------------------

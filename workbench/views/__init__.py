@@ -1,16 +1,34 @@
 """Still pictures: pure functions from results to plotly figures and py3Dmol views.
 
 A figure carries its text twin in ``figure.layout.meta["alt"]``; `alt_text` returns it. Nothing here
-has state or speaks to a kernel: what moves lives in `workbench.widgets`.
+has state or speaks to a kernel: what moves lives in `workbench.widgets`. Every picture is imported
+on first use, so that a molecule needs no plotly and a figure no py3Dmol.
 """
 
-from workbench.views.energies import level_diagram
-from workbench.views.errors import equivariance_bars
-from workbench.views.look import alt_text
-from workbench.views.matrices import compare, heat
-from workbench.views.structure import view
-from workbench.views.training import training_curves
-from workbench.views.xray import xray_bars
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.views.energies import level_diagram
+    from workbench.views.errors import equivariance_bars
+    from workbench.views.look import alt_text
+    from workbench.views.matrices import compare, heat
+    from workbench.views.structure import view
+    from workbench.views.training import training_curves
+    from workbench.views.xray import xray_bars
+
+_HOME = {
+    "view": "structure",
+    "heat": "matrices",
+    "compare": "matrices",
+    "level_diagram": "energies",
+    "training_curves": "training",
+    "xray_bars": "xray",
+    "equivariance_bars": "errors",
+    "alt_text": "look",
+}
 
 __all__ = [
     "view",
@@ -22,3 +40,16 @@ __all__ = [
     "equivariance_bars",
     "alt_text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a picture from its module, once."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'workbench.views' has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f"workbench.views.{_HOME[name]}"), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """List the pictures, imported or not."""
+    return sorted(__all__)

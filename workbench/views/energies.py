@@ -8,10 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.views.look import GRID, INK, LEGEND_ABOVE, finished, listed
-
-OCCUPIED = "#0b5394"
-VIRTUAL = "#c2410c"
+from workbench.views.look import GRID, INK, LEGEND_ABOVE, OCCUPIED, VIRTUAL, finished, listed
 
 _REACH = 35.0  # eV below the HOMO and above it: the valence, without the core
 _BAR = 74  # px, length of a level

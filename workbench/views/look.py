@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:  # the live widgets share this module, and appear before plotly would be loaded
+    import plotly.graph_objects as go
 
 INK = "#14181f"
 MUTED = "#55606e"
 GRID = "#e3e7ec"
 COLOURS = ("#0b5394", "#c2410c", "#0f766e", "#7c3aed", "#a16207", "#be185d", "#4b5563")
 """Of one curve or bar after the other; each has a contrast of at least 4.5 : 1 to white."""
+
+OCCUPIED, VIRTUAL = COLOURS[:2]  # of orbital energies
 
 WIDEST = 1100  # px; a notebook cell on a screen of 1280 px
 FONT_SIZE = 14  # px

@@ -8,8 +8,9 @@ import ipywidgets as widgets
 from ase.data import chemical_symbols
 
 from workbench.matrices import BlockMatrix
+from workbench.views.look import round_limit
 from workbench.widgets.experiment import REFERENCE, Snapshot
-from workbench.widgets.heat import Heat, atom_axis, round_limit
+from workbench.widgets.heat import Heat, atom_axis
 
 _MINUS = " − reference"
 

@@ -12,6 +12,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.matrices import BlockMatrix
+from workbench.views.look import round_limit
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -155,14 +156,6 @@ def atom_axis(matrix: BlockMatrix, atom: int | None = None) -> Axis:
 def plain_axis(n: int) -> Axis:
     """Numbers from 1 for the rows of a matrix that knows no atoms."""
     return {"atoms": [""], "borders": [0, n], "orbitals": [str(k + 1) for k in range(n)]}
-
-
-def round_limit(largest: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below a positive number."""
-    if not largest > 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(largest))
-    return next(float(f"{s * power:.3g}") for s in (1, 2, 5, 10) if s * power >= largest * 0.999)
 
 
 def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:

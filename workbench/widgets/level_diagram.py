@@ -8,12 +8,10 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.views.look import OCCUPIED, VIRTUAL
 from workbench.widgets.readout import milli
 
-OCCUPIED = "#0b5394"
-VIRTUAL = "#c2410c"
 BEFORE = "#c3cad4"
-INK = "#14181f"
 
 _LEFT, _TOP, _BOTTOM = 40, 44, 44
 
