@@ -14,6 +14,7 @@ from ipywidgets.widgets.widget import _instances
 
 import workbench as wb
 from workbench.engines.molecules import overlap, reference
+from workbench.views.structure import SCRIPT
 from workbench.widgets import Heat, RotationLab, StructureView
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import RAISE, Guard
@@ -77,11 +78,13 @@ def test_widgets_load_neither_torch_nor_pyscf_nor_plotly():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_bundle_names_its_3dmol_and_carries_the_licence():
-    assert "3Dmol.js 2.5.5" in (STATIC / "structure.js").read_text()[:200]
-    assert "University of Pittsburgh" in (STATIC / "3Dmol.LICENSE.txt").read_text()
-    sources = Path(wb.__file__).parent / "widgets" / "js" / "package.json"
-    assert '"3dmol": "2.5.5"' in sources.read_text()
+def test_3dmol_is_shipped_once_and_stands_before_the_view_that_needs_it(water):
+    shipped = Path(wb.__file__).parent.rglob("*.js")
+    copies = [path for path in shipped if "createViewerGrid" in path.read_text()]
+    assert copies == [SCRIPT]
+    module = StructureView(water)._esm
+    assert module.startswith(SCRIPT.read_text())
+    assert module.endswith((STATIC / "structure.js").read_text())
 
 
 # ---- StructureView --------------------------------------------------------------------------

@@ -17,7 +17,8 @@ import py3Dmol
 from ase import Atoms
 from ase.io import write
 
-_SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
+SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
+"""Defines `$3Dmol`; still pictures and `workbench.widgets.StructureView` draw with it."""
 
 # White hydrogen would vanish on a white page.
 _HYDROGEN = "#d3dae3"
@@ -97,7 +98,7 @@ def view(
 @cache
 def _loader() -> str:
     """The script element that gives a page `$3Dmol`, once."""
-    packed = gzip.compress(_SCRIPT.read_bytes(), mtime=0)
+    packed = gzip.compress(SCRIPT.read_bytes(), mtime=0)
     return _LOADER % b64encode(packed).decode()
 
 

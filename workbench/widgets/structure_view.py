@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from workbench.conventions import rotation_from_quaternion
+from workbench.views.structure import SCRIPT
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -57,7 +58,8 @@ class StructureView(anywidget.AnyWidget):
     >>> view = StructureView(atoms); view.on_turn(lambda R, moving: print(R))  # doctest: +SKIP
     """
 
-    _esm = _STATIC / "structure.js"
+    # One module: the script's `var $3Dmol` stays inside it, for structure.js and nobody else.
+    _esm = f"{SCRIPT.read_text()}\n{(_STATIC / 'structure.js').read_text()}"
     _css = _STATIC / "structure.css"
 
     structure = traitlets.Dict().tag(sync=True)

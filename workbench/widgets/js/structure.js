@@ -1,7 +1,6 @@
 // StructureView: a molecule or crystal that is turned by mouse, touch or arrow keys (3Dmol.js).
-// It tells Python each orientation under the flow control of credit.js.
-
-import * as $3Dmol from "3dmol/build/3Dmol.es6-min.js";
+// It tells Python each orientation under the flow control of credit.js. `$3Dmol` is no import:
+// Python puts the one copy of 3Dmol.js, which also draws the still pictures, before this module.
 
 import { Credit } from "./credit.js";
 import { aboutAxis, describe, IDENTITY, multiply, normalised, same, turnedAxes } from "./quaternion.js";
