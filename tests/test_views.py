@@ -282,3 +282,16 @@ def test_the_3d_view_keeps_a_given_style_and_draws_a_cell():
 def test_the_script_is_3dmol_with_its_licence():
     assert "3Dmol.js 2.5.5" in (STATIC / "3Dmol.js").read_text()[:100]
     assert "University of Pittsburgh" in (STATIC / "3Dmol.LICENSE.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["water", "benzene", "ethanol", "H2"])
+def test_a_still_picture_looks_from_where_a_structure_spreads_widest(name):
+    from workbench.views.structure import _widest
+
+    atoms = wb.load(name)
+    R = _widest(atoms)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1)
+    spread = (atoms.positions @ R.T).std(axis=0)
+    assert spread[0] >= spread[1] - 1e-9
+    assert spread[1] >= spread[2] - 1e-9

@@ -16,6 +16,9 @@ import numpy as np
 import py3Dmol
 from ase import Atoms
 from ase.io import write
+from numpy.typing import NDArray
+
+from workbench.conventions import axis_angle
 
 SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
 """Defines `$3Dmol`; still pictures and `workbench.widgets.StructureView` draw with it."""
@@ -61,7 +64,7 @@ def view(
     style: Mapping[str, Any] | None = None,
     labels: bool = True,
 ) -> py3Dmol.view:
-    """A picture of a structure, seen along z with x to the right and y up; drag to turn it.
+    """A picture of a structure, seen from where it spreads widest; drag to turn it.
 
     Args:
         atoms: molecule, or crystal (drawn with its cell). Positions in Angstrom.
@@ -87,12 +90,25 @@ def view(
         _label_atoms(result, atoms)
     result.setProjection("orthographic")
     result.zoomTo()
+    axis, degrees = axis_angle(_widest(atoms))
+    result.rotate(degrees, dict(zip("xyz", axis.tolist(), strict=True)))
     result.startjs += _FIT % (0.46 * min(width, height) / _radius(atoms))
     described = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
     picture = f'<div role="img" aria-label="{escape(described)}">{result.startjs}'
     result.startjs = _loader() + picture
     result.endjs = f"{result.endjs}</div>"
     return result
+
+
+def _widest(atoms: Atoms) -> NDArray[np.float64]:
+    """The rotation (3, 3) that lays the widest spread of the atoms along x, the next along y.
+
+    A planar molecule is then seen from above, whichever plane it lies in.
+    """
+    away = atoms.positions - atoms.positions.mean(axis=0)
+    rotation = np.linalg.svd(away, full_matrices=True)[2]  # (3, 3), rows are directions
+    rotation = rotation * np.where(rotation.sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    return rotation * np.array([1.0, 1.0, np.linalg.det(rotation)])[:, None]
 
 
 @cache
