@@ -23,6 +23,7 @@ from pyscf.lib.exceptions import BasisNotFoundError
 from workbench.basis import Basis
 from workbench.conventions import AO_TO_M, BOHR, HARTREE
 from workbench.engines import Reference, SCFError
+from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
@@ -62,8 +63,11 @@ def reference(
     """
     field = solver(atoms, basis, xc, grid)
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    energy = field.kernel()
-    if not field.converged:
+    solved = None if _is_hf(xc) else converge(field)
+    if solved is None:
+        energy = field.kernel()
+        solved = (field.get_fock(), float(energy)) if field.converged else None
+    if solved is None:
         raise SCFError(
             f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
             f"converge in {max_cycle} cycles: check the geometry and the charge, raise max_cycle, "
@@ -71,11 +75,11 @@ def reference(
         )
     used = basis_of(basis, atoms.numbers)
     order, numbers = ao_order(field.mol), atoms.numbers
-    fock = field.get_fock()[np.ix_(order, order)] * HARTREE
+    fock = solved[0][np.ix_(order, order)] * HARTREE
     return Reference(
         H=BlockMatrix.from_dense(used, numbers, (fock + fock.T) / 2),
         S=BlockMatrix.from_dense(used, numbers, field.get_ovlp()[np.ix_(order, order)]),
-        energy=float(energy * HARTREE),
+        energy=solved[1] * HARTREE,
         n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad),
     )
