@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import workbench as wb
 from workbench.cli import app
 
-SMALL = ["lmax=2", "pseudo_lmax=1", "channels=4", "layers=1", "radial=8", "refiner_layers=1"]
+SMALL = ["lmax=2", "pseudo_lmax=1", "channels=4", "layers=1", "radial=8", "readout=8", "refiner_layers=1"]
 SMALL += ["refiner_width=16", "refiner_heads=2", "batch_size=4"]
 SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
 BRIEF = ["--stage1", 6, "--stage2", 6]
@@ -65,7 +65,7 @@ def test_label_again_finds_the_work_done(folder, labels):
 def test_train_leaves_a_model_that_loads(trained):
     model = wb.load_model(trained["checkpoint"])
     assert model.basis.name == "sto-3g"
-    assert (trained["phase"], trained["step"]) == ("stage 2", 6)
+    assert (trained["phase"], trained["step"]) == ("stage 2, solved", 6)
 
 
 def test_evaluate_agrees_with_the_library(trained, labels):
@@ -166,7 +166,7 @@ def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
     assert running.returncode == 130, said
     assert "same command" in said
     finished = numbers_of(*words)
-    assert (finished["phase"], finished["step"]) == ("stage 2", 3)
+    assert (finished["phase"], finished["step"]) == ("stage 2, solved", 3)
 
 
 def test_lab_starts_jupyterlab_on_the_start_page():

@@ -18,7 +18,7 @@ from workbench.models.twostage import TwoStageModel
 from workbench.symmetry import equivariance
 
 BASIS = Basis("def2-svp", {1: (0, 0, 1), 6: (0, 0, 0, 1, 1, 2), 8: (0, 0, 0, 1, 1, 2)})
-SMALL = ModelConfig(channels=8, layers=2, radial=8, refiner_width=32, refiner_layers=1)
+SMALL = ModelConfig(channels=8, layers=2, radial=8, readout=16, refiner_width=32, refiner_layers=1)
 
 
 def random_model(config=SMALL, seed=0):
@@ -98,8 +98,8 @@ def _chiral():
 def test_both_stages_are_hermitian():
     model = random_model()
     with torch.no_grad():
-        model.refiner.pair_head[-1].weight.normal_()
-        model.refiner.node_head[-1].weight.normal_()
+        model.refiner.pair_head.readout.shared[0].normal_()
+        model.refiner.node_head.readout.shared[0].normal_()
     prediction = model.predict(_chiral())
     for H in (prediction.baseline, prediction.refined):
         assert (H - H.hermitian()).max_abs() < 1e-5
@@ -110,7 +110,7 @@ def test_stage2_starts_exactly_at_the_baseline_and_is_not_equivariant_by_constru
     prediction = model.predict(_chiral())
     assert (prediction.refined - prediction.baseline).max_abs() == 0
     with torch.no_grad():
-        model.refiner.pair_head[-1].weight.normal_()
+        model.refiner.pair_head.readout.shared[0].normal_()
     subjects = {"stage 1": model.stage1, "stages 1+2": model}
     report = equivariance(subjects, _chiral(), samples=2)
     assert report["stages 1+2"].max_mev > 1e3 * report["stage 1"].max_mev

@@ -76,7 +76,27 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
         "info": dict(info),
     }
     scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
-    write_tensors(Path(path), {**model.state_dict(), **scaling}, header)
+    weights = {name: compact(t) for name, t in model.state_dict().items()}
+    write_tensors(Path(path), {**weights, **scaling}, header)
+
+
+def compact(tensor: Tensor) -> Tensor:
+    """A float64 tensor as float32 if that loses nothing: trained weights have been float32."""
+    short = tensor.float()
+    return short if torch.equal(short.double(), tensor.double()) else tensor
+
+
+def restore(model: TwoStageModel, weights: Mapping[str, Tensor]) -> None:
+    """Give a fresh model stored weights, each stage in the widest type among its own.
+
+    Raises:
+        RuntimeError: if they are another model's.
+    """
+    for name, stage in model.named_children():
+        own = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
+        if torch.float64 in own:
+            stage.double()
+    model.load_state_dict(weights)
 
 
 def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageModel:
@@ -107,7 +127,7 @@ def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageM
         model = TwoStageModel(basis, config, scaling)
     weights = {k: t for k, t in tensors.items() if not k.startswith("scaling.")}
     try:
-        model.load_state_dict(weights)
+        restore(model, weights)
     except RuntimeError as error:
         raise CheckpointError(
             f"The weights in {path} do not fit its own header: fetch or train it anew."

@@ -260,12 +260,15 @@ def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[w
     from tqdm.auto import tqdm
 
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    shown = {"loss": "-", "validation": "-"}
     with tqdm(total=1.0, bar_format=form, disable=silent) as bar:
         for record in records:
             if record.progress < bar.n:
                 bar.reset()
             bar.set_description(record.phase, refresh=False)
-            bar.set_postfix_str(f"loss {record.loss_ev * _MEV:.3g} meV", refresh=False)
+            for key, error in (("loss", record.loss_ev), ("validation", record.valid_mae_ev)):
+                shown[key] = shown[key] if error is None else f"{error * _MEV:.3g} meV"
+            bar.set_postfix(shown, refresh=False)
             bar.update(record.progress - bar.n)
             yield record
 

@@ -14,6 +14,7 @@ from workbench.batching import Selection, Store
 from workbench.conventions import random_rotation, wigner_d
 from workbench.dataset import Dataset
 from workbench.graph import build
+from workbench.least_squares import NormalEquations, solve
 from workbench.loss import matrix_mae
 from workbench.models.config import ModelConfig
 from workbench.models.refiner import Tokens, turn
@@ -22,6 +23,9 @@ from workbench.models.twostage import Blocks, TwoStageModel, target_blocks
 
 CHUNK = 64
 """Structures evaluated at once outside training."""
+
+TURNS = 8
+"""Random orientations of each structure from which stage 2's readouts are solved."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,7 @@ class Labelled:
 
     def to(self, device: torch.device) -> Labelled:
         """The same on a device."""
-        blocks = Blocks(self.blocks.nodes.to(device), self.blocks.pairs.to(device))
-        return Labelled(self.store.to(device), blocks)
+        return Labelled(self.store.to(device), self.blocks.to(device))
 
     def chunks(self) -> Iterator[Selection]:
         """All structures, some at a time, in order."""
@@ -57,17 +60,15 @@ def untrained(dataset: Dataset, config: ModelConfig, train: Labelled) -> TwoStag
     empty = torch.zeros(0, 0)
     model = TwoStageModel(dataset.basis, config, Scaling(*[empty] * 6))
     model = model.to(train.store.elements.device)
-    local, node_class, pair_class, distance = [], [], [], []
+    local, node_class, pair_class = [], [], []
     for part in train.chunks():
         geometry = model.geometry(part.graph)
         local.append(turn(part.blocks(train.blocks).pairs, geometry.basis))
         node_class.append(geometry.node_class)
         pair_class.append(geometry.pair_class)
-        distance.append(geometry.distance)
     model.scaling = model.scaler.fit(
         train.blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
     )
-    model.baseline.radial.fit(torch.cat(distance), torch.cat(pair_class))
     return model
 
 
@@ -83,13 +84,13 @@ class Stage1:
         self.unit_ev = mean_modulus(self.targets[0], train.store)
 
     def _target(self, split: Labelled) -> Blocks:
-        """Blocks less their means, in the networks' type."""
+        """Blocks less their means, eV, float64."""
         nodes, pairs = [], []
         for part in split.chunks():
             means = self.model.scaler.means(self.model.scaling, self.model.geometry(part.graph))
             rest = part.blocks(split.blocks) - Blocks(*means)
-            nodes.append(rest.nodes.float())
-            pairs.append(rest.pairs.float())
+            nodes.append(rest.nodes)
+            pairs.append(rest.pairs)
         return Blocks(torch.cat(nodes), torch.cat(pairs))
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
@@ -102,7 +103,7 @@ class Stage1:
         geometry = self.model.geometry(part.graph)
         out = network(part.graph, geometry)
         blocks = self.model.baseline_blocks(out, part.graph, geometry)  # type: ignore[arg-type]
-        return blocks - part.blocks(target)
+        return blocks - part.blocks(target).to(blocks.nodes)
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -112,6 +113,36 @@ class Stage1:
             for part in self.valid.chunks()
         ]
         return float(torch.cat(errors).mean())
+
+    @torch.no_grad()
+    def solve(self) -> float:
+        """Solve for the readouts; the validation MAE, eV. From here on stage 1 is float64."""
+        model, baseline = self.model, self.model.baseline.double()
+        equations = (
+            NormalEquations(baseline.node_head.readout),
+            NormalEquations(baseline.pair_head.readout),
+        )
+        for part in self.train.chunks():
+            geometry = model.geometry(part.graph)
+            features = baseline.features(part.graph, geometry)
+            means = Blocks(*model.scaler.means(model.scaling, geometry))
+            nodes, pairs = model.baseline_targets(part.blocks(self.train.blocks) - means, geometry)
+            equations[0].add(features.node_parts, nodes, geometry.node_class)
+            equations[1].add(features.pair_parts, pairs, geometry.pair_class)
+        known = []
+        for part in self.valid.chunks():
+            geometry = model.geometry(part.graph)
+            known.append((part, geometry, baseline.features(part.graph, geometry)))
+
+        def validate() -> float:
+            errors = []
+            for part, geometry, features in known:
+                out = baseline.read(features, geometry)
+                blocks = model.baseline_blocks(out, part.graph, geometry)
+                errors.append(per_structure(blocks - part.blocks(self.targets[1]), part))
+            return float(torch.cat(errors).mean())
+
+        return solve(equations, validate)
 
 
 class Stage2:
@@ -142,15 +173,19 @@ class Stage2:
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch, each structure turned at random, eV."""
         part = self.train.store.select(indices)
-        tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
-        turns = random_turns(self.model, len(indices), seed, tokens.nodes)
-        batch = part.graph.batch
-        tokens = tokens.turned(turns.features, turns.basis, turns.matrix, batch)
-        on_pairs = turns.basis[batch[tokens.row]]
-        target = Blocks(turn(target.nodes, turns.basis[batch]), turn(target.pairs, on_pairs))
+        tokens, target = self._turned(part, seed)
         out = network(tokens)
         error = self.model.correction_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
         return matrix_mae(error - target, part.elements)
+
+    def _turned(self, part: Selection, seed: Sequence[int]) -> tuple[Tokens, Blocks]:
+        """Training tokens and targets, each structure turned at random."""
+        tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
+        turns = random_turns(self.model, len(part.elements), seed, tokens.nodes)
+        batch = part.graph.batch
+        tokens = tokens.turned(turns.features, turns.basis, turns.matrix, batch)
+        on_pairs = turns.basis[batch[tokens.row]]
+        return tokens, Blocks(turn(target.nodes, turns.basis[batch]), turn(target.pairs, on_pairs))
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -163,6 +198,22 @@ class Stage2:
             error = error - part.blocks(self.valid_targets)
             errors.append(per_structure(error, part))
         return float(torch.cat(errors).mean())
+
+    @torch.no_grad()
+    def solve(self) -> float:
+        """Solve for the readouts on randomly turned structures; the validation MAE, eV."""
+        model, refiner = self.model, self.model.refiner
+        equations = (
+            NormalEquations(refiner.node_head.readout),
+            NormalEquations(refiner.pair_head.readout),
+        )
+        for number, part in enumerate(p for _ in range(TURNS) for p in self.train.chunks()):
+            tokens, target = self._turned(part, (number, 3))
+            node_parts, pair_parts = refiner.parts(tokens)
+            nodes, pairs = model.correction_targets(target, tokens)
+            equations[0].add(node_parts, nodes, tokens.node_class)
+            equations[1].add(pair_parts, pairs, tokens.pair_class)
+        return solve(equations, self.validate)
 
 
 @torch.no_grad()
@@ -181,7 +232,7 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
         if name not in ("row", "column")
     }
     blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
-    return replace(tokens[0], row=row, column=column, **joined), blocks
+    return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])
 
 
 def mean_modulus(blocks: Blocks, store: Store) -> float:

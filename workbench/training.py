@@ -20,7 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from workbench.checkpoint import read_tensors, save_model, write_tensors
+from workbench.checkpoint import read_tensors, restore, save_model, write_tensors
 from workbench.conventions import CONVENTION_VERSION
 from workbench.dataset import Dataset
 from workbench.models.config import ModelConfig
@@ -35,7 +35,8 @@ Phase = Stage1 | Stage2
 class Budget:
     """How long a phase trains: steps, or CPU seconds of this process; exactly one of the two.
 
-    The learning rate follows the budget, so its whole schedule fits whatever is given.
+    The learning rate follows the budget, so its whole schedule fits whatever is given. The
+    readouts are solved afterwards, also after 0 steps, and come on top.
     """
 
     steps: int | None = None
@@ -48,8 +49,8 @@ class Budget:
 
     def progress(self, step: int, cpu_seconds: float) -> float:
         """Share of the budget that is used, from 0 to 1."""
-        used = step / max(self.steps, 1) if self.steps is not None else None
-        return min(used if used is not None else cpu_seconds / max(self.cpu_seconds or 0, 1e-9), 1)
+        used, given = (cpu_seconds, self.cpu_seconds) if self.steps is None else (step, self.steps)
+        return min(used / given, 1.0) if given else 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class TrainConfig:
 
     Attributes:
         stage1: budget of the baseline.
-        stage2: budget of the refiner.
+        stage2: budget of the refiner; None leaves stage 2 at zero correction.
         batch_size: structures a step, over all processes.
         learning_rate: peak for stage 1.
         refiner_learning_rate: peak for stage 2.
@@ -72,7 +73,7 @@ class TrainConfig:
     """
 
     stage1: Budget = field(default_factory=lambda: Budget(cpu_seconds=600))
-    stage2: Budget = field(default_factory=lambda: Budget(cpu_seconds=300))
+    stage2: Budget | None = field(default_factory=lambda: Budget(cpu_seconds=300))
     batch_size: int = 16
     learning_rate: float = 5e-3
     refiner_learning_rate: float = 3e-4
@@ -91,7 +92,7 @@ class TrainConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
         """The configuration that ``to_json`` described."""
-        budgets = {name: Budget(**data[name]) for name in ("stage1", "stage2") if name in data}
+        budgets = {n: Budget(**data[n]) for n in ("stage1", "stage2") if data.get(n)}
         return cls(**{**data, **budgets})
 
 
@@ -100,10 +101,10 @@ class StepRecord:
     """What happened in one step.
 
     Attributes:
-        phase: "stage 1" or "stage 2".
+        phase: "stage 1" or "stage 2"; with ", solved" when the step solved for the readouts.
         step: from 1, of this phase.
         progress: share of this phase's budget that is used.
-        loss_ev: MAE over the mini-batch, eV.
+        loss_ev: MAE over the mini-batch, eV; none when readouts were solved.
         valid_mae_ev: MAE over the validation set with the averaged weights, eV, when measured.
         learning_rate: of this step.
         cpu_seconds: spent in this phase so far.
@@ -114,7 +115,7 @@ class StepRecord:
     phase: str
     step: int
     progress: float
-    loss_ev: float
+    loss_ev: float | None
     valid_mae_ev: float | None
     learning_rate: float
     cpu_seconds: float
@@ -158,10 +159,15 @@ def train(
     model = untrained(dataset, config, training).to(device)
     run.restore_model(model)
     last: StepRecord | None = None
-    for number, phase in enumerate((Stage1, Stage2)):
-        if number < run.phase:
+    for number, (phase, budget, rate) in enumerate(
+        (
+            (Stage1, how.stage1, how.learning_rate),
+            (Stage2, how.stage2, how.refiner_learning_rate),
+        )
+    ):
+        if number < run.phase or budget is None:
             continue
-        loop = _Loop(phase(model, training, valid), run, number)
+        loop = _Loop(phase(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
     run.finish(model)
@@ -208,7 +214,7 @@ class _Run:
         """Give a fresh model the weights of the snapshot."""
         weights = {k[6:]: t for k, t in self.tensors.items() if k.startswith("model.")}
         if weights:
-            model.load_state_dict(weights)
+            restore(model, weights)
             scaling = {k[8:]: t for k, t in self.tensors.items() if k.startswith("scaling.")}
             model.scaling = Scaling(**scaling).to(model.device)
 
@@ -237,14 +243,8 @@ class _Run:
 class _Loop:
     """One phase: an iterator of records that keeps optimiser and average in step with the run."""
 
-    def __init__(self, phase: Phase, run: _Run, number: int) -> None:
-        self.phase, self.run, how = phase, run, run.how
-        self.budget, rate = (
-            (how.stage1, how.learning_rate)
-            if isinstance(phase, Stage1)
-            else (how.stage2, how.refiner_learning_rate)
-        )
-        self.rate = rate
+    def __init__(self, phase: Phase, run: _Run, number: int, budget: Budget, rate: float) -> None:
+        self.phase, self.run, self.budget, self.rate = phase, run, budget, rate
         self.number = number
         self.parameters: list[Tensor] = list(phase.module.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
@@ -287,9 +287,17 @@ class _Loop:
             run.snapshot(self.phase.model, self._state())
             raise
         self._keep_average()
+        valid = self.phase.solve()
+        run.cpu_seconds = time.process_time() - started
+        name = f"{self.phase.name}, solved"
+        self._note(name, valid)
+        self.record = StepRecord(
+            name, run.step, 1.0, None, valid, 0.0, run.cpu_seconds, False, self.phase.model
+        )
         run.phase, run.step, run.cpu_seconds = self.number + 1, 0, 0.0
         run.tensors = {}
         run.snapshot(self.phase.model, {})
+        yield self.record
 
     # ---- one step ---------------------------------------------------------------------------
 
@@ -337,15 +345,18 @@ class _Loop:
         mae = self.phase.validate()
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, weights)
+        self._note(self.phase.name, mae)
+        return mae
+
+    def _note(self, phase: str, valid_mae_ev: float) -> None:
         self.run.history.append(
             {
-                "phase": self.phase.name,
+                "phase": phase,
                 "step": self.run.step,
                 "cpu_seconds": round(self.run.cpu_seconds, 2),
-                "valid_mae_ev": mae,
+                "valid_mae_ev": valid_mae_ev,
             }
         )
-        return mae
 
     @torch.no_grad()
     def _keep_average(self) -> None:

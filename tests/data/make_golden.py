@@ -25,6 +25,7 @@ CONFIG = ModelConfig(
     channels=4,
     layers=1,
     radial=8,
+    readout=8,
     refiner_width=16,
     refiner_heads=2,
     refiner_layers=1,
@@ -56,7 +57,7 @@ def make() -> TwoStageModel:
     )
     model = TwoStageModel(BASIS, CONFIG, scaling)
     for head in (model.refiner.node_head, model.refiner.pair_head):
-        torch.nn.init.normal_(head[-1].weight, std=0.1)
+        torch.nn.init.normal_(head.readout.shared[0], std=0.1)
     return model
 
 

@@ -19,26 +19,9 @@ from torch.nn import functional
 from workbench.graph import Graph
 from workbench.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
-from workbench.models.frames import (
-    Constant,
-    Degree,
-    EdgeFrames,
-    Layout,
-    basis_frames,
-    feature_frames,
-)
-from workbench.models.layers import (
-    InvariantGate,
-    NodeMix,
-    Norm,
-    O2Linear,
-    Pairs,
-    RadialBasis,
-    SO2Convolution,
-    both_parts,
-    envelope,
-    frame_both,
-)
+from workbench.models.frames import Constant, EdgeFrames, Layout, basis_frames, feature_frames
+from workbench.models.heads import NodeHead, PairHead
+from workbench.models.layers import NodeMix, Norm, Pairs, RadialBasis, SO2Convolution, envelope
 
 
 @dataclass(frozen=True)
@@ -93,20 +76,34 @@ class GeometryBuilder(nn.Module):
         )
 
 
-class BaselineOutput(NamedTuple):
-    """What stage 1 hands on; a tuple, so that Fabric can look into it.
+class BaselineFeatures(NamedTuple):
+    """What stage 1 computes before its readouts.
 
     Attributes:
-        radial: (P, radial) whitened radial functions of each pair.
+        radial: (P, radial) radial functions of each pair.
         nodes: (N, K, C) equivariant node features.
         edges: (P, K, C) equivariant pair features, turned back to the global frame.
-        node_coefficients: (N, M*M) irrep coefficients of on-site blocks, in units of their scale.
-        pair_coefficients: (P, M*M) those of pair blocks in the edge frame and frame order.
+        node_parts: what the readout of on-site blocks reads, see ``heads``.
+        pair_parts: the same of pairs.
     """
 
     radial: Tensor
     nodes: Tensor
     edges: Tensor
+    node_parts: list[Tensor]
+    pair_parts: list[Tensor]
+
+
+class BaselineOutput(NamedTuple):
+    """What stage 1 hands on; a tuple, so that Fabric can look into it.
+
+    Attributes:
+        features: which stage 2 reads.
+        node_coefficients: (N, M*M) irrep coefficients of on-site blocks, in units of their scale.
+        pair_coefficients: (P, M*M) those of pair blocks in the edge frame and frame order.
+    """
+
+    features: BaselineFeatures
     node_coefficients: Tensor
     pair_coefficients: Tensor
 
@@ -133,7 +130,7 @@ class Baseline(nn.Module):
         self.layout = Layout.up_to(config.lmax, config.pseudo_lmax)
         lmax = max(config.lmax, *basis.layout)
         self.frames = feature_frames(self.layout, lmax)
-        self.radial = RadialBasis(config.radial, n_species**2)
+        self.radial = RadialBasis(config.radial)
         self.species = nn.Embedding(n_species, c)
         self.pair_species = nn.Embedding(n_species * n_species, context)
         self.scalars = nn.Sequential(
@@ -143,19 +140,31 @@ class Baseline(nn.Module):
         self.convolutions = nn.ModuleList(
             convolution(self.layout, c, context) for _ in range(config.layers)
         )
-        self.mixes = nn.ModuleList(NodeMix(self.layout, c, c) for _ in range(config.layers))
+        self.mixes = nn.ModuleList(NodeMix(self.layout, c) for _ in range(config.layers))
         self.node_norms = nn.ModuleList(Norm(self.layout, c) for _ in range(2 * config.layers))
         self.edge_norms = nn.ModuleList(
             Norm(self.layout, c, framed=True) for _ in range(config.layers)
         )
-        self.node_head = NodeHead(self.layout, irreps, c, n_species)
+        self.node_head = NodeHead(self.layout, irreps, c, config.readout, n_species)
         self.pair_head = PairHead(self.layout, irreps, c, context, n_species)
 
     def forward(self, graph: Graph, geometry: Geometry) -> BaselineOutput:
         """Features and coefficients, in the type of the weights."""
+        return self.read(self.features(graph, geometry), geometry)
+
+    def read(self, features: BaselineFeatures, geometry: Geometry) -> BaselineOutput:
+        """The readouts alone."""
+        return BaselineOutput(
+            features,
+            self.node_head(features.node_parts, geometry.node_class),
+            self.pair_head(features.pair_parts, geometry.pair_class),
+        )
+
+    def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
+        """All but the readouts."""
         like = self.species.weight
         row, column = graph.edge_index
-        radial = self.radial(geometry.distance, geometry.pair_class).to(like)
+        radial = self.radial(geometry.distance).to(like)
         scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
         frames = self.frames(geometry.harmonic.to(like))
         pairs = Pairs(row, column, frames, scalars, geometry.envelope.to(like))
@@ -169,83 +178,15 @@ class Baseline(nn.Module):
             message, update = convolution(next(norms)(nodes), edge_norm(edges), pairs)
             nodes, edges = nodes + message, edges + update
             nodes = nodes + mix(next(norms)(nodes))
-        return BaselineOutput(
+        return BaselineFeatures(
             radial,
             nodes,
             torch.bmm(frames.transpose(1, 2), edges),
-            self.node_head(nodes, geometry.node_class),
-            self.pair_head(nodes, edges, pairs, geometry.pair_class),
+            self.node_head.parts(nodes, geometry.node_class),
+            self.pair_head.parts(nodes, edges, pairs, geometry.pair_class),
         )
 
     def _first_nodes(self, geometry: Geometry) -> Tensor:
         """(N, K, C): the species in l = 0, nothing in any direction."""
         scalars = self.species(geometry.node_class)[:, None]
         return functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
-
-
-class NodeHead(nn.Module):
-    """Node features to the irrep coefficients of on-site blocks, weighed per species."""
-
-    def __init__(self, layout: Layout, irreps: BlockIrreps, channels: int, n_species: int) -> None:
-        super().__init__()
-        index = {d: k for k, d in enumerate(layout.degrees)}
-        starts = np.cumsum([0, *(2 * d.l + 1 for d in layout.degrees)]).tolist()
-        counts = np.zeros(len(layout.degrees) + 1, dtype=int)
-        degrees, copies = [], []
-        for p in irreps.paths:
-            degrees.append(index.get(Degree(p.l, p.pseudo), len(layout.degrees)))
-            copies.append(int(counts[degrees[-1]]))
-            counts[degrees[-1]] += 1
-        width = int(counts[:-1].max())
-        where = [
-            np.arange(starts[d], starts[d] + 2 * p.l + 1) * width + k
-            if d < len(layout.degrees)
-            else np.full(2 * p.l + 1, layout.dim * width)  # a zero: no feature reaches this irrep
-            for p, d, k in zip(irreps.paths, degrees, copies, strict=True)
-        ]
-        self.where = Constant(np.concatenate(where).astype(np.intp))
-        self.norm = Norm(layout, channels)
-        self.species = nn.Embedding(n_species, len(layout.degrees) * channels)
-        nn.init.ones_(self.species.weight)
-        self.degree_of = Constant(layout.degree_of)
-        self.mix = NodeMix(layout, channels, width)
-        self.channels = channels
-
-    def forward(self, nodes: Tensor, node_class: Tensor) -> Tensor:
-        """(N, K, C) -> (N, M*M)."""
-        weight = self.species(node_class).unflatten(1, (-1, self.channels))
-        x = self.norm(nodes) * weight.index_select(1, self.degree_of(nodes))
-        flat = functional.pad(self.mix(x).flatten(1), (0, 1))
-        return flat.index_select(1, self.where(nodes))
-
-
-class PairHead(nn.Module):
-    """Pair and node features, in the pair's frame, to the coefficients of the pair's block."""
-
-    def __init__(
-        self, layout: Layout, irreps: BlockIrreps, channels: int, context: int, n_species: int
-    ) -> None:
-        super().__init__()
-        hidden = layout.orders(2 * channels)
-        outer = block_layout(irreps)
-        self.node_norm = Norm(layout, channels)
-        self.edge_norm = Norm(layout, channels, framed=True)
-        self.inner = O2Linear(layout.orders(3 * channels), hidden)
-        self.gate = InvariantGate(hidden, context)
-        self.species = nn.Embedding(n_species * n_species, sum(hidden))
-        nn.init.ones_(self.species.weight)
-        self.spread = Constant(both_parts(hidden))
-        self.outer = O2Linear(hidden, outer.orders(1))
-
-    def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> Tensor:
-        """(N, K, C), (P, K, C) -> (P, M*M) in frame order."""
-        both = frame_both(self.node_norm(nodes), pairs)
-        x = torch.cat([both, self.edge_norm(edges)], dim=2).flatten(1)
-        hidden = self.gate(self.inner(x), pairs.scalars)
-        weight = self.species(pair_class).index_select(1, self.spread(nodes))
-        return self.outer(hidden * weight)
-
-
-def block_layout(irreps: BlockIrreps) -> Layout:
-    """A block's irrep coefficients as a layout of one channel, so that they have a frame order."""
-    return Layout(tuple(Degree(p.l, p.pseudo) for p in irreps.paths))

@@ -21,6 +21,7 @@ class ModelConfig:
         channels: copies of each irrep in stage 1.
         layers: message-passing layers of stage 1.
         radial: radial functions per pair.
+        readout: copies of each irrep that an on-site block is read from.
         refiner_width: channels of stage 2's tokens.
         refiner_heads: attention heads of stage 2.
         refiner_layers: Transformer layers of stage 2.
@@ -30,15 +31,16 @@ class ModelConfig:
     lmax: int = 4
     pseudo_lmax: int = 2
     channels: int = 24
-    layers: int = 3
-    radial: int = 48
+    layers: int = 2
+    radial: int = 12
+    readout: int = 192
     refiner_width: int = 160
     refiner_heads: int = 4
     refiner_layers: int = 3
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
-        for name in ("channels", "layers", "radial", "refiner_width", "refiner_heads"):
+        for name in ("channels", "layers", "radial", "readout", "refiner_width", "refiner_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ModelConfig.{name} must be at least 1.")
         if self.refiner_width % self.refiner_heads:

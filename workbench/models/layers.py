@@ -45,48 +45,23 @@ def envelope(distance: Tensor, cutoff: float | None) -> Tensor:
 
 
 class RadialBasis(nn.Module):
-    """Gaussians of ``exp(-r / 2 A)``, whitened on the training set for each pair of species.
+    """Gaussians of ``exp(-r / 2 A)``, evenly spaced and overlapping.
 
     The exponential distance is that of PhysNet (Unke & Meuwly 2019, eq. 7): dense where bonds
-    are, saturating at long range. A bond's thermal motion moves these smooth functions by little
-    and all alike, which a network learns from slowly. Whitening makes of them what matters: for a
-    narrow bond something like Hermite polynomials of its stretch. Ours; it decided more than any
-    other choice, see CONTRIBUTING.md.
+    are, saturating at long range. Few and broad on purpose: the Hamiltonian is a smooth function of
+    the geometry, and a network is no smoother than what it reads.
     """
 
-    FLOOR = 1e-6
-    """Variance below which a combination of functions is not blown up further."""
-
-    mean: Tensor
-    change: Tensor
-
-    def __init__(self, size: int, n_classes: int) -> None:
-        """Not yet whitened: ``fit`` does that."""
+    def __init__(self, size: int) -> None:
+        """``size`` functions."""
         super().__init__()
         self.centres = Constant(np.linspace(0.0, 1.0, size))
         self.sharpness = (size / 1.5) ** 2 / 2
-        self.register_buffer("mean", torch.zeros(n_classes, size))
-        self.register_buffer("change", torch.eye(size).repeat(n_classes, 1, 1))
 
-    def gaussians(self, distance: Tensor) -> Tensor:
+    def forward(self, distance: Tensor) -> Tensor:
         """(P,) in A -> (P, size)."""
         u = torch.exp(-distance / 2.0)[:, None] - self.centres(distance)
         return torch.exp(-self.sharpness * u**2)
-
-    def fit(self, distance: Tensor, pair_class: Tensor) -> None:
-        """Measure mean and covariance per pair of species on a training set's distances (P,)."""
-        values = self.gaussians(distance)
-        for k in pair_class.unique().tolist():
-            own = values[pair_class == k]
-            variance, vectors = torch.linalg.eigh(own.T.cov(correction=0))
-            scale = (variance.clamp(min=0) + self.FLOOR).rsqrt()
-            self.mean[k] = own.mean(0)
-            self.change[k] = vectors * scale
-
-    def forward(self, distance: Tensor, pair_class: Tensor) -> Tensor:
-        """(P,) in A, float64 -> (P, size), float64: whitening would show float32's rounding."""
-        centred = self.gaussians(distance) - self.mean[pair_class].to(distance)
-        return torch.bmm(centred[:, None], self.change[pair_class].to(distance))[:, 0]
 
 
 class O2Linear(nn.Module):
@@ -99,25 +74,28 @@ class O2Linear(nn.Module):
         """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, as ``Layout.orders`` gives."""
         super().__init__()
         self.inner, self.outer = inner, outer
-        top = min(len(inner), len(outer)) - 1
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(inner[m], outer[m]) * max(inner[m], 1) ** -0.5)
-            for m in [*range(top), -1]
+            nn.Parameter(torch.randn(a, b) * max(a, 1) ** -0.5)
+            for a, b in zip(inner, outer, strict=True)
         )
         self.bias = nn.Parameter(torch.zeros(outer[0]))
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, inner[0] + 2 inner[1..] + inner[-1]) -> the same of ``outer``."""
-        widths = [self.inner[0], *(2 * n for n in self.inner[1:-1]), self.inner[-1]]
-        invariant, *turning, odd = x.split(widths, dim=1)
-        parts = [torch.addmm(self.bias, invariant, self.weights[0])]
-        for m, both in enumerate(turning[: len(self.weights) - 2], start=1):
-            parted = both.unflatten(1, (2, self.inner[m]))
-            parts.append((parted @ self.weights[m]).flatten(1))
-        missing = 2 * sum(self.outer[len(self.weights) - 1 : -1])
-        if missing:
-            parts.append(x.new_zeros(len(x), missing))
-        return torch.cat([*parts, odd @ self.weights[-1]], dim=1)
+        invariant, *rest = by_order(x, self.inner)
+        parts = [torch.addmm(self.bias, invariant[:, 0], self.weights[0])]
+        parts += [(y @ w).flatten(1) for y, w in zip(rest, self.weights[1:], strict=True)]
+        return torch.cat(parts, dim=1)
+
+
+def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
+    """(P, all components) -> per |m| (P, 1 or 2, channels): A_0, then A_m beside B_m, then B_0."""
+    widths = [orders[0], *(2 * n for n in orders[1:-1]), orders[-1]]
+    pieces = x.split(widths, dim=1)
+    return [
+        piece.unflatten(1, (-1, n)) if n else piece[:, None]
+        for piece, n in zip(pieces, orders, strict=True)
+    ]
 
 
 def both_parts(orders: tuple[int, ...]) -> NDArray[np.intp]:
@@ -185,24 +163,36 @@ class DegreeLinear(nn.Module):
         return torch.cat([y[:, :1] + self.bias, y[:, 1:]], dim=1)
 
 
-class NodeMix(nn.Module):
-    """Self-interaction of a node: channels mix, invariants act freely and gate the rest."""
+class NodeGate(nn.Module):
+    """Free non-linearity of a node: channels mix, invariants act freely and gate the rest."""
 
-    def __init__(self, layout: Layout, channels: int, outer: int) -> None:
+    def __init__(self, layout: Layout, inner: int, outer: int) -> None:
         super().__init__()
-        self.expand = DegreeLinear(layout, channels, 2 * channels)
-        self.free = nn.Linear(2 * channels, 2 * channels)
-        self.gate = nn.Linear(2 * channels, 2 * channels * (len(layout.degrees) - 1))
+        self.expand = DegreeLinear(layout, inner, outer)
+        self.free = nn.Linear(outer, outer)
+        self.gate = nn.Linear(outer, outer * (len(layout.degrees) - 1))
         self.degree_of = Constant(layout.degree_of[1:] - 1)
-        self.contract = DegreeLinear(layout, 2 * channels, outer)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, K, C) -> (N, K, outer)."""
+        """(N, K, inner) -> (N, K, outer)."""
         h = self.expand(x)
         scalars = functional.silu(self.free(h[:, 0]))
         gates = torch.sigmoid(self.gate(scalars)).unflatten(1, (-1, h.shape[2]))
         rest = h[:, 1:] * (2 * gates.index_select(1, self.degree_of(x)))
-        return self.contract(torch.cat([scalars[:, None], rest], dim=1))
+        return torch.cat([scalars[:, None], rest], dim=1)
+
+
+class NodeMix(nn.Module):
+    """Self-interaction of a node: a gate of twice the channels, mixed back."""
+
+    def __init__(self, layout: Layout, channels: int) -> None:
+        super().__init__()
+        self.gate = NodeGate(layout, channels, 2 * channels)
+        self.contract = DegreeLinear(layout, 2 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, C) -> (N, K, C)."""
+        return self.contract(self.gate(x))
 
 
 class SO2Convolution(nn.Module):

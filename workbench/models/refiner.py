@@ -17,6 +17,7 @@ from torch_geometric.utils import softmax
 from workbench.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
 from workbench.models.frames import Layout
+from workbench.models.heads import Readout, Section
 from workbench.models.layers import Norm
 
 
@@ -91,11 +92,19 @@ class Refiner(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(width, config.refiner_heads) for _ in range(config.refiner_layers)
         )
-        self.node_head = correction_head(width, block)
-        self.pair_head = correction_head(width, block)
+        self.node_head = CorrectionHead(width, block, n_species)
+        self.pair_head = CorrectionHead(width, block, n_species**2)
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Coefficients (N, M*M) of on-site and (P, M*M) of pair corrections."""
+        node_parts, pair_parts = self.parts(tokens)
+        return (
+            self.node_head.readout(node_parts, tokens.node_class),
+            self.pair_head.readout(pair_parts, tokens.pair_class),
+        )
+
+    def parts(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
+        """What the readouts of on-site blocks (N, 1, width) and of pairs (P, 1, width) read."""
         nodes = torch.cat(
             [self.node_norm(tokens.nodes).flatten(1), tokens.node_blocks.flatten(1)], dim=1
         )
@@ -112,7 +121,7 @@ class Refiner(nn.Module):
         e = self.edge_in(edges) + self.pair_species(tokens.pair_class)
         for layer in self.layers:
             x, e = layer(x, e, tokens)
-        return self.node_head(x), self.pair_head(e)
+        return [self.node_head(x)], [self.pair_head(e)]
 
 
 class TransformerLayer(nn.Module):
@@ -159,9 +168,15 @@ def mlp(inner: int, hidden: int, outer: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inner, hidden), nn.SiLU(), nn.Linear(hidden, outer))
 
 
-def correction_head(width: int, outer: int) -> nn.Sequential:
-    """LayerNorm and MLP whose last layer starts at zero: training begins at the baseline."""
-    last = nn.Linear(width, outer)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)
+class CorrectionHead(nn.Module):
+    """LayerNorm, Linear and SiLU before a readout that starts at zero: at the baseline."""
+
+    def __init__(self, width: int, outer: int, n_classes: int) -> None:
+        super().__init__()
+        self.free = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU())
+        self.readout = Readout([Section(1, width, outer, True)], n_classes)
+        nn.init.zeros_(self.readout.shared[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(items, width) -> (items, 1, width)."""
+        return self.free(x)[:, None]

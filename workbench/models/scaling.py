@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from workbench.irreps import BlockIrreps
-from workbench.models.baseline import Geometry, block_layout
+from workbench.models.baseline import Geometry
+from workbench.models.heads import block_layout
 from workbench.models.refiner import turn
 
 

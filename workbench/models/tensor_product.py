@@ -42,7 +42,7 @@ class TensorProductConvolution(nn.Module):
             features, harmonics, features, paths, shared_weights=False, internal_weights=False
         )
         self.radial = nn.Linear(context, int(cast("Any", self.product.weight_numel)))
-        self.mix = NodeMix(layout, channels, channels)
+        self.mix = NodeMix(layout, channels)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Sum of messages at each node (N, K, C), and the pairs' update (P, K, C), framed."""

@@ -59,6 +59,10 @@ class Blocks:
     def __sub__(self, other: Blocks) -> Blocks:
         return Blocks(self.nodes - other.nodes, self.pairs - other.pairs)
 
+    def to(self, like: Tensor | torch.device) -> Blocks:
+        """The same on a device, or in the type and on the device of a tensor."""
+        return Blocks(self.nodes.to(like), self.pairs.to(like))
+
     def symmetric(self, reverse: Tensor) -> Blocks:
         """The hermitian part: each block averaged with its partner's transpose."""
         nodes = (self.nodes + self.nodes.transpose(1, 2)) / 2
@@ -69,7 +73,8 @@ class TwoStageModel(nn.Module):
     """Stage 1 (``baseline``) and stage 2 (``refiner``) with the scaling of their targets.
 
     The model itself is a callable atoms -> refined ``BlockMatrix``; ``stage1`` is one for the
-    baseline. Networks run in the type of their weights (float32 unless told otherwise); means,
+    baseline. Networks run in the type of their weights: float32 unless told otherwise, and stage 1
+    in float64 once its readouts are solved, since these live on the features' last digits. Means,
     and the sum that makes the Hamiltonian, are float64.
     """
 
@@ -105,18 +110,27 @@ class TwoStageModel(nn.Module):
             out, graph, geometry, self.scaling.node_scale, self.scaling.pair_scale
         )
 
+    def baseline_targets(self, blocks: Blocks, geometry: Geometry) -> tuple[Tensor, Tensor]:
+        """What stage 1's readouts should put out for given corrections to the means, eV."""
+        nodes = _divided(
+            self.irreps.encode(blocks.nodes), self.scaling.node_scale[geometry.node_class]
+        )
+        local = self.scaler.to_frame(turn(blocks.pairs, geometry.basis))
+        scale = self.scaling.pair_scale[geometry.pair_class] * geometry.envelope
+        return self.baseline.node_head.sorted(nodes), _divided(local, scale)
+
     def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
         """What stage 2 reads of stage 1's output."""
-        like = out.nodes
+        like, features = self.refiner.node_in.weight, out.features
         unit = (self.scaling.node_scale > 0).to(like), (self.scaling.pair_scale > 0).to(like)
         blocks = self._baseline(out, graph, geometry, *unit)
         return Tokens(
-            nodes=out.nodes,
-            edges=out.edges,
-            node_blocks=blocks.nodes,
-            pair_blocks=blocks.pairs,
+            nodes=features.nodes.to(like),
+            edges=features.edges.to(like),
+            node_blocks=blocks.nodes.to(like),
+            pair_blocks=blocks.pairs.to(like),
             direction=(graph.edge_vec / geometry.distance[:, None]).to(like),
-            radial=out.radial,
+            radial=features.radial.to(like),
             envelope=geometry.envelope.to(like),
             row=graph.edge_index[0],
             column=graph.edge_index[1],
@@ -132,6 +146,16 @@ class TwoStageModel(nn.Module):
         pairs = out[1] * self.scaling.pair_residual.to(out[1])[tokens.pair_class]
         pairs = pairs * tokens.envelope
         return Blocks(self.irreps.decode(nodes), self.irreps.decode(pairs)).symmetric(reverse)
+
+    def correction_targets(self, blocks: Blocks, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """What stage 2's readouts should put out for given corrections to the baseline, eV."""
+        nodes = self.irreps.encode(blocks.nodes)
+        pairs = self.irreps.encode(blocks.pairs)
+        scale = self.scaling.pair_residual[tokens.pair_class] * tokens.envelope
+        return (
+            _divided(nodes, self.scaling.node_residual[tokens.node_class]),
+            _divided(pairs, scale),
+        )
 
     def _baseline(
         self, out: BaselineOutput, graph: Graph, geometry: Geometry, node: Tensor, pair: Tensor
@@ -161,8 +185,8 @@ class TwoStageModel(nn.Module):
         refined = baseline + self.correction_blocks(self.refiner(tokens), tokens, graph.reverse)
         layout = self.baseline.layout
         features = Features(
-            layout.to_irreps(out.nodes),
-            layout.to_irreps(out.edges),
+            layout.to_irreps(out.features.nodes),
+            layout.to_irreps(out.features.edges),
             str(layout.irreps(self.config.channels)),
         )
         return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
@@ -194,6 +218,11 @@ class TwoStageModel(nn.Module):
         edges, shifts = matrix_edges(graph)
         values = torch.cat([blocks.nodes, blocks.pairs]).double().cpu().numpy()
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
+
+
+def _divided(values: Tensor, scale: Tensor) -> Tensor:
+    """Values in units of their scale, 0 where the scale is 0."""
+    return torch.where(scale > 0, values / torch.where(scale > 0, scale, 1.0), 0.0)
 
 
 def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
