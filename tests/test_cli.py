@@ -13,7 +13,15 @@ from typer.testing import CliRunner
 import workbench as wb
 from workbench.cli import app
 
-SMALL = ["lmax=2", "pseudo_lmax=1", "channels=4", "layers=1", "radial=8", "readout=8", "refiner_layers=1"]
+SMALL = [
+    "lmax=2",
+    "pseudo_lmax=1",
+    "channels=4",
+    "layers=1",
+    "radial=8",
+    "readout=8",
+    "refiner_layers=1",
+]
 SMALL += ["refiner_width=16", "refiner_heads=2", "batch_size=4"]
 SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
 BRIEF = ["--stage1", 6, "--stage2", 6]

@@ -11,9 +11,11 @@ from workbench.conventions import random_rotation
 from workbench.irreps import BlockIrreps
 from workbench.models.baseline import Baseline, GeometryBuilder
 from workbench.models.config import ModelConfig
+from workbench.models.domain import Domain, DomainWarning
 from workbench.models.layers import SO2Convolution
 from workbench.models.scaling import BlockScaler, Scaling
 from workbench.models.tensor_product import TensorProductConvolution
+from workbench.models.turns import haar
 from workbench.models.twostage import TwoStageModel
 from workbench.symmetry import equivariance
 
@@ -195,19 +197,70 @@ def test_frames_put_pairs_on_the_axis():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
     """What stage 2 trains on is what it will meet: no stage-1 run is needed in its loop."""
-    from workbench.phases import random_turns
-
     model = random_model().to(torch.float64)
     atoms = _chiral()
-    turns = random_turns(model, 1, [seed], torch.zeros(1, dtype=torch.float64))
+    turns = model.turns(haar(1, [seed]), torch.zeros(1, dtype=torch.float64))
     turned = atoms.copy()
     turned.positions = atoms.positions @ turns.matrix[0].numpy().T
-    graph, geometry, out = model._stage1(atoms)
-    batch = torch.zeros(len(atoms), dtype=torch.long)
-    cached = model.tokens(out, graph, geometry).turned(
-        turns.features, turns.basis, turns.matrix, batch
-    )
-    graph, geometry, out = model._stage1(turned)
+    _, graph, geometry, out = model._stage1([atoms])
+    cached = model.tokens(out, graph, geometry).turned(turns, graph.batch)
+    _, graph, geometry, out = model._stage1([turned])
     fresh = model.tokens(out, graph, geometry)
     for name, value in vars(fresh).items():
         torch.testing.assert_close(getattr(cached, name), value, atol=1e-9, rtol=1e-9)
+
+
+def refining_model():
+    """A random model whose stage 2 takes part."""
+    model = random_model()
+    with torch.no_grad():
+        for head in (model.refiner.pair_head, model.refiner.node_head):
+            head.readout.shared[0].normal_()
+    return model
+
+
+def test_many_structures_at_once_are_predicted_as_one_by_one():
+    model = refining_model().to(torch.float64)
+    structures = [_chiral(), molecule("H2O"), Atoms("O"), molecule("CH4")] * 9  # over one batch
+    together = model.predict(structures)
+    assert len(together) == len(structures)
+    for atoms, found in zip(structures[:4], together[-4:], strict=True):
+        alone = model.predict(atoms)
+        for stage in ("baseline", "refined"):
+            a, b = getattr(alone, stage), getattr(found, stage)
+            assert (a - b).max_abs() < 1e-9 * a.max_abs()
+        torch.testing.assert_close(alone.features.edge, found.features.edge)
+
+
+def test_symmetrising_lowers_the_symmetry_error_of_stage_2():
+    model, atoms = refining_model(), _chiral()
+    errors = []
+    for count in (1, 4, 16):
+        subject = {"both": lambda a, count=count: model.predict(a, symmetrise=count).refined}
+        errors.append(equivariance(subject, atoms, samples=4)["both"].mae_mev)
+    assert errors[2] < 0.6 * errors[1] < 0.4 * errors[0]
+    with pytest.raises(ValueError, match="1 orientation or more"):
+        model.predict(atoms, symmetrise=0)
+
+
+def test_a_structure_beyond_the_training_set_is_called_so():
+    water = molecule("H2O")
+    domain = Domain.of([water])
+    assert Domain(**domain.to_json()).outside(water) is None
+    assert "never shown" in (domain.outside(molecule("CH3OH")) or "")
+    squeezed = water.copy()
+    squeezed.positions *= 0.8
+    assert "closer than any" in (domain.outside(squeezed) or "")
+    far = Atoms("OHHH", [[0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0], [5, 5, 5]])
+    assert "shown H2O alone" in (domain.outside(far) or "")
+    model = random_model()
+    model.info = {"domain": domain.to_json(), "dataset": {"name": "water.h5"}, "history": []}
+    with pytest.warns(DomainWarning, match="never shown"):
+        model.predict(molecule("CH3OH"))
+    assert "1 x H2O" in model.summary()
+
+
+def test_a_model_says_what_it_is():
+    text = random_model().summary()
+    assert "H, C, O" in text
+    assert "not trained" in text

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workbench.physics import gap, levels, solve
     from workbench.structures import load, rotate
     from workbench.symmetry import EquivarianceReport, equivariance
-    from workbench.training import StepRecord, TrainConfig, train
+    from workbench.training import Budget, StepRecord, TrainConfig, train
     from workbench.views import view
     from workbench.widgets import Heat, RotationLab, StructureView
 
@@ -51,6 +51,7 @@ _HOME = {
     "label": "labelling",
     "ModelConfig": "models.config",
     "TrainConfig": "training",
+    "Budget": "training",
     "train": "training",
     "StepRecord": "training",
     "Prediction": "models.twostage",
@@ -91,6 +92,7 @@ __all__ = [
     "label",
     "ModelConfig",
     "TrainConfig",
+    "Budget",
     "train",
     "StepRecord",
     "Prediction",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
 
-from workbench.graph import Graph
+from workbench.graph import Graph, join
 from workbench.models.refiner import Tokens
 from workbench.models.twostage import Blocks
 
@@ -57,14 +55,7 @@ class Store:
             graphs: one per structure.
             orbitals: (structures,) n_ao of each.
         """
-        batch: Any = Batch.from_data_list(list(graphs))
-        self.graph = Graph(
-            z=batch.z,
-            edge_index=batch.edge_index,
-            edge_vec=batch.edge_vec,
-            reverse=batch.reverse,
-            batch=batch.batch,
-        )
+        self.graph = join(graphs)
         self.elements = orbitals.double() ** 2
         self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
         self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])

@@ -19,6 +19,8 @@ and the pairs after them in the order used here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from workbench.matrices import all_pairs
 
@@ -111,6 +113,22 @@ def _reverse(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.
     result = np.empty(edges.shape[1], dtype=np.int64)
     result[np.lexsort(back)] = np.lexsort(there)
     return result
+
+
+def join(graphs: Sequence[Graph]) -> Graph:
+    """Several graphs side by side, with ``batch``; without what only a matrix needs."""
+    if len(graphs) == 1:  # PyG's collate takes longer than a small molecule's network
+        whole: Any = copy(graphs[0])
+        whole.batch = torch.zeros_like(whole.z)
+    else:
+        whole = Batch.from_data_list(list(graphs), exclude_keys=["pos", "shift"])
+    return Graph(
+        z=whole.z,
+        edge_index=whole.edge_index,
+        edge_vec=whole.edge_vec,
+        reverse=whole.reverse,
+        batch=whole.batch,
+    )
 
 
 def matrix_edges(graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

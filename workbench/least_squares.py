@@ -28,15 +28,11 @@ class NormalEquations:
     def __init__(self, readout: Readout) -> None:
         """Nothing summed yet."""
         self.readout = readout
-        device = readout.solution_0.device
-        sizes = [
-            (len(getattr(readout, f"solution_{k}")), s.inner + s.invariant, s.outer)
-            for k, s in enumerate(readout.sections)
-        ]
-        kind = {"dtype": torch.float64, "device": device}
-        self.square = [torch.zeros(n, inner, inner, **kind) for n, inner, _ in sizes]
-        self.cross = [torch.zeros(n, inner, outer, **kind) for n, inner, outer in sizes]
-        self.count = torch.zeros(sizes[0][0], **kind)
+        n, sizes = readout.n_classes, [(s.inner + s.invariant, s.outer) for s in readout.sections]
+        none = readout.bias.new_zeros(0, dtype=torch.float64)
+        self.square = [none.new_zeros(n, inner, inner) for inner, _ in sizes]
+        self.cross = [none.new_zeros(n, inner, outer) for inner, outer in sizes]
+        self.count = none.new_zeros(n)
 
     @torch.no_grad()
     def add(self, parts: Sequence[Tensor], targets: Tensor, classes: Tensor) -> None:

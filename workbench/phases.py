@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.batching import Selection, Store
-from workbench.conventions import random_rotation, wigner_d
 from workbench.dataset import Dataset
 from workbench.graph import build
 from workbench.least_squares import NormalEquations, solve
@@ -19,6 +18,7 @@ from workbench.loss import matrix_mae
 from workbench.models.config import ModelConfig
 from workbench.models.refiner import Tokens, turn
 from workbench.models.scaling import Scaling
+from workbench.models.turns import haar
 from workbench.models.twostage import Blocks, TwoStageModel, target_blocks
 
 CHUNK = 64
@@ -181,9 +181,9 @@ class Stage2:
     def _turned(self, part: Selection, seed: Sequence[int]) -> tuple[Tokens, Blocks]:
         """Training tokens and targets, each structure turned at random."""
         tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
-        turns = random_turns(self.model, len(part.elements), seed, tokens.nodes)
+        turns = self.model.turns(haar(len(part.elements), seed), tokens.nodes)
         batch = part.graph.batch
-        tokens = tokens.turned(turns.features, turns.basis, turns.matrix, batch)
+        tokens = tokens.turned(turns, batch)
         on_pairs = turns.basis[batch[tokens.row]]
         return tokens, Blocks(turn(target.nodes, turns.basis[batch]), turn(target.pairs, on_pairs))
 
@@ -247,36 +247,3 @@ def per_structure(error: Blocks, part: Selection) -> Tensor:
     pairs = error.pairs.abs().sum((1, 2)).double()
     total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
     return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements
-
-
-@dataclass(frozen=True)
-class Turns:
-    """Rotations (B, 3, 3) and their Wigner matrices for features (B, K, K) and basis (B, M, M)."""
-
-    matrix: Tensor
-    features: Tensor
-    basis: Tensor
-
-
-def random_turns(model: TwoStageModel, count: int, seed: Sequence[int], like: Tensor) -> Turns:
-    """Uniformly random rotations, in the type and on the device of a tensor."""
-    rng = np.random.default_rng(list(seed))
-    matrices = np.stack([random_rotation(rng) for _ in range(count)])
-    ls = [d.l for d in model.baseline.layout.degrees]
-    layout = model.basis.layout
-    shells = {l: wigner_d(l, matrices) for l in {*ls, *layout}}
-    parts = (matrices, _block_diagonal(shells, ls), _block_diagonal(shells, layout))
-    return Turns(*(torch.from_numpy(part).to(like) for part in parts))
-
-
-def _block_diagonal(
-    shells: dict[int, NDArray[np.float64]], ls: Sequence[int]
-) -> NDArray[np.float64]:
-    """(B, K, K) of the Wigner matrices of shells in turn."""
-    size = sum(2 * l + 1 for l in ls)
-    result = np.zeros((len(shells[ls[0]]), size, size))
-    at = 0
-    for l in ls:
-        result[:, at : at + 2 * l + 1, at : at + 2 * l + 1] = shells[l]
-        at += 2 * l + 1
-    return result

@@ -24,6 +24,7 @@ from workbench.checkpoint import read_tensors, restore, save_model, write_tensor
 from workbench.conventions import CONVENTION_VERSION
 from workbench.dataset import Dataset
 from workbench.models.config import ModelConfig
+from workbench.models.domain import Domain
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
 from workbench.phases import Labelled, Stage1, Stage2, untrained
@@ -170,7 +171,7 @@ def train(
         loop = _Loop(phase(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
-    run.finish(model)
+    run.finish(model, Domain.of([dataset.atoms(int(i)) for i in splits[0]]))
     if last is not None:
         yield StepRecord(**{**vars(last), "finished": True, "model": model})
 
@@ -233,9 +234,9 @@ class _Run:
         }
         write_tensors(self.directory / "snapshot.safetensors", tensors, header)
 
-    def finish(self, model: TwoStageModel) -> None:
+    def finish(self, model: TwoStageModel, domain: Domain) -> None:
         """Write the trained model."""
-        model.info = {**self.settings, "history": self.history}
+        model.info = {**self.settings, "domain": domain.to_json(), "history": self.history}
         if self.directory is not None and self.fabric.is_global_zero:
             save_model(model, self.directory / "model.safetensors", model.info)
 

@@ -63,7 +63,7 @@ def reference(
     """
     field = solver(atoms, basis, xc, grid)
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    solved = None if _is_hf(xc) else converge(field)
+    solved = None if _is_hf(xc) else converge(field, conv_tol_grad)
     if solved is None:
         energy = field.kernel()
         solved = (field.get_fock(), float(energy)) if field.converged else None

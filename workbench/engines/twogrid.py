@@ -20,8 +20,12 @@ _ROUNDS = 8  # each lowers the gradient some hundredfold: 4 are usual
 _LOOSE = 3e-5  # Hartree; enough for the first density, whose error the coarse grid decides
 
 
-def converge(field: rks.RKS) -> tuple[NDArray[np.float64], float] | None:
-    """Solve ``field``, an ``RKS`` not yet run, to its ``conv_tol`` and ``conv_tol_grad``.
+def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], float] | None:
+    """Solve ``field``, an ``RKS`` not yet run.
+
+    Args:
+        field: the problem on the fine grid.
+        gradient: largest norm of the orbital gradient on the fine grid, Hartree.
 
     Returns:
         The Fock matrix (n_ao, n_ao) in PySCF's order and the total energy, both in Hartree and of
@@ -40,11 +44,11 @@ def converge(field: rks.RKS) -> tuple[NDArray[np.float64], float] | None:
         field._eri = coarse._eri  # the same integrals
         potential = field.get_veff(dm=density)
         fock = core + np.asarray(potential)
-        gradient = float(np.linalg.norm(field.get_grad(coarse.mo_coeff, coarse.mo_occ, fock)))
-        if gradient < field.conv_tol_grad:
+        left = float(np.linalg.norm(field.get_grad(coarse.mo_coeff, coarse.mo_occ, fock)))
+        if left < gradient:
             return fock, float(field.energy_tot(density, core, potential))
         change = fock - core - np.asarray(coarse.get_veff(dm=density))
-        coarse.conv_tol_grad = min(_LOOSE, max(1e-3 * gradient, 0.5 * field.conv_tol_grad))
+        coarse.conv_tol_grad = min(_LOOSE, max(1e-3 * left, 0.5 * gradient))
     return None
 
 

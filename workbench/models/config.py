@@ -34,9 +34,9 @@ class ModelConfig:
     layers: int = 2
     radial: int = 12
     readout: int = 192
-    refiner_width: int = 160
+    refiner_width: int = 128
     refiner_heads: int = 4
-    refiner_layers: int = 3
+    refiner_layers: int = 2
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""

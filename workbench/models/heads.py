@@ -55,7 +55,7 @@ class Readout(nn.Module):
 
     def __init__(self, sections: Sequence[Section], n_classes: int) -> None:
         super().__init__()
-        self.sections = tuple(sections)
+        self.sections, self.n_classes = tuple(sections), n_classes
         self.shared = nn.ParameterList(
             nn.Parameter(torch.randn(s.inner, s.outer) * max(s.inner, 1) ** -0.5) for s in sections
         )
@@ -86,7 +86,7 @@ class Readout(nn.Module):
 
     def _solution(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
         order = torch.argsort(classes, stable=True)
-        counts = torch.bincount(classes, minlength=len(self.solution_0)).tolist()
+        counts = torch.bincount(classes, minlength=self.n_classes).tolist()
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
         result = []
@@ -183,18 +183,14 @@ class PairHead(nn.Module):
         self.used = [*(m if m < top else None for m in range(last)), len(hidden) - 1]
         self.readout = Readout(
             [
-                Section(
-                    1 if m in (0, last) else 2, 0 if k is None else hidden[k], outer[m], m == 0
-                )
+                Section(1 if m in (0, last) else 2, 0 if k is None else hidden[k], outer[m], m == 0)
                 for m, k in enumerate(self.used)
             ],
             n_species**2,
         )
 
-    def parts(
-        self, nodes: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor
-    ) -> list[Tensor]:
-        """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) for each |m|, the odd part of m = 0 last."""
+    def parts(self, nodes: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
+        """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
         both = frame_both(self.node_norm(nodes), pairs)
         x = torch.cat([both, self.edge_norm(edges)], dim=2).flatten(1)
         x = self.gate(self.inner(x), pairs.scalars)

@@ -19,6 +19,7 @@ from workbench.models.config import ModelConfig
 from workbench.models.frames import Layout
 from workbench.models.heads import Readout, Section
 from workbench.models.layers import Norm
+from workbench.models.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,21 @@ class Tokens:
     node_class: Tensor
     pair_class: Tensor
 
-    def turned(self, features: Tensor, basis: Tensor, matrix: Tensor, batch: Tensor) -> Tokens:
+    def turned(self, turns: Turns, batch: Tensor) -> Tokens:
         """The tokens of the turned structures, without running stage 1 again.
 
         Args:
-            features: (B, K, K) Wigner matrices of the features, one per structure.
-            basis: (B, M, M) those of the basis.
-            matrix: (B, 3, 3) the rotations.
+            turns: one rotation per structure.
             batch: (N,) structure of each atom.
         """
         pair = batch[self.row]
         return replace(
             self,
-            nodes=features[batch] @ self.nodes,
-            edges=features[pair] @ self.edges,
-            node_blocks=turn(self.node_blocks, basis[batch]),
-            pair_blocks=turn(self.pair_blocks, basis[pair]),
-            direction=torch.einsum("pab,pb->pa", matrix[pair], self.direction),
+            nodes=turns.features[batch] @ self.nodes,
+            edges=turns.features[pair] @ self.edges,
+            node_blocks=turn(self.node_blocks, turns.basis[batch]),
+            pair_blocks=turn(self.pair_blocks, turns.basis[pair]),
+            direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
         )
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.basis import Basis
-from workbench.graph import Graph, build, matrix_edges
+from workbench.graph import Graph, build, join, matrix_edges
 from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
 from workbench.models.config import ModelConfig
+from workbench.models.domain import Domain, DomainWarning
 from workbench.models.refiner import Refiner, Tokens, turn
 from workbench.models.scaling import BlockScaler, Scaling
+from workbench.models.turns import Turns, haar
+
+BATCH = 32
+"""Structures predicted at once."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,12 @@ class Blocks:
     def to(self, like: Tensor | torch.device) -> Blocks:
         """The same on a device, or in the type and on the device of a tensor."""
         return Blocks(self.nodes.to(like), self.pairs.to(like))
+
+    def split(self, graphs: Sequence[Graph]) -> list[Blocks]:
+        """Of graphs that lie side by side, those of each."""
+        nodes = self.nodes.split([g.z.shape[0] for g in graphs])
+        pairs = self.pairs.split([g.edge_index.shape[1] for g in graphs])
+        return [Blocks(n, p) for n, p in zip(nodes, pairs, strict=True)]
 
     def symmetric(self, reverse: Tensor) -> Blocks:
         """The hermitian part: each block averaged with its partner's transpose."""
@@ -171,42 +184,102 @@ class TwoStageModel(nn.Module):
 
     # ---- atoms ------------------------------------------------------------------------------
 
+    @overload
+    def predict(self, atoms: Atoms, symmetrise: int = 1) -> Prediction: ...
+
+    @overload
+    def predict(self, atoms: Iterable[Atoms], symmetrise: int = 1) -> list[Prediction]: ...
+
     @torch.inference_mode()
-    def predict(self, atoms: Atoms) -> Prediction:
-        """Both stages' Hamiltonians of a structure.
+    def predict(
+        self, atoms: Atoms | Iterable[Atoms], symmetrise: int = 1
+    ) -> Prediction | list[Prediction]:
+        """Both stages' Hamiltonians of a structure, or of many at once.
+
+        Args:
+            atoms: one structure, or several, which then share batches.
+            symmetrise: average stage 2 over so many orientations (the given one and fixed random
+                ones): its symmetry error falls, its cost grows. Stage 1 needs no average.
 
         Raises:
             ValueError: for an element the model was not made with.
         """
-        graph, geometry, out = self._stage1(atoms)
+        if symmetrise < 1:
+            raise ValueError(f"symmetrise={symmetrise}: average over 1 orientation or more.")
+        if isinstance(atoms, Atoms):
+            self._check(atoms)
+            return self._predict([atoms], symmetrise)[0]
+        structures = list(atoms)
+        for one in structures:
+            self._check(one)
+        parts = [structures[k : k + BATCH] for k in range(0, len(structures), BATCH)]
+        return [p for part in parts for p in self._predict(part, symmetrise)]
+
+    def _predict(self, structures: list[Atoms], symmetrise: int) -> list[Prediction]:
+        graphs, graph, geometry, out = self._stage1(structures)
         mean = Blocks(*self.scaler.means(self.scaling, geometry))
         baseline = mean + self.baseline_blocks(out, graph, geometry)
         tokens = self.tokens(out, graph, geometry)
-        refined = baseline + self.correction_blocks(self.refiner(tokens), tokens, graph.reverse)
+        refined = baseline + self._symmetrised(tokens, graph, symmetrise)
         layout = self.baseline.layout
-        features = Features(
-            layout.to_irreps(out.features.nodes),
-            layout.to_irreps(out.features.edges),
-            str(layout.irreps(self.config.channels)),
-        )
-        return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
+        names = str(layout.irreps(self.config.channels))
+        nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
+        features = [Features(b.nodes, b.pairs, names) for b in Blocks(nodes, edges).split(graphs)]
+        matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
+        return [
+            Prediction(self._matrix(g, first), self._matrix(g, second), f)
+            for g, first, second, f in matrices
+        ]
+
+    def _symmetrised(self, tokens: Tokens, graph: Graph, count: int) -> Blocks:
+        """Stage 2's correction, averaged over orientations."""
+        total = self.correction_blocks(self.refiner(tokens), tokens, graph.reverse)
+        for matrix in haar(count - 1, (11,)) if count > 1 else ():
+            structures = int(graph.batch[-1]) + 1
+            turns = self.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
+            there = tokens.turned(turns, graph.batch)
+            found = self.correction_blocks(self.refiner(there), there, graph.reverse)
+            back = turns.basis[0].T
+            total = total + Blocks(turn(found.nodes, back[None]), turn(found.pairs, back[None]))
+        return Blocks(total.nodes / count, total.pairs / count)
+
+    def turns(self, matrices: NDArray[np.float64], like: Tensor) -> Turns:
+        """Rotations (B, 3, 3) as ``Tokens.turned`` needs them, in the type of a tensor."""
+        features = [d.l for d in self.baseline.layout.degrees]
+        return Turns.of(matrices, features, self.basis.layout, like)
 
     @torch.inference_mode()
     def stage1(self, atoms: Atoms) -> BlockMatrix:
         """The baseline Hamiltonian alone, eV."""
-        graph, geometry, out = self._stage1(atoms)
+        self._check(atoms)
+        graphs, graph, geometry, out = self._stage1([atoms])
         mean = Blocks(*self.scaler.means(self.scaling, geometry))
-        return self._matrix(graph, mean + self.baseline_blocks(out, graph, geometry))
+        return self._matrix(graphs[0], mean + self.baseline_blocks(out, graph, geometry))
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
         return self.predict(atoms).refined
 
-    def _stage1(self, atoms: Atoms) -> tuple[Graph, Geometry, BaselineOutput]:
-        self.basis.check(atoms.numbers)
-        graph = build(atoms, self.config.cutoff).to(str(self.device))
+    def _stage1(
+        self, structures: list[Atoms]
+    ) -> tuple[list[Graph], Graph, Geometry, BaselineOutput]:
+        """The structures' graphs, these as one, and what stage 1 makes of it."""
+        graphs = [build(atoms, self.config.cutoff) for atoms in structures]
+        graph = join(graphs).to(str(self.device))
         geometry = self.geometry(graph)
-        return graph, geometry, self.baseline(graph, geometry)
+        return graphs, graph, geometry, self.baseline(graph, geometry)
+
+    def _check(self, atoms: Atoms) -> None:
+        """Refuse an unknown element; warn of a structure unlike all that was seen."""
+        self.basis.check(atoms.numbers)
+        if "domain" in self.info:
+            sentence = Domain(**self.info["domain"]).outside(atoms)
+            if sentence:
+                warnings.warn(sentence, DomainWarning, stacklevel=3)
+
+    def summary(self) -> str:
+        """What the model is, what it was trained on and how well it did, as text."""
+        return summary(self)
 
     @property
     def device(self) -> torch.device:
@@ -214,10 +287,33 @@ class TwoStageModel(nn.Module):
         return next(self.parameters()).device
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
-        graph = graph.cpu()
         edges, shifts = matrix_edges(graph)
         values = torch.cat([blocks.nodes, blocks.pairs]).double().cpu().numpy()
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
+
+
+def summary(model: TwoStageModel) -> str:
+    """See ``TwoStageModel.summary``."""
+    info, basis = model.info, model.basis
+    sizes = [sum(p.numel() for p in m.parameters()) / 1e6 for m in (model.baseline, model.refiner)]
+    lines = [
+        f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(model.elements)}",
+        f"stage 1: equivariant, {sizes[0]:.2f} M parameters, {model.config.layers} layers of "
+        f"{model.config.channels} channels, l <= {model.config.lmax}",
+        f"stage 2: graph Transformer, {sizes[1]:.2f} M parameters, {model.config.refiner_layers} "
+        f"layers of width {model.config.refiner_width}",
+    ]
+    if "domain" in info:
+        formulas = info["domain"]["formulas"]
+        some = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
+        more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
+        lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
+    last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
+    lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
+    if not info:
+        lines.append("not trained")
+    lines.append("predicts molecules of these elements; warns beyond what it was trained on")
+    return "\n".join(lines)
 
 
 def _divided(values: Tensor, scale: Tensor) -> Tensor:

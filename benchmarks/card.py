@@ -1,0 +1,110 @@
+"""Measure a shipped model on its test set and write the numbers into its card.
+
+    python benchmarks/card.py water
+
+The part of data/checkpoints/<model>.md between the two ``measured`` comments is replaced; what
+people wrote around it stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import workbench as wb
+from workbench.bundled import data_path
+from workbench.conventions import HARTREE
+from workbench.evaluation import evaluate
+
+BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
+
+ROWS = (
+    ("matrix, MAE over all elements, 1e-6 Hartree", "mae_hartree", 1e6, ".3g"),
+    ("the median structure's, 1e-6 Hartree", "median_structure_mae_hartree", 1e6, ".3g"),
+    ("the worst structure's, 1e-6 Hartree", "worst_structure_mae_hartree", 1e6, ".3g"),
+    ("the largest error of any element, meV", "max_mev", 1, ".3g"),
+    ("occupied levels, MAE, meV", "occupied_level_mae_mev", 1, ".3g"),
+    ("all levels, MAE, meV", "level_mae_mev", 1, ".3g"),
+    ("gap, MAE, meV", "gap_mae_mev", 1, ".3g"),
+    ("symmetry error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
+)
+
+
+def measured(name: str, dataset: wb.Dataset, split: str) -> str:
+    """The measured part of a card, as Markdown."""
+    model, path = wb.load_model(name), data_path("checkpoints", f"{name}.safetensors")
+    found = evaluate(model, dataset, split)
+    stages = {"stage 1": model.baseline, "stage 2": model.refiner}
+    last = {row["phase"].removesuffix(", solved"): row for row in model.info["history"]}
+    lines = [
+        "| | |",
+        "|---|---|",
+        f"| file | `{path.name}`, {path.stat().st_size:,} bytes |",
+        f"| sha256 of the file | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |",
+        f"| trained on | `{found['model_trained_on']['name']}`, sha256 of its content "
+        f"`{found['model_trained_on']['sha256']}` |",
+        "",
+        "| | " + " | ".join(stages) + " |",
+        "|---|" + "---|" * len(stages),
+        _line("numbers learned", [_count(module) for module in stages.values()]),
+        _line("CPU-seconds of one thread", [f"{last[s]['cpu_seconds']:.0f}" for s in stages]),
+        _line(
+            "validation error at the end, 1e-6 Hartree",
+            [f"{last[s]['valid_mae_ev'] / HARTREE * 1e6:.3g}" for s in stages],
+        ),
+        "",
+        f"{found['structures']} structures of the split `{split}` of `{found['dataset']['name']}`, "
+        f"as printed by `python -m workbench evaluate --model {name} --dataset {name} "
+        f"--split {split} --json`:",
+        "",
+        "| mean over structures | stage 1 | stages 1+2 |",
+        "|---|---|---|",
+    ]
+    for text, key, factor, form in ROWS:
+        lines.append(
+            _line(text, [format(found[s][key] * factor, form) for s in ("baseline", "refined")])
+        )
+    unlike = [f"{1 - found[s]['occupied_similarity']:.1e}" for s in ("baseline", "refined")]
+    lines.append(_line("occupied orbitals, 1 - cosine similarity", unlike))
+    return "\n".join(lines)
+
+
+def _line(text: str, values: list[str]) -> str:
+    return f"| {text} | " + " | ".join(values) + " |"
+
+
+def _count(module: Any) -> str:
+    """Parameters and what was solved for, in millions."""
+    solved = sum(t.numel() for k, t in module.named_buffers() if "solution" in k and t.any())
+    return f"{(sum(p.numel() for p in module.parameters()) + solved) / 1e6:.2f} M"
+
+
+def write(card: Path, text: str) -> None:
+    """Replace the measured part of a card.
+
+    Raises:
+        ValueError: if the card has none.
+    """
+    old = card.read_text()
+    if BEGIN not in old or END not in old:
+        raise ValueError(f"{card} has no part between '{BEGIN}' and '{END}' to write into.")
+    head, rest = old.split(BEGIN, 1)
+    card.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--dataset", help="file; the bundled one of the same name unless given")
+    parser.add_argument("--split", default="test")
+    chosen = parser.parse_args()
+    dataset = chosen.dataset or data_path("datasets", f"{chosen.model}.h5")
+    text = measured(chosen.model, wb.Dataset(dataset), chosen.split)
+    write(data_path("checkpoints", f"{chosen.model}.md"), text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
