@@ -84,4 +84,5 @@ def test_the_bundled_water_model_knows_what_it_is():
     model = load_model("water")
     assert model.elements == ("H", "O")
     assert model.info["dataset"]["name"] == "water.h5"
-    assert {row["phase"] for row in model.info["history"]} == {"stage 1", "stage 2"}
+    assert {row["phase"][:7] for row in model.info["history"]} == {"stage 1", "stage 2"}
+    assert model.info["domain"]["formulas"] == {"H2O": 500}

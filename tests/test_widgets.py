@@ -231,12 +231,13 @@ def test_the_window_leaves_the_core_out_and_ticks_are_round():
         (0, "0"),
         (2e-10, "2e−10"),
         (2.1e-4, "2e−4"),
-        (0.0421, "0.0421"),
+        (0.187, "0.187"),
+        (0.0421, "0.042"),
         (12.34, "12.3"),
         (150, "150"),
     ],
 )
-def test_milli_electron_volts_have_three_digits(value, text):
+def test_milli_electron_volts_are_short(value, text):
     assert milli(value) == text
 
 

@@ -15,11 +15,11 @@ _DASH = "–"
 
 
 def milli(value: float) -> str:
-    """A number of meV with three significant digits, e.g. 12.3, 0.0421; tiny ones like 3e−7."""
+    """A number of meV, e.g. 12.3, 0.187, 0.042; tiny ones like 3e−7."""
     if value >= 1000:
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 0.001:
-        return f"{value:#.3g}".rstrip(".")
+        return f"{value:#.{3 if value >= 0.1 else 2}g}".rstrip(".")
     mantissa, _, exponent = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−") if value else "0"
 
