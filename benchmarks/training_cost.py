@@ -37,10 +37,10 @@ PEERS_MS = {  # ten molecules a step; measured earlier on one x86 core, torch 2.
 MOLECULES = 10
 
 
-def random_dataset(system: str, path: Path) -> wb.Dataset:
-    """Ten shaken molecules with random symmetric matrices: a step costs the same on any label."""
+def random_dataset(system: str, path: Path, count: int) -> wb.Dataset:
+    """Shaken molecules with random symmetric matrices: a step costs the same on any label."""
     rng, samples = np.random.default_rng(0), []
-    for k in range(MOLECULES):
+    for k in range(count + 1):
         atoms = wb.load(system).copy()
         atoms.rattle(0.05, seed=k)
         basis = basis_of("def2-svp", atoms.numbers)
@@ -48,7 +48,8 @@ def random_dataset(system: str, path: Path) -> wb.Dataset:
         dense = rng.normal(size=(size, size))
         H = BlockMatrix.from_dense(basis, atoms.numbers, dense + dense.T)
         samples.append(Sample(atoms, H, 0.0, int(atoms.numbers.sum()), k))
-    write(path, samples, {"train": range(MOLECULES)}, {"made_by": "benchmarks/training_cost.py"})
+    splits = {"train": range(count), "valid": [count]}
+    write(path, samples, splits, {"made_by": "benchmarks/training_cost.py"})
     return wb.Dataset(path)
 
 
@@ -57,7 +58,7 @@ def measure(system: str, steps: int) -> dict[str, float]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = random_dataset(system, Path(folder) / "random.h5")
+        dataset = random_dataset(system, Path(folder) / "random.h5", MOLECULES)
         config = wb.ModelConfig()
         labelled = Labelled.read(dataset, dataset.split("train"), config)
     model = untrained(dataset, config, labelled)
