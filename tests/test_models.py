@@ -1,5 +1,7 @@
 """Both stages: exact symmetry of stage 1, what stage 2 starts as, and honest refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -210,9 +212,9 @@ def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
         torch.testing.assert_close(getattr(cached, name), value, atol=1e-9, rtol=1e-9)
 
 
-def refining_model():
+def refining_model(config=SMALL):
     """A random model whose stage 2 takes part."""
-    model = random_model()
+    model = random_model(config)
     with torch.no_grad():
         for head in (model.refiner.pair_head, model.refiner.node_head):
             head.readout.shared[0].normal_()
@@ -264,3 +266,27 @@ def test_a_model_says_what_it_is():
     text = random_model().summary()
     assert "H, C, O" in text
     assert "not trained" in text
+
+
+def test_stage_2_in_local_axes_is_equivariant_by_construction():
+    model = refining_model(replace(SMALL, refiner_frame="local")).to(torch.float64)
+    found = equivariance({"both": model}, _chiral(), samples=3)["both"]
+    changed = (model.predict(_chiral()).refined - model.stage1(_chiral())).max_abs()
+    assert found.max_mev < 1e-6 * 1000 * changed  # eV to meV
+    assert changed > 0.1
+
+
+@pytest.mark.parametrize("left_out", ["refiner_features", "refiner_baseline"])
+def test_stage_2_without_one_of_its_inputs(left_out):
+    model = refining_model(replace(SMALL, **{left_out: False}))
+    before = model.predict(_chiral())
+    with torch.no_grad():
+        for readout in (model.baseline.node_head.readout, model.baseline.pair_head.readout):
+            for weight in readout.shared:
+                weight.mul_(1.1)
+    after = model.predict(_chiral())
+    correction = after.refined - after.baseline - (before.refined - before.baseline)
+    if left_out == "refiner_baseline":  # whatever stage 1 says, both stages say the same
+        assert (after.refined - before.refined).max_abs() < 1e-6
+    else:
+        assert correction.max_abs() > 1e-3

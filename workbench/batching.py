@@ -36,11 +36,12 @@ class Selection:
     def tokens(self, store: Tokens) -> Tokens:
         """Their part of tokens stored for all."""
         row, column = self.graph.edge_index
-        of_pairs = {"edges", "pair_blocks", "direction", "radial", "envelope", "pair_class"}
+        of_pairs = {"edges", "pair_blocks", "pair_back", "pair_class"}
+        of_pairs |= {"direction", "radial", "envelope"}
         parts = {
             f.name: getattr(store, f.name)[self.pairs if f.name in of_pairs else self.nodes]
             for f in fields(Tokens)
-            if f.name not in ("row", "column")
+            if f.name not in ("row", "column") and getattr(store, f.name) is not None
         }
         return replace(store, row=row, column=column, **parts)
 

@@ -153,8 +153,12 @@ class Stage2:
 
     name = "stage 2"
 
-    def __init__(self, model: TwoStageModel, train: Labelled, valid: Labelled) -> None:
+    def __init__(
+        self, model: TwoStageModel, train: Labelled, valid: Labelled, turning: bool = True
+    ) -> None:
+        """``turning``: whether structures are turned at random; local axes never need it."""
         first = Stage1(model, train, valid)
+        self.turning = turning and not model.is_local
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.refiner
         (self.tokens, self.targets), (self.valid_tokens, self.valid_targets) = (
@@ -181,6 +185,8 @@ class Stage2:
     def _turned(self, part: Selection, seed: Sequence[int]) -> tuple[Tokens, Blocks]:
         """Training tokens and targets, each structure turned at random."""
         tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
+        if not self.turning:
+            return tokens, target
         turns = self.model.turns(haar(len(part.elements), seed), tokens.nodes)
         batch = part.graph.batch
         tokens = tokens.turned(turns, batch)
@@ -207,7 +213,8 @@ class Stage2:
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
         )
-        for number, part in enumerate(p for _ in range(TURNS) for p in self.train.chunks()):
+        times = TURNS if self.turning else 1
+        for number, part in enumerate(p for _ in range(times) for p in self.train.chunks()):
             tokens, target = self._turned(part, (number, 3))
             node_parts, pair_parts = refiner.parts(tokens)
             nodes, pairs = model.correction_targets(target, tokens)
@@ -224,12 +231,15 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
         geometry = model.geometry(part.graph)
         out = model.baseline(part.graph, geometry)
         tokens.append(model.tokens(out, part.graph, geometry))
-        rest.append(part.blocks(target) - model.baseline_blocks(out, part.graph, geometry))
+        left = part.blocks(target)
+        if model.config.refiner_baseline:
+            left = left - model.baseline_blocks(out, part.graph, geometry)
+        rest.append(left)
     row, column = split.store.graph.edge_index
     joined = {
         name: torch.cat([getattr(t, name) for t in tokens])
-        for name in vars(tokens[0])
-        if name not in ("row", "column")
+        for name, value in vars(tokens[0]).items()
+        if name not in ("row", "column") and value is not None
     }
     blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
     return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,6 +72,7 @@ class TrainConfig:
         validations: how often each phase looks at the validation set.
         snapshot_seconds: wall time between snapshots.
         devices: processes or GPUs; more than one needs a launcher such as torchrun.
+        turning: whether stage 2 sees each structure turned at random at every step.
         precision: Fabric's name of it. "bf16-mixed" is faster on a GPU and much less exact.
     """
 
@@ -86,6 +88,7 @@ class TrainConfig:
     validations: int = 20
     snapshot_seconds: float = 60.0
     devices: int = 1
+    turning: bool = True
     precision: str = "32-true"
 
     def to_json(self) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def train(
     for number, (phase, budget, rate) in enumerate(
         (
             (Stage1, how.stage1, how.learning_rate),
-            (Stage2, how.stage2, how.refiner_learning_rate),
+            (partial(Stage2, turning=how.turning), how.stage2, how.refiner_learning_rate),
         )
     ):
         if number < run.phase or budget is None:

@@ -25,6 +25,12 @@ class ModelConfig:
         refiner_width: channels of stage 2's tokens.
         refiner_heads: attention heads of stage 2.
         refiner_layers: Transformer layers of stage 2.
+        refiner_frame: "global", the paper's: stage 2 learns the symmetry; or "local": it works in
+            axes that turn with the structure and is exactly equivariant under rotations.
+        refiner_features: whether stage 2 reads stage 1's features; without them only geometry
+            and the baseline's blocks. For comparison.
+        refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 predicts all
+            that is left beside the mean, and does not see the baseline. For comparison.
     """
 
     cutoff: float | None = 10.0
@@ -37,12 +43,17 @@ class ModelConfig:
     refiner_width: int = 128
     refiner_heads: int = 4
     refiner_layers: int = 2
+    refiner_frame: str = "global"
+    refiner_features: bool = True
+    refiner_baseline: bool = True
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
         for name in ("channels", "layers", "radial", "readout", "refiner_width", "refiner_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ModelConfig.{name} must be at least 1.")
+        if self.refiner_frame not in ("global", "local"):
+            raise ValueError("ModelConfig.refiner_frame must be 'global' or 'local'.")
         if self.refiner_width % self.refiner_heads:
             raise ValueError("ModelConfig.refiner_width must be a multiple of refiner_heads.")
         if self.cutoff is not None and self.cutoff <= 0:

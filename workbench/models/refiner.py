@@ -24,7 +24,7 @@ from workbench.models.turns import Turns
 
 @dataclass(frozen=True)
 class Tokens:
-    """What stage 2 reads. All of it turns with the structure by known matrices.
+    """What stage 2 reads. In the global frame all of it turns with the structure.
 
     Attributes:
         nodes: (N, K, C) stage 1's node features.
@@ -38,6 +38,8 @@ class Tokens:
         column: (P,) atom j.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
+        node_back: (N, M, M) from local axes back to the global frame; None in the global frame.
+        pair_back: (P, M, M) the same of pairs.
     """
 
     nodes: Tensor
@@ -51,6 +53,8 @@ class Tokens:
     column: Tensor
     node_class: Tensor
     pair_class: Tensor
+    node_back: Tensor | None = None
+    pair_back: Tensor | None = None
 
     def turned(self, turns: Turns, batch: Tensor) -> Tokens:
         """The tokens of the turned structures, without running stage 1 again.
@@ -83,9 +87,11 @@ class Refiner(nn.Module):
         layout = Layout.up_to(config.lmax, config.pseudo_lmax)
         n_species, width = len(irreps.basis.elements), config.refiner_width
         features, block = layout.dim * config.channels, irreps.basis.dim**2
+        self.reads_features, self.reads_baseline = config.refiner_features, config.refiner_baseline
+        seen = features * self.reads_features + block * self.reads_baseline
         self.node_norm, self.edge_norm = (Norm(layout, config.channels) for _ in range(2))
-        self.node_in = nn.Linear(features + block, width)
-        self.edge_in = nn.Linear(features + block + config.radial + 3, width)
+        self.node_in = nn.Linear(seen, width)
+        self.edge_in = nn.Linear(seen + config.radial + 3, width)
         self.node_species = nn.Embedding(n_species, width)
         self.pair_species = nn.Embedding(n_species * n_species, width)
         self.layers = nn.ModuleList(
@@ -104,23 +110,20 @@ class Refiner(nn.Module):
 
     def parts(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
         """What the readouts of on-site blocks (N, 1, width) and of pairs (P, 1, width) read."""
-        nodes = torch.cat(
-            [self.node_norm(tokens.nodes).flatten(1), tokens.node_blocks.flatten(1)], dim=1
-        )
-        edges = torch.cat(
-            [
-                self.edge_norm(tokens.edges).flatten(1),
-                tokens.pair_blocks.flatten(1),
-                tokens.radial,
-                tokens.direction,
-            ],
-            dim=1,
-        )
+        nodes = self._seen(self.node_norm(tokens.nodes), tokens.node_blocks)
+        edges = self._seen(self.edge_norm(tokens.edges), tokens.pair_blocks)
+        edges = torch.cat([edges, tokens.radial, tokens.direction], dim=1)
         x = self.node_in(nodes) + self.node_species(tokens.node_class)
         e = self.edge_in(edges) + self.pair_species(tokens.pair_class)
         for layer in self.layers:
             x, e = layer(x, e, tokens)
         return [self.node_head(x)], [self.pair_head(e)]
+
+    def _seen(self, features: Tensor, blocks: Tensor) -> Tensor:
+        """What of stage 1's output is read, flat."""
+        parts = [features.flatten(1)] * self.reads_features
+        parts += [blocks.flatten(1)] * self.reads_baseline
+        return torch.cat(parts, dim=1) if parts else features.new_zeros(len(features), 0)
 
 
 class TransformerLayer(nn.Module):

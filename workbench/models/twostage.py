@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -21,6 +21,7 @@ from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
+from workbench.models.local import LocalFrames, node_axes
 from workbench.models.refiner import Refiner, Tokens, turn
 from workbench.models.scaling import BlockScaler, Scaling
 from workbench.models.turns import Turns, haar
@@ -109,6 +110,7 @@ class TwoStageModel(nn.Module):
         self.geometry = GeometryBuilder(self.irreps, config)
         self.baseline = Baseline(self.irreps, config)
         self.refiner = Refiner(self.irreps, config)
+        self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], basis.layout)
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -137,7 +139,7 @@ class TwoStageModel(nn.Module):
         like, features = self.refiner.node_in.weight, out.features
         unit = (self.scaling.node_scale > 0).to(like), (self.scaling.pair_scale > 0).to(like)
         blocks = self._baseline(out, graph, geometry, *unit)
-        return Tokens(
+        tokens = Tokens(
             nodes=features.nodes.to(like),
             edges=features.edges.to(like),
             node_blocks=blocks.nodes.to(like),
@@ -150,6 +152,31 @@ class TwoStageModel(nn.Module):
             node_class=geometry.node_class,
             pair_class=geometry.pair_class,
         )
+        return self._localised(tokens, out, graph) if self.is_local else tokens
+
+    @property
+    def is_local(self) -> bool:
+        """Whether stage 2 works in local axes."""
+        return self.config.refiner_frame == "local"
+
+    def _localised(self, tokens: Tokens, out: BaselineOutput, graph: Graph) -> Tokens:
+        """The tokens of each atom in its own axes, of each pair in axes along the pair."""
+        first, second = node_axes(out.features.nodes)
+        node_features, node_basis = self.local(first, second)
+        across = (first + second)[tokens.row] + (first - second)[tokens.column]
+        pair_features, pair_basis = self.local(graph.edge_vec, across)
+        like = tokens.nodes
+        node_back, pair_back = node_basis.mT.to(like), pair_basis.mT.to(like)
+        return replace(
+            tokens,
+            nodes=node_features.to(like) @ tokens.nodes,
+            edges=pair_features.to(like) @ tokens.edges,
+            node_blocks=turn(tokens.node_blocks, node_back.mT),
+            pair_blocks=turn(tokens.pair_blocks, pair_back.mT),
+            direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
+            node_back=node_back,
+            pair_back=pair_back,
+        )
 
     def correction_blocks(
         self, out: tuple[Tensor, Tensor], tokens: Tokens, reverse: Tensor
@@ -157,11 +184,17 @@ class TwoStageModel(nn.Module):
         """Stage 2's correction to the baseline, eV, hermitian, from the refiner's output."""
         nodes = out[0] * self.scaling.node_residual.to(out[0])[tokens.node_class]
         pairs = out[1] * self.scaling.pair_residual.to(out[1])[tokens.pair_class]
-        pairs = pairs * tokens.envelope
-        return Blocks(self.irreps.decode(nodes), self.irreps.decode(pairs)).symmetric(reverse)
+        found = Blocks(self.irreps.decode(nodes), self.irreps.decode(pairs * tokens.envelope))
+        if tokens.node_back is not None and tokens.pair_back is not None:
+            found = Blocks(turn(found.nodes, tokens.node_back), turn(found.pairs, tokens.pair_back))
+        return found.symmetric(reverse)
 
     def correction_targets(self, blocks: Blocks, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """What stage 2's readouts should put out for given corrections to the baseline, eV."""
+        if tokens.node_back is not None and tokens.pair_back is not None:
+            blocks = Blocks(
+                turn(blocks.nodes, tokens.node_back.mT), turn(blocks.pairs, tokens.pair_back.mT)
+            )
         nodes = self.irreps.encode(blocks.nodes)
         pairs = self.irreps.encode(blocks.pairs)
         scale = self.scaling.pair_residual[tokens.pair_class] * tokens.envelope
@@ -220,7 +253,8 @@ class TwoStageModel(nn.Module):
         mean = Blocks(*self.scaler.means(self.scaling, geometry))
         baseline = mean + self.baseline_blocks(out, graph, geometry)
         tokens = self.tokens(out, graph, geometry)
-        refined = baseline + self._symmetrised(tokens, graph, symmetrise)
+        start = baseline if self.config.refiner_baseline else mean
+        refined = start + self._symmetrised(tokens, graph, 1 if self.is_local else symmetrise)
         layout = self.baseline.layout
         names = str(layout.irreps(self.config.channels))
         nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
