@@ -150,6 +150,20 @@ def test_ten_kills_change_nothing(undisturbed, tiny_path, tmp_path):
     assert_same(undisturbed[0] / "model.safetensors", tmp_path / "model.safetensors")
 
 
+@pytest.mark.parametrize(
+    "change", [{"refiner_frame": "local"}, {"refiner_features": False}, {"refiner_baseline": False}]
+)
+def test_another_stage_2_can_stand_on_a_stage_1_that_is_there(undisturbed, tiny, change):
+    first = undisturbed[1][-1].model
+    how = replace(HOW, turning=False)
+    records = list(train(replace(CONFIG, **change), tiny, how, stage1=first))
+    assert {r.phase for r in records} == {"stage 2", "stage 2, solved"}
+    atoms = tiny.atoms(0)
+    assert (records[-1].model.stage1(atoms) - first.stage1(atoms)).max_abs() == 0
+    with pytest.raises(TrainingError, match="other sizes"):
+        next(train(replace(CONFIG, channels=4), tiny, how, stage1=first))
+
+
 def test_a_finished_run_stays_finished(undisturbed, tiny):
     directory, _ = undisturbed
     before = (directory / "model.safetensors").read_bytes()

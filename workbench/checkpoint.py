@@ -81,9 +81,12 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
 
 
 def compact(tensor: Tensor) -> Tensor:
-    """A float64 tensor as float32 if that loses nothing: trained weights have been float32."""
-    short = tensor.float()
-    return short if torch.equal(short.double(), tensor.double()) else tensor
+    """A tensor in the shortest floating type that holds it exactly."""
+    for kind in (torch.float16, torch.float32):
+        short = tensor.to(kind)
+        if torch.equal(short.double(), tensor.double()):
+            return short
+    return tensor
 
 
 def restore(model: TwoStageModel, weights: Mapping[str, Tensor]) -> None:

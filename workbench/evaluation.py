@@ -28,6 +28,7 @@ def evaluate(
     split: str = "test",
     limit: int | None = None,
     progress: bool = True,
+    symmetrise: int = 1,
 ) -> dict[str, Any]:
     """Errors of both stages against a split's labels.
 
@@ -41,6 +42,7 @@ def evaluate(
         split: which samples.
         limit: only the first so many of them.
         progress: show a bar.
+        symmetrise: orientations over which stage 2 is averaged, as in ``predict``.
 
     Returns:
         JSON-able; keys carry units. ``baseline`` and ``refined`` hold the same metrics.
@@ -56,7 +58,8 @@ def evaluate(
     for i in tqdm(indices, desc=f"evaluate {split}", disable=not progress):
         sample = dataset[int(i)]
         R = random_rotation(np.random.default_rng([int(i), 7]))
-        here, there = model.predict(sample.atoms), model.predict(rotate(sample.atoms, R))
+        pair = (sample.atoms, rotate(sample.atoms, R))
+        here, there = (model.predict(a, symmetrise=symmetrise) for a in pair)
         for stage, found in rows.items():
             H, turned = getattr(here, stage), getattr(there, stage)
             found.append(_metrics(H, sample) | _symmetry(H, turned, R))

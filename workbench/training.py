@@ -8,6 +8,7 @@ weights, bit for bit, as an undisturbed one.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -138,6 +139,7 @@ def train(
     dataset: Dataset,
     train_config: TrainConfig | None = None,
     directory: str | Path | None = None,
+    stage1: TwoStageModel | None = None,
 ) -> Generator[StepRecord, None, None]:
     """Train both stages; iterate to make it go on, stop iterating to stop.
 
@@ -147,15 +149,19 @@ def train(
         train_config: how.
         directory: where snapshots and, at the end, ``model.safetensors`` go; a run that is there
             already is continued. None keeps nothing on disk: take the last record's ``model``.
+        stage1: a trained model of the same basis and stage-1 sizes whose stage 1 is taken over as
+            it is; its budget is then not used.
 
     Yields:
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
 
     Raises:
-        TrainingError: if the directory holds a run of other settings, or a split is empty.
+        TrainingError: if the directory holds a run of other settings, a split is empty, or the
+            given stage 1 has other sizes.
     """
     how = train_config or TrainConfig()
-    run = _Run(config, dataset, how, Path(directory) if directory is not None else None)
+    given = weights_hash(stage1.baseline) if stage1 is not None else None
+    run = _Run(config, dataset, how, Path(directory) if directory is not None else None, given)
     splits = [dataset.split("train"), dataset.split("valid")]
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
@@ -163,6 +169,9 @@ def train(
     training, valid = (Labelled.read(dataset, s, config).to(device) for s in splits)
     torch.manual_seed(how.seed)
     model = untrained(dataset, config, training).to(device)
+    if stage1 is not None and run.phase == 0:
+        take_over(model, stage1)
+        run.phase = 1
     run.restore_model(model)
     last: StepRecord | None = None
     for number, (phase, budget, rate) in enumerate(
@@ -181,11 +190,42 @@ def train(
         yield StepRecord(**{**vars(last), "finished": True, "model": model})
 
 
+def weights_hash(module: nn.Module) -> str:
+    """sha256 of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def take_over(model: TwoStageModel, source: TwoStageModel) -> None:
+    """Give a fresh model another one's stage 1 and scaling.
+
+    Raises:
+        TrainingError: if the sizes or the basis differ.
+    """
+    weights = {f"baseline.{k}": t for k, t in source.baseline.state_dict().items()}
+    rest = {k: t for k, t in model.state_dict().items() if not k.startswith("baseline.")}
+    try:
+        restore(model, weights | rest)
+    except RuntimeError as error:
+        raise TrainingError(
+            "The given stage 1 has other sizes or another basis: give ModelConfig its channels, "
+            "layers, radial, readout, lmax and pseudo_lmax."
+        ) from error
+    model.scaling = source.scaling.to(model.device)
+
+
 class _Run:
     """Where a run stands, and its snapshot on disk."""
 
     def __init__(
-        self, config: ModelConfig, dataset: Dataset, how: TrainConfig, directory: Path | None
+        self,
+        config: ModelConfig,
+        dataset: Dataset,
+        how: TrainConfig,
+        directory: Path | None,
+        stage1: str | None,
     ) -> None:
         self.how, self.directory = how, directory
         self.fabric = Fabric(
@@ -200,6 +240,8 @@ class _Run:
             "train": how.to_json(),
             "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         }
+        if stage1 is not None:
+            settings["stage1_sha256"] = stage1
         self.settings = settings
         self.phase, self.step, self.cpu_seconds = 0, 0, 0.0
         self.history: list[dict[str, Any]] = []

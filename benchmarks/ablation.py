@@ -1,0 +1,169 @@
+"""What each stage contributes, at equal total CPU time per row, over several seeds.
+
+    python benchmarks/ablation.py --system water --cpu-seconds 600 [--seeds 3]
+
+Rows of two stages share one stage 1, trained for its share of the budget; each stage 2 then gets
+the rest. Results are kept in runs/ablation as they come, so that a stopped run goes on. The test
+split is measured: use --split valid while choosing anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import workbench as wb
+from workbench.bundled import data_path
+from workbench.conventions import HARTREE
+
+STAGE1_SHARE = {"water": 0.02}
+"""Share of the budget for stage 1; for water its features need no gradients, see the recipe."""
+
+ORIENTATIONS = (2, 4, 8, 16)
+
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "two stages": ({}, {}),
+    "stage 2 without stage 1's features": ({"refiner_features": False}, {}),
+    "stage 2 without the baseline": ({"refiner_baseline": False}, {}),
+    "stage 2 without turned data": ({}, {"turning": False}),
+    "stage 2 in local frames": ({"refiner_frame": "local"}, {}),
+}
+
+
+class Ablation:
+    """All rows of one system and seed."""
+
+    def __init__(self, chosen: argparse.Namespace, seed: int) -> None:
+        self.system, self.total, self.seed = chosen.system, chosen.cpu_seconds, seed
+        self.split, self.limit = chosen.split, chosen.limit
+        path = chosen.dataset or data_path("datasets", f"{chosen.system}.h5")
+        self.dataset = wb.Dataset(path)
+        self.share = STAGE1_SHARE.get(self.system, 0.5)
+        self.config = wb.ModelConfig()
+        self.folder = Path(chosen.out) / f"{self.system}-{self.total:g}s-seed{seed}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def stage1(self, seconds: float, config: wb.ModelConfig) -> Any:
+        """Stage 1 alone."""
+        budget = wb.Budget(cpu_seconds=seconds)
+        if self.share < 0.05:  # the features stay random; only the readouts are solved
+            budget = wb.Budget(steps=0)
+        return self._last(config, wb.TrainConfig(stage1=budget, stage2=None, seed=self.seed))
+
+    def larger(self) -> wb.ModelConfig:
+        """Stage 1 with as many parameters as both stages have."""
+        sizes = [_size(self._empty(self.config, name)) for name in ("baseline", "refiner")]
+        channels = self.config.channels
+        while _size(self._empty(replace(self.config, channels=channels), "baseline")) < sum(sizes):
+            channels += 2
+        return replace(self.config, channels=channels)
+
+    def _empty(self, config: wb.ModelConfig, stage: str) -> torch.nn.Module:
+        from workbench.models.scaling import Scaling
+        from workbench.models.twostage import TwoStageModel
+
+        model = TwoStageModel(self.dataset.basis, config, Scaling(*[torch.zeros(0, 0)] * 6))
+        return getattr(model, stage)
+
+    def rows(self) -> dict[str, dict[str, float]]:
+        """Train and measure what is not there yet."""
+        found = {
+            "stage 1 alone, all the time": self._row(
+                "alone", lambda: self.stage1(self.total, self.config)
+            ),
+            "stage 1 alone, parameters of both": self._row(
+                "larger", lambda: self.stage1(self.total, self.larger())
+            ),
+        }
+        share, started = self.share * self.total, time.process_time()
+        first = self.stage1(share, self.config)
+        rest = self.total - max(share, time.process_time() - started)
+        for name, (sizes, how) in VARIANTS.items():
+            config = replace(self.config, **sizes)
+            training = wb.TrainConfig(stage2=wb.Budget(cpu_seconds=rest), seed=self.seed, **how)
+            found[name] = self._row(name, lambda c=config, t=training: self._last(c, t, first))
+        for count in ORIENTATIONS:
+            name = f"two stages, mean of {count} orientations"
+            found[name] = self._row(name, lambda: self._kept("two stages"), count)
+        return found
+
+    def _last(self, config: wb.ModelConfig, how: wb.TrainConfig, stage1: Any = None) -> Any:
+        *_, last = wb.train(config, self.dataset, how, stage1=stage1)
+        return last.model
+
+    def _kept(self, name: str) -> Any:
+        return wb.load_model(self._path(name, "safetensors"))
+
+    def _path(self, name: str, suffix: str) -> Path:
+        return self.folder / f"{name.replace(' ', '-').replace(chr(39), '')}.{suffix}"
+
+    def _row(self, name: str, make: Callable[[], Any], orientations: int = 1) -> dict[str, float]:
+        """The metrics of a row; trained only if they are not on disk."""
+        from workbench.checkpoint import save_model
+
+        path = self._path(name, "json")
+        if not path.is_file():
+            model = make()
+            if orientations == 1:
+                save_model(model, self._path(name, "safetensors"), model.info)
+            measured = wb.evaluate(
+                model, self.dataset, self.split, self.limit, symmetrise=orientations
+            )["refined"]
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(measured))
+            part.replace(path)
+        return json.loads(path.read_text())
+
+
+def _size(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+COLUMNS = (
+    ("MAE, uHa", lambda r: r["mae_hartree"] * 1e6),
+    ("occupied levels, meV", lambda r: r["occupied_level_mae_mev"]),
+    ("symmetry error, uHa", lambda r: r["equivariance_mae_mev"] / HARTREE * 1e3),
+)
+
+
+def table(system: str, runs: list[dict[str, dict[str, float]]]) -> str:
+    """Mean over seeds and, with several, the standard deviation."""
+    width = max(len(name) for name in runs[0])
+    head = "".join(f"{title:>26}" for title, _ in COLUMNS)
+    lines = [f"{system}, {len(runs)} seed(s)", f"{'':{width}}{head}"]
+    for name in runs[0]:
+        cells = []
+        for _, value in COLUMNS:
+            values = np.array([value(run[name]) for run in runs])
+            spread = f" +- {values.std(ddof=1):.2g}" if len(runs) > 1 else ""
+            cells.append(f"{values.mean():.4g}{spread}".rjust(26))
+        lines.append(f"{name:{width}}{''.join(cells)}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--system", default="water")
+    parser.add_argument("--dataset", help="file; the bundled one of the system's name unless given")
+    parser.add_argument("--cpu-seconds", type=float, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--limit", type=int, help="only the first so many structures of the split")
+    parser.add_argument("--out", default="runs/ablation")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    runs = [Ablation(chosen, seed).rows() for seed in range(chosen.seeds)]
+    print(json.dumps(runs, indent=1) if chosen.json else table(chosen.system, runs))
+
+
+if __name__ == "__main__":
+    main()
