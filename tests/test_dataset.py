@@ -11,7 +11,7 @@ from ase import Atoms
 from workbench import dataset_format
 from workbench.basis import Basis
 from workbench.conventions import HARTREE
-from workbench.dataset import Dataset, DatasetError, Sample, write
+from workbench.dataset import Dataset, DatasetError, Sample, write, write_part
 from workbench.engines.molecules import basis_of, overlap
 from workbench.matrices import BlockMatrix
 
@@ -77,6 +77,21 @@ def test_splits(path):
         assert {name: ds.split(name).tolist() for name in ds.splits} == SPLITS
         with pytest.raises(DatasetError, match="no split 'dev'; it has test, train, valid"):
             ds.split("dev")
+
+
+def test_a_part_holds_the_same_samples_and_says_what_it_is_a_part_of(path, tmp_path):
+    with Dataset(path) as whole:
+        write_part(whole, tmp_path / "part.h5", {"train": 2, "test": 1})
+        with Dataset(tmp_path / "part.h5") as part:
+            part.verify()
+            assert part.splits == ("test", "train")
+            assert part.provenance["part_of"] == {"name": path.name, "sha256": whole.hash}
+            for name in part.splits:
+                for i, k in zip(whole.split(name), part.split(name), strict=False):
+                    assert (whole[int(i)].H - part[int(k)].H).max_abs() == 0
+                    assert whole[int(i)].atoms == part[int(k)].atoms
+        with pytest.raises(ValueError, match="has 1 samples"):
+            write_part(whole, tmp_path / "more.h5", {"valid": 2})
 
 
 def test_many_at_once_equal_one_by_one(path):

@@ -82,6 +82,7 @@ class Dataset:
         basis: holds every element of the set.
         provenance: how the samples were made, JSON-able.
         hash: sha256 of the content, as a hexadecimal number.
+        step: resolution of the Hamiltonians, eV.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -90,7 +91,7 @@ class Dataset:
         self.basis = Basis.from_json(header["basis"])
         self.provenance: dict[str, Any] = header["provenance"]
         self.hash = str(self._file.attrs["sha256"])
-        self._step = float(header["step"])
+        self.step = float(header["step"])
         small = (name for name in array_names(self._file) if not name.endswith("/values"))
         self._arrays = {name: self._read(name) for name in small}
 
@@ -172,7 +173,7 @@ class Dataset:
         if not len(picked):
             return []
         low, high = int(offset[picked.min()]), int(offset[picked.max() + 1])
-        values = self._read("hamiltonian/values", low, high) * self._step
+        values = self._read("hamiltonian/values", low, high) * self.step
         return [
             self._matrix(i, values[offset[i] - low : offset[i + 1] - low]) for i in picked.tolist()
         ]
@@ -249,6 +250,37 @@ def write(
         "provenance": dict(provenance),
     }
     return write_file(Path(path), header, arrays)
+
+
+def write_part(source: Dataset, path: str | os.PathLike[str], splits: Mapping[str, int]) -> str:
+    """Write the first samples of some splits as a dataset of their own.
+
+    Args:
+        source: the whole.
+        path: the file.
+        splits: name -> how many of its samples.
+
+    Returns:
+        The hash of the content.
+
+    Raises:
+        ValueError: for a split that the source lacks, or that is smaller than asked.
+    """
+    kept: dict[str, NDArray[np.int64]] = {}
+    for name, count in splits.items():
+        own = source.split(name)
+        if not 0 < count <= len(own):
+            raise ValueError(
+                f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
+            )
+        kept[name] = own[:count]
+    order = np.sort(np.concatenate(list(kept.values())))
+    provenance = {
+        "part_of": {"name": source.path.name, "sha256": source.hash},
+        "the_whole": source.provenance,
+    }
+    numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
+    return write(path, (source[int(i)] for i in order), numbers, provenance, step=source.step)
 
 
 def _collect(samples: Iterable[Sample], step: float) -> tuple[Basis, dict[str, NDArray[Any]]]:
