@@ -14,7 +14,8 @@ from ase import Atoms, units
 from workbench.dataset import Dataset
 from workbench.engines.molecules import reference
 from workbench.geometries import AsGiven, Displaced, Langevin, orient
-from workbench.labelling import LabellingError, label, plan
+from workbench.label_plan import gather, plan
+from workbench.labelling import LabellingError, label
 from workbench.structures import StructureError, load
 
 TINY = {"sampling": Displaced(batch=5), "basis": "sto-3g", "xc": "hf", "progress": False}
@@ -183,7 +184,8 @@ def test_a_senseless_job_is_refused_before_anything_is_computed(tmp_path):
 
 
 def test_the_plan_counts_every_sample_once():
-    batches = plan(2, {"train": 7, "test": 3}, most=3)
+    splits = {"train": 7, "test": 3}
+    batches = plan(gather(["HF", "H2"], splits), splits, most=3)
     assert [b.start for b in batches] == np.cumsum([0, *(b.count for b in batches)])[:-1].tolist()
     assert sum(b.count for b in batches) == 2 * (7 + 3)
     assert len({b.key for b in batches}) == len(batches)

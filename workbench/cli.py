@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 import workbench as wb
 
 _MEV = 1000.0  # meV in an eV
+_SAMPLES = "{} samples per structure: {}, or 3 of a collection."
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
 
 
@@ -89,11 +90,11 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def label(
-    sources: Annotated[list[str], typer.Argument(help="Structures to start from.")],
+    sources: Annotated[list[str], typer.Argument(help="Structures, or one collection.")],
     out: Out,
-    train: Annotated[int, typer.Option(help="Training samples per structure.")] = 500,
-    valid: Annotated[int, typer.Option(help="Validation samples per structure.")] = 100,
-    test: Annotated[int, typer.Option(help="Test samples per structure.")] = 1000,
+    train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
+    valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
+    test: Annotated[int | None, typer.Option(help=_SAMPLES.format("Test", 1000))] = None,
     temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
     sigma: Annotated[
         float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
@@ -107,13 +108,21 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Make a dataset with PySCF; the same command again goes on where it was stopped."""
-    from workbench.geometries import Displaced, Langevin
+    from workbench.geometries import Displaced, Langevin, RelaxedAndThermal
+    from workbench.structures import collection, collection_names
 
+    structures: Any = sources
+    sizes, sampling = {"train": 500, "valid": 100, "test": 1000}, Langevin(temperature)
+    if sources[0] in collection_names() and len(sources) == 1:
+        structures = collection(sources[0])
+        sizes = dict.fromkeys(structures, 3)
+        sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
+    asked = {"train": train, "valid": valid, "test": test}
     path = wb.label(
-        sources,
+        structures,
         out,
-        {"train": train, "valid": valid, "test": test},
-        sampling=Langevin(temperature_K=temperature) if sigma is None else Displaced(sigma=sigma),
+        sizes | {split: n for split, n in asked.items() if n is not None},
+        sampling=sampling if sigma is None else Displaced(sigma=sigma),
         basis=basis,
         xc=xc,
         grid=grid,

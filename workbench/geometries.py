@@ -7,17 +7,19 @@ its own random generator alone, so any batch can be redone by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms, units
+from ase.data import covalent_radii
 from ase.md.langevin import Langevin as LangevinDynamics
+from numpy.typing import NDArray
 
 from workbench.conventions import random_rotation
 from workbench.structures import StructureError, rotate, validate
 
-__all__ = ["AsGiven", "Displaced", "Langevin", "Sampling", "orient"]
+__all__ = ["AsGiven", "Displaced", "Langevin", "RelaxedAndThermal", "Sampling", "bonded", "orient"]
 
 
 class Sampling(Protocol):
@@ -83,6 +85,46 @@ class Langevin:
 
 
 @dataclass(frozen=True)
+class RelaxedAndThermal:
+    """The given geometry first, then frames of one short run of dynamics that starts from it.
+
+    For many molecules and few geometries of each. A run in which a bond broke or formed is drawn
+    again: its frames are another molecule, which may belong in another split.
+
+    Attributes:
+        motion: the dynamics. Steps of 1 fs, a tenth of the fastest vibration's period, cost half
+            as much as those of 0.5 fs, and no more is asked of geometries than to be plausible.
+    """
+
+    motion: Langevin = field(
+        default_factory=lambda: Langevin(interval_fs=200.0, equilibration_fs=300.0, timestep_fs=1.0)
+    )
+
+    @property
+    def batch(self) -> int:
+        """Most geometries drawn together; a further batch begins with the given one again."""
+        return 1 + self.motion.batch
+
+    def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
+        """The geometry itself and `count - 1` frames.
+
+        Raises:
+            ImportError: with the command that installs it, when tblite is missing.
+            StructureError: when bonds changed in each of ten runs.
+        """
+        if count == 1:
+            return [_still(atoms)]
+        for _ in range(10):
+            frames = self.motion.draw(atoms, count - 1, rng)
+            if all(_keeps_bonds(atoms, frame) for frame in frames):
+                return [_still(atoms), *frames]
+        raise StructureError(
+            f"{atoms.get_chemical_formula()} does not keep its bonds at "
+            f"{self.motion.temperature_K:g} K: lower temperature_K, or leave it out."
+        )
+
+
+@dataclass(frozen=True)
 class Displaced:
     """Every coordinate displaced by a normal deviate; geometries with clashing atoms are redrawn.
 
@@ -129,6 +171,20 @@ def orient(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     centred = atoms.copy()
     centred.positions -= centred.get_center_of_mass()
     return rotate(centred, random_rotation(rng))
+
+
+def bonded(atoms: Atoms, reach: float = 1.2) -> NDArray[np.bool_]:
+    """Which atoms are bonded, (N, N) bool: nearer than `reach` times the sum of covalent radii."""
+    radii = covalent_radii[atoms.numbers]  # (N,) A
+    near = atoms.get_all_distances() < reach * (radii[:, None] + radii)
+    return near & ~np.eye(len(atoms), dtype=bool)
+
+
+def _keeps_bonds(start: Atoms, frame: Atoms) -> bool:
+    """Whether no bond broke or formed; wide margins, as heat stretches and squeezes by a tenth."""
+    before = bonded(start)
+    kept = bool(bonded(frame, 1.4)[before].all())
+    return kept and not bool(bonded(frame, 1.05)[~before].any())
 
 
 def _still(atoms: Atoms) -> Atoms:

@@ -17,25 +17,20 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import ase
 import numpy as np
 from ase import Atoms
 from joblib import Parallel, delayed, parallel_config
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench import dataset
-from workbench.conventions import CONVENTION_VERSION
 from workbench.engines import SCFError
-from workbench.engines.molecules import basis_of, method, reference, solver
-from workbench.geometries import Langevin, Sampling, orient
+from workbench.engines.molecules import basis_of, reference, solver
+from workbench.geometries import Langevin, Sampling
+from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
 from workbench.matrices import BlockMatrix
-from workbench.structures import load, require_closed_shell
 
 __all__ = ["LabellingError", "label"]
 
@@ -44,27 +39,8 @@ class LabellingError(RuntimeError):
     """A label job that cannot go on; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Geometries drawn together, all in one split.
-
-    Attributes:
-        structure: index into the structures of the job.
-        split: name of the split.
-        start: number of its first sample in the dataset.
-        count: how many.
-        key: seeds its random generator, together with the seed of the job.
-    """
-
-    structure: int
-    split: str
-    start: int
-    count: int
-    key: tuple[int, int, int]
-
-
 def label(
-    structures: str | Atoms | Sequence[str | Atoms],
+    structures: Source | Sequence[Source] | Mapping[str, Sequence[Source]],
     out: str | os.PathLike[str],
     splits: Mapping[str, int],
     *,
@@ -82,11 +58,13 @@ def label(
     """Make a dataset of reference Hamiltonians; start it again with the same arguments to resume.
 
     Args:
-        structures: what `workbench.load` takes, one or several: where the sampling starts.
+        structures: what `workbench.load` takes, one or several: where the sampling starts. Each
+            is sampled in every split; to split by structure, give a mapping: name of the split ->
+            its structures, no structure twice.
         out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.partial`.
         splits: samples per structure in each split, e.g. {"train": 500, "valid": 100, "test":
             1000}, labelled in this order. No two splits share a batch (a trajectory).
-        sampling: `Langevin()` (the default), `Displaced()` or `AsGiven()`.
+        sampling: `Langevin()` (the default), `RelaxedAndThermal()`, `Displaced()` or `AsGiven()`.
         basis, xc, grid: as in `workbench.reference`.
         seed: of everything random.
         oriented: turn each geometry by a random rotation about its centre of mass.
@@ -103,16 +81,16 @@ def label(
     Raises:
         LabellingError: more failures than allowed, naming each; another job's files in the way;
             the job already running.
-        StructureError, ValueError: as `workbench.reference`, before anything is computed.
+        StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
+            a mapping in which a structure comes twice, or whose splits are not those of `splits`.
     """
-    one = isinstance(structures, str | os.PathLike | Atoms)
-    starts = [require_closed_shell(load(s)) for s in ([structures] if one else structures)]
-    for atoms in starts:
+    starts = gather(structures, splits)
+    for atoms in starts.atoms:
         solver(atoms, basis, xc, grid)  # raises where a worker would
     sampling = Langevin() if sampling is None else sampling
     how = {"basis": basis, "xc": xc, "grid": grid, "max_cycle": max_cycle}
-    recipe = _recipe(starts, splits, sampling, seed, oriented, how)
-    job = _Job(Path(out), recipe, starts, plan(len(starts), splits, sampling.batch))
+    record = recipe(starts, splits, sampling, seed, oriented, how)
+    job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
     with job.locked():
@@ -122,30 +100,6 @@ def label(
             raise LabellingError(_failure_message(failures, allow_failures, job.work))
         job.finish(sorted(failures))
     return job.out
-
-
-def plan(n_structures: int, splits: Mapping[str, int], most: int) -> list[Batch]:
-    """The batches of a job, in the order of its samples: split by split, structure by structure."""
-    batches, start = [], 0
-    for s, (split, total) in enumerate(splits.items()):
-        for structure in range(n_structures):
-            for first in range(0, total, most):
-                count = min(most, total - first)
-                key = (structure, s, first // most)
-                batches.append(Batch(structure, split, start, count, key))
-                start += count
-    return batches
-
-
-def draw_batch(
-    batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
-) -> NDArray[np.float64]:
-    """Positions (count, N, 3) in A of a batch; depends on nothing but the arguments."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
-    frames = sampling.draw(atoms, batch.count, rng)
-    if oriented:
-        frames = [orient(frame, rng) for frame in frames]
-    return np.stack([frame.positions for frame in frames])
 
 
 class _Job:
@@ -297,42 +251,6 @@ def _solve(atoms: Atoms, how: dict[str, Any]) -> dict[str, Any] | str:
         "energy": result.energy,
         "n_electrons": result.n_electrons,
     }
-
-
-def _recipe(
-    starts: list[Atoms],
-    splits: Mapping[str, int],
-    sampling: Sampling,
-    seed: int,
-    oriented: bool,
-    how: dict[str, Any],
-) -> dict[str, Any]:
-    """Everything that decides the content of the dataset, JSON-able."""
-    described = [
-        {
-            "numbers": a.numbers.tolist(),
-            "positions": a.positions.tolist(),
-            **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
-        }
-        for a in starts
-    ]
-    return {
-        "structures": described,
-        "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},  # type: ignore[call-overload]
-        "samples_per_structure": dict(splits),
-        "seed": seed,
-        "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
-        "method": method(how["basis"], how["xc"], how["grid"]),
-        "convention_version": CONVENTION_VERSION,
-        "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
-    }
-
-
-def _tblite() -> str | None:
-    try:
-        return version("tblite")
-    except PackageNotFoundError:
-        return None
 
 
 def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:

@@ -11,6 +11,7 @@ import numbers
 import os
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -28,6 +29,8 @@ from workbench.bundled import data_path
 __all__ = [
     "StructureError",
     "bundled_names",
+    "collection",
+    "collection_names",
     "electron_count",
     "g2_names",
     "load",
@@ -53,6 +56,31 @@ def bundled_names() -> list[str]:
 def g2_names() -> list[str]:
     """Names of ASE's G2 molecules, e.g. "CH3CH2OH"; `load` takes these too."""
     return list(g2.names)
+
+
+def collection_names() -> list[str]:
+    """Names of the collections in `data/structures`: many molecules, each with its split."""
+    return sorted(p.name.partition(".")[0] for p in data_path("structures").glob("*.extxyz.gz"))
+
+
+def collection(name: str) -> dict[str, list[Atoms]]:
+    """The structures of a bundled collection by split, as `workbench.label` takes them.
+
+    Each holds in `info` its split, `smiles` and `key`, which tautomers and stereoisomers share.
+
+    Raises: StructureError for an unknown name, or a structure without a split.
+    """
+    if name not in collection_names():
+        known = ", ".join(collection_names())
+        raise StructureError(f"There is no collection called '{name}': there is {known}.")
+    path = data_path("structures", f"{name}.extxyz.gz")
+    frames: Any = read(path, index=":", format="extxyz")  # a list, as ":" asks for all
+    splits: dict[str, list[Atoms]] = {}
+    for atoms in frames:
+        if "split" not in atoms.info:
+            raise StructureError(f"A structure of the collection '{name}' has no split: add one.")
+        splits.setdefault(atoms.info["split"], []).append(load(atoms))
+    return splits
 
 
 def load(

@@ -1,0 +1,193 @@
+"""What a label job is made of: its structures, its batches, and the recipe that records it all.
+
+Two ways of splitting. Structures without splits are sampled in every split, and no two splits share
+a batch (a trajectory): for models of one molecule. Structures by split belong to that split alone:
+for models that are to meet molecules they have never seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import ase
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from workbench.conventions import CONVENTION_VERSION
+from workbench.engines.molecules import method
+from workbench.geometries import Sampling, orient
+from workbench.structures import StructureError, load, require_closed_shell
+
+__all__ = ["Batch", "Source", "Starts", "draw_batch", "gather", "plan", "recipe"]
+
+Source = str | os.PathLike[str] | Atoms
+SAME = 1e-3  # A; structures whose distances agree to this are one
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Geometries drawn together, all in one split.
+
+    Attributes:
+        structure: index into the structures of the job.
+        split: name of the split.
+        start: number of its first sample in the dataset.
+        count: how many.
+        key: seeds its random generator, together with the seed of the job.
+    """
+
+    structure: int
+    split: str
+    start: int
+    count: int
+    key: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where sampling starts.
+
+    Attributes:
+        atoms: every structure of the job.
+        of_split: numbers of the structures that each split samples.
+        by_split: whether each structure belongs to one split alone.
+    """
+
+    atoms: list[Atoms]
+    of_split: dict[str, range]
+    by_split: bool
+
+
+def gather(
+    structures: Source | Sequence[Source] | Mapping[str, Sequence[Source]],
+    splits: Mapping[str, int],
+) -> Starts:
+    """The structures of a job, loaded and checked; arguments as of `workbench.label`.
+
+    Raises:
+        StructureError: a structure that cannot be loaded, is no closed shell, or, where they come
+            by split, is there twice.
+        ValueError: other splits of structures than of samples.
+    """
+    if not isinstance(structures, Mapping):
+        listed = [structures] if isinstance(structures, str | os.PathLike | Atoms) else structures
+        atoms = [require_closed_shell(load(source)) for source in listed]
+        return Starts(atoms, {split: range(len(atoms)) for split in splits}, by_split=False)
+    if set(structures) != set(splits):
+        raise ValueError(
+            f"The structures come in the splits {', '.join(structures)}, the numbers of samples in "
+            f"{', '.join(splits)}: name the same ones."
+        )
+    atoms, of_split = [], {}
+    for split in splits:
+        first = len(atoms)
+        atoms += [require_closed_shell(load(s)) for s in structures[split]]
+        of_split[split] = range(first, len(atoms))
+    _refuse_repeats(atoms, of_split)
+    return Starts(atoms, of_split, by_split=True)
+
+
+def plan(starts: Starts, splits: Mapping[str, int], most: int) -> list[Batch]:
+    """The batches of a job, in the order of its samples: split by split, structure by structure."""
+    batches, start = [], 0
+    for s, (split, total) in enumerate(splits.items()):
+        # The seed counts within the split, so that more structures leave other splits alone.
+        for place, structure in enumerate(starts.of_split[split]):
+            for first in range(0, total, most):
+                count = min(most, total - first)
+                key = (place, s, first // most)
+                batches.append(Batch(structure, split, start, count, key))
+                start += count
+    return batches
+
+
+def draw_batch(
+    batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
+) -> NDArray[np.float64]:
+    """Positions (count, N, 3) in A of a batch; depends on nothing but the arguments."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
+    frames = sampling.draw(atoms, batch.count, rng)
+    if oriented:
+        frames = [orient(frame, rng) for frame in frames]
+    return np.stack([frame.positions for frame in frames])
+
+
+def recipe(
+    starts: Starts,
+    splits: Mapping[str, int],
+    sampling: Sampling,
+    seed: int,
+    oriented: bool,
+    how: dict[str, Any],
+) -> dict[str, Any]:
+    """Everything that decides the content of the dataset, JSON-able."""
+    described: list[dict[str, Any]] = [
+        {
+            "numbers": a.numbers.tolist(),
+            "positions": a.positions.tolist(),
+            **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
+        }
+        for a in starts.atoms
+    ]
+    if starts.by_split:  # a key of their own, so that other jobs keep the recipe they began with
+        for split, numbers in starts.of_split.items():
+            for i in numbers:
+                described[i] |= {"split": split} | _names(starts.atoms[i])
+    return {
+        "structures": described,
+        "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},  # type: ignore[call-overload]
+        "samples_per_structure": dict(splits),
+        "seed": seed,
+        "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
+        "method": method(how["basis"], how["xc"], how["grid"]),
+        "convention_version": CONVENTION_VERSION,
+        "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
+    }
+
+
+def _names(atoms: Atoms) -> dict[str, str]:
+    """What a structure is called; `key` is equal for tautomers and stereoisomers."""
+    return {key: str(atoms.info[key]) for key in ("smiles", "key") if key in atoms.info}
+
+
+def _refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> None:
+    """Turned, shifted, mirrored and renumbered copies count, and so does a key in two splits."""
+    split_of = {i: split for split, numbers in of_split.items() for i in numbers}
+    alike: dict[str, list[int]] = defaultdict(list)
+    split_of_key: dict[str, str] = {}
+    fingerprints = [_fingerprint(a) for a in atoms]
+    for i, a in enumerate(atoms):
+        formula, split = a.get_chemical_formula(), split_of[i]
+        name = _names(a).get("smiles", formula)
+        for j in alike[formula]:
+            if np.allclose(fingerprints[i], fingerprints[j], rtol=0, atol=SAME):
+                where = split if split == split_of[j] else f"{split_of[j]} and {split}"
+                raise StructureError(f"{name} is there twice ({where}): remove one.")
+        alike[formula].append(i)
+        other = split_of_key.setdefault(str(a.info.get("key", f"structure {i}")), split)
+        if other != split:
+            raise StructureError(
+                f"{name} is in {split}, but its key '{a.info['key']}' is in {other} as well: "
+                "remove one, or put both in one split."
+            )
+
+
+def _fingerprint(atoms: Atoms) -> NDArray[np.float64]:
+    """Distances in A, by the elements of the pair and then by length."""
+    first, second = np.triu_indices(len(atoms), 1)
+    pair = np.sort(atoms.numbers[np.stack([first, second])], axis=0)
+    distances = atoms.get_all_distances()[first, second]
+    return distances[np.lexsort((distances, pair[1], pair[0]))]
+
+
+def _tblite() -> str | None:
+    try:
+        return version("tblite")
+    except PackageNotFoundError:
+        return None
