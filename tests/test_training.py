@@ -96,6 +96,18 @@ def test_features_nobody_trained_are_enough_for_a_small_molecule():
     assert last.valid_mae_ev < 1e-6 * HARTREE
 
 
+def test_gradient_steps_that_make_features_rough_are_thrown_away():
+    """A hundred steps at a huge rate ruin the features; the untrained ones are taken instead."""
+    config = ModelConfig(channels=8, layers=1, readout=32, refiner_width=16, refiner_layers=1)
+    errors = []
+    with Dataset(data_path("datasets", "water.h5")) as water:
+        for steps in (0, 100):
+            how = replace(HOW, stage1=Budget(steps=steps), stage2=None, learning_rate=0.1)
+            *_, last = train(config, water, how)
+            errors.append(last.valid_mae_ev)
+    assert errors[1] == errors[0]
+
+
 def test_records_tell_where_training_stands(undisturbed):
     _, records = undisturbed
     assert [r.step for r in records] == [*range(1, 31), 30, *range(1, 21), 20, 20]

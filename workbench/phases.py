@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,7 +77,15 @@ class Stage1:
 
     name = "stage 1"
 
-    def __init__(self, model: TwoStageModel, train: Labelled, valid: Labelled) -> None:
+    def __init__(
+        self,
+        model: TwoStageModel,
+        train: Labelled,
+        valid: Labelled,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """``start``: the weights before any gradient step, to fall back on."""
+        self.start = start
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
@@ -116,7 +124,24 @@ class Stage1:
 
     @torch.no_grad()
     def solve(self) -> float:
-        """Solve for the readouts; the validation MAE, eV. From here on stage 1 is float64."""
+        """Solve for the readouts; the validation MAE, eV. From here on stage 1 is float64.
+
+        Gradient steps can make features rougher than they were: where the untrained ones do
+        better, as for small molecules, they are taken instead.
+        """
+        error = self._solve()
+        if self.start is None:
+            return error
+        baseline = self.model.baseline
+        trained = {name: tensor.clone() for name, tensor in baseline.state_dict().items()}
+        baseline.load_state_dict(self.start)
+        untrained_error = self._solve()
+        if untrained_error <= error:
+            return untrained_error
+        baseline.load_state_dict(trained)
+        return error
+
+    def _solve(self) -> float:
         model, baseline = self.model, shortened(self.model.baseline).double()
         equations = (
             NormalEquations(baseline.node_head.readout),

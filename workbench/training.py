@@ -169,6 +169,7 @@ def train(
     training, valid = (Labelled.read(dataset, s, config).to(device) for s in splits)
     torch.manual_seed(how.seed)
     model = untrained(dataset, config, training).to(device)
+    start = {name: tensor.clone() for name, tensor in model.baseline.state_dict().items()}
     if stage1 is not None and run.phase == 0:
         take_over(model, stage1)
         run.phase = 1
@@ -176,7 +177,7 @@ def train(
     last: StepRecord | None = None
     for number, (phase, budget, rate) in enumerate(
         (
-            (Stage1, how.stage1, how.learning_rate),
+            (partial(Stage1, start=start), how.stage1, how.learning_rate),
             (partial(Stage2, turning=how.turning), how.stage2, how.refiner_learning_rate),
         )
     ):
