@@ -19,8 +19,9 @@ from workbench.conventions import HARTREE
 from workbench.dataset import Dataset
 from workbench.evaluation import evaluate
 from workbench.models.config import ModelConfig
+from workbench.runs import Budget, TrainConfig, TrainingError
 from workbench.symmetry import equivariance
-from workbench.training import Budget, TrainConfig, TrainingError, train
+from workbench.training import train
 
 CONFIG = ModelConfig(
     lmax=2,

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from workbench.models.config import ModelConfig
     from workbench.models.twostage import Prediction
     from workbench.physics import gap, levels, solve
+    from workbench.runs import Budget, TrainConfig
     from workbench.structures import load, rotate
     from workbench.symmetry import EquivarianceReport, equivariance
-    from workbench.training import Budget, StepRecord, TrainConfig, train
+    from workbench.training import StepRecord, train
     from workbench.views import view
     from workbench.widgets import Heat, RotationLab, StructureView
 
@@ -50,8 +51,8 @@ _HOME = {
     "Dataset": "dataset",
     "label": "labelling",
     "ModelConfig": "models.config",
-    "TrainConfig": "training",
-    "Budget": "training",
+    "TrainConfig": "runs",
+    "Budget": "runs",
     "train": "training",
     "StepRecord": "training",
     "Prediction": "models.twostage",

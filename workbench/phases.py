@@ -142,7 +142,8 @@ class Stage1:
         return error
 
     def _solve(self) -> float:
-        model, baseline = self.model, shortened(self.model.baseline).double()
+        shorten(self.model.baseline)
+        model, baseline = self.model, self.model.baseline.double()
         equations = (
             NormalEquations(baseline.node_head.readout),
             NormalEquations(baseline.pair_head.readout),
@@ -234,7 +235,7 @@ class Stage2:
     def solve(self) -> float:
         """Solve for the readouts on randomly turned structures; the validation MAE, eV."""
         model, refiner = self.model, self.model.refiner
-        shortened(refiner)
+        shorten(refiner)
         equations = (
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
@@ -271,7 +272,7 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
     return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])
 
 
-def shortened(module: nn.Module) -> nn.Module:
+def shorten(module: nn.Module) -> None:
     """Round all weights to float16 before readouts are solved for, which makes up for it.
 
     A file then takes half the space. What is rounded is a network's features, a little: they stay
@@ -280,7 +281,6 @@ def shortened(module: nn.Module) -> nn.Module:
     with torch.no_grad():
         for weight in module.parameters():
             weight.copy_(weight.half().float())
-    return module
 
 
 def mean_modulus(blocks: Blocks, store: Store) -> float:
