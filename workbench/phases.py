@@ -142,7 +142,9 @@ class Stage1:
         return error
 
     def _solve(self) -> float:
-        shorten(self.model.baseline)
+        return with_short_weights(self.model.baseline, self.validate, self._solve_readouts)
+
+    def _solve_readouts(self) -> float:
         model, baseline = self.model, self.model.baseline.double()
         equations = (
             NormalEquations(baseline.node_head.readout),
@@ -234,8 +236,10 @@ class Stage2:
     @torch.no_grad()
     def solve(self) -> float:
         """Solve for the readouts on randomly turned structures; the validation MAE, eV."""
+        return with_short_weights(self.model.refiner, self.validate, self._solve_readouts)
+
+    def _solve_readouts(self) -> float:
         model, refiner = self.model, self.model.refiner
-        shorten(refiner)
         equations = (
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
@@ -272,15 +276,22 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
     return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])
 
 
-def shorten(module: nn.Module) -> None:
-    """Round all weights to float16 before readouts are solved for, which makes up for it.
+def with_short_weights(
+    module: nn.Module, validate: Callable[[], float], solve_readouts: Callable[[], float]
+) -> float:
+    """Solve with all weights rounded to float16, or exact ones where rounding does harm.
 
-    A file then takes half the space. What is rounded is a network's features, a little: they stay
-    as smooth as they were.
+    A file then takes half the space. Rounding changes the features a little and leaves them as
+    smooth as they were; the readouts make up for it unless the network was already at its best.
     """
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.copy_(weight.half().float())
+    exact, before = {k: t.clone() for k, t in module.state_dict().items()}, validate()
+    for weight in module.parameters():
+        weight.copy_(weight.half().float())
+    error = solve_readouts()
+    if error <= before:
+        return error
+    module.load_state_dict(exact)
+    return solve_readouts()
 
 
 def mean_modulus(blocks: Blocks, store: Store) -> float:
