@@ -1,5 +1,6 @@
 """Training: it learns, both stages; it stops, is killed and goes on as if nothing had been."""
 
+import copy
 import json
 import multiprocessing
 import random
@@ -12,12 +13,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 from workbench.bundled import data_path
 from workbench.checkpoint import load_model, read_tensors
 from workbench.conventions import HARTREE
 from workbench.dataset import Dataset
 from workbench.evaluation import evaluate
+from workbench.least_squares import RIDGES, NormalEquations, solve
 from workbench.models.config import ModelConfig
 from workbench.runs import Budget, TrainConfig, TrainingError
 from workbench.symmetry import equivariance
@@ -97,6 +100,24 @@ def test_features_nobody_trained_are_enough_for_a_small_molecule():
     assert last.valid_mae_ev < 1e-6 * HARTREE
 
 
+@pytest.mark.parametrize("gain", [2.0, 0.5], ids=["rejected", "adopted"])
+def test_a_readout_on_disk_is_the_one_that_validated_best(tiny, gain):
+    """A solution that was tried and rejected must not come back to life when a file is read."""
+    *_, last = train(CONFIG, tiny, replace(HOW, stage2=None))
+    readout = last.model.baseline.node_head.readout
+    readout.forget()
+    equations = NormalEquations(readout)
+    outputs = sum(k.components * k.outer for k in readout.sections)
+    parts = [torch.randn(40, k.components, k.inner) for k in readout.sections]
+    equations.add(parts, torch.randn(40, outputs), torch.zeros(40, dtype=torch.long))
+    errors = iter([1.0, *[gain] * len(RIDGES)])
+    assert solve([equations], lambda: next(errors)) == min(1.0, gain)
+    assert readout.solved == (gain < 1)
+    fresh = copy.deepcopy(readout)
+    fresh.load_state_dict(readout.state_dict())
+    assert fresh.solved == readout.solved
+
+
 def test_gradient_steps_that_make_features_rough_are_thrown_away():
     """A hundred steps at a huge rate ruin the features; the untrained ones are taken instead."""
     config = ModelConfig(channels=8, layers=1, readout=32, refiner_width=16, refiner_layers=1)
@@ -118,6 +139,14 @@ def test_records_tell_where_training_stands(undisturbed):
     rates = [r.learning_rate for r in records[:30]]
     assert max(rates) <= HOW.learning_rate
     assert rates[-1] < 0.02 * HOW.learning_rate
+
+
+def test_the_last_record_predicts_what_the_file_does(undisturbed, tiny):
+    directory, records = undisturbed
+    loaded = load_model(directory / "model.safetensors")
+    for atoms in (tiny.atoms(0), Atoms("O")):  # a lone atom has no pairs
+        there, here = loaded.predict(atoms), records[-1].model.predict(atoms)
+        assert (there.refined - here.refined).max_abs() == 0
 
 
 def test_the_last_record_holds_what_is_on_disk(undisturbed):

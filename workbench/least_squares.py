@@ -76,15 +76,19 @@ def solve(equations: Sequence[NormalEquations], validate: Callable[[], float]) -
         The smallest error.
     """
 
-    def attempt(ridge: float) -> float:
+    def adopt(ridge: float) -> None:
         for e in equations:
             e.readout.adopt(e.solution(ridge))
+
+    def attempt(ridge: float) -> float:
+        adopt(ridge)
         return validate()
 
     before = validate()
     error, ridge = min((attempt(ridge), ridge) for ridge in RIDGES)
     if error < before:
-        return attempt(ridge)
+        adopt(ridge)
+        return error
     for e in equations:
-        e.readout.solved = False
+        e.readout.forget()
     return before

@@ -129,12 +129,15 @@ class Stage1:
         Gradient steps can make features rougher than they were: where the untrained ones do
         better, as for small molecules, they are taken instead.
         """
+        baseline, start = self.model.baseline, self.start
+        changed = start is not None and any(
+            not torch.equal(tensor, start[name]) for name, tensor in baseline.state_dict().items()
+        )
         error = self._solve()
-        if self.start is None:
+        if start is None or not changed:
             return error
-        baseline = self.model.baseline
         trained = {name: tensor.clone() for name, tensor in baseline.state_dict().items()}
-        baseline.load_state_dict(self.start)
+        baseline.load_state_dict(start)
         untrained_error = self._solve()
         if untrained_error <= error:
             return untrained_error

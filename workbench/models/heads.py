@@ -72,6 +72,12 @@ class Readout(nn.Module):
             getattr(self, f"solution_{k}").copy_(weights)
         self.solved = True
 
+    def forget(self) -> None:
+        """Go back to the trained matrices; the solution is zero, as a file would have it."""
+        for k in range(len(self.sections)):
+            getattr(self, f"solution_{k}").zero_()
+        self.solved = False
+
     def forward(self, parts: Sequence[Tensor], classes: Tensor) -> Tensor:
         """Features (items, components, inner) per section, (items,) -> (items, all outputs)."""
         apply = self._solution if self.solved else self._shared
@@ -98,7 +104,8 @@ class Readout(nn.Module):
                 for piece, m in zip(pieces, w, strict=True)
                 if len(piece)
             ]
-            result.append(torch.cat(done)[back] if done else x.new_zeros(0, 1, s.outer))
+            none = x.new_zeros(0, s.components, s.outer)
+            result.append(torch.cat([none, *done])[back])
         return result
 
 

@@ -309,7 +309,7 @@ class TwoStageModel(nn.Module):
         if "domain" in self.info:
             sentence = Domain(**self.info["domain"]).outside(atoms)
             if sentence:
-                warnings.warn(sentence, DomainWarning, stacklevel=3)
+                warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
 
     def summary(self) -> str:
         """What the model is, what it was trained on and how well it did, as text."""
