@@ -194,7 +194,8 @@ def test_other_splits_of_structures_than_of_samples_are_refused(tmp_path):
 
 def test_structures_without_splits_keep_the_recipe_they_had():
     starts = gather("H2", {"a": 1})
-    made = recipe(starts, {"a": 1}, AsGiven(), 0, True, {"basis": "sto-3g", "xc": "hf", "grid": 4})
+    how = {"basis": "sto-3g", "xc": "hf", "grid": 4, "conv_tol_grad": 1e-8}
+    made = recipe(starts, {"a": 1}, AsGiven(), 0, True, how)
     assert list(made) == [
         *("structures", "sampling", "samples_per_structure", "seed", "oriented", "method"),
         *("convention_version", "versions"),

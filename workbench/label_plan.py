@@ -145,7 +145,7 @@ def recipe(
         "samples_per_structure": dict(splits),
         "seed": seed,
         "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
-        "method": method(how["basis"], how["xc"], how["grid"]),
+        "method": method(how["basis"], how["xc"], how["grid"], conv_tol_grad=how["conv_tol_grad"]),
         "convention_version": CONVENTION_VERSION,
         "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
     }
