@@ -70,7 +70,7 @@ class Ablation:
         from workbench.models.scaling import Scaling
         from workbench.models.twostage import TwoStageModel
 
-        model = TwoStageModel(self.dataset.basis, config, Scaling(*[torch.zeros(0, 0)] * 6))
+        model = TwoStageModel(self.dataset.basis, config, Scaling())
         return getattr(model, stage)
 
     def rows(self) -> dict[str, dict[str, float]]:

@@ -25,7 +25,7 @@ import workbench as wb
 from workbench.dataset import Sample, write
 from workbench.engines.molecules import basis_of
 from workbench.matrices import BlockMatrix
-from workbench.phases import Labelled, Stage1, Stage2, untrained
+from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained
 
 SYSTEMS = ("water", "ethanol")
 PEERS_MS = {  # ten molecules a step; measured earlier on one x86 core, torch 2.13
@@ -60,8 +60,9 @@ def measure(system: str, steps: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         dataset = random_dataset(system, Path(folder) / "random.h5", MOLECULES)
         config = wb.ModelConfig()
-        labelled = Labelled.read(dataset, dataset.split("train"), config)
-    model = untrained(dataset, config, labelled)
+        charges = guess_charges(dataset, dataset.split("train"), config)
+        labelled = Labelled.read(dataset, dataset.split("train"), config, charges)
+    model = untrained(dataset, config, labelled, charges)
     result = {}
     for name, phase in (("stage 1", Stage1), ("stage 2", Stage2)):
         stage = phase(model, labelled, labelled)

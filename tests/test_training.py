@@ -69,7 +69,9 @@ def undisturbed(tiny_path, tmp_path_factory):
 
 def test_both_stages_learn_what_holds_on_unseen_structures():
     """A few seconds on the water set: each way of learning of each stage does its part."""
-    config = ModelConfig(channels=8, layers=1, readout=16, refiner_width=64, refiner_layers=1)
+    config = ModelConfig(
+        guess="none", channels=8, layers=1, readout=16, refiner_width=64, refiner_layers=1
+    )
     how = replace(
         HOW,
         stage1=Budget(steps=400),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.labelling import label
     from workbench.matrices import BlockMatrix
     from workbench.models.config import ModelConfig
+    from workbench.models.domain import DomainWarning
     from workbench.models.twostage import Prediction
     from workbench.physics import gap, levels, solve
     from workbench.runs import Budget, TrainConfig
@@ -56,6 +57,7 @@ _HOME = {
     "train": "training",
     "StepRecord": "training",
     "Prediction": "models.twostage",
+    "DomainWarning": "models.domain",
     "evaluate": "evaluation",
     "equivariance": "symmetry",
     "EquivarianceReport": "symmetry",
@@ -97,6 +99,7 @@ __all__ = [
     "train",
     "StepRecord",
     "Prediction",
+    "DomainWarning",
     "evaluate",
     "equivariance",
     "EquivarianceReport",

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from workbench.graph import Graph, join
+from workbench.models.blocks import Blocks
 from workbench.models.refiner import Tokens
-from workbench.models.twostage import Blocks
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Store:
             edge_index=g.edge_index[:, pairs] - by_pair,
             edge_vec=g.edge_vec[pairs],
             reverse=g.reverse[pairs] - torch.repeat_interleave(pair_shift, p),
+            node_guess=g.node_guess[nodes],
+            pair_guess=g.pair_guess[pairs],
             batch=torch.repeat_interleave(torch.arange(len(n), device=n.device), n),
         )
         return Selection(graph, nodes, pairs, self.elements[indices])

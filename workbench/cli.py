@@ -95,6 +95,9 @@ def label(
     train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
     valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
     test: Annotated[int | None, typer.Option(help=_SAMPLES.format("Test", 1000))] = None,
+    largest: Annotated[
+        int | None, typer.Option(help="Of a collection, no molecules of more heavy atoms.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
     sigma: Annotated[
         float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
@@ -102,6 +105,9 @@ def label(
     basis: BasisName = "def2-svp",
     xc: Functional = "pbe",
     grid: Grid = 4,
+    gradient: Annotated[
+        float, typer.Option(help="Norm of the orbital gradient to converge to, Hartree.")
+    ] = 1e-8,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
     allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
@@ -114,9 +120,11 @@ def label(
     structures: Any = sources
     sizes, sampling = {"train": 500, "valid": 100, "test": 1000}, Langevin(temperature)
     if sources[0] in collection_names() and len(sources) == 1:
-        structures = collection(sources[0])
+        structures = collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)
         sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
+    elif largest is not None:
+        raise ValueError("--largest chooses from a collection: name one, or leave it out.")
     asked = {"train": train, "valid": valid, "test": test}
     path = wb.label(
         structures,
@@ -126,6 +134,7 @@ def label(
         basis=basis,
         xc=xc,
         grid=grid,
+        conv_tol_grad=gradient,
         seed=seed,
         processes=processes,
         allow_failures=allow_failures,

@@ -8,9 +8,8 @@
 | shift | (P, 3) | cells | T of the column atom, zero for molecules |
 | edge_vec | (P, 3) | A | r_j + T.A - r_i, float64 |
 | reverse | (P,) | | index of the partner pair (j, i, -T) |
-| node_target | (N, M, M) | eV | on-site blocks less the scaling's mean (training only) |
-| pair_target | (P, M, M) | eV | pair blocks less the scaling's mean (training only) |
-| node_mask, pair_mask | as targets | | which elements exist (training only) |
+| node_guess | (N, G, M, M) | eV, 1 | on-site blocks of G guessed matrices, the Hamiltonian first |
+| pair_guess | (P, G, M, M) | eV, 1 | their pair blocks; G is 0 without a guess |
 | batch | (N,) | | structure of each atom, when several are batched by PyG |
 
 On-site blocks (i, i, 0) belong to the nodes, not to the pairs: ``BlockMatrix`` lists them first
@@ -44,6 +43,8 @@ class Graph(Data):
         shift: Tensor
         edge_vec: Tensor
         reverse: Tensor
+        node_guess: Tensor
+        pair_guess: Tensor
         batch: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +59,7 @@ class Graph(Data):
 
 
 def build(atoms: Atoms, cutoff: float | None) -> Graph:
-    """The graph of a structure.
+    """The graph of a structure, without a guess.
 
     Args:
         atoms: any structure; periodic directions need a cutoff.
@@ -79,6 +80,8 @@ def build(atoms: Atoms, cutoff: float | None) -> Graph:
         shift=torch.from_numpy(shifts),
         edge_vec=torch.from_numpy(vectors),
         reverse=torch.from_numpy(_reverse(edges, shifts)),
+        node_guess=torch.zeros(len(atoms), 0, 0, 0, dtype=torch.float64),
+        pair_guess=torch.zeros(edges.shape[1], 0, 0, 0, dtype=torch.float64),
     )
 
 
@@ -127,6 +130,8 @@ def join(graphs: Sequence[Graph]) -> Graph:
         edge_index=whole.edge_index,
         edge_vec=whole.edge_vec,
         reverse=whole.reverse,
+        node_guess=whole.node_guess,
+        pair_guess=whole.pair_guess,
         batch=whole.batch,
     )
 

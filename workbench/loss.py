@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from workbench.models.twostage import Blocks
+from workbench.models.blocks import Blocks
 
 
 def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:

@@ -9,20 +9,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
-from workbench.graph import build
 from workbench.least_squares import NormalEquations, solve
 from workbench.loss import matrix_mae
+from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
 from workbench.models.refiner import Tokens, turn
 from workbench.models.scaling import Scaling
 from workbench.models.turns import haar
-from workbench.models.twostage import Blocks, TwoStageModel, target_blocks
+from workbench.models.twostage import TwoStageModel
 
 CHUNK = 64
 """Structures evaluated at once outside training."""
+
+FITTED = 200
+"""Structures from which the charges of a guess are fitted: a few numbers per element."""
 
 TURNS = 8
 """Random orientations of each structure from which stage 2's readouts are solved."""
@@ -36,10 +40,19 @@ class Labelled:
     blocks: Blocks
 
     @classmethod
-    def read(cls, dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Labelled:
-        """Read a split."""
+    def read(
+        cls,
+        dataset: Dataset,
+        indices: NDArray[np.int64],
+        config: ModelConfig,
+        charges: Tensor,
+    ) -> Labelled:
+        """Read a split; ``charges`` make the guess, see ``guess_charges``."""
         matrices = dataset.hamiltonians(indices)
-        graphs = [build(dataset.atoms(int(i)), config.cutoff) for i in indices]
+        graphs = [
+            guessed_graph(dataset.atoms(int(i)), config, dataset.basis, charges)
+            for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
+        ]
         blocks = [target_blocks(h, g) for h, g in zip(matrices, graphs, strict=True)]
         store = Store(graphs, torch.tensor([h.n_ao for h in matrices]))
         nodes = torch.cat([b.nodes for b in blocks])
@@ -55,21 +68,49 @@ class Labelled:
             yield self.store.select(indices.to(self.store.elements.device))
 
 
-def untrained(dataset: Dataset, config: ModelConfig, train: Labelled) -> TwoStageModel:
+def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Tensor:
+    """(elements, exponents) charges of the guess, fitted to at most ``FITTED`` of these samples.
+
+    Raises:
+        ValueError: if PySCF does not know the basis, or the samples are crystals.
+    """
+    if config.guess == "none":
+        return torch.zeros(len(dataset.basis.elements), 0, dtype=torch.float64)
+    from workbench.engines.superposition import fit  # PySCF takes a second to import
+
+    some = [int(i) for i in indices[:: -(-len(indices) // FITTED)]]
+    samples = ((dataset.atoms(i), dataset.hamiltonians([i])[0]) for i in some)
+    return torch.from_numpy(fit(samples, dataset.basis))
+
+
+def untrained(
+    dataset: Dataset, config: ModelConfig, train: Labelled, charges: Tensor
+) -> TwoStageModel:
     """A model with fresh weights, scaled to a training set."""
-    empty = torch.zeros(0, 0)
-    model = TwoStageModel(dataset.basis, config, Scaling(*[empty] * 6))
+    model = TwoStageModel(dataset.basis, config, Scaling())
     model = model.to(train.store.elements.device)
+    if config.guess == "none":
+        model.scaling = replace(_statistics(model, train, train.blocks), charges=charges)
+        return model
+    nodes, pairs = train.store.graph.node_guess, train.store.graph.pair_guess
+    guesses = [Blocks(nodes[:, k], pairs[:, k]) for k in range(nodes.shape[1])]
+    of_guesses = [_statistics(model, train, guess) for guess in guesses]
+    of_rest = _statistics(model, train, train.blocks - guesses[0])
+    model.scaling = model.scaler.fit_guess(of_rest, of_guesses, charges.to(nodes))
+    return model
+
+
+def _statistics(model: TwoStageModel, train: Labelled, blocks: Blocks) -> Scaling:
+    """Means and scales of blocks stored for a training set."""
     local, node_class, pair_class = [], [], []
     for part in train.chunks():
-        geometry = model.geometry(part.graph)
-        local.append(turn(part.blocks(train.blocks).pairs, geometry.basis))
+        geometry = model.geometry_builder(part.graph)
+        local.append(turn(part.blocks(blocks).pairs, geometry.basis))
         node_class.append(geometry.node_class)
         pair_class.append(geometry.pair_class)
-    model.scaling = model.scaler.fit(
-        train.blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
+    return model.scaler.fit(
+        blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
     )
-    return model
 
 
 class Stage1:
@@ -92,11 +133,11 @@ class Stage1:
         self.unit_ev = mean_modulus(self.targets[0], train.store)
 
     def _target(self, split: Labelled) -> Blocks:
-        """Blocks less their means, eV, float64."""
+        """Blocks less what the model starts from, eV, float64."""
         nodes, pairs = [], []
         for part in split.chunks():
-            means = self.model.scaler.means(self.model.scaling, self.model.geometry(part.graph))
-            rest = part.blocks(split.blocks) - Blocks(*means)
+            start = self.model.start(part.graph, self.model.geometry(part.graph))
+            rest = part.blocks(split.blocks) - start
             nodes.append(rest.nodes)
             pairs.append(rest.pairs)
         return Blocks(torch.cat(nodes), torch.cat(pairs))
@@ -156,8 +197,7 @@ class Stage1:
         for part in self.train.chunks():
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
-            means = Blocks(*model.scaler.means(model.scaling, geometry))
-            nodes, pairs = model.baseline_targets(part.blocks(self.train.blocks) - means, geometry)
+            nodes, pairs = model.baseline_targets(part.blocks(self.targets[0]), geometry)
             equations[0].add(features.node_parts, nodes, geometry.node_class)
             equations[1].add(features.pair_parts, pairs, geometry.pair_class)
         known = []

@@ -63,10 +63,12 @@ def collection_names() -> list[str]:
     return sorted(p.name.partition(".")[0] for p in data_path("structures").glob("*.extxyz.gz"))
 
 
-def collection(name: str) -> dict[str, list[Atoms]]:
+def collection(name: str, largest: int | None = None) -> dict[str, list[Atoms]]:
     """The structures of a bundled collection by split, as `workbench.label` takes them.
 
     Each holds in `info` its split, `smiles` and `key`, which tautomers and stereoisomers share.
+    `largest` leaves out molecules of more atoms other than hydrogen: labels of small ones are
+    cheap.
 
     Raises: StructureError for an unknown name, or a structure without a split.
     """
@@ -79,6 +81,8 @@ def collection(name: str) -> dict[str, list[Atoms]]:
     for atoms in frames:
         if "split" not in atoms.info:
             raise StructureError(f"A structure of the collection '{name}' has no split: add one.")
+        if largest is not None and np.count_nonzero(atoms.numbers > 1) > largest:
+            continue
         splits.setdefault(atoms.info["split"], []).append(load(atoms))
     return splits
 

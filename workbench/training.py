@@ -24,7 +24,7 @@ from workbench.dataset import Dataset
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain
 from workbench.models.twostage import TwoStageModel
-from workbench.phases import Labelled, Stage1, Stage2, untrained
+from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained
 from workbench.runs import Budget, Run, TrainConfig, TrainingError, take_over, weights_hash
 
 Phase = Stage1 | Stage2
@@ -89,9 +89,12 @@ def train(
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
     device = run.fabric.device
-    training, valid = (Labelled.read(dataset, s, config).to(device) for s in splits)
+    charges = (
+        guess_charges(dataset, splits[0], config) if stage1 is None else stage1.scaling.charges
+    )
+    training, valid = (Labelled.read(dataset, s, config, charges).to(device) for s in splits)
     torch.manual_seed(how.seed)
-    model = untrained(dataset, config, training).to(device)
+    model = untrained(dataset, config, training, charges).to(device)
     start = {name: tensor.clone() for name, tensor in model.baseline.state_dict().items()}
     if stage1 is not None and run.phase == 0:
         take_over(model, stage1)

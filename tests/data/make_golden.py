@@ -20,6 +20,7 @@ from workbench.models.twostage import TwoStageModel
 HERE = Path(__file__).parent
 BASIS = Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})
 CONFIG = ModelConfig(
+    guess="none",
     lmax=2,
     pseudo_lmax=1,
     channels=4,

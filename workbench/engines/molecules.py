@@ -27,7 +27,17 @@ from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
-__all__ = ["SCFError", "ao_order", "basis_of", "mole", "overlap", "pyscf", "reference", "solver"]
+__all__ = [
+    "SCFError",
+    "ao_order",
+    "basis_of",
+    "check_known",
+    "mole",
+    "overlap",
+    "pyscf",
+    "reference",
+    "solver",
+]
 
 
 def reference(
@@ -146,18 +156,23 @@ def overlap(atoms: Atoms, basis: Basis) -> BlockMatrix:
     Raises:
         ValueError: if PySCF's basis of that name has other shells, or lacks an element.
     """
-    basis.check(atoms.numbers)
-    known = basis_of(basis.name, atoms.numbers)
-    if any(known.shells[z] != basis.shells[z] for z in known.elements):
-        raise ValueError(
-            f"PySCF's {basis.name} has other shells than this basis: store the overlap with the "
-            "data instead."
-        )
+    check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
     order = ao_order(molecule)
     dense = molecule.intor_symmetric("int1e_ovlp")[np.ix_(order, order)]
     spin = np.eye(2) if basis.spinor else np.eye(1)
     return BlockMatrix.from_dense(basis, atoms.numbers, np.kron(spin, dense))
+
+
+def check_known(basis: Basis, numbers: Iterable[int]) -> None:
+    """Raise a ValueError unless PySCF has this basis for these elements, shell for shell."""
+    basis.check(numbers)
+    known = basis_of(basis.name, numbers)
+    if any(known.shells[z] != basis.shells[z] for z in known.elements):
+        raise ValueError(
+            f"PySCF's {basis.name} has other shells than this basis: its integrals cannot be "
+            "computed here; store the overlap with the data, and train with guess='none'."
+        )
 
 
 def basis_of(name: str, elements: Iterable[int]) -> Basis:

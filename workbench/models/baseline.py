@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from workbench.graph import Graph
 from workbench.irreps import BlockIrreps
-from workbench.models.config import ModelConfig
+from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.frames import Constant, EdgeFrames, Layout, basis_frames, feature_frames
+from workbench.models.guess import NodeGuess, PairGuess
 from workbench.models.heads import NodeHead, PairHead
 from workbench.models.layers import NodeMix, Norm, Pairs, RadialBasis, SO2Convolution, envelope
 
@@ -35,6 +36,9 @@ class Geometry:
         envelope: (P, 1) smooth cutoff.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
+        node_guess: (N, G*F) irrep coefficients of the guessed matrices' on-site blocks,
+            standardised, in the type of the network; None without a guess.
+        pair_guess: (P, G*F) those of pair blocks in the edge frame, each in frame order.
     """
 
     harmonic: Tensor
@@ -43,6 +47,8 @@ class Geometry:
     envelope: Tensor
     node_class: Tensor
     pair_class: Tensor
+    node_guess: Tensor | None = None
+    pair_guess: Tensor | None = None
 
 
 class GeometryBuilder(nn.Module):
@@ -137,6 +143,11 @@ class Baseline(nn.Module):
             nn.Linear(config.radial, context), nn.SiLU(), nn.Linear(context, context)
         )
         self.first = nn.Linear(context, self.layout.orders(c)[0])
+        self.reads_guess = config.guess != "none"
+        if self.reads_guess:
+            count = GUESSES[config.guess]
+            self.node_guess = NodeGuess(self.layout, irreps, count, c, n_species)
+            self.pair_guess = PairGuess(self.layout, irreps, count, c, n_species)
         self.convolutions = nn.ModuleList(
             convolution(self.layout, c, context) for _ in range(config.layers)
         )
@@ -168,9 +179,7 @@ class Baseline(nn.Module):
         scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
         frames = self.frames(geometry.harmonic.to(like))
         pairs = Pairs(row, column, frames, scalars, geometry.envelope.to(like))
-        nodes = self._first_nodes(geometry)
-        edges = functional.pad(self.first(scalars), (0, self.layout.dim * nodes.shape[2]))
-        edges = edges[:, : self.layout.dim * nodes.shape[2]].unflatten(1, (self.layout.dim, -1))
+        nodes, edges = self._first_nodes(geometry), self._first_edges(geometry, scalars)
         norms = iter(self.node_norms)
         for convolution, mix, edge_norm in zip(
             self.convolutions, self.mixes, self.edge_norms, strict=True
@@ -187,6 +196,19 @@ class Baseline(nn.Module):
         )
 
     def _first_nodes(self, geometry: Geometry) -> Tensor:
-        """(N, K, C): the species in l = 0, nothing in any direction."""
+        """(N, K, C): the species in l = 0, and what the guess says of the atom."""
         scalars = self.species(geometry.node_class)[:, None]
-        return functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
+        nodes = functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
+        if geometry.node_guess is not None:
+            nodes = nodes + self.node_guess(geometry.node_guess, geometry.node_class)
+        return nodes
+
+    def _first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
+        """(P, K, C) in frame order: invariants of the pair, and what the guess says of it."""
+        size = self.layout.dim * self.species.embedding_dim
+        first = self.first(scalars)
+        edges = functional.pad(first, (0, size - first.shape[1]))
+        if geometry.pair_guess is not None:
+            guess = self.pair_guess(geometry.pair_guess, geometry.pair_class)
+            edges = edges + guess * geometry.envelope.to(guess)
+        return edges.unflatten(1, (self.layout.dim, -1))

@@ -8,12 +8,18 @@ from typing import Any
 
 from workbench.basis import Basis
 
+GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
+"""What a model may start from, and of how many matrices each consists."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes of both stages.
 
     Attributes:
+        guess: "atoms": the model corrects, and reads, the Hamiltonian of superposed atomic
+            potentials, for molecules in a basis that PySCF knows; "orbitals": it reads the density
+            matrix of that Hamiltonian's orbitals as well; "none": it starts from nothing.
         cutoff: longest pair that exchanges messages and gets a block, in A; None for all pairs of
             a molecule. Within 10 A an atom-centred basis has all its sizeable elements.
         lmax: highest l of stage 1's features; 2 x the basis's highest l reaches every element.
@@ -33,6 +39,7 @@ class ModelConfig:
             that is left beside the mean, and does not see the baseline. For comparison.
     """
 
+    guess: str = "atoms"
     cutoff: float | None = 10.0
     lmax: int = 4
     pseudo_lmax: int = 2
@@ -52,6 +59,8 @@ class ModelConfig:
         for name in ("channels", "layers", "radial", "readout", "refiner_width", "refiner_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ModelConfig.{name} must be at least 1.")
+        if self.guess not in GUESSES:
+            raise ValueError(f"ModelConfig.guess must be one of {', '.join(GUESSES)}.")
         if self.refiner_frame not in ("global", "local"):
             raise ValueError("ModelConfig.refiner_frame must be 'global' or 'local'.")
         if self.refiner_width % self.refiner_heads:
@@ -81,5 +90,5 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """The configuration that ``to_json`` described."""
-        return cls(**data)
+        """The configuration that ``to_json`` described; models older than the guess have none."""
+        return cls(**{"guess": "none", **data})

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.conventions import rotation, wigner_d
+from workbench.irreps import BlockIrreps
 
 
 class Constant(nn.Module):
@@ -132,6 +133,11 @@ class Layout:
             parts.append(part.reshape(-1, channels, width).transpose(1, 2))
             at += width * channels
         return torch.cat(parts, dim=1)
+
+
+def block_layout(irreps: BlockIrreps) -> Layout:
+    """A block's irrep coefficients as a layout of one channel, so that they have a frame order."""
+    return Layout(tuple(Degree(p.l, p.pseudo) for p in irreps.paths))
 
 
 class EdgeFrames(nn.Module):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import Constant, Degree, Layout
+from workbench.models.frames import Constant, Degree, Layout, block_layout
 from workbench.models.layers import (
     InvariantGate,
     NodeGate,
@@ -209,8 +209,3 @@ class PairHead(nn.Module):
     def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:
         """Parts -> (P, M*M) in frame order."""
         return self.readout(parts, pair_class)
-
-
-def block_layout(irreps: BlockIrreps) -> Layout:
-    """A block's irrep coefficients as a layout of one channel, so that they have a frame order."""
-    return Layout(tuple(Degree(p.l, p.pseudo) for p in irreps.paths))

@@ -106,6 +106,14 @@ def both_parts(orders: tuple[int, ...]) -> NDArray[np.intp]:
     return np.concatenate([runs[0], *middle, runs[-1]]).astype(np.intp)
 
 
+def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
+    """Index that joins ``count`` items, each in frame order of its own, to one in frame order."""
+    widths = [orders[0], *(n for n in orders[1:-1] for _ in range(2)), orders[-1]]
+    pieces = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    starts = sum(widths) * np.arange(count)[:, None]
+    return np.concatenate([(starts + piece).ravel() for piece in pieces]).astype(np.intp)
+
+
 class InvariantGate(nn.Module):
     """Free non-linearity on the invariants A_0, which then scale everything else.
 

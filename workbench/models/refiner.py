@@ -75,8 +75,8 @@ class Tokens:
 
 
 def turn(blocks: Tensor, matrices: Tensor) -> Tensor:
-    """``D h D^T`` for (items, M, M) blocks and matrices."""
-    return matrices @ blocks @ matrices.transpose(1, 2)
+    """``D h D^T`` for (..., M, M) blocks and matrices."""
+    return matrices @ blocks @ matrices.mT
 
 
 class Refiner(nn.Module):

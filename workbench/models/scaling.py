@@ -7,21 +7,31 @@ species. What is left is divided by its RMS per species (pair) and irrep of each
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from workbench.irreps import BlockIrreps
 from workbench.models.baseline import Geometry
-from workbench.models.heads import block_layout
+from workbench.models.frames import block_layout
 from workbench.models.refiner import turn
+
+_ROUNDING_EV = 1e-9
+
+
+def _none() -> Tensor:
+    return torch.zeros(0, 0, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Means and scales in eV, float64. S species, F = M*M coefficients of a block.
+    """Means and scales in eV, float64; empty before they are measured.
+
+    S species, F = M*M coefficients of a block.
 
     Attributes:
         node_mean: (S, F) plain order.
@@ -30,14 +40,24 @@ class Scaling:
         pair_scale: (S*S, F) frame order.
         node_residual: (S, F) RMS of what stage 1 leaves, plain order: the scale of stage 2.
         pair_residual: (S*S, F) the same of pairs, plain order.
+        charges: (S, exponents) of the atoms' potentials, e; (S, 0) without a guess.
+        node_guess_mean: (S, G*F) of on-site coefficients of each guessed matrix, as ``node_mean``.
+        node_guess_scale: (S, G*F) as ``node_scale``.
+        pair_guess_mean: (S*S, G*F) as ``pair_mean``.
+        pair_guess_scale: (S*S, G*F) as ``pair_scale``.
     """
 
-    node_mean: Tensor
-    node_scale: Tensor
-    pair_mean: Tensor
-    pair_scale: Tensor
-    node_residual: Tensor
-    pair_residual: Tensor
+    node_mean: Tensor = field(default_factory=_none)
+    node_scale: Tensor = field(default_factory=_none)
+    pair_mean: Tensor = field(default_factory=_none)
+    pair_scale: Tensor = field(default_factory=_none)
+    node_residual: Tensor = field(default_factory=_none)
+    pair_residual: Tensor = field(default_factory=_none)
+    charges: Tensor = field(default_factory=_none)
+    node_guess_mean: Tensor = field(default_factory=_none)
+    node_guess_scale: Tensor = field(default_factory=_none)
+    pair_guess_mean: Tensor = field(default_factory=_none)
+    pair_guess_scale: Tensor = field(default_factory=_none)
 
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, for the checkpoint."""
@@ -68,8 +88,8 @@ class BlockScaler:
         return (coefficients @ change).view(-1, m, m)
 
     def to_frame(self, blocks: Tensor) -> Tensor:
-        """Blocks (P, M, M) in the edge frame -> (P, F) in frame order."""
-        return blocks.flatten(1) @ torch.as_tensor(self.frame_change.T).to(blocks)
+        """Blocks (..., M, M) in the edge frame -> (..., F) in frame order."""
+        return blocks.flatten(-2) @ torch.as_tensor(self.frame_change.T).to(blocks)
 
     def means(self, scaling: Scaling, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """Mean blocks (N, M, M) and (P, M, M) in eV, float64, in the global frame."""
@@ -100,6 +120,24 @@ class BlockScaler:
         )
         zero = (torch.zeros_like(node_mean), torch.zeros_like(pair_mean))
         return Scaling(node_mean, node_scale, pair_mean, pair_scale, *zero)
+
+    def fit_guess(self, scaling: Scaling, guesses: Sequence[Scaling], charges: Tensor) -> Scaling:
+        """Add the charges of a guess and its matrices' own statistics, as ``fit`` measures them.
+
+        What symmetry forbids is rounding and must not be blown up to size one: it counts as 0.
+        """
+
+        def joined(name: str) -> Tensor:
+            return torch.cat([getattr(guess, name) for guess in guesses], dim=1)
+
+        return replace(
+            scaling,
+            charges=charges,
+            node_guess_mean=joined("node_mean"),
+            node_guess_scale=functional.threshold(joined("node_scale"), _ROUNDING_EV, 0.0),
+            pair_guess_mean=joined("pair_mean"),
+            pair_guess_scale=functional.threshold(joined("pair_scale"), _ROUNDING_EV, 0.0),
+        )
 
     def fit_residual(
         self, scaling: Scaling, nodes: Tensor, pairs: Tensor, node_class: Tensor, pair_class: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.basis import Basis
-from workbench.graph import Graph, build, join, matrix_edges
+from workbench.graph import Graph, join, matrix_edges
 from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
+from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.local import LocalFrames, node_axes
@@ -54,35 +55,6 @@ class Prediction:
     features: Features
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """On-site blocks (N, M, M) and pair blocks (P, M, M)."""
-
-    nodes: Tensor
-    pairs: Tensor
-
-    def __add__(self, other: Blocks) -> Blocks:
-        return Blocks(self.nodes + other.nodes, self.pairs + other.pairs)
-
-    def __sub__(self, other: Blocks) -> Blocks:
-        return Blocks(self.nodes - other.nodes, self.pairs - other.pairs)
-
-    def to(self, like: Tensor | torch.device) -> Blocks:
-        """The same on a device, or in the type and on the device of a tensor."""
-        return Blocks(self.nodes.to(like), self.pairs.to(like))
-
-    def split(self, graphs: Sequence[Graph]) -> list[Blocks]:
-        """Of graphs that lie side by side, those of each."""
-        nodes = self.nodes.split([g.z.shape[0] for g in graphs])
-        pairs = self.pairs.split([g.edge_index.shape[1] for g in graphs])
-        return [Blocks(n, p) for n, p in zip(nodes, pairs, strict=True)]
-
-    def symmetric(self, reverse: Tensor) -> Blocks:
-        """The hermitian part: each block averaged with its partner's transpose."""
-        nodes = (self.nodes + self.nodes.transpose(1, 2)) / 2
-        return Blocks(nodes, (self.pairs + self.pairs[reverse].transpose(1, 2)) / 2)
-
-
 class TwoStageModel(nn.Module):
     """Stage 1 (``baseline``) and stage 2 (``refiner``) with the scaling of their targets.
 
@@ -107,7 +79,7 @@ class TwoStageModel(nn.Module):
         self.irreps = BlockIrreps(basis)
         self.scaler = BlockScaler(self.irreps)
         self.scaling = scaling
-        self.geometry = GeometryBuilder(self.irreps, config)
+        self.geometry_builder = GeometryBuilder(self.irreps, config)
         self.baseline = Baseline(self.irreps, config)
         self.refiner = Refiner(self.irreps, config)
         self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], basis.layout)
@@ -119,14 +91,46 @@ class TwoStageModel(nn.Module):
 
     # ---- tensors ----------------------------------------------------------------------------
 
+    def graph(self, atoms: Atoms) -> Graph:
+        """The graph of a structure, with the guess where the model starts from one.
+
+        Raises:
+            ValueError: for a crystal, if the model starts from a guess.
+        """
+        return guessed_graph(atoms, self.config, self.basis, self.scaling.charges)
+
+    def geometry(self, graph: Graph) -> Geometry:
+        """Directions, distances and the guess as the networks read them."""
+        geometry = self.geometry_builder(graph)
+        if not graph.node_guess.shape[1]:
+            return geometry
+        s, like = self.scaling, self.baseline.species.weight
+        coefficients = self.irreps.encode(graph.node_guess).flatten(1)
+        nodes = coefficients - s.node_guess_mean[geometry.node_class]
+        turned = turn(graph.pair_guess, geometry.basis[:, None])
+        local = self.scaler.to_frame(turned).flatten(1)
+        pairs = local - s.pair_guess_mean[geometry.pair_class]
+        return replace(
+            geometry,
+            node_guess=_divided(nodes, s.node_guess_scale[geometry.node_class]).to(like),
+            pair_guess=_divided(pairs, s.pair_guess_scale[geometry.pair_class]).to(like),
+        )
+
+    def start(self, graph: Graph, geometry: Geometry) -> Blocks:
+        """What the networks correct: the guess and the mean of what it leaves, eV, float64."""
+        means = Blocks(*self.scaler.means(self.scaling, geometry))
+        if not graph.node_guess.shape[1]:
+            return means
+        return means + Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0])
+
     def baseline_blocks(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
-        """Stage 1's correction to the means, eV, in the global frame, hermitian."""
+        """Stage 1's correction to the start, eV, in the global frame, hermitian."""
         return self._baseline(
             out, graph, geometry, self.scaling.node_scale, self.scaling.pair_scale
         )
 
     def baseline_targets(self, blocks: Blocks, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """What stage 1's readouts should put out for given corrections to the means, eV."""
+        """What stage 1's readouts should put out for given corrections to the start, eV."""
         nodes = _divided(
             self.irreps.encode(blocks.nodes), self.scaling.node_scale[geometry.node_class]
         )
@@ -250,20 +254,17 @@ class TwoStageModel(nn.Module):
 
     def _predict(self, structures: list[Atoms], symmetrise: int) -> list[Prediction]:
         graphs, graph, geometry, out = self._stage1(structures)
-        mean = Blocks(*self.scaler.means(self.scaling, geometry))
-        baseline = mean + self.baseline_blocks(out, graph, geometry)
+        first = self.start(graph, geometry)
+        baseline = first + self.baseline_blocks(out, graph, geometry)
         tokens = self.tokens(out, graph, geometry)
-        start = baseline if self.config.refiner_baseline else mean
-        refined = start + self._symmetrised(tokens, graph, 1 if self.is_local else symmetrise)
+        base = baseline if self.config.refiner_baseline else first
+        refined = base + self._symmetrised(tokens, graph, 1 if self.is_local else symmetrise)
         layout = self.baseline.layout
         names = str(layout.irreps(self.config.channels))
         nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
         features = [Features(b.nodes, b.pairs, names) for b in Blocks(nodes, edges).split(graphs)]
         matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
-        return [
-            Prediction(self._matrix(g, first), self._matrix(g, second), f)
-            for g, first, second, f in matrices
-        ]
+        return [Prediction(self._matrix(g, b), self._matrix(g, r), f) for g, b, r, f in matrices]
 
     def _symmetrised(self, tokens: Tokens, graph: Graph, count: int) -> Blocks:
         """Stage 2's correction, averaged over orientations."""
@@ -287,8 +288,8 @@ class TwoStageModel(nn.Module):
         """The baseline Hamiltonian alone, eV."""
         self._check(atoms)
         graphs, graph, geometry, out = self._stage1([atoms])
-        mean = Blocks(*self.scaler.means(self.scaling, geometry))
-        return self._matrix(graphs[0], mean + self.baseline_blocks(out, graph, geometry))
+        blocks = self.start(graph, geometry) + self.baseline_blocks(out, graph, geometry)
+        return self._matrix(graphs[0], blocks)
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
@@ -298,7 +299,7 @@ class TwoStageModel(nn.Module):
         self, structures: list[Atoms]
     ) -> tuple[list[Graph], Graph, Geometry, BaselineOutput]:
         """The structures' graphs, these as one, and what stage 1 makes of it."""
-        graphs = [build(atoms, self.config.cutoff) for atoms in structures]
+        graphs = [self.graph(atoms) for atoms in structures]
         graph = join(graphs).to(str(self.device))
         geometry = self.geometry(graph)
         return graphs, graph, geometry, self.baseline(graph, geometry)
@@ -313,7 +314,34 @@ class TwoStageModel(nn.Module):
 
     def summary(self) -> str:
         """What the model is, what it was trained on and how well it did, as text."""
-        return summary(self)
+        info, basis = self.info, self.basis
+        sizes = [
+            sum(p.numel() for p in m.parameters()) / 1e6 for m in (self.baseline, self.refiner)
+        ]
+        start = {
+            "orbitals": "superposed atomic potentials and the density of their orbitals",
+            "atoms": "superposed atomic potentials",
+            "none": "nothing but means",
+        }
+        lines = [
+            f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(self.elements)}",
+            f"starts from {start[self.config.guess]}",
+            f"stage 1: equivariant, {sizes[0]:.2f} M parameters, {self.config.layers} layers of "
+            f"{self.config.channels} channels, l <= {self.config.lmax}",
+            f"stage 2: graph Transformer, {sizes[1]:.2f} M parameters, "
+            f"{self.config.refiner_layers} layers of width {self.config.refiner_width}",
+        ]
+        if "domain" in info:
+            formulas = info["domain"]["formulas"]
+            some = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
+            more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
+            lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
+        last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
+        lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
+        if not info:
+            lines.append("not trained")
+        lines.append("predicts molecules of these elements; warns beyond what it was trained on")
+        return "\n".join(lines)
 
     @property
     def device(self) -> torch.device:
@@ -326,46 +354,6 @@ class TwoStageModel(nn.Module):
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
 
 
-def summary(model: TwoStageModel) -> str:
-    """See ``TwoStageModel.summary``."""
-    info, basis = model.info, model.basis
-    sizes = [sum(p.numel() for p in m.parameters()) / 1e6 for m in (model.baseline, model.refiner)]
-    lines = [
-        f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(model.elements)}",
-        f"stage 1: equivariant, {sizes[0]:.2f} M parameters, {model.config.layers} layers of "
-        f"{model.config.channels} channels, l <= {model.config.lmax}",
-        f"stage 2: graph Transformer, {sizes[1]:.2f} M parameters, {model.config.refiner_layers} "
-        f"layers of width {model.config.refiner_width}",
-    ]
-    if "domain" in info:
-        formulas = info["domain"]["formulas"]
-        some = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
-        more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
-        lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
-    last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-    lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
-    if not info:
-        lines.append("not trained")
-    lines.append("predicts molecules of these elements; warns beyond what it was trained on")
-    return "\n".join(lines)
-
-
 def _divided(values: Tensor, scale: Tensor) -> Tensor:
     """Values in units of their scale, 0 where the scale is 0."""
     return torch.where(scale > 0, values / torch.where(scale > 0, scale, 1.0), 0.0)
-
-
-def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
-    """A reference's blocks in the order of a graph; pairs beyond the cutoff are left out.
-
-    Args:
-        matrix: the reference Hamiltonian, in the model's basis.
-        graph: of the same atoms.
-    """
-    edges, shifts = matrix_edges(graph)
-    keys = np.concatenate([matrix.edges, matrix.shifts.T]).T
-    place = {tuple(k): n for n, k in enumerate(keys.tolist())}
-    wanted = np.concatenate([edges, shifts.T]).T.tolist()
-    values = torch.from_numpy(matrix.values[[place[tuple(k)] for k in wanted]])
-    n = graph.z.shape[0]
-    return Blocks(values[:n], values[n:])

@@ -1,0 +1,82 @@
+"""Blocks of a matrix as tensors, and the graph that carries those of a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from workbench.basis import Basis
+from workbench.graph import Graph, build, matrix_edges
+from workbench.matrices import BlockMatrix
+from workbench.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """On-site blocks (N, M, M) and pair blocks (P, M, M)."""
+
+    nodes: Tensor
+    pairs: Tensor
+
+    def __add__(self, other: Blocks) -> Blocks:
+        return Blocks(self.nodes + other.nodes, self.pairs + other.pairs)
+
+    def __sub__(self, other: Blocks) -> Blocks:
+        return Blocks(self.nodes - other.nodes, self.pairs - other.pairs)
+
+    def to(self, like: Tensor | torch.device) -> Blocks:
+        """The same on a device, or in the type and on the device of a tensor."""
+        return Blocks(self.nodes.to(like), self.pairs.to(like))
+
+    def split(self, graphs: Sequence[Graph]) -> list[Blocks]:
+        """Of graphs that lie side by side, those of each."""
+        nodes = self.nodes.split([g.z.shape[0] for g in graphs])
+        pairs = self.pairs.split([g.edge_index.shape[1] for g in graphs])
+        return [Blocks(n, p) for n, p in zip(nodes, pairs, strict=True)]
+
+    def symmetric(self, reverse: Tensor) -> Blocks:
+        """The hermitian part: each block averaged with its partner's transpose."""
+        nodes = (self.nodes + self.nodes.transpose(1, 2)) / 2
+        return Blocks(nodes, (self.pairs + self.pairs[reverse].transpose(1, 2)) / 2)
+
+
+def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tensor) -> Graph:
+    """The graph of a structure, with the guess that these charges make if the model wants one.
+
+    The first matrix is the guessed Hamiltonian, a second one the density matrix of its orbitals.
+    """
+    graph = build(atoms, config.cutoff)
+    if config.guess == "none":
+        return graph
+    from workbench.engines.superposition import density, superposition  # PySCF: slow to import
+
+    matrices = [superposition(atoms, basis, charges.cpu().numpy())]
+    if config.guess == "orbitals":
+        matrices.append(density(atoms, matrices[0]))
+    blocks = [target_blocks(matrix, graph) for matrix in matrices]
+    graph.node_guess = torch.stack([b.nodes for b in blocks], dim=1)
+    graph.pair_guess = torch.stack([b.pairs for b in blocks], dim=1)
+    return graph
+
+
+def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
+    """A reference's blocks in the order of a graph; pairs beyond the cutoff are left out.
+
+    Args:
+        matrix: the reference Hamiltonian, in the model's basis.
+        graph: of the same atoms.
+    """
+    edges, shifts = matrix_edges(graph)
+    values, n = matrix.values, graph.z.shape[0]
+    if not np.array_equal(edges, matrix.edges):  # a cutoff or a cell changes what there is
+        keys = np.concatenate([matrix.edges, matrix.shifts.T]).T
+        place = {tuple(k): number for number, k in enumerate(keys.tolist())}
+        wanted = np.concatenate([edges, shifts.T]).T.tolist()
+        values = values[[place[tuple(k)] for k in wanted]]
+    blocks = torch.from_numpy(values)
+    return Blocks(blocks[:n], blocks[n:])
