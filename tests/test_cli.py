@@ -70,9 +70,24 @@ def test_label_again_finds_the_work_done(folder, labels):
     assert again == labels
 
 
+def test_a_part_is_smaller_and_a_coarser_one_smaller_still(labels, folder):
+    paths = [folder / "part.h5", folder / "coarse.h5"]
+    for path, more in zip(paths, ([], ["--step", 1e-4]), strict=True):
+        numbers_of("part", labels["path"], "--out", path, "--train", 2, "--test", 3, *more)
+    with wb.Dataset(labels["path"]) as whole, wb.Dataset(paths[1]) as part:
+        assert {name: len(part.split(name)) for name in part.splits} == {"train": 2, "test": 3}
+        for k in range(5):
+            own = [*whole.split("train")[:2], *whole.split("test")][k]
+            assert 1e-8 < (whole[int(own)].H - part[k].H).max_abs() <= 0.51e-4
+    refused = run("part", labels["path"], "--out", folder / "more.h5", "--train", 9)
+    assert refused.exit_code == 2
+    assert "ask for 1 to as many" in refused.output
+
+
 def test_train_leaves_a_model_that_loads(trained):
     model = wb.load_model(trained["checkpoint"])
     assert model.basis.name == "sto-3g"
+    assert (model.config.guess, model.config.lmax) == (wb.ModelConfig().guess, 2)
     assert (trained["phase"], trained["step"]) == ("stage 2, solved", 6)
 
 

@@ -146,6 +146,28 @@ def label(
 
 
 @app.command()
+def part(
+    source: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
+    out: Out,
+    train: Annotated[int, typer.Option(help="Its first so many training samples.")] = 0,
+    valid: Annotated[int, typer.Option(help="The same for validation.")] = 0,
+    test: Annotated[int, typer.Option(help="The same for testing.")] = 0,
+    step: Annotated[
+        float | None, typer.Option(help="Resolution of H, eV: a coarser one makes a smaller file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
+    from workbench.dataset import write_part
+
+    sizes = {"train": train, "valid": valid, "test": test}
+    with wb.Dataset(_dataset_path(source)) as whole:
+        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
+    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
+    _show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
+
+
+@app.command()
 def train(
     dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
     out: Out,
@@ -322,8 +344,11 @@ def _configured(
         try:
             given[name.strip()] = json.loads(value)
         except json.JSONDecodeError:
+            if value.isalpha():  # a word needs no quotes
+                given[name.strip()] = value
+                continue
             raise ValueError(
-                f"'{setting}' is no setting: write name=value, the value as in JSON, e.g. layers=2."
+                f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
             ) from None
     model_names = {field.name for field in fields(wb.ModelConfig)}
     train_names = {field.name for field in fields(wb.TrainConfig)}
@@ -334,7 +359,7 @@ def _configured(
         )
     model = {name: value for name, value in given.items() if name in model_names}
     training = {name: value for name, value in given.items() if name in train_names}
-    return wb.ModelConfig.from_json(model), wb.TrainConfig.from_json(train_settings | training)
+    return wb.ModelConfig(**model), wb.TrainConfig.from_json(train_settings | training)
 
 
 def _electrons(atoms: Any) -> int:

@@ -252,13 +252,20 @@ def write(
     return write_file(Path(path), header, arrays)
 
 
-def write_part(source: Dataset, path: str | os.PathLike[str], splits: Mapping[str, int]) -> str:
+def write_part(
+    source: Dataset,
+    path: str | os.PathLike[str],
+    splits: Mapping[str, int],
+    step: float | None = None,
+) -> str:
     """Write the first samples of some splits as a dataset of their own.
 
     Args:
         source: the whole.
         path: the file.
         splits: name -> how many of its samples.
+        step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
+            makes a smaller file.
 
     Returns:
         The hash of the content.
@@ -280,7 +287,8 @@ def write_part(source: Dataset, path: str | os.PathLike[str], splits: Mapping[st
         "the_whole": source.provenance,
     }
     numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
-    return write(path, (source[int(i)] for i in order), numbers, provenance, step=source.step)
+    samples = (source[int(i)] for i in order)
+    return write(path, samples, numbers, provenance, step=source.step if step is None else step)
 
 
 def _collect(samples: Iterable[Sample], step: float) -> tuple[Basis, dict[str, NDArray[Any]]]:

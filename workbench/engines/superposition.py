@@ -14,6 +14,7 @@ diagonalisation.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -76,7 +77,7 @@ def density(atoms: Atoms, hamiltonian: BlockMatrix) -> BlockMatrix:
         return 2 * expit((level - energies) / SMEARING_EV)
 
     edges = energies[0] - 50 * SMEARING_EV, energies[-1] + 50 * SMEARING_EV
-    level = brentq(lambda e: filled(e).sum() - electrons, *edges, xtol=1e-12)
+    level: Any = brentq(lambda e: filled(e).sum() - electrons, *edges, xtol=1e-12)
     found = (orbitals * filled(level)) @ orbitals.T
     return BlockMatrix.from_dense(hamiltonian.basis, atoms.numbers, found)
 

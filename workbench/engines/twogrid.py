@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from pyscf import dft
 from pyscf.dft import rks
 
 _ROUNDS = 8  # evaluations on the fine grid; 2 or 3 are usual
@@ -32,7 +31,7 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
         The Fock matrix (n_ao, n_ao) in PySCF's order and the total energy, both in Hartree and of
         the fine grid; None if this did not converge.
     """
-    coarse = dft.RKS(field.mol, xc=field.xc)
+    coarse = rks.RKS(field.mol, xc=field.xc)
     coarse.grids.level, coarse.max_cycle = 0, field.max_cycle
     for grids in (coarse.grids, field.grids):
         grids.build(sort_grids=False)  # sorting helps large molecules, and takes as long as a cycle
