@@ -20,6 +20,7 @@ SMALL = [
     "layers=1",
     "radial=8",
     "readout=8",
+    "pair_readout=8",
     "refiner_layers=1",
 ]
 SMALL += ["refiner_width=16", "refiner_heads=2", "batch_size=4"]

@@ -9,7 +9,7 @@ from pyscf import df, gto, scf
 from workbench.basis import Basis
 from workbench.conventions import HARTREE, random_rotation
 from workbench.engines.molecules import ao_order, basis_of, mole, overlap, reference
-from workbench.engines.superposition import EXPONENTS, density, fit, superposition
+from workbench.engines.superposition import EXPONENTS, density, fit, guess, superposition
 from workbench.structures import load, rotate
 
 ATOMS = load("ethanol")
@@ -82,7 +82,8 @@ def test_an_element_that_never_comes_up_gets_no_charge():
 
 def test_the_density_of_a_solved_hamiltonian_is_that_of_pyscf():
     """The width of the Fermi distribution is all that parts them."""
-    found = density(ATOMS, reference(ATOMS, xc="hf").H).dense()
+    solved = reference(ATOMS, xc="hf")
+    found = density(solved.H.dense(), solved.S.dense(), solved.n_electrons)
     molecule = mole(ATOMS, "def2-svp")
     order = ao_order(molecule)
     expected = scf.RHF(molecule).run().make_rdm1()[np.ix_(order, order)]
@@ -93,7 +94,7 @@ def test_the_density_of_a_solved_hamiltonian_is_that_of_pyscf():
 def test_the_density_holds_the_electrons_and_turns(charge):
     atoms, R = ATOMS.copy(), random_rotation(np.random.default_rng(1))
     atoms.info["charge"] = charge
-    here, there = (density(a, superposition(a, BASIS, CHARGES)) for a in (atoms, rotate(atoms, R)))
+    here, there = (guess(a, BASIS, CHARGES, orbitals=True)[1] for a in (atoms, rotate(atoms, R)))
     held = np.sum(here.dense() * overlap(atoms, BASIS).dense())
     assert held == pytest.approx(ATOMS.numbers.sum() - charge, abs=1e-8)
     assert largest(there - here.rotate(R)) < 1e-9 * largest(here)

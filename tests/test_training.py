@@ -33,6 +33,7 @@ CONFIG = ModelConfig(
     layers=1,
     radial=8,
     readout=16,
+    pair_readout=16,
     refiner_width=32,
     refiner_heads=2,
     refiner_layers=1,

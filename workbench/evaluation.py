@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tqdm.auto import tqdm
 from workbench.conventions import HARTREE, random_rotation
 from workbench.dataset import Dataset, Sample
 from workbench.matrices import BlockMatrix
+from workbench.models.domain import DomainWarning
 from workbench.models.twostage import TwoStageModel
 from workbench.physics import gap, levels, occupied_energy_mae, occupied_similarity
 from workbench.structures import rotate
@@ -55,11 +57,17 @@ def evaluate(
         raise ValueError(f"The split {split!r} of {dataset.path} is empty: choose another.")
     model.basis.merged(dataset.basis)
     rows: dict[str, list[dict[str, float]]] = {"baseline": [], "refined": []}
+    outside = 0
     for i in tqdm(indices, desc=f"evaluate {split}", disable=not progress):
         sample = dataset[int(i)]
         R = random_rotation(np.random.default_rng([int(i), 7]))
-        pair = (sample.atoms, rotate(sample.atoms, R))
-        here, there = (model.predict(a, symmetrise=symmetrise) for a in pair)
+        outside += model.beyond(sample.atoms) is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DomainWarning)  # counted instead
+            here, there = (
+                model.predict(a, symmetrise=symmetrise)
+                for a in (sample.atoms, rotate(sample.atoms, R))
+            )
         for stage, found in rows.items():
             H, turned = getattr(here, stage), getattr(there, stage)
             found.append(_metrics(H, sample) | _symmetry(H, turned, R))
@@ -68,6 +76,7 @@ def evaluate(
         "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         "split": split,
         "structures": len(indices),
+        "beyond_what_was_trained_on": outside,
         **{stage: _summary(found) for stage, found in rows.items()},
     }
 

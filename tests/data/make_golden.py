@@ -27,6 +27,7 @@ CONFIG = ModelConfig(
     layers=1,
     radial=8,
     readout=8,
+    pair_readout=8,
     refiner_width=16,
     refiner_heads=2,
     refiner_layers=1,

@@ -26,10 +26,10 @@ from scipy.special import expit
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE
-from workbench.engines.molecules import ao_order, check_known, mole, overlap
+from workbench.engines.molecules import ao_order, check_known, mole
 from workbench.matrices import BlockMatrix
 
-__all__ = ["EXPONENTS", "density", "fit", "superposition"]
+__all__ = ["EXPONENTS", "density", "fit", "guess", "superposition"]
 
 EXPONENTS = tuple(np.geomspace(0.1, 20.0, 6).tolist())
 """Of the Gaussian charges, 1/Bohr^2. More, or a wider range, hardly bring H0 closer."""
@@ -51,35 +51,45 @@ def superposition(atoms: Atoms, basis: Basis, charges: NDArray[np.float64]) -> B
     Raises:
         ValueError: for a crystal, or a basis that is not PySCF's.
     """
+    return guess(atoms, basis, charges, orbitals=False)[0]
+
+
+def guess(
+    atoms: Atoms, basis: Basis, charges: NDArray[np.float64], *, orbitals: bool
+) -> list[BlockMatrix]:
+    """H0 as `superposition` makes it and, if wanted, the density matrix of its orbitals."""
     check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
     rows = [basis.elements.index(z) for z in atoms.numbers]
     shells = [[(EXPONENTS, tuple(charges[row]))] for row in rows]
     repulsion = _electrostatic(molecule, atoms, shells).sum(axis=-1)
-    dense = scf.hf.get_hcore(molecule) + lib.unpack_tril(repulsion)
-    order = ao_order(molecule)
-    return BlockMatrix.from_dense(basis, atoms.numbers, dense[np.ix_(order, order)] * HARTREE)
+    dense = (scf.hf.get_hcore(molecule) + lib.unpack_tril(repulsion)) * HARTREE
+    found = [dense]
+    if orbitals:
+        electrons = int(molecule.atom_charges().sum()) - int(atoms.info.get("charge", 0))
+        found.append(density(dense, molecule.intor_symmetric("int1e_ovlp"), electrons))
+    order = np.ix_(*[ao_order(molecule)] * 2)
+    return [BlockMatrix.from_dense(basis, atoms.numbers, matrix[order]) for matrix in found]
 
 
-def density(atoms: Atoms, hamiltonian: BlockMatrix) -> BlockMatrix:
-    """Density matrix of the electrons that a Hamiltonian's own orbitals hold, without a unit.
+def density(
+    hamiltonian: NDArray[np.float64], overlap: NDArray[np.float64], electrons: int
+) -> NDArray[np.float64]:
+    """Density matrix (n_ao, n_ao) of electrons in a Hamiltonian's orbitals, two in each.
 
     Args:
-        atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
-        hamiltonian: eV, in a basis of PySCF; orbitals are filled to a Fermi distribution.
+        hamiltonian: (n_ao, n_ao) eV.
+        overlap: (n_ao, n_ao).
+        electrons: how many; they fill the orbitals to a Fermi distribution.
     """
-    molecule = mole(atoms, hamiltonian.basis.name, electrons=False)
-    electrons = int(molecule.atom_charges().sum()) - int(atoms.info.get("charge", 0))
-    S = overlap(atoms, hamiltonian.basis).dense()
-    energies, orbitals = eigh(hamiltonian.dense(), S)
+    energies, orbitals = eigh(hamiltonian, overlap)
 
     def filled(level: float) -> NDArray[np.float64]:
         return 2 * expit((level - energies) / SMEARING_EV)
 
     edges = energies[0] - 50 * SMEARING_EV, energies[-1] + 50 * SMEARING_EV
     level: Any = brentq(lambda e: filled(e).sum() - electrons, *edges, xtol=1e-12)
-    found = (orbitals * filled(level)) @ orbitals.T
-    return BlockMatrix.from_dense(hamiltonian.basis, atoms.numbers, found)
+    return (orbitals * filled(level)) @ orbitals.T
 
 
 def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[np.float64]:

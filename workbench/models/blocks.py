@@ -53,11 +53,10 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
     graph = build(atoms, config.cutoff)
     if config.guess == "none":
         return graph
-    from workbench.engines.superposition import density, superposition  # PySCF: slow to import
+    from workbench.engines.superposition import guess  # PySCF takes a second to import
 
-    matrices = [superposition(atoms, basis, charges.cpu().numpy())]
-    if config.guess == "orbitals":
-        matrices.append(density(atoms, matrices[0]))
+    orbitals = config.guess == "orbitals"
+    matrices = guess(atoms, basis, charges.cpu().numpy(), orbitals=orbitals)
     blocks = [target_blocks(matrix, graph) for matrix in matrices]
     graph.node_guess = torch.stack([b.nodes for b in blocks], dim=1)
     graph.pair_guess = torch.stack([b.pairs for b in blocks], dim=1)

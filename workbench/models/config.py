@@ -28,6 +28,7 @@ class ModelConfig:
         layers: message-passing layers of stage 1.
         radial: radial functions per pair.
         readout: copies of each irrep that an on-site block is read from.
+        pair_readout: copies of each irrep that a pair's block is read from.
         refiner_width: channels of stage 2's tokens.
         refiner_heads: attention heads of stage 2.
         refiner_layers: Transformer layers of stage 2.
@@ -47,6 +48,7 @@ class ModelConfig:
     layers: int = 2
     radial: int = 12
     readout: int = 192
+    pair_readout: int = 48
     refiner_width: int = 128
     refiner_heads: int = 4
     refiner_layers: int = 2
@@ -56,7 +58,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
-        for name in ("channels", "layers", "radial", "readout", "refiner_width", "refiner_heads"):
+        sizes = ("channels", "layers", "radial", "readout", "pair_readout")
+        for name in (*sizes, "refiner_width", "refiner_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ModelConfig.{name} must be at least 1.")
         if self.guess not in GUESSES:
@@ -90,5 +93,6 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """The configuration that ``to_json`` described; models older than the guess have none."""
-        return cls(**{"guess": "none", **data})
+        """The configuration that ``to_json`` described, also by a version with fewer settings."""
+        then = {"guess": "none", "pair_readout": 2 * data.get("channels", cls.channels)}
+        return cls(**{**then, **data})

@@ -173,10 +173,17 @@ class PairHead(nn.Module):
     """Pair and node features, in the pair's frame, to the coefficients of the pair's block."""
 
     def __init__(
-        self, layout: Layout, irreps: BlockIrreps, channels: int, context: int, n_species: int
+        self,
+        layout: Layout,
+        irreps: BlockIrreps,
+        channels: int,
+        wide: int,
+        context: int,
+        n_species: int,
     ) -> None:
+        """``wide``: channels of the parts."""
         super().__init__()
-        hidden, outer = layout.orders(2 * channels), block_layout(irreps).orders(1)
+        hidden, outer = layout.orders(wide), block_layout(irreps).orders(1)
         self.node_norm = Norm(layout, channels)
         self.edge_norm = Norm(layout, channels, framed=True)
         self.inner = O2Linear(layout.orders(3 * channels), hidden)

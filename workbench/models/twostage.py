@@ -307,10 +307,13 @@ class TwoStageModel(nn.Module):
     def _check(self, atoms: Atoms) -> None:
         """Refuse an unknown element; warn of a structure unlike all that was seen."""
         self.basis.check(atoms.numbers)
-        if "domain" in self.info:
-            sentence = Domain(**self.info["domain"]).outside(atoms)
-            if sentence:
-                warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
+        sentence = self.beyond(atoms)
+        if sentence:
+            warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
+
+    def beyond(self, atoms: Atoms) -> str | None:
+        """One sentence if a structure is unlike all that the model was trained on, else None."""
+        return Domain(**self.info["domain"]).outside(atoms) if "domain" in self.info else None
 
     def summary(self) -> str:
         """What the model is, what it was trained on and how well it did, as text."""
