@@ -318,7 +318,7 @@ def _collect(samples: Iterable[Sample], step: float) -> tuple[Basis, dict[str, N
         "n_electrons": np.array(electrons, dtype="<i4"),
         "group": np.array(groups, dtype="<i4"),
         "hamiltonian/offset": _offsets([len(h) for h in hamiltonians]),
-        "hamiltonian/values": np.concatenate(hamiltonians),
+        "hamiltonian/values": _narrow(np.concatenate(hamiltonians)),
     }
     if overlaps:
         arrays["overlap/values"] = np.concatenate(overlaps)
@@ -331,6 +331,12 @@ def _checked_splits(splits: Mapping[str, ArrayLike], n: int) -> dict[str, NDArra
     if len(np.unique(every)) != len(every) or (every < 0).any() or (every >= n).any():
         raise ValueError(f"Splits must be disjoint lists of sample numbers from 0 to {n - 1}.")
     return arrays
+
+
+def _narrow(values: NDArray[np.int64]) -> NDArray[Any]:
+    """The same in four bytes where they suffice: fewer bytes that only repeat the sign."""
+    fits = np.abs(values).max(initial=0) <= np.iinfo("<i4").max
+    return values.astype("<i4") if fits else values
 
 
 def _offsets(sizes: Sequence[int]) -> NDArray[np.int64]:

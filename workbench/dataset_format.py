@@ -12,7 +12,7 @@ n samples, A atoms in all; plain h5py reads every filter used:
 | `charge`, `spin`, `n_electrons`    | (n,)                                                    |
 | `energy` (n,)                      | eV                                                      |
 | `group` (n,)                       | samples of one group (a trajectory) are correlated      |
-| `hamiltonian/offset`, `/values`    | (n+1,); upper triangles, row-major, int64, times `step` |
+| `hamiltonian/offset`, `/values`    | (n+1,); upper triangles, row-major, integers x `step`   |
 | `overlap/values`                   | optional, float64, same offsets                         |
 | `splits/<name>`                    | sample numbers                                          |
 
