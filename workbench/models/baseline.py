@@ -178,15 +178,7 @@ class Baseline(nn.Module):
         radial = self.radial(geometry.distance).to(like)
         scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
         frames = self.frames(geometry.harmonic.to(like))
-        import os
-
-        d = float(os.environ.get("FADE", "0"))
-        weight = (
-            geometry.envelope
-            if not d
-            else geometry.envelope * torch.exp(-geometry.distance[:, None] / d)
-        )
-        pairs = Pairs(row, column, frames, scalars, weight.to(like))
+        pairs = Pairs(row, column, frames, scalars, geometry.envelope.to(like))
         nodes, edges = self._first_nodes(geometry), self._first_edges(geometry, scalars)
         norms = iter(self.node_norms)
         for convolution, mix, edge_norm in zip(
