@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from workbench.models.twostage import TwoStageModel
 
 CHUNK = 64
 """Structures evaluated at once outside training."""
+
+COMPARED = 4
+"""Chunks of the training set on which trained and untrained features are compared."""
 
 FITTED = 200
 """Structures from which the charges of a guess are fitted: a few numbers per element."""
@@ -171,30 +175,24 @@ class Stage1:
         better, as for small molecules, they are taken instead.
         """
         baseline, start = self.model.baseline, self.start
-        changed = start is not None and any(
-            not torch.equal(tensor, start[name]) for name, tensor in baseline.state_dict().items()
-        )
-        error = self._solve()
-        if start is None or not changed:
-            return error
-        trained = {name: tensor.clone() for name, tensor in baseline.state_dict().items()}
-        baseline.load_state_dict(start)
-        untrained_error = self._solve()
-        if untrained_error <= error:
-            return untrained_error
-        baseline.load_state_dict(trained)
-        return error
+        state = baseline.state_dict()
+        if start is not None and any(not torch.equal(t, start[name]) for name, t in state.items()):
+            trained = {name: tensor.clone() for name, tensor in state.items()}
+            error = self._solve_readouts(COMPARED)
+            baseline.load_state_dict(start)
+            if self._solve_readouts(COMPARED) < error:
+                trained = start
+            baseline.float().load_state_dict(trained)
+        return with_short_weights(baseline, self.validate, self._solve_readouts)
 
-    def _solve(self) -> float:
-        return with_short_weights(self.model.baseline, self.validate, self._solve_readouts)
-
-    def _solve_readouts(self) -> float:
+    def _solve_readouts(self, limit: int | None = None) -> float:
+        """On all training structures, or only the first so many chunks of them."""
         model, baseline = self.model, self.model.baseline.double()
         equations = (
             NormalEquations(baseline.node_head.readout),
             NormalEquations(baseline.pair_head.readout),
         )
-        for part in self.train.chunks():
+        for part in islice(self.train.chunks(), limit):
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
             nodes, pairs = model.baseline_targets(part.blocks(self.targets[0]), geometry)

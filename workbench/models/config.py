@@ -17,9 +17,9 @@ class ModelConfig:
     """Sizes of both stages.
 
     Attributes:
-        guess: "atoms": the model corrects, and reads, the Hamiltonian of superposed atomic
-            potentials, for molecules in a basis that PySCF knows; "orbitals": it reads the density
-            matrix of that Hamiltonian's orbitals as well; "none": it starts from nothing.
+        guess: "orbitals": the model corrects the Hamiltonian of superposed atomic potentials, and
+            reads it and the density matrix of its orbitals, for molecules in a basis that PySCF
+            knows; "atoms": it reads that Hamiltonian alone; "none": it starts from nothing.
         cutoff: longest pair that exchanges messages and gets a block, in A; None for all pairs of
             a molecule. Within 10 A an atom-centred basis has all its sizeable elements.
         lmax: highest l of stage 1's features; 2 x the basis's highest l reaches every element.
@@ -40,7 +40,7 @@ class ModelConfig:
             that is left beside the mean, and does not see the baseline. For comparison.
     """
 
-    guess: str = "atoms"
+    guess: str = "orbitals"
     cutoff: float | None = 10.0
     lmax: int = 4
     pseudo_lmax: int = 2
