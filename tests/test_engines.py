@@ -16,6 +16,7 @@ from workbench.engines.molecules import (
     overlap,
     pyscf,
     reference,
+    solver,
 )
 from workbench.engines.residuals import convention_residuals
 from workbench.matrices import BlockMatrix
@@ -60,12 +61,25 @@ def test_kohn_sham_obeys_the_rotation_law_down_to_its_grid():
     assert 1e-9 < fine < 1e-6 < coarse < 1e-2  # eV; never exactly zero
 
 
+@pytest.mark.parametrize("gradient", [1e-8, 1e-6, 1e-5])
+def test_two_grids_end_where_the_fine_one_alone_does(gradient):
+    """The Fock matrix of PySCF's plain solver, within the gradient that was asked for."""
+    plain = solver(water(), grid=2)
+    plain.conv_tol, plain.conv_tol_grad = 1e-12, 1e-10
+    energy = plain.kernel() * HARTREE
+    order = np.ix_(*[ao_order(plain.mol)] * 2)
+    ours = reference(water(), grid=2, conv_tol_grad=gradient)
+    error = np.linalg.norm(ours.H.dense() / HARTREE - plain.get_fock()[order])
+    assert error < 2 * gradient
+    assert ours.energy == pytest.approx(energy, abs=1e-7)
+
+
 def test_the_matrices_are_those_of_pyscf():
     atoms = water()
     ours = reference(atoms, xc="hf")
-    solver = scf.RHF(mole(atoms, "def2-svp")).run(conv_tol_grad=1e-8)
-    assert np.allclose(levels(ours.H, ours.S), solver.mo_energy * HARTREE, atol=1e-6)
-    assert ours.energy == pytest.approx(solver.e_tot * HARTREE, abs=1e-7)
+    theirs = scf.RHF(mole(atoms, "def2-svp")).run(conv_tol_grad=1e-8)
+    assert np.allclose(levels(ours.H, ours.S), theirs.mo_energy * HARTREE, atol=1e-6)
+    assert ours.energy == pytest.approx(theirs.e_tot * HARTREE, abs=1e-7)
     assert ours.n_electrons == 10
     assert ours.method["method"] == "RHF"
     assert "grid_level" not in ours.method
@@ -168,15 +182,15 @@ def spinor_fock(atoms: Atoms) -> BlockMatrix:
     """Fock matrix of generalised Hartree-Fock with spin-orbit core potentials, eV."""
     spinless = mole(atoms, "crenbl")
     assert spinless.has_ecp_soc()
-    solver = scf.GHF(spinless)
-    solver.with_soc = True
-    solver.conv_tol, solver.conv_tol_grad = 1e-12, 1e-8
+    field = scf.GHF(spinless)
+    field.with_soc = True
+    field.conv_tol, solver.conv_tol_grad = 1e-12, 1e-8
     start = scf.RHF(spinless).run().make_rdm1() / 2
-    solver.kernel(dm0=np.kron(np.eye(2), start).astype(complex))
-    assert solver.converged
+    field.kernel(dm0=np.kron(np.eye(2), start).astype(complex))
+    assert field.converged
     order = ao_order(spinless)
     both = np.concatenate([order, order + spinless.nao])
     basis = Basis("crenbl", basis_of("crenbl", atoms.numbers).shells, spinor=True)
     return BlockMatrix.from_dense(
-        basis, atoms.numbers, solver.get_fock()[np.ix_(both, both)] * HARTREE
+        basis, atoms.numbers, field.get_fock()[np.ix_(both, both)] * HARTREE
     )
