@@ -37,6 +37,22 @@ def test_round_trip_is_exact(tmp_path):
     assert loaded.basis == model.basis
 
 
+def test_solutions_that_were_not_adopted_take_no_room(tmp_path):
+    model, path = make(), tmp_path / "m.safetensors"
+    readout = model.baseline.node_head.readout
+    for solved in (False, True):
+        if solved:
+            readout.adopt([torch.rand_like(s) for _, s in readout.named_buffers() if s.ndim == 3])
+        save_model(model, path, {})
+        stored = {name for name in read_tensors(path)[0] if ".solution_" in name}
+        assert all(name.startswith("baseline.node_head.") for name in stored)
+        assert bool(stored) == solved
+        again = load_model(path)
+        assert again.baseline.node_head.readout.solved == solved
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(again.state_dict()[name], tensor), name
+
+
 def test_loading_spends_no_random_numbers():
     torch.manual_seed(3)
     expected = torch.rand(1)

@@ -22,6 +22,7 @@ from workbench.dataset import Dataset
 from workbench.evaluation import evaluate
 from workbench.least_squares import RIDGES, NormalEquations, solve
 from workbench.models.config import ModelConfig
+from workbench.phases import ROUNDING, with_short_weights
 from workbench.runs import Budget, TrainConfig, TrainingError
 from workbench.symmetry import equivariance
 from workbench.training import train
@@ -131,6 +132,25 @@ def test_gradient_steps_that_make_features_rough_are_thrown_away():
             *_, last = train(config, water, how)
             errors.append(last.valid_mae_ev)
     assert errors[1] == errors[0]
+
+
+@pytest.mark.parametrize(("harm", "short"), [(0.5, True), (2.0, False)])
+def test_weights_are_rounded_unless_that_costs_more_than_its_share(harm, short):
+    """A readout that no solution betters, and an error that grows as its weight is rounded."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    exact = 1 + 1e-4
+    with torch.no_grad():
+        module.weight.fill_(exact)
+    exact, rounded = module.weight.item(), module.weight.half().item()
+
+    def validate():
+        off = abs(module.weight.item() - exact) / abs(rounded - exact)
+        return 1 + harm * ROUNDING * off
+
+    with torch.no_grad():
+        error = with_short_weights(module, validate, validate)
+    assert module.weight.item() == (rounded if short else exact)
+    assert error == validate()
 
 
 def test_records_tell_where_training_stands(undisturbed):

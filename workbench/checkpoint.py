@@ -76,7 +76,7 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
         "info": dict(info),
     }
     scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
-    weights = {name: compact(t) for name, t in model.state_dict().items()}
+    weights = {n: compact(t) for n, t in model.state_dict().items() if not _unused(n, t)}
     write_tensors(Path(path), {**weights, **scaling}, header)
 
 
@@ -99,7 +99,17 @@ def restore(model: TwoStageModel, weights: Mapping[str, Tensor]) -> None:
         own = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
         if torch.float64 in own:
             stage.double()
-    model.load_state_dict(weights)
+    left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if _is_solution(n)}
+    model.load_state_dict({**left_out, **weights})
+
+
+def _unused(name: str, tensor: Tensor) -> bool:
+    """Whether it is a solution that was not adopted: zeros, which a file can do without."""
+    return _is_solution(name) and not tensor.any()
+
+
+def _is_solution(name: str) -> bool:
+    return ".solution_" in name
 
 
 def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageModel:

@@ -32,6 +32,9 @@ COMPARED = 4
 FITTED = 200
 """Structures from which the charges of a guess are fitted: a few numbers per element."""
 
+ROUNDING = 1e-3
+"""How much larger, relatively, the validation error may become by rounding weights to float16."""
+
 TURNS = 8
 """Random orientations of each structure from which stage 2's readouts are solved."""
 
@@ -324,12 +327,13 @@ def with_short_weights(
 
     A file then takes half the space. Rounding changes the features a little and leaves them as
     smooth as they were; the readouts make up for it unless the network was already at its best.
+    Then less than `ROUNDING` of its error is a fair price.
     """
     exact, before = {k: t.clone() for k, t in module.state_dict().items()}, validate()
     for weight in module.parameters():
         weight.copy_(weight.half().float())
     error = solve_readouts()
-    if error <= before:
+    if error <= before * (1 + ROUNDING):
         return error
     module.load_state_dict(exact)
     return solve_readouts()
