@@ -140,6 +140,19 @@ def block_layout(irreps: BlockIrreps) -> Layout:
     return Layout(tuple(Degree(p.l, p.pseudo) for p in irreps.paths))
 
 
+def coefficients_by_degree(
+    layout: Layout, irreps: BlockIrreps, count: int = 1
+) -> dict[Degree, list[int]]:
+    """For each irrep of a layout the places of its m = -l among ``count`` blocks' coefficients."""
+    of_degree: dict[Degree, list[int]] = {d: [] for d in layout.degrees}
+    first = 0
+    for p in irreps.paths * count:
+        if (degree := Degree(p.l, p.pseudo)) in of_degree:
+            of_degree[degree].append(first)
+        first += 2 * p.l + 1
+    return of_degree
+
+
 class EdgeFrames(nn.Module):
     """Wigner matrices that turn each pair's direction onto z, once a geometry for all layers."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import Constant, Degree, Layout, block_layout
+from workbench.models.frames import Constant, Layout, block_layout, coefficients_by_degree
 from workbench.models.layers import O2Linear, both_parts, side_by_side
 
 FIRST = 0.03
@@ -27,13 +27,10 @@ class NodeGuess(nn.Module):
     ) -> None:
         """``count``: how many matrices the guess consists of."""
         super().__init__()
-        of_degree: dict[Degree, list[int]] = {d: [] for d in layout.degrees}
-        first = 0
-        for p in irreps.paths * count:
-            of_degree.get(Degree(p.l, p.pseudo), []).append(first)
-            first += 2 * p.l + 1
+        of_degree = coefficients_by_degree(layout, irreps, count)
         self.widest = max(len(starts) for starts in of_degree.values())
-        places = np.full((layout.dim, self.widest), first)  # beyond the last: a zero
+        beyond = count * irreps.basis.dim**2  # there stands a zero
+        places = np.full((layout.dim, self.widest), beyond)
         at = 0
         for d in layout.degrees:
             starts = np.array(of_degree[d], dtype=np.intp)

@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import Constant, Degree, Layout, block_layout
+from workbench.models.frames import (
+    Constant,
+    Degree,
+    Layout,
+    block_layout,
+    coefficients_by_degree,
+)
 from workbench.models.layers import (
     InvariantGate,
     NodeGate,
@@ -124,13 +130,9 @@ class NodeHead(nn.Module):
     ) -> None:
         """``wide``: channels of the parts."""
         super().__init__()
-        of_degree: dict[Degree, list[int]] = {d: [] for d in layout.degrees}
-        first, unreachable = 0, []
-        for p in irreps.paths:
-            (of_degree.get(Degree(p.l, p.pseudo), unreachable)).append(first)
-            first += 2 * p.l + 1
+        of_degree = coefficients_by_degree(layout, irreps)
         self.used = [k for k, d in enumerate(layout.degrees) if of_degree[d]]
-        places, sections, at = np.full(first, -1), [], 0
+        places, sections, at = np.full(irreps.basis.dim**2, -1), [], 0
         for d in (layout.degrees[k] for k in self.used):
             starts, width = np.array(of_degree[d]), 2 * d.l + 1
             numbers = at + np.arange(width * len(starts)).reshape(width, -1)
