@@ -16,6 +16,7 @@ from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
 from workbench.least_squares import NormalEquations, solve
 from workbench.loss import matrix_mae
+from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
 from workbench.models.refiner import Tokens, turn
@@ -138,6 +139,13 @@ class Stage1:
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
         self.unit_ev = mean_modulus(self.targets[0], train.store)
+        self.read = self._read()
+
+    def _read(self) -> tuple[Tensor, ...]:
+        """What the network reads of the training structures' guess, nothing without one."""
+        known = [self.model.geometry(part.graph).guess for part in self.train.chunks()]
+        guesses = zip(*(guess for guess in known if guess is not None), strict=True)
+        return tuple(torch.cat(of_chunks) for of_chunks in guesses)
 
     def _target(self, split: Labelled) -> Blocks:
         """Blocks less what the model starts from, eV, float64."""
@@ -153,10 +161,14 @@ class Stage1:
         """MAE of a mini-batch, eV. Equivariance makes any rotation of the input superfluous."""
         del seed
         part = self.train.store.select(indices)
-        return matrix_mae(self._error(network, part, self.targets[0]), part.elements)
+        read = (self.read[0][part.nodes], self.read[1][part.pairs]) if self.read else None
+        geometry = self.model.geometry(part.graph, read)
+        error = self._error(network, part, geometry, self.targets[0])
+        return matrix_mae(error, part.elements)
 
-    def _error(self, network: Callable[..., object], part: Selection, target: Blocks) -> Blocks:
-        geometry = self.model.geometry(part.graph)
+    def _error(
+        self, network: Callable[..., object], part: Selection, geometry: Geometry, target: Blocks
+    ) -> Blocks:
         out = network(part.graph, geometry)
         blocks = self.model.baseline_blocks(out, part.graph, geometry)  # type: ignore[arg-type]
         return blocks - part.blocks(target).to(blocks.nodes)
@@ -165,7 +177,10 @@ class Stage1:
     def validate(self) -> float:
         """MAE on the validation set, eV, mean over structures."""
         errors = [
-            per_structure(self._error(self.module, part, self.targets[1]), part)
+            per_structure(
+                self._error(self.module, part, self.model.geometry(part.graph), self.targets[1]),
+                part,
+            )
             for part in self.valid.chunks()
         ]
         return float(torch.cat(errors).mean())

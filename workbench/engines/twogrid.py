@@ -4,7 +4,8 @@ Most of a calculation's time goes into the exchange-correlation potential on the
 Here all cycles run on a coarse grid, in a Hamiltonian to which the difference of the two grids'
 Fock matrices is added as a constant. That difference hardly depends on the density: each renewal
 lowers what the constant is wrong by some hundredfold, and the solution with the last one is the
-fine grid's own. How fast it falls is measured, and says when to stop.
+fine grid's own. How fast it falls is measured, and says when to stop. The first difference, which
+only brings the density near, is taken from a grid between the two.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pyscf.dft import rks
 
-_ROUNDS = 8  # evaluations on the fine grid; 2 or 3 are usual
+_ROUNDS = 8  # differences taken; 2 or 3 are usual, all but the first on the fine grid
+_BETWEEN = 2  # PySCF's level of the grid between
 _LOOSE = 3e-5  # Hartree; enough for the first density, whose error the coarse grid decides
-_MARGIN = 5.0  # of what is expected to be left
+_MARGIN = 3.0  # of what is expected to be left, which is an upper bound of what was found
 
 
 def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], float] | None:
@@ -33,7 +35,11 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
     """
     coarse = rks.RKS(field.mol, xc=field.xc)
     coarse.grids.level, coarse.max_cycle = 0, field.max_cycle
-    for grids in (coarse.grids, field.grids):
+    between = field
+    if field.grids.level > _BETWEEN:
+        between = rks.RKS(field.mol, xc=field.xc)
+        between.grids.level = _BETWEEN
+    for grids in {id(f): f.grids for f in (coarse, between, field)}.values():
         grids.build(sort_grids=False)  # sorting helps large molecules, and takes as long as a cycle
     core, change, density, before = field.get_hcore(), 0.0, None, np.inf
     coarse.conv_tol, coarse.conv_tol_grad, coarse.conv_check = _LOOSE, _LOOSE, False
@@ -43,12 +49,13 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
         if not coarse.converged:
             return None
         density = coarse.make_rdm1()
-        field._eri = coarse._eri  # the same integrals
-        potential = field.get_veff(dm=density)
+        now = field if number else between
+        now._eri = coarse._eri  # the same integrals
+        potential = now.get_veff(dm=density)
         fine, own = core + np.asarray(potential), core + np.asarray(coarse.get_veff(dm=density))
-        left = float(np.linalg.norm(field.get_grad(coarse.mo_coeff, coarse.mo_occ, fine)))
-        energy = float(field.energy_tot(density, core, potential))
-        if left < gradient:
+        left = float(np.linalg.norm(now.get_grad(coarse.mo_coeff, coarse.mo_occ, fine)))
+        energy = float(now.energy_tot(density, core, potential))
+        if left < gradient and now is field:
             return fine, energy
         change, expected, before = fine - own, left * min(1.0, left / before), left
         if number and expected * _MARGIN < gradient:

@@ -36,9 +36,9 @@ class Geometry:
         envelope: (P, 1) smooth cutoff.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
-        node_guess: (N, G*F) irrep coefficients of the guessed matrices' on-site blocks,
-            standardised, in the type of the network; None without a guess.
-        pair_guess: (P, G*F) those of pair blocks in the edge frame, each in frame order.
+        guess: irrep coefficients of the guessed matrices, standardised, in the type of the
+            network: (N, G*F) of on-site blocks, and (P, G*F) of pair blocks in the edge frame, each
+            in frame order; None without a guess.
     """
 
     harmonic: Tensor
@@ -47,8 +47,7 @@ class Geometry:
     envelope: Tensor
     node_class: Tensor
     pair_class: Tensor
-    node_guess: Tensor | None = None
-    pair_guess: Tensor | None = None
+    guess: tuple[Tensor, Tensor] | None = None
 
 
 class GeometryBuilder(nn.Module):
@@ -199,8 +198,8 @@ class Baseline(nn.Module):
         """(N, K, C): the species in l = 0, and what the guess says of the atom."""
         scalars = self.species(geometry.node_class)[:, None]
         nodes = functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
-        if geometry.node_guess is not None:
-            nodes = nodes + self.node_guess(geometry.node_guess, geometry.node_class)
+        if geometry.guess is not None:
+            nodes = nodes + self.node_guess(geometry.guess[0], geometry.node_class)
         return nodes
 
     def _first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
@@ -208,7 +207,7 @@ class Baseline(nn.Module):
         size = self.layout.dim * self.species.embedding_dim
         first = self.first(scalars)
         edges = functional.pad(first, (0, size - first.shape[1]))
-        if geometry.pair_guess is not None:
-            guess = self.pair_guess(geometry.pair_guess, geometry.pair_class)
+        if geometry.guess is not None:
+            guess = self.pair_guess(geometry.guess[1], geometry.pair_class)
             edges = edges + guess * geometry.envelope.to(guess)
         return edges.unflatten(1, (self.layout.dim, -1))

@@ -36,6 +36,7 @@ class ModelConfig:
             axes that turn with the structure and is exactly equivariant under rotations.
         refiner_features: whether stage 2 reads stage 1's features; without them only geometry
             and the baseline's blocks. For comparison.
+        refiner_guess: whether stage 2 reads the guess, where there is one.
         refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 predicts all
             that is left beside the mean, and does not see the baseline. For comparison.
     """
@@ -54,6 +55,7 @@ class ModelConfig:
     refiner_layers: int = 2
     refiner_frame: str = "global"
     refiner_features: bool = True
+    refiner_guess: bool = True
     refiner_baseline: bool = True
 
     def __post_init__(self) -> None:
@@ -94,5 +96,9 @@ class ModelConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
         """The configuration that ``to_json`` described, also by a version with fewer settings."""
-        then = {"guess": "none", "pair_readout": 2 * data.get("channels", cls.channels)}
+        then = {
+            "guess": "none",
+            "pair_readout": 2 * data.get("channels", cls.channels),
+            "refiner_guess": False,
+        }
         return cls(**{**then, **data})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.irreps import BlockIrreps
 from workbench.models.frames import Constant, Layout, block_layout, coefficients_by_degree
-from workbench.models.layers import O2Linear, both_parts, side_by_side
+from workbench.models.layers import O2Linear, by_order, joined, scaled, side_by_side
 
 FIRST = 0.03
 """Size of the guess beside species and distances before any training."""
@@ -47,7 +47,11 @@ class NodeGuess(nn.Module):
         flat = torch.cat([guess, guess.new_zeros(len(guess), 1)], dim=1)
         x = flat.index_select(1, self.places(flat)).unflatten(1, (-1, self.widest))
         weight = self.weight.index_select(1, self.degree_of(x))
-        return torch.einsum("nkp,nkpc->nkc", x, weight[node_class])
+        # Every species' matrix on every atom, then its own: cheaper than a copy of it per atom.
+        found = torch.bmm(x.transpose(0, 1), weight.permute(1, 2, 0, 3).flatten(2))
+        found = found.unflatten(2, (len(weight), -1))
+        own = node_class[None, :, None, None].expand(len(found), -1, 1, found.shape[3])
+        return found.gather(2, own)[:, :, 0].transpose(0, 1)
 
 
 class PairGuess(nn.Module):
@@ -64,10 +68,9 @@ class PairGuess(nn.Module):
         self.orders = (*even, inner[-1])
         self.species = nn.Embedding(n_species**2, sum(self.orders))
         nn.init.constant_(self.species.weight, FIRST)
-        self.spread = Constant(both_parts(self.orders))
         self.linear = O2Linear(self.orders, outer)
 
     def forward(self, guess: Tensor, pair_class: Tensor) -> Tensor:
         """(P, G*F), each matrix in frame order -> (P, K*C) in frame order."""
-        guess = guess.index_select(1, self.order(guess))
-        return self.linear(guess * self.species(pair_class).index_select(1, self.spread(guess)))
+        parts = by_order(guess.index_select(1, self.order(guess)), self.orders)
+        return joined(self.linear(scaled(parts, self.species(pair_class), self.orders)))

@@ -29,9 +29,9 @@ from workbench.models.layers import (
     Norm,
     O2Linear,
     Pairs,
-    both_parts,
     by_order,
-    frame_both,
+    in_frame,
+    scaled,
 )
 
 
@@ -186,14 +186,13 @@ class PairHead(nn.Module):
         """``wide``: channels of the parts."""
         super().__init__()
         hidden, outer = layout.orders(wide), block_layout(irreps).orders(1)
+        self.hidden, self.seen = hidden, layout.orders(3 * channels)
         self.node_norm = Norm(layout, channels)
         self.edge_norm = Norm(layout, channels, framed=True)
-        self.inner = O2Linear(layout.orders(3 * channels), hidden)
+        self.inner = O2Linear(self.seen, hidden)
         self.gate = InvariantGate(hidden, context)
         self.species = nn.Embedding(n_species * n_species, sum(hidden))
         nn.init.ones_(self.species.weight)
-        self.spread = Constant(both_parts(hidden))
-        self.hidden = hidden
         last = len(outer) - 1
         top = min(len(hidden), len(outer)) - 1  # |m| beyond it has no feature
         self.used = [*(m if m < top else None for m in range(last)), len(hidden) - 1]
@@ -207,12 +206,10 @@ class PairHead(nn.Module):
 
     def parts(self, nodes: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
         """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
-        both = frame_both(self.node_norm(nodes), pairs)
-        x = torch.cat([both, self.edge_norm(edges)], dim=2).flatten(1)
-        x = self.gate(self.inner(x), pairs.scalars)
-        x = x * self.species(pair_class).index_select(1, self.spread(nodes))
-        pieces = by_order(x, self.hidden)
-        none = x.new_zeros(len(x), 2, 0)
+        seen = in_frame(self.node_norm(nodes), self.edge_norm(edges), pairs)
+        free = self.gate(self.inner(by_order(seen, self.seen)), pairs.scalars)
+        pieces = scaled(free, self.species(pair_class), self.hidden)
+        none = edges.new_zeros(len(edges), 2, 0)
         return [none if k is None else pieces[k] for k in self.used]
 
     def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:

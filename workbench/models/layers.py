@@ -6,6 +6,7 @@ features live in their edge frame, flat (P, K*C) in frame order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,25 +68,23 @@ class RadialBasis(nn.Module):
 class O2Linear(nn.Module):
     """The general linear map that commutes with turns about the pair and mirrors through it.
 
-    One matrix per |m|, applied alike to A_m and B_m; a bias only on A_0, the invariants.
+    One matrix per |m|, applied alike to A_m and B_m; a bias only on A_0, the invariants. Both
+    sides are lists as `by_order` makes them.
     """
 
     def __init__(self, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
         """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, as ``Layout.orders`` gives."""
         super().__init__()
-        self.inner, self.outer = inner, outer
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(a, b) * max(a, 1) ** -0.5)
             for a, b in zip(inner, outer, strict=True)
         )
         self.bias = nn.Parameter(torch.zeros(outer[0]))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(P, inner[0] + 2 inner[1..] + inner[-1]) -> the same of ``outer``."""
-        invariant, *rest = by_order(x, self.inner)
-        parts = [torch.addmm(self.bias, invariant[:, 0], self.weights[0])]
-        parts += [(y @ w).flatten(1) for y, w in zip(rest, self.weights[1:], strict=True)]
-        return torch.cat(parts, dim=1)
+    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Per |m| (P, 1 or 2, inner) -> (P, 1 or 2, outer)."""
+        first = torch.addmm(self.bias, parts[0][:, 0], self.weights[0])[:, None]
+        return [first, *(y @ w for y, w in zip(parts[1:], list(self.weights)[1:], strict=True))]
 
 
 def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
@@ -98,12 +97,15 @@ def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
     ]
 
 
-def both_parts(orders: tuple[int, ...]) -> NDArray[np.intp]:
-    """Index that gives A_m and B_m one weight: (A_0, A_1, A_1, A_2, A_2, ..., B_0)."""
-    first = np.cumsum([0, *orders])
-    runs = [np.arange(first[m], first[m + 1]) for m in range(len(orders))]
-    middle = [np.concatenate([run, run]) for run in runs[1:-1]]
-    return np.concatenate([runs[0], *middle, runs[-1]]).astype(np.intp)
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """(P, all components) of what `by_order` took apart."""
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def scaled(parts: Sequence[Tensor], factors: Tensor, orders: Sequence[int]) -> list[Tensor]:
+    """Parts times factors (P, sum of orders): A_m and B_m share theirs."""
+    pieces = factors[:, None].split(list(orders), dim=2)
+    return [part * piece for part, piece in zip(parts, pieces, strict=True)]
 
 
 def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
@@ -123,17 +125,15 @@ class InvariantGate(nn.Module):
 
     def __init__(self, orders: tuple[int, ...], context: int) -> None:
         super().__init__()
-        self.invariants = orders[0]
+        self.rest = orders[1:]
         self.context = nn.Linear(context, orders[0])
         self.gates = nn.Linear(orders[0], sum(orders[1:]))
-        self.spread = Constant(both_parts((0, *orders[1:])))
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """(P, total of orders), (P, context) -> (P, total of orders)."""
-        invariant, rest = x.split([self.invariants, x.shape[1] - self.invariants], dim=1)
-        free = functional.silu(invariant + self.context(context))
-        gates = torch.sigmoid(self.gates(free)).index_select(1, self.spread(x))
-        return torch.cat([free, rest * (2 * gates)], dim=1)
+    def forward(self, parts: Sequence[Tensor], context: Tensor) -> list[Tensor]:
+        """Per |m| (P, 1 or 2, channels), and (P, context) -> the same parts, gated."""
+        free = functional.silu(parts[0][:, 0] + self.context(context))
+        gates = 2 * torch.sigmoid(self.gates(free))
+        return [free[:, None], *scaled(parts[1:], gates, self.rest)]
 
 
 class Norm(nn.Module):
@@ -145,12 +145,13 @@ class Norm(nn.Module):
         degree_of = layout.degree_of[layout.frame_order[0]] if framed else layout.degree_of
         width = np.array([2 * d.l + 1 for d in layout.degrees])[degree_of]
         self.degree_of = Constant(degree_of)
-        self.share = Constant(1.0 / (width * len(layout.degrees) * channels))
+        share = 1.0 / (width * len(layout.degrees) * channels)
+        self.share = Constant(np.repeat(share, channels))
         self.weight = nn.Parameter(torch.ones(len(layout.degrees), channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(items, K, C) -> (items, K, C)."""
-        power = torch.einsum("nkc,nkc,k->n", x, x, self.share(x))
+        power = x.flatten(1).square() @ self.share(x)
         scale = torch.rsqrt(power + 1e-6)[:, None, None]
         return x * scale * self.weight.index_select(0, self.degree_of(x))
 
@@ -211,8 +212,8 @@ class SO2Convolution(nn.Module):
 
     def __init__(self, layout: Layout, channels: int, context: int) -> None:
         super().__init__()
-        hidden = layout.orders(channels)
-        self.inner = O2Linear(layout.orders(3 * channels), hidden)
+        hidden, self.seen = layout.orders(channels), layout.orders(3 * channels)
+        self.inner = O2Linear(self.seen, hidden)
         self.gate = InvariantGate(hidden, context)
         self.outer = O2Linear(hidden, hidden)
 
@@ -227,14 +228,13 @@ class SO2Convolution(nn.Module):
         Returns:
             (N, K, C) and (P, K, C) in frame order.
         """
-        both = frame_both(nodes, pairs)
-        hidden = self.inner(torch.cat([both, edges], dim=2).flatten(1))
-        out = self.outer(self.gate(hidden, pairs.scalars)).view_as(edges)
+        hidden = self.inner(by_order(in_frame(nodes, edges, pairs), self.seen))
+        out = joined(self.outer(self.gate(hidden, pairs.scalars))).view_as(edges)
         message = torch.bmm(pairs.frames.transpose(1, 2), out * pairs.envelope[:, :, None])
         return torch.zeros_like(nodes).index_add(0, pairs.row, message), out
 
 
-def frame_both(nodes: Tensor, pairs: Pairs) -> Tensor:
-    """Both atoms' features (P, K, 2C) in the pair's frame, in frame order."""
-    both = torch.cat([nodes[pairs.row], nodes[pairs.column]], dim=2)
-    return torch.bmm(pairs.frames, both)
+def in_frame(nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+    """Both atoms' features in the pair's frame and the pair's own, (P, K*3C) in frame order."""
+    ends = [torch.bmm(pairs.frames, nodes[end]) for end in (pairs.row, pairs.column)]
+    return torch.cat([*ends, edges], dim=2).flatten(1)

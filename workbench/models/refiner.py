@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import softmax
 
 from workbench.irreps import BlockIrreps
-from workbench.models.config import ModelConfig
+from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.frames import Layout
 from workbench.models.heads import Readout, Section
 from workbench.models.layers import Norm
@@ -29,8 +29,9 @@ class Tokens:
     Attributes:
         nodes: (N, K, C) stage 1's node features.
         edges: (P, K, C) stage 1's pair features, in the global frame.
-        node_blocks: (N, M, M) the baseline's on-site correction, in units of its scale.
-        pair_blocks: (P, M, M) the same of pairs.
+        node_blocks: (N, B, M, M) on-site blocks that it reads, each in units of its scale: the
+            baseline's correction, if stage 2 corrects that, and the matrices of the guess.
+        pair_blocks: (P, B, M, M) the same of pairs.
         direction: (P, 3) unit vectors.
         radial: (P, radial) stage 1's radial functions.
         envelope: (P, 1) smooth cutoff.
@@ -68,8 +69,8 @@ class Tokens:
             self,
             nodes=turns.features[batch] @ self.nodes,
             edges=turns.features[pair] @ self.edges,
-            node_blocks=turn(self.node_blocks, turns.basis[batch]),
-            pair_blocks=turn(self.pair_blocks, turns.basis[pair]),
+            node_blocks=turn(self.node_blocks, turns.basis[batch, None]),
+            pair_blocks=turn(self.pair_blocks, turns.basis[pair, None]),
             direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
         )
 
@@ -87,8 +88,9 @@ class Refiner(nn.Module):
         layout = Layout.up_to(config.lmax, config.pseudo_lmax)
         n_species, width = len(irreps.basis.elements), config.refiner_width
         features, block = layout.dim * config.channels, irreps.basis.dim**2
-        self.reads_features, self.reads_baseline = config.refiner_features, config.refiner_baseline
-        seen = features * self.reads_features + block * self.reads_baseline
+        self.reads_features = config.refiner_features
+        read = config.refiner_baseline + GUESSES[config.guess] * config.refiner_guess
+        seen = features * self.reads_features + block * read
         self.node_norm, self.edge_norm = (Norm(layout, config.channels) for _ in range(2))
         self.node_in = nn.Linear(seen, width)
         self.edge_in = nn.Linear(seen + config.radial + 3, width)
@@ -122,8 +124,7 @@ class Refiner(nn.Module):
     def _seen(self, features: Tensor, blocks: Tensor) -> Tensor:
         """What of stage 1's output is read, flat."""
         parts = [features.flatten(1)] * self.reads_features
-        parts += [blocks.flatten(1)] * self.reads_baseline
-        return torch.cat(parts, dim=1) if parts else features.new_zeros(len(features), 0)
+        return torch.cat([*parts, blocks.flatten(1)], dim=1)
 
 
 class TransformerLayer(nn.Module):

@@ -99,9 +99,16 @@ class TwoStageModel(nn.Module):
         """
         return guessed_graph(atoms, self.config, self.basis, self.scaling.charges)
 
-    def geometry(self, graph: Graph) -> Geometry:
-        """Directions, distances and the guess as the networks read them."""
+    def geometry(self, graph: Graph, read: tuple[Tensor, Tensor] | None = None) -> Geometry:
+        """Directions, distances and the guess as the networks read them.
+
+        Args:
+            graph: with the guess's blocks.
+            read: the guess as it is read, where that is known already.
+        """
         geometry = self.geometry_builder(graph)
+        if read is not None:
+            return replace(geometry, guess=read)
         if not graph.node_guess.shape[1]:
             return geometry
         s, like = self.scaling, self.baseline.species.weight
@@ -110,11 +117,11 @@ class TwoStageModel(nn.Module):
         turned = turn(graph.pair_guess, geometry.basis[:, None])
         local = self.scaler.to_frame(turned).flatten(1)
         pairs = local - s.pair_guess_mean[geometry.pair_class]
-        return replace(
-            geometry,
-            node_guess=_divided(nodes, s.node_guess_scale[geometry.node_class]).to(like),
-            pair_guess=_divided(pairs, s.pair_guess_scale[geometry.pair_class]).to(like),
+        read = (
+            _divided(nodes, s.node_guess_scale[geometry.node_class]).to(like),
+            _divided(pairs, s.pair_guess_scale[geometry.pair_class]).to(like),
         )
+        return replace(geometry, guess=read)
 
     def start(self, graph: Graph, geometry: Geometry) -> Blocks:
         """What the networks correct: the guess and the mean of what it leaves, eV, float64."""
@@ -125,9 +132,10 @@ class TwoStageModel(nn.Module):
 
     def baseline_blocks(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
         """Stage 1's correction to the start, eV, in the global frame, hermitian."""
-        return self._baseline(
-            out, graph, geometry, self.scaling.node_scale, self.scaling.pair_scale
-        )
+        s, like = self.scaling, out.node_coefficients
+        nodes = like * s.node_scale.to(like)[geometry.node_class]
+        pairs = out.pair_coefficients * s.pair_scale.to(like)[geometry.pair_class]
+        return self._unscaled(nodes, pairs * geometry.envelope.to(like), graph, geometry)
 
     def baseline_targets(self, blocks: Blocks, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """What stage 1's readouts should put out for given corrections to the start, eV."""
@@ -141,8 +149,7 @@ class TwoStageModel(nn.Module):
     def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
         """What stage 2 reads of stage 1's output."""
         like, features = self.refiner.node_in.weight, out.features
-        unit = (self.scaling.node_scale > 0).to(like), (self.scaling.pair_scale > 0).to(like)
-        blocks = self._baseline(out, graph, geometry, *unit)
+        blocks = self._blocks_read(out, graph, geometry)
         tokens = Tokens(
             nodes=features.nodes.to(like),
             edges=features.edges.to(like),
@@ -157,6 +164,27 @@ class TwoStageModel(nn.Module):
             pair_class=geometry.pair_class,
         )
         return self._localised(tokens, out, graph) if self.is_local else tokens
+
+    def _blocks_read(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
+        """(N, B, M, M) and (P, B, M, M) that stage 2 reads, hermitian, of order one."""
+        like, m = out.node_coefficients, self.basis.dim
+        nodes, pairs = ([like.new_zeros(len(t), 0, m, m)] for t in (graph.z, graph.edge_vec))
+
+        def read(of_nodes: Tensor, of_pairs: Tensor) -> None:
+            blocks = self._unscaled(of_nodes, of_pairs, graph, geometry)
+            nodes.append(blocks.nodes[:, None])
+            pairs.append(blocks.pairs[:, None])
+
+        if self.config.refiner_baseline:
+            known = self.scaling.node_scale > 0, self.scaling.pair_scale > 0
+            read(
+                out.node_coefficients * known[0][geometry.node_class],
+                out.pair_coefficients * known[1][geometry.pair_class] * geometry.envelope.to(like),
+            )
+        if self.config.refiner_guess and geometry.guess is not None:
+            for matrix in zip(*(t.split(m * m, dim=1) for t in geometry.guess), strict=True):
+                read(*matrix)
+        return Blocks(torch.cat(nodes, dim=1), torch.cat(pairs, dim=1))
 
     @property
     def is_local(self) -> bool:
@@ -175,8 +203,8 @@ class TwoStageModel(nn.Module):
             tokens,
             nodes=node_features.to(like) @ tokens.nodes,
             edges=pair_features.to(like) @ tokens.edges,
-            node_blocks=turn(tokens.node_blocks, node_back.mT),
-            pair_blocks=turn(tokens.pair_blocks, pair_back.mT),
+            node_blocks=turn(tokens.node_blocks, node_back.mT[:, None]),
+            pair_blocks=turn(tokens.pair_blocks, pair_back.mT[:, None]),
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
             node_back=node_back,
             pair_back=pair_back,
@@ -207,17 +235,11 @@ class TwoStageModel(nn.Module):
             _divided(pairs, scale),
         )
 
-    def _baseline(
-        self, out: BaselineOutput, graph: Graph, geometry: Geometry, node: Tensor, pair: Tensor
-    ) -> Blocks:
-        """Stage 1's coefficients times a scale per class, as hermitian blocks."""
-        like = out.node_coefficients
-        nodes = self.irreps.decode(like * node.to(like)[geometry.node_class])
-        local = self.scaler.from_frame(
-            out.pair_coefficients * pair.to(like)[geometry.pair_class] * geometry.envelope.to(like)
-        )
-        pairs = turn(local, geometry.basis.to(like).transpose(1, 2))
-        return Blocks(nodes, pairs).symmetric(graph.reverse)
+    def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
+        """Coefficients (N, F), and (P, F) in the edge frame's order, as hermitian blocks."""
+        local = self.scaler.from_frame(pairs)
+        turned = turn(local, geometry.basis.to(pairs).transpose(1, 2))
+        return Blocks(self.irreps.decode(nodes), turned).symmetric(graph.reverse)
 
     # ---- atoms ------------------------------------------------------------------------------
 
