@@ -61,8 +61,8 @@ def measure(system: str, steps: int) -> dict[str, float]:
         dataset = random_dataset(system, Path(folder) / "random.h5", MOLECULES)
         config = wb.ModelConfig()
         charges = guess_charges(dataset, dataset.split("train"), config)
-        labelled = Labelled.read(dataset, dataset.split("train"), config, charges)
-    model = untrained(dataset, config, labelled, charges)
+        labelled = Labelled.read(dataset, dataset.split("train"), config, dataset.basis, charges)
+    model = untrained(dataset.basis, config, labelled, charges)
     result = {}
     for name, phase in (("stage 1", Stage1), ("stage 2", Stage2)):
         stage = phase(model, labelled, labelled)

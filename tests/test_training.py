@@ -18,7 +18,8 @@ from ase import Atoms
 from workbench.bundled import data_path
 from workbench.checkpoint import load_model, read_tensors
 from workbench.conventions import HARTREE
-from workbench.dataset import Dataset
+from workbench.dataset import Dataset, Sample, write
+from workbench.engines.molecules import reference
 from workbench.evaluation import evaluate
 from workbench.least_squares import RIDGES, NormalEquations, solve
 from workbench.models.config import ModelConfig
@@ -227,6 +228,29 @@ def test_another_stage_2_can_stand_on_a_stage_1_that_is_there(undisturbed, tiny,
     assert (records[-1].model.stage1(atoms) - first.stage1(atoms)).max_abs() == 0
     with pytest.raises(TrainingError, match="other sizes"):
         next(train(replace(CONFIG, channels=4), tiny, how, stage1=first))
+
+
+def test_training_goes_on_from_a_model_that_knows_more_elements(undisturbed, tiny, tmp_path):
+    """Waters alone, started from a model of waters and hydrogen fluorides."""
+    first = undisturbed[1][-1].model
+    waters = [tiny.atoms(i) for i in range(20) if i % 4 != 3]
+    samples = [Sample(w, reference(w, "sto-3g", "hf").H, 0.0, 10, 0) for w in waters]
+    path = tmp_path / "waters.h5"
+    write(path, samples, {"train": list(range(12)), "valid": [12, 13, 14]}, {"method": "RHF"})
+    how = replace(HOW, stage1=Budget(steps=5), stage2=None, learning_rate=1e-4)
+    with Dataset(path) as dataset:
+        assert len(dataset.basis.elements) == 2
+        on = list(train(CONFIG, dataset, how, tmp_path / "run", start=first))
+        fresh = next(train(CONFIG, dataset, how))
+        with pytest.raises(TrainingError, match="another start"):
+            next(train(CONFIG, dataset, how, tmp_path / "run", start=on[-1].model))
+        with pytest.raises(TrainingError, match="to keep it, or as start"):
+            next(train(CONFIG, dataset, how, stage1=first, start=first))
+    assert on[0].loss_ev < 0.2 * fresh.loss_ev
+    assert on[-1].model.basis == first.basis
+    assert (on[-1].model(waters[0]) - samples[0].H).mae() < 0.1 * samples[0].H.mae()
+    with Dataset(data_path("datasets", "water.h5")) as other, pytest.raises(TrainingError):
+        next(train(CONFIG, other, how, start=first))
 
 
 def test_a_finished_run_stays_finished(undisturbed, tiny):

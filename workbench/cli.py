@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import workbench as wb
+
+if TYPE_CHECKING:
+    from workbench.models.twostage import TwoStageModel
 
 _MEV = 1000.0  # meV in an eV
 _SAMPLES = "{} samples per structure: {}, or 3 of a collection."
@@ -173,6 +176,9 @@ def train(
     out: Out,
     stage1: Annotated[str, typer.Option(help="CPU seconds (600s) or steps (5000).")] = "600s",
     stage2: Annotated[str, typer.Option(help="CPU seconds (300s) or steps (5000).")] = "300s",
+    start: Annotated[
+        str | None, typer.Option(help="A trained model (name or file) to go on from.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="name=value of ModelConfig or TrainConfig; repeat."),
@@ -181,13 +187,14 @@ def train(
 ) -> None:
     """Train both stages; stop with Ctrl-C and go on with the same command."""
     budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
-    config, train_config = _configured(settings or [], budgets)
+    first = wb.load_model(start) if start is not None else None
+    config, train_config = _configured(settings or [], budgets, first)
     last = None
     try:
         with (
             wb.Dataset(_dataset_path(dataset)) as data,
             # Closing the generator is what writes the state.
-            closing(wb.train(config, data, train_config, out)) as records,
+            closing(wb.train(config, data, train_config, out, start=first)) as records,
         ):
             for record in _with_progress(records, silent=as_json):
                 last = record
@@ -335,9 +342,12 @@ def _dataset_path(name: str) -> Path:
 
 
 def _configured(
-    settings: list[str], train_settings: dict[str, Any]
+    settings: list[str], train_settings: dict[str, Any], start: TwoStageModel | None
 ) -> tuple[wb.ModelConfig, wb.TrainConfig]:
-    """Both configurations with ``name=value`` settings, each given to the one that has it."""
+    """Both configurations with ``name=value`` settings, each given to the one that has it.
+
+    The model's other settings are those of the model to start from, if there is one.
+    """
     given: dict[str, Any] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
@@ -359,7 +369,8 @@ def _configured(
         )
     model = {name: value for name, value in given.items() if name in model_names}
     training = {name: value for name, value in given.items() if name in train_names}
-    return wb.ModelConfig(**model), wb.TrainConfig.from_json(train_settings | training)
+    sizes = replace(start.config if start else wb.ModelConfig(), **model)
+    return sizes, wb.TrainConfig.from_json(train_settings | training)
 
 
 def _electrons(atoms: Any) -> int:

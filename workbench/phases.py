@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from workbench.basis import Basis
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
 from workbench.least_squares import NormalEquations, solve
@@ -53,12 +54,13 @@ class Labelled:
         dataset: Dataset,
         indices: NDArray[np.int64],
         config: ModelConfig,
+        basis: Basis,
         charges: Tensor,
     ) -> Labelled:
-        """Read a split; ``charges`` make the guess, see ``guess_charges``."""
-        matrices = dataset.hamiltonians(indices)
+        """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
+        matrices = [h.in_basis(basis) for h in dataset.hamiltonians(indices)]
         graphs = [
-            guessed_graph(dataset.atoms(int(i)), config, dataset.basis, charges)
+            guessed_graph(dataset.atoms(int(i)), config, basis, charges)
             for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
         ]
         blocks = [target_blocks(h, g) for h, g in zip(matrices, graphs, strict=True)]
@@ -91,11 +93,9 @@ def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelCon
     return torch.from_numpy(fit(samples, dataset.basis))
 
 
-def untrained(
-    dataset: Dataset, config: ModelConfig, train: Labelled, charges: Tensor
-) -> TwoStageModel:
+def untrained(basis: Basis, config: ModelConfig, train: Labelled, charges: Tensor) -> TwoStageModel:
     """A model with fresh weights, scaled to a training set."""
-    model = TwoStageModel(dataset.basis, config, Scaling())
+    model = TwoStageModel(basis, config, Scaling())
     model = model.to(train.store.elements.device)
     if config.guess == "none":
         model.scaling = replace(_statistics(model, train, train.blocks), charges=charges)

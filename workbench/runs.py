@@ -119,9 +119,17 @@ def take_over(model: TwoStageModel, source: TwoStageModel) -> None:
     except RuntimeError as error:
         raise TrainingError(
             "The given stage 1 has other sizes or another basis: give ModelConfig its channels, "
-            "layers, radial, readout, lmax and pseudo_lmax."
+            "layers, radial, readout, pair_readout, lmax, pseudo_lmax and guess."
         ) from error
     model.scaling = source.scaling.to(model.device)
+
+
+def start_from(model: TwoStageModel, source: TwoStageModel) -> None:
+    """As `take_over`, but ready for gradients: float32, and readouts as these trained them."""
+    take_over(model, source)
+    for head in (model.baseline.node_head, model.baseline.pair_head):
+        head.readout.forget()
+    model.baseline.float()
 
 
 class Run:
@@ -133,7 +141,7 @@ class Run:
         dataset: Dataset,
         how: TrainConfig,
         directory: Path | None,
-        stage1: str | None,
+        given: Mapping[str, TwoStageModel | None],
     ) -> None:
         self.how, self.directory = how, directory
         self.fabric = Fabric(
@@ -148,8 +156,9 @@ class Run:
             "train": how.to_json(),
             "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         }
-        if stage1 is not None:
-            settings["stage1_sha256"] = stage1
+        for name, model in given.items():
+            if model is not None:
+                settings[f"{name}_sha256"] = weights_hash(model.baseline)
         self.settings = settings
         self.phase, self.step, self.cpu_seconds = 0, 0, 0.0
         self.history: list[dict[str, Any]] = []

@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.basis import Basis
 from workbench.dataset import Dataset
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain
 from workbench.models.twostage import TwoStageModel
 from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained
-from workbench.runs import Budget, Run, TrainConfig, TrainingError, take_over, weights_hash
+from workbench.runs import Budget, Run, TrainConfig, TrainingError, start_from, take_over
 
 Phase = Stage1 | Stage2
 
@@ -63,6 +64,7 @@ def train(
     train_config: TrainConfig | None = None,
     directory: str | Path | None = None,
     stage1: TwoStageModel | None = None,
+    start: TwoStageModel | None = None,
 ) -> Generator[StepRecord, None, None]:
     """Train both stages; iterate to make it go on, stop iterating to stop.
 
@@ -74,28 +76,37 @@ def train(
             already is continued. None keeps nothing on disk: take the last record's ``model``.
         stage1: a trained model of the same basis and stage-1 sizes whose stage 1 is taken over as
             it is; its budget is then not used.
+        start: a trained model of the same stage-1 sizes, and of at least the dataset's elements,
+            whose stage 1 training goes on from: to train longer, or to adapt a general model to one
+            system. A lower learning rate is in order, such as 1e-3. Its basis and scaling stay.
 
     Yields:
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
 
     Raises:
         TrainingError: if the directory holds a run of other settings, a split is empty, or the
-            given stage 1 has other sizes.
+            given model has other sizes or lacks an element.
     """
     how = train_config or TrainConfig()
-    given = weights_hash(stage1.baseline) if stage1 is not None else None
-    run = Run(config, dataset, how, Path(directory) if directory is not None else None, given)
+    given, basis = _given(stage1, start, dataset)
+    run = Run(
+        config,
+        dataset,
+        how,
+        Path(directory) if directory is not None else None,
+        {"stage1": stage1, "start": start},
+    )
     splits = [dataset.split("train"), dataset.split("valid")]
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
     device = run.fabric.device
-    charges = (
-        guess_charges(dataset, splits[0], config) if stage1 is None else stage1.scaling.charges
-    )
-    training, valid = (Labelled.read(dataset, s, config, charges).to(device) for s in splits)
+    charges = given.scaling.charges if given else guess_charges(dataset, splits[0], config)
+    training, valid = (Labelled.read(dataset, s, config, basis, charges).to(device) for s in splits)
     torch.manual_seed(how.seed)
-    model = untrained(dataset, config, training, charges).to(device)
-    start = {name: tensor.clone() for name, tensor in model.baseline.state_dict().items()}
+    model = untrained(basis, config, training, charges).to(device)
+    if start is not None:
+        start_from(model, start)
+    before = {name: tensor.clone() for name, tensor in model.baseline.state_dict().items()}
     if stage1 is not None and run.phase == 0:
         take_over(model, stage1)
         run.phase = 1
@@ -103,7 +114,7 @@ def train(
     last: StepRecord | None = None
     for number, (phase, budget, rate) in enumerate(
         (
-            (partial(Stage1, start=start), how.stage1, how.learning_rate),
+            (partial(Stage1, start=before), how.stage1, how.learning_rate),
             (partial(Stage2, turning=how.turning), how.stage2, how.refiner_learning_rate),
         )
     ):
@@ -115,6 +126,26 @@ def train(
     run.finish(model, Domain.of([dataset.atoms(int(i)) for i in splits[0]]))
     if last is not None:
         yield StepRecord(**{**vars(last), "finished": True, "model": model})
+
+
+def _given(
+    stage1: TwoStageModel | None, start: TwoStageModel | None, dataset: Dataset
+) -> tuple[TwoStageModel | None, Basis]:
+    """The model that was given, if any, and the basis to train in."""
+    if stage1 is not None and start is not None:
+        raise TrainingError("Give a model as stage1, to keep it, or as start, to train it on.")
+    given = stage1 or start
+    if given is None:
+        return None, dataset.basis
+    try:
+        if given.basis.merged(dataset.basis) == given.basis:
+            return given, given.basis
+    except ValueError as error:
+        raise TrainingError(f"The given model does not fit {dataset.path.name}: {error}") from error
+    raise TrainingError(
+        f"The given model knows {', '.join(given.elements)}, and {dataset.path.name} holds more: "
+        "start from a model of all its elements, or from none."
+    )
 
 
 class _Loop:
