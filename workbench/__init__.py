@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workbench.models.twostage import Prediction
     from workbench.physics import gap, levels, solve
     from workbench.runs import Budget, TrainConfig
-    from workbench.structures import load, rotate
+    from workbench.structures import collection, load, rotate
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "load": "structures",
+    "collection": "structures",
     "rotate": "structures",
     "rotation": "conventions",
     "random_rotation": "conventions",
@@ -81,6 +82,7 @@ _EXTRA = {
 
 __all__ = [
     "load",
+    "collection",
     "rotate",
     "rotation",
     "random_rotation",

@@ -111,6 +111,9 @@ def label(
     gradient: Annotated[
         float, typer.Option(help="Norm of the orbital gradient to converge to, Hartree.")
     ] = 1e-8,
+    max_cycle: Annotated[
+        int, typer.Option(help="Cycles before a geometry counts as failed.")
+    ] = 100,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
     allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
@@ -118,12 +121,12 @@ def label(
 ) -> None:
     """Make a dataset with PySCF; the same command again goes on where it was stopped."""
     from workbench.geometries import Displaced, Langevin, RelaxedAndThermal
-    from workbench.structures import collection, collection_names
+    from workbench.structures import collection_names
 
     structures: Any = sources
     sizes, sampling = {"train": 500, "valid": 100, "test": 1000}, Langevin(temperature)
     if sources[0] in collection_names() and len(sources) == 1:
-        structures = collection(sources[0], largest)
+        structures = wb.collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)
         sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
     elif largest is not None:
@@ -138,6 +141,7 @@ def label(
         xc=xc,
         grid=grid,
         conv_tol_grad=gradient,
+        max_cycle=max_cycle,
         seed=seed,
         processes=processes,
         allow_failures=allow_failures,
