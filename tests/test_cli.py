@@ -170,7 +170,8 @@ def test_debug_shows_the_traceback():
     assert isinstance(result.exception, ValueError)
 
 
-def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_training_goes_on_by_the_same_command(told, labels, tmp_path):
     out = ["--out", str(tmp_path / "run"), "--stage1", "500", "--stage2", "3"]
     words = ["train", labels["path"], *out, *SETTINGS]
     command = [sys.executable, "-m", "workbench", *words]
@@ -185,7 +186,7 @@ def test_ctrl_c_stops_training_and_the_same_command_goes_on(labels, tmp_path):
     )
     assert running.stderr is not None
     next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
-    running.send_signal(signal.SIGINT)
+    running.send_signal(told)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
     assert "same command" in said

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,28 @@ def test_killing_it_ten_times_changes_nothing(undisturbed, tmp_path):
         resumed.verify()
         assert resumed.hash == ds.hash
     assert not work.exists()
+
+
+def test_workers_end_with_a_killed_job(tmp_path):
+    process = start(tmp_path / "killed.h5", processes=2)
+    wait_for(lambda: len(pieces(tmp_path / "killed.h5.partial")) >= 14, process)  # a label each
+    workers = children_of(process.pid)
+    assert len(workers) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline, "workers are left behind"
+        time.sleep(0.1)
+
+
+def children_of(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may have ended just now
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            found += [int(stat.parent.name)] * (parent == pid)
+    return found
 
 
 def start(out: Path, processes: int) -> subprocess.Popen:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -60,7 +61,8 @@ Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; being told to end is as good as Ctrl-C, so nothing is lost or left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="workbench")
 
 

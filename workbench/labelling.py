@@ -15,8 +15,11 @@ import fcntl
 import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +169,9 @@ class _Job:
     ) -> None:
         """Draw the batches that are not yet there."""
         missing = [k for k in range(len(self.batches)) if not self._geometry(k).exists()]
+        job, how = os.getpid(), (sampling, seed, oriented)
         tasks = (
-            delayed(_numbered)(
-                k, draw_batch, self.batches[k], self._start(k), sampling, seed, oriented
-            )
+            delayed(_numbered)(k, job, draw_batch, self.batches[k], self._start(k), *how)
             for k in missing
         )
         done = _parallel(tasks, processes)
@@ -180,7 +182,8 @@ class _Job:
         """Label the samples that are not yet there; returns what failed, by sample number."""
         missing = [i for i in range(self.total) if not self._label(i).exists()]
         geometries = self.geometries()
-        tasks = (delayed(_numbered)(i, _solve, geometries[i], how) for i in missing)
+        job = os.getpid()
+        tasks = (delayed(_numbered)(i, job, _solve, geometries[i], how) for i in missing)
         failures: dict[int, str] = {}
         done = _parallel(tasks, processes)
         stood = self.total - len(missing)
@@ -271,8 +274,22 @@ def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
     )
 
 
-def _numbered(number: int, function: Any, *args: Any) -> tuple[int, Any]:
+def _numbered(number: int, job: int, function: Any, *args: Any) -> tuple[int, Any]:
+    """The result of a task with its number, in a worker of the process ``job``."""
+    _end_with(job)
     return number, function(*args)
+
+
+@cache
+def _end_with(job: int) -> None:
+    """From now on this worker ends when its job is gone: a killed job has no chance to say so."""
+
+    def watch() -> None:
+        while os.getppid() == job:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _parallel(tasks: Any, processes: int) -> Iterator[tuple[int, Any]]:
