@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -139,9 +140,9 @@ class Stage1:
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
         self.unit_ev = mean_modulus(self.targets[0], train.store)
-        self.read = self._read()
 
-    def _read(self) -> tuple[Tensor, ...]:
+    @cached_property
+    def read(self) -> tuple[Tensor, ...]:
         """What the network reads of the training structures' guess, nothing without one."""
         known = [self.model.geometry(part.graph).guess for part in self.train.chunks()]
         guesses = zip(*(guess for guess in known if guess is not None), strict=True)
