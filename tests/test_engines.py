@@ -61,14 +61,15 @@ def test_kohn_sham_obeys_the_rotation_law_down_to_its_grid():
     assert 1e-9 < fine < 1e-6 < coarse < 1e-2  # eV; never exactly zero
 
 
+@pytest.mark.parametrize("grid", [2, 4])  # without and with a grid between
 @pytest.mark.parametrize("gradient", [1e-8, 1e-6, 1e-5])
-def test_two_grids_end_where_the_fine_one_alone_does(gradient):
+def test_two_grids_end_where_the_fine_one_alone_does(gradient, grid):
     """The Fock matrix of PySCF's plain solver, within the gradient that was asked for."""
-    plain = solver(water(), grid=2)
+    plain = solver(water(), grid=grid)
     plain.conv_tol, plain.conv_tol_grad = 1e-12, 1e-10
     energy = plain.kernel() * HARTREE
     order = np.ix_(*[ao_order(plain.mol)] * 2)
-    ours = reference(water(), grid=2, conv_tol_grad=gradient)
+    ours = reference(water(), grid=grid, conv_tol_grad=gradient)
     error = np.linalg.norm(ours.H.dense() / HARTREE - plain.get_fock()[order])
     assert error < 2 * gradient
     assert ours.energy == pytest.approx(energy, abs=1e-7)
@@ -184,7 +185,7 @@ def spinor_fock(atoms: Atoms) -> BlockMatrix:
     assert spinless.has_ecp_soc()
     field = scf.GHF(spinless)
     field.with_soc = True
-    field.conv_tol, solver.conv_tol_grad = 1e-12, 1e-8
+    field.conv_tol, field.conv_tol_grad = 1e-12, 1e-8
     start = scf.RHF(spinless).run().make_rdm1() / 2
     field.kernel(dm0=np.kron(np.eye(2), start).astype(complex))
     assert field.converged
