@@ -1,4 +1,4 @@
-"""Kohn-Sham self-consistency on a fine grid for the price of a few evaluations on it.
+"""Kohn-Sham self-consistency on a fine grid for the price of one or two evaluations on it.
 
 Most of a calculation's time goes into the exchange-correlation potential on the grid of a label.
 Here all cycles run on a coarse grid, in a Hamiltonian to which the difference of the two grids'
@@ -6,20 +6,25 @@ Fock matrices is added as a constant. That difference hardly depends on the dens
 lowers what the constant is wrong by some hundredfold, and the solution with the last one is the
 fine grid's own. How fast it falls is measured, and says when to stop. The first difference, which
 only brings the density near, is taken from a grid between the two.
+
+One sequence of cycles passes through all of this. Its extrapolation (DIIS: Pulay, J. Comput. Chem.
+3, 556 (1982)) keeps densities and the coarse grid's Fock matrices, to which it adds the constant of
+the moment, so that a renewal leaves all that it has learnt valid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 from pyscf.dft import rks
 
-_ROUNDS = 8  # differences taken; 2 or 3 are usual, all but the first on the fine grid
 _BETWEEN = 2  # PySCF's level of the grid between
-_LOOSE = 3e-5  # Hartree; enough for the first density, whose error the coarse grid decides
+_LOOSE = 5e-3  # Hartree; enough for the first difference, whose grid leaves more than that
+_NEARER = 2e-3  # how far the gradient must fall after a difference before the next one is taken
 _MARGIN = 3.0  # of what is expected to be left, which is an upper bound of what was found
+_KEPT = 8  # cycles that are extrapolated from
 
 
 def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], float] | None:
@@ -31,58 +36,67 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
 
     Returns:
         The Fock matrix (n_ao, n_ao) in PySCF's order and the total energy, both in Hartree and of
-        the fine grid; None if this did not converge.
+        the fine grid; None if this did not converge in the cycles that ``field`` allows.
     """
-    coarse = rks.RKS(field.mol, xc=field.xc)
-    coarse.grids.level, coarse.max_cycle = 0, field.max_cycle
-    between = field
-    if field.grids.level > _BETWEEN:
-        between = rks.RKS(field.mol, xc=field.xc)
-        between.grids.level = _BETWEEN
-    for grids in {id(f): f.grids for f in (coarse, between, field)}.values():
-        grids.build(sort_grids=False)  # sorting helps large molecules, and takes as long as a cycle
-    core, change, density, before = field.get_hcore(), 0.0, None, np.inf
-    coarse.conv_tol, coarse.conv_tol_grad, coarse.conv_check = _LOOSE, _LOOSE, False
-    for number in range(_ROUNDS):
-        coarse.get_hcore = _constant(core + change)
-        coarse.kernel(dm0=density)
-        if not coarse.converged:
-            return None
-        density = coarse.make_rdm1()
-        now = field if number else between
-        now._eri = coarse._eri  # the same integrals
-        potential = now.get_veff(dm=density)
-        fine, own = core + np.asarray(potential), core + np.asarray(coarse.get_veff(dm=density))
-        left = float(np.linalg.norm(now.get_grad(coarse.mo_coeff, coarse.mo_occ, fine)))
-        energy = float(now.energy_tot(density, core, potential))
-        if left < gradient and now is field:
-            return fine, energy
-        change, expected, before = fine - own, left * min(1.0, left / before), left
-        if number and expected * _MARGIN < gradient:
-            return _last(coarse, core, change, density, gradient, energy)
-        coarse.conv_tol_grad = min(_LOOSE, max(1e-3 * left, 0.5 * gradient))
+    coarse = _on_level(field, 0)
+    between = _on_level(field, _BETWEEN) if field.grids.level > _BETWEEN else field
+    for solver in {id(s): s for s in (coarse, between, field)}.values():
+        solver.grids.build(sort_grids=False)  # sorting takes as long as a cycle
+    core, overlap = field.get_hcore(), field.get_ovlp()
+    change, shift, left, renewed = 0.0, 0.0, np.inf, 0
+    history: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(maxlen=_KEPT)
+    orbitals, density = None, coarse.get_init_guess()
+    target, last = _LOOSE, False
+    for _ in range(field.max_cycle):
+        potential = coarse.get_veff(dm=density)
+        own = core + np.asarray(potential)
+        if orbitals is not None and _gradient(coarse, orbitals, own + change) < target:
+            if last:  # the energy moves with the density as the coarse grid's, to third order
+                energy = coarse.energy_tot(density, core + change, potential) + shift
+                return own + change, float(energy)
+            now = field if renewed else between
+            now._eri = coarse._eri  # the same integrals
+            finer = now.get_veff(dm=density)
+            fine = core + np.asarray(finer)
+            before, left = left, _gradient(coarse, orbitals, fine)
+            energy = now.energy_tot(density, core, finer)
+            if left < gradient and now is field:
+                return fine, float(energy)
+            change = fine - own
+            shift = energy - coarse.energy_tot(density, core + change, potential)
+            renewed += 1
+            last = renewed > 1 and _MARGIN * left * min(1.0, left / before) < gradient
+            target = 0.5 * gradient if last else max(_NEARER * left, 0.5 * gradient)
+        history.append((np.asarray(density), own))
+        levels, vectors = coarse.eig(_extrapolated(history, change, overlap), overlap)
+        orbitals = vectors, coarse.get_occ(levels, vectors)
+        density = coarse.make_rdm1(*orbitals)
     return None
 
 
-def _last(
-    coarse: rks.RKS,
-    core: NDArray[np.float64],
-    change: NDArray[np.float64],
-    density: NDArray[np.float64],
-    gradient: float,
-    energy: float,
-) -> tuple[NDArray[np.float64], float] | None:
-    """The solution with the last change, whose Fock matrix is the fine grid's own by now.
-
-    The energy moves with the density as that of the coarse grid does, to third order in the move.
-    """
-    coarse.get_hcore, coarse.conv_tol_grad = _constant(core + change), 0.5 * gradient
-    moved = float(coarse.energy_tot(density, core + change, coarse.get_veff(dm=density)))
-    coarse.kernel(dm0=density)
-    if not coarse.converged:
-        return None
-    return coarse.get_fock(), energy + float(coarse.e_tot) - moved
+def _on_level(field: rks.RKS, level: int) -> rks.RKS:
+    """The same problem on another of PySCF's grids, as these are by default."""
+    other = rks.RKS(field.mol, xc=field.xc)
+    other.grids.level = level
+    return other
 
 
-def _constant(matrix: NDArray[np.float64]) -> Callable[..., NDArray[np.float64]]:
-    return lambda *_: matrix
+def _gradient(
+    field: rks.RKS, orbitals: tuple[NDArray[np.float64], ...], fock: NDArray[np.float64]
+) -> float:
+    """Norm of the orbital gradient in Hartree, for orbitals and their occupations."""
+    return float(np.linalg.norm(field.get_grad(*orbitals, fock)))
+
+
+def _extrapolated(
+    history: deque[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    change: NDArray[np.float64] | float,
+    overlap: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The combination of Fock matrices that commutes best with that of their densities."""
+    focks = np.stack([fock + change for _, fock in history])
+    products = np.stack([f @ d @ overlap for f, (d, _) in zip(focks, history, strict=True)])
+    residuals = (products - products.swapaxes(1, 2)).reshape(len(focks), -1)
+    steps = (residuals[:-1] - residuals[-1]).T
+    shares = np.linalg.lstsq(steps, -residuals[-1], rcond=None)[0]
+    return focks[-1] + np.tensordot(shares, focks[:-1] - focks[-1], 1)
