@@ -82,7 +82,9 @@ def _on_level(field: rks.RKS, level: int) -> rks.RKS:
 
 
 def _gradient(
-    field: rks.RKS, orbitals: tuple[NDArray[np.float64], ...], fock: NDArray[np.float64]
+    field: rks.RKS,
+    orbitals: tuple[NDArray[np.float64], NDArray[np.float64]],
+    fock: NDArray[np.float64],
 ) -> float:
     """Norm of the orbital gradient in Hartree, for orbitals and their occupations."""
     return float(np.linalg.norm(field.get_grad(*orbitals, fock)))
