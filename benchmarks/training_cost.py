@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 import workbench as wb
-from workbench.dataset import Sample, write
+from workbench.dataset import Sample
+from workbench.dataset_writing import write
 from workbench.engines.molecules import basis_of
 from workbench.matrices import BlockMatrix
 from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained

@@ -12,7 +12,8 @@ torch.set_num_threads(1)
 def tiny_path(tmp_path_factory):
     """Water and hydrogen fluoride, RHF/STO-3G, displaced and turned: 12 train, 4 valid, 4 test."""
     from workbench.conventions import random_rotation
-    from workbench.dataset import Sample, write
+    from workbench.dataset import Sample
+    from workbench.dataset_writing import write
     from workbench.engines.molecules import reference
     from workbench.structures import rotate
 

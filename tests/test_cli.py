@@ -210,3 +210,17 @@ def test_lab_starts_jupyterlab_on_the_start_page():
     )
     settings = json.loads(done.stdout)["@jupyterlab/apputils-extension:notification"]
     assert settings == {"fetchNews": "false", "checkForUpdates": False}
+
+
+def test_folders_of_deeph_become_a_dataset_and_folders_again(folder, tiny_path):
+    exported = numbers_of(
+        "export", "deeph", tiny_path, "--out", folder / "deeph", "--split", "test"
+    )
+    assert exported["structures"] == 4
+    made = numbers_of("import", "deeph", folder / "deeph", "--out", folder / "deeph.h5")
+    assert made["splits"] == {"train": 2, "valid": 1, "test": 1}
+    assert made["largest_residuals"]["overlap_across"] < 1e-12
+    (folder / "deeph" / "17" / "info.json").unlink()
+    result = run("import", "deeph", folder / "deeph", "--out", folder / "again.h5")
+    assert result.exit_code == 2
+    assert "17 has no info.json" in result.stderr

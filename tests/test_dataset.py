@@ -11,7 +11,8 @@ from ase import Atoms
 from workbench import dataset_format
 from workbench.basis import Basis
 from workbench.conventions import HARTREE
-from workbench.dataset import Dataset, DatasetError, Sample, write, write_part
+from workbench.dataset import Dataset, DatasetError, Sample
+from workbench.dataset_writing import write, write_part
 from workbench.engines.molecules import basis_of, overlap
 from workbench.matrices import BlockMatrix
 
@@ -219,3 +220,16 @@ def test_mixed_samples_are_refused(samples, tmp_path):
         write(tmp_path / "a.h5", mixed, {}, {})
     with pytest.raises(ValueError, match="at least one"):
         write(tmp_path / "a.h5", [], {}, {})
+
+
+def test_molecules_and_crystals_do_not_mix(tmp_path, tiny):
+    sample = tiny[0]
+    boxed = sample.atoms.copy()
+    boxed.cell, boxed.pbc = [9.0, 9.0, 9.0], True
+    crystal = Sample(boxed, sample.H, sample.energy, sample.n_electrons)
+    with pytest.raises(ValueError, match="molecules or crystals, not both"):
+        write(tmp_path / "mixed.h5", [sample, crystal], {"train": [0]}, {})
+    write(tmp_path / "crystal.h5", [crystal], {"train": [0]}, {})
+    with Dataset(tmp_path / "crystal.h5") as found:
+        assert found.periodic
+        assert (found[0].H - sample.H).max_abs() <= found.step / 2

@@ -18,7 +18,8 @@ from ase import Atoms
 from workbench.bundled import data_path
 from workbench.checkpoint import load_model, read_tensors
 from workbench.conventions import HARTREE
-from workbench.dataset import Dataset, Sample, write
+from workbench.dataset import Dataset, Sample
+from workbench.dataset_writing import write
 from workbench.engines.molecules import reference
 from workbench.evaluation import evaluate
 from workbench.least_squares import RIDGES, NormalEquations, solve

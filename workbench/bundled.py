@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["data_path", "data_root"]
+__all__ = ["data_path", "data_root", "dataset_path"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -50,3 +50,10 @@ def data_path(*parts: str | os.PathLike[str]) -> Path:
     Raises: FileNotFoundError as `data_root`.
     """
     return data_root().joinpath(*parts)
+
+
+def dataset_path(name: str) -> Path:
+    """A dataset by its path, or by its name among the bundled ones."""
+    if name.endswith(".h5") or os.sep in name:
+        return Path(name)
+    return data_path("datasets", f"{name}.h5")

@@ -21,6 +21,8 @@ import typer
 from typer.core import TyperGroup
 
 import workbench as wb
+from workbench.bundled import dataset_path
+from workbench.cli_convert import exporting, importing
 
 if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
@@ -49,6 +51,8 @@ class _OneSentence(TyperGroup):
 app = typer.Typer(
     cls=_OneSentence, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
 )
+app.add_typer(importing, name="import")
+app.add_typer(exporting, name="export")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="Bundled name or .safetensors path.")]
@@ -167,10 +171,10 @@ def part(
     as_json: Json = False,
 ) -> None:
     """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
-    from workbench.dataset import write_part
+    from workbench.dataset_writing import write_part
 
     sizes = {"train": train, "valid": valid, "test": test}
-    with wb.Dataset(_dataset_path(source)) as whole:
+    with wb.Dataset(dataset_path(source)) as whole:
         digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     _show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
@@ -198,7 +202,7 @@ def train(
     last = None
     try:
         with (
-            wb.Dataset(_dataset_path(dataset)) as data,
+            wb.Dataset(dataset_path(dataset)) as data,
             # Closing the generator is what writes the state.
             closing(wb.train(config, data, train_config, out, start=first)) as records,
         ):
@@ -222,7 +226,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure both stages against the labels: matrix, levels and orbitals."""
-    with wb.Dataset(_dataset_path(dataset)) as data:
+    with wb.Dataset(dataset_path(dataset)) as data:
         numbers = wb.evaluate(
             wb.load_model(model), data, split=split, limit=limit, progress=not as_json
         )
@@ -336,15 +340,6 @@ def _budget(text: str) -> dict[str, float]:
         raise ValueError(
             f"'{text}' is no budget: give CPU seconds like 600s, or a number of steps like 5000."
         ) from None
-
-
-def _dataset_path(name: str) -> Path:
-    """A dataset by its path or its bundled name."""
-    from workbench.bundled import data_path
-
-    if name.endswith(".h5") or os.sep in name:
-        return Path(name)
-    return data_path("datasets", f"{name}.h5")
 
 
 def _configured(

@@ -38,10 +38,13 @@ E3NN_AXES = (1, 2, 0)
 
 AO_TO_M: dict[str, dict[int, tuple[int, ...]]] = {
     "pyscf": {0: (0,), 1: (1, 2, 0), 2: tuple(range(5)), 3: tuple(range(7)), 4: tuple(range(9))},
+    "openmx": {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},
 }
 """Per program and l: ``new[k] = old[index[k]]`` takes its order to ``m = -l..l``.
 
-PySCF stores p as (x, y, z) and every other shell as m = -l..l already.
+PySCF stores p as (x, y, z) and every other shell as m = -l..l already. OpenMX, and with it the
+DeepH format, stores p as (x, y, z), d as (z2, x2-y2, xy, xz, yz) and f as (z(5z2-3r2),
+x(5z2-r2), y(5z2-r2), z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)).
 """
 
 SHELL_LETTERS = "spdfghi"
@@ -192,7 +195,10 @@ def order_index(program: str, shells: Sequence[int]) -> NDArray[np.intp]:
     parts, start = [], 0
     for l in shells:
         if l not in AO_TO_M[program]:
-            raise ValueError(f"The order of {program}'s l = {l} shells is not known; use l <= 4.")
+            most = max(AO_TO_M[program])
+            raise ValueError(
+                f"The order of {program}'s l = {l} shells is not known; use l <= {most}."
+            )
         parts.append(start + np.array(AO_TO_M[program][l]))
         start += 2 * l + 1
     return np.concatenate(parts).astype(np.intp)

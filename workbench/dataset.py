@@ -1,12 +1,13 @@
 """Datasets: one HDF5 file of geometries and their Hamiltonians, with all it takes to trust it.
 
-What lies where in the file is written in `workbench.dataset_format`.
+What lies where in the file is written in `workbench.dataset_format`; `workbench.dataset_writing`
+makes one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,24 +15,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from workbench.basis import Basis
-from workbench.conventions import CONVENTION_VERSION
 from workbench.dataset_format import (
-    LAYOUT,
-    STEP,
+    BLOCKS,
     DatasetError,
     array_names,
     content_hash,
     open_checked,
-    pack,
-    unpack,
-    write_file,
 )
+from workbench.dataset_packing import Pairs, unpack_blocks, unpack_triangle
 from workbench.matrices import BlockMatrix
 
-__all__ = ["Dataset", "DatasetError", "Sample", "write"]
+__all__ = ["Dataset", "DatasetError", "Sample"]
 
 _T = TypeVar("_T")
 
@@ -41,12 +38,13 @@ class Sample:
     """One labelled geometry.
 
     Attributes:
-        atoms: positions in A; charge and spin in `info`.
+        atoms: positions and, for crystals, cell in A; charge and spin in `info`.
         H: eV.
-        energy: total energy, eV.
-        n_electrons: electrons that the reference treated.
+        energy: total energy, eV; nan where the source does not say.
+        n_electrons: electrons that the reference treated; 0 where the source does not say.
         group: samples of one group are correlated and stand in one split.
         stored_overlap: S if the file holds it.
+        fermi_level: of a crystal, eV.
     """
 
     atoms: Atoms
@@ -55,12 +53,19 @@ class Sample:
     n_electrons: int
     group: int = 0
     stored_overlap: BlockMatrix | None = None
+    fermi_level: float | None = None
 
     @cached_property
     def S(self) -> BlockMatrix:
-        """Overlap: the stored one, else computed, which is exact and takes milliseconds."""
+        """Overlap: the stored one, else computed, which is exact and takes milliseconds.
+
+        Raises:
+            DatasetError: for a crystal whose overlap is not stored.
+        """
         if self.stored_overlap is not None:
             return self.stored_overlap
+        if self.atoms.pbc.any():
+            raise DatasetError("This crystal came without its overlap: import it with one.")
         from workbench.engines.molecules import overlap
 
         return overlap(self.atoms, self.H.basis)
@@ -83,6 +88,7 @@ class Dataset:
         provenance: how the samples were made, JSON-able.
         hash: sha256 of the content, as a hexadecimal number.
         step: resolution of the Hamiltonians, eV.
+        periodic: whether it holds crystals.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -92,6 +98,7 @@ class Dataset:
         self.provenance: dict[str, Any] = header["provenance"]
         self.hash = str(self._file.attrs["sha256"])
         self.step = float(header["step"])
+        self.periodic = header["layout"] == BLOCKS
         small = (name for name in array_names(self._file) if not name.endswith("/values"))
         self._arrays = {name: self._read(name) for name in small}
 
@@ -107,6 +114,7 @@ class Dataset:
             n_electrons=int(self._arrays["n_electrons"][i]),
             group=int(self._arrays["group"][i]),
             stored_overlap=self._stored_overlap(i),
+            fermi_level=float(self._arrays["fermi_level"][i]) if self.periodic else None,
         )
 
     def __repr__(self) -> str:
@@ -165,7 +173,10 @@ class Dataset:
     def atoms(self, i: int) -> Atoms:
         """The geometry of sample i, without its matrix."""
         info = {key: int(self._arrays[key][i]) for key in ("charge", "spin")}
-        return Atoms(self.numbers(i), self.positions(i), info=info)
+        atoms = Atoms(self.numbers(i), self.positions(i), info=info)
+        if self.periodic:
+            atoms.cell, atoms.pbc = (self._arrays[f"atoms/{key}"][i] for key in ("cell", "pbc"))
+        return atoms
 
     def hamiltonians(self, indices: Sequence[int] | NDArray[np.int64]) -> list[BlockMatrix]:
         """H of several samples, eV, from one reading of the file."""
@@ -196,8 +207,11 @@ class Dataset:
         return self._matrix(i, self._read("overlap/values", low, high))
 
     def _matrix(self, i: int, packed: NDArray[np.float64]) -> BlockMatrix:
-        dense = unpack(packed, self.basis.spinor)
-        return BlockMatrix.from_dense(self.basis, self.numbers(i), dense)
+        if not self.periodic:
+            return unpack_triangle(self.basis, self.numbers(i), packed)
+        low, high = self._arrays["pairs/offset"][i : i + 2].tolist()
+        pairs = Pairs.of_table(self._read("pairs/values", low, high))
+        return unpack_blocks(self.basis, self.numbers(i), pairs, packed)
 
     def _atoms_of(self, i: int) -> slice:
         return slice(*self._arrays["atoms/offset"][i : i + 2])
@@ -212,132 +226,3 @@ class Dataset:
             return read()
         except OSError as error:
             raise DatasetError(f"{self.path} is damaged: fetch or make it anew.") from error
-
-
-def write(
-    path: str | os.PathLike[str],
-    samples: Iterable[Sample],
-    splits: Mapping[str, ArrayLike],
-    provenance: Mapping[str, Any],
-    *,
-    step: float = STEP,
-) -> str:
-    """Write a dataset; the file appears complete or not at all.
-
-    Args:
-        path: the file.
-        samples: molecules in bases of one name; read once, so a generator will do.
-        splits: name -> numbers of its samples; no sample in two splits.
-        provenance: JSON-able: how the samples were made.
-        step: resolution of the Hamiltonian, eV.
-
-    Returns:
-        The hash of the content.
-
-    Raises:
-        ValueError: for no samples, mixed bases, an overlap stored in some samples only, or splits
-            that share samples or point outside.
-    """
-    basis, arrays = _collect(samples, step)
-    for name, numbers in _checked_splits(splits, len(arrays["energy"])).items():
-        arrays[f"splits/{name}"] = numbers
-    header = {
-        "convention_version": CONVENTION_VERSION,
-        "layout": LAYOUT,
-        "units": {"positions": "Angstrom", "energy": "eV", "hamiltonian": "eV", "overlap": "1"},
-        "step": step,
-        "basis": basis.to_json(),
-        "provenance": dict(provenance),
-    }
-    return write_file(Path(path), header, arrays)
-
-
-def write_part(
-    source: Dataset,
-    path: str | os.PathLike[str],
-    splits: Mapping[str, int],
-    step: float | None = None,
-) -> str:
-    """Write the first samples of some splits as a dataset of their own.
-
-    Args:
-        source: the whole.
-        path: the file.
-        splits: name -> how many of its samples.
-        step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
-            makes a smaller file.
-
-    Returns:
-        The hash of the content.
-
-    Raises:
-        ValueError: for a split that the source lacks, or that is smaller than asked.
-    """
-    kept: dict[str, NDArray[np.int64]] = {}
-    for name, count in splits.items():
-        own = source.split(name)
-        if not 0 < count <= len(own):
-            raise ValueError(
-                f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
-            )
-        kept[name] = own[:count]
-    order = np.sort(np.concatenate(list(kept.values())))
-    provenance = {
-        "part_of": {"name": source.path.name, "sha256": source.hash},
-        "the_whole": source.provenance,
-    }
-    numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
-    samples = (source[int(i)] for i in order)
-    return write(path, samples, numbers, provenance, step=source.step if step is None else step)
-
-
-def _collect(samples: Iterable[Sample], step: float) -> tuple[Basis, dict[str, NDArray[Any]]]:
-    """The basis that holds all elements, and the arrays of the file."""
-    basis: Basis | None = None
-    rest: list[tuple[Atoms, float, int, int]] = []
-    hamiltonians: list[NDArray[np.int64]] = []
-    overlaps: list[NDArray[np.float64]] = []
-    for s in samples:
-        basis = s.H.basis if basis is None else basis.merged(s.H.basis)
-        rest.append((s.atoms, s.energy, s.n_electrons, s.group))
-        hamiltonians.append(np.rint(pack(s.H.dense()) / step).astype("<i8"))
-        if s.stored_overlap is not None:
-            overlaps.append(pack(s.stored_overlap.dense()))
-    if basis is None:
-        raise ValueError("A dataset needs at least one sample.")
-    if len(overlaps) not in (0, len(rest)):
-        raise ValueError("Some samples store their overlap and some do not: store all or none.")
-    atoms, energies, electrons, groups = zip(*rest, strict=True)
-    arrays: dict[str, NDArray[Any]] = {
-        "atoms/offset": _offsets([len(a) for a in atoms]),
-        "atoms/numbers": np.concatenate([a.numbers for a in atoms]).astype("<i2"),
-        "atoms/positions": np.concatenate([a.positions for a in atoms]).astype("<f8"),
-        "charge": np.array([a.info.get("charge", 0) for a in atoms], dtype="<i4"),
-        "spin": np.array([a.info.get("spin", 0) for a in atoms], dtype="<i4"),
-        "energy": np.array(energies, dtype="<f8"),
-        "n_electrons": np.array(electrons, dtype="<i4"),
-        "group": np.array(groups, dtype="<i4"),
-        "hamiltonian/offset": _offsets([len(h) for h in hamiltonians]),
-        "hamiltonian/values": _narrow(np.concatenate(hamiltonians)),
-    }
-    if overlaps:
-        arrays["overlap/values"] = np.concatenate(overlaps)
-    return basis, arrays
-
-
-def _checked_splits(splits: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.int64]]:
-    arrays = {name: np.asarray(numbers, dtype="<i8").ravel() for name, numbers in splits.items()}
-    every = np.concatenate([*arrays.values(), np.empty(0, dtype="<i8")])
-    if len(np.unique(every)) != len(every) or (every < 0).any() or (every >= n).any():
-        raise ValueError(f"Splits must be disjoint lists of sample numbers from 0 to {n - 1}.")
-    return arrays
-
-
-def _narrow(values: NDArray[np.int64]) -> NDArray[Any]:
-    """The same in four bytes where they suffice: fewer bytes that only repeat the sign."""
-    fits = np.abs(values).max(initial=0) <= np.iinfo("<i4").max
-    return values.astype("<i4") if fits else values
-
-
-def _offsets(sizes: Sequence[int]) -> NDArray[np.int64]:
-    return np.cumsum([0, *sizes]).astype("<i8")

@@ -9,17 +9,19 @@ n samples, A atoms in all; plain h5py reads every filter used:
 | attribute `sha256`                 | hash of the header and of all arrays                    |
 | `atoms/offset` (n+1,)              | sample i owns the atoms offset[i] to offset[i+1]        |
 | `atoms/numbers`, `atoms/positions` | (A,); (A, 3) A                                          |
-| `charge`, `spin`, `n_electrons`    | (n,)                                                    |
+| `charge`, `spin`, `n_electrons`    | (n,); 0 electrons where unknown                         |
 | `energy` (n,)                      | eV                                                      |
 | `group` (n,)                       | samples of one group (a trajectory) are correlated      |
-| `hamiltonian/offset`, `/values`    | (n+1,); upper triangles, row-major, integers x `step`   |
+| `hamiltonian/offset`, `/values`    | (n+1,); packed matrices, integers x `step`              |
 | `overlap/values`                   | optional, float64, same offsets                         |
+| `pairs/offset`, `pairs/values`     | crystals: (n+1,); (E, 5) row atom, column atom, its cell|
 | `splits/<name>`                    | sample numbers                                          |
 
-A matrix is symmetric, so its upper triangle is stored, atom after atom in the orbital order of
-`Basis`; a spinor matrix stores the real triangle and then the imaginary one. Fixed point is exact
-arithmetic: a value is off by at most half a step, and the bits below the noise of the label, which
-no compression can shrink, are not kept.
+Matrices are hermitian. Of a molecule the upper triangle is stored, row-major, atom after atom in
+the orbital order of `Basis`; of a crystal one block of each pair (i, j, T), (j, i, -T), in the
+order of `pairs`. A spinor matrix stores all real parts and then the imaginary ones. Fixed point is
+exact arithmetic: a value is off by at most half a step, and the bits below the noise of the label,
+which no compression can shrink, are not kept.
 """
 
 from __future__ import annotations
@@ -42,13 +44,12 @@ __all__ = [
     "array_names",
     "content_hash",
     "open_checked",
-    "pack",
-    "unpack",
     "write_file",
 ]
 
 FORMAT = "hamiltonian-workbench dataset"
-LAYOUT = "upper triangle of the dense matrix"
+TRIANGLES = "upper triangle of the dense matrix"
+BLOCKS = "one block of each hermitian pair"
 STEP = 1e-8
 """Resolution of a stored Hamiltonian, eV: 4e-10 Hartree, below the noise of any label."""
 
@@ -64,22 +65,6 @@ _COMPRESSION: dict[str, Any] = {
 
 class DatasetError(ValueError):
     """A file that is no dataset of ours, or no longer; the message is one sentence."""
-
-
-def pack(dense: NDArray[Any]) -> NDArray[np.float64]:
-    """Upper triangle, row-major; of a complex matrix the real and then the imaginary one."""
-    upper = dense[np.triu_indices(len(dense))]
-    return np.concatenate([np.real(upper), np.imag(upper)]) if np.iscomplexobj(upper) else upper
-
-
-def unpack(values: NDArray[np.float64], spinor: bool) -> NDArray[Any]:
-    """The symmetric or hermitian matrix of a packed triangle."""
-    half = len(values) // 2
-    upper = values[:half] + 1j * values[half:] if spinor else values
-    n = (int(np.sqrt(8 * len(upper) + 1)) - 1) // 2
-    dense = np.zeros((n, n), dtype=upper.dtype)
-    dense[np.triu_indices(n)] = upper
-    return dense + np.triu(dense, 1).conj().T
 
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -118,11 +103,12 @@ def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
         file.close()
         raise DatasetError(f"{path} is an HDF5 file but no dataset of the workbench: import it.")
     header = json.loads(_header_text(file))
-    if header["convention_version"] != CONVENTION_VERSION or header["layout"] != LAYOUT:
+    known = header["layout"] in (TRIANGLES, BLOCKS)
+    if header["convention_version"] != CONVENTION_VERSION or not known:
         file.close()
         raise DatasetError(
             f"{path} follows convention {header['convention_version']} ({header['layout']}), this "
-            f"workbench {CONVENTION_VERSION} ({LAYOUT}): make it anew, or use the version of then."
+            f"workbench {CONVENTION_VERSION}: make it anew, or use the version of then."
         )
     return file, header
 

@@ -28,7 +28,8 @@ from ase import Atoms
 from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
-from workbench import dataset
+from workbench.dataset import Dataset, Sample
+from workbench.dataset_writing import write
 from workbench.engines import SCFError
 from workbench.engines.molecules import basis_of, reference, solver
 from workbench.geometries import Langevin, Sampling
@@ -131,7 +132,7 @@ class _Job:
         """
         if not self.out.exists():
             return False
-        with dataset.Dataset(self.out) as made:
+        with Dataset(self.out) as made:
             if made.provenance.get("recipe") != self.recipe:
                 raise LabellingError(
                     f"{self.out} exists and was made otherwise: remove it or choose another name."
@@ -210,7 +211,7 @@ class _Job:
         geometries = self.geometries()
         groups = {b.start + n: k for k, b in enumerate(self.batches) for n in range(b.count)}
         samples = (self._sample(i, geometries[i], groups[i]) for i in kept)
-        dataset.write(out, samples, splits, provenance)
+        write(out, samples, splits, provenance)
 
     def geometries(self) -> list[Atoms]:
         """All geometries, in the order of the samples."""
@@ -223,10 +224,10 @@ class _Job:
                     frames.append(atoms)
         return frames
 
-    def _sample(self, i: int, atoms: Atoms, group: int) -> dataset.Sample:
+    def _sample(self, i: int, atoms: Atoms, group: int) -> Sample:
         basis = basis_of(self.recipe["method"]["basis"], atoms.numbers)
         with np.load(self._label(i)) as file:
-            return dataset.Sample(
+            return Sample(
                 atoms=atoms,
                 H=BlockMatrix.from_dense(basis, atoms.numbers, file["hamiltonian"]),
                 energy=float(file["energy"]),

@@ -50,6 +50,39 @@ class BlockMatrix:
                 f"{expected[0]} edges of {m} orbitals; values must be {expected}."
             )
 
+    # ---- hermitian halves -------------------------------------------------------------------
+
+    @cached_property
+    def half(self) -> NDArray[np.intp]:
+        """Index of one block of each hermitian pair, the one that comes first, on-site ones too."""
+        return np.flatnonzero(np.arange(self.edges.shape[1]) <= self.reverse)
+
+    @classmethod
+    def from_half(
+        cls,
+        basis: Basis,
+        numbers: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        shifts: NDArray[np.int64],
+        values: NDArray[Any],
+    ) -> BlockMatrix:
+        """The hermitian matrix of which one block of each pair is given, in canonical order.
+
+        Args:
+            basis: as of the matrix.
+            numbers: (N,) atomic numbers.
+            edges: (2, E) row and column atom.
+            shifts: (E, 3) cell of the column atom.
+            values: (E, M, M), for spinors (E, 2M, 2M).
+        """
+        on_site = (edges[0] == edges[1]) & ~shifts.any(axis=1)
+        other = np.flatnonzero(~on_site)
+        edges = np.concatenate([edges, edges[::-1, other]], axis=1)
+        shifts = np.concatenate([shifts, -shifts[other]])
+        values = np.concatenate([values, values[other].conj().swapaxes(1, 2)])
+        rank = _canonical_order(edges, shifts)
+        return cls(basis, numbers, edges[:, rank], shifts[rank], values[rank])
+
     # ---- dense ------------------------------------------------------------------------------
 
     @classmethod
@@ -220,7 +253,7 @@ class BlockMatrix:
     # ---- arithmetic -------------------------------------------------------------------------
 
     def __add__(self, other: BlockMatrix) -> BlockMatrix:
-        a, b = _aligned(self, other)
+        a, b = aligned(self, other)
         return replace(a, values=a.values + b.values)
 
     def __sub__(self, other: BlockMatrix) -> BlockMatrix:
@@ -262,7 +295,7 @@ def _canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDA
     return np.lexsort([*shifts.T[::-1], edges[1], edges[0], off_site])
 
 
-def _aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
+def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
     """Both matrices in one frame and over the union of their blocks."""
     if not np.array_equal(a.numbers, b.numbers):
         raise ValueError("The two matrices belong to different atoms; compare equal structures.")

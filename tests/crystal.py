@@ -1,0 +1,68 @@
+"""Matrices of a real crystal for tests: integrals over two centres, summed over no image."""
+
+import numpy as np
+from ase import Atoms
+from ase.build import graphene
+from ase.neighborlist import neighbor_list
+from pyscf import gto
+
+from workbench.conventions import BOHR, rotation, wigner_d
+from workbench.engines.molecules import ao_order, basis_of
+from workbench.matrices import BlockMatrix
+
+PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+
+
+def sheet() -> Atoms:
+    """Stretched graphene, turned out of the axes' planes, so that nothing is zero by luck.
+
+    Stretched, because so many diffuse orbitals on carbon's real places are nearly dependent.
+    """
+    atoms = graphene(a=3.3, vacuum=7.0)
+    atoms.pbc = True
+    turn = rotation((1, 2, 3), 50)
+    atoms.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
+    return atoms
+
+
+def integrals(atoms, kind, basis="def2-svp", cutoff=8.0) -> BlockMatrix:
+    """PySCF's two-centre integrals ("int1e_ovlp", "int1e_kin") between a cell and its images."""
+    shells = basis_of(basis, atoms.numbers)
+    i, j, T = neighbor_list("ijS", atoms, cutoff)
+    n = len(atoms)
+    edges = np.concatenate([np.tile(np.arange(n), (2, 1)), np.stack([i, j])], axis=1)
+    shifts = np.concatenate([np.zeros((n, 3), dtype=np.int64), T.astype(np.int64)])
+    values = []
+    for (a, b), shift in zip(edges.T, shifts, strict=True):
+        two = [atoms.positions[a], atoms.positions[b] + shift @ atoms.cell.array]
+        symbols = [atoms.symbols[a], "ghost-" + atoms.symbols[b]]
+        pair = gto.M(
+            atom=list(zip(symbols, np.array(two) / BOHR, strict=True)),
+            basis=basis,
+            unit="Bohr",
+            spin=None,
+            verbose=0,
+        )
+        order = ao_order(pair)
+        dense = pair.intor(kind)[np.ix_(order, order)]
+        first = shells.n_orbitals(int(atoms.numbers[a]))
+        block = np.zeros((shells.dim, shells.dim))
+        rows, columns = (shells.slots(int(atoms.numbers[k])) for k in (a, b))
+        block[np.ix_(rows, columns)] = dense[:first, first:]
+        values.append(block)
+    numbers = atoms.numbers.astype(np.int64)
+    rank = np.lexsort([*shifts.T[::-1], edges[1], edges[0], np.arange(len(shifts)) >= n])
+    return BlockMatrix(shells, numbers, edges[:, rank], shifts[rank], np.array(values)[rank])
+
+
+def spin_orbit(basis, strength=0.5):
+    """(2M, 2M) ``strength sigma.L`` of the padded frame, complex, spin outermost."""
+    total = np.zeros((2 * basis.dim, 2 * basis.dim), dtype=complex)
+    for axis, sigma in zip(np.eye(3), PAULI, strict=True):
+        L = np.zeros((basis.dim, basis.dim), dtype=complex)
+        for l, start in zip(basis.layout, basis.shell_starts, strict=True):
+            small = wigner_d(l, rotation(axis, 0.01)) - wigner_d(l, rotation(axis, -0.01))
+            shell = slice(start, start + 2 * l + 1)
+            L[shell, shell] = 1j * small / (2 * np.deg2rad(0.01))
+        total += strength * np.kron(sigma, L)
+    return total
