@@ -83,6 +83,24 @@ class BlockMatrix:
         rank = _canonical_order(edges, shifts)
         return cls(basis, numbers, edges[:, rank], shifts[rank], values[rank])
 
+    def over(self, edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[Any]:
+        """The blocks (P, M, M) of given pairs, zero where none is stored.
+
+        Args:
+            edges: (2, P) row and column atom.
+            shifts: (P, 3) cell of the column atom.
+        """
+        own, wanted = (
+            np.concatenate([e, s.T]) for e, s in ((self.edges, self.shifts), (edges, shifts))
+        )
+        if np.array_equal(own, wanted):
+            return self.values
+        union, index = np.unique(np.concatenate([own, wanted], axis=1), axis=1, return_inverse=True)
+        here, there = np.split(index.ravel(), [own.shape[1]])
+        values = np.zeros((union.shape[1], *self.values.shape[1:]), self.values.dtype)
+        values[here] = self.values
+        return values[there]
+
     # ---- dense ------------------------------------------------------------------------------
 
     @classmethod

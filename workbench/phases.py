@@ -87,6 +87,10 @@ def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelCon
     """
     if config.guess == "none":
         return torch.zeros(len(dataset.basis.elements), 0, dtype=torch.float64)
+    if dataset.periodic:
+        raise ValueError(
+            f"{dataset.path} holds crystals, and a guess is for molecules: set guess='none'."
+        )
     from workbench.engines.superposition import fit  # PySCF takes a second to import
 
     some = [int(i) for i in indices[:: -(-len(indices) // FITTED)]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from ase import Atoms
 from torch import Tensor
@@ -64,18 +63,14 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
 
 
 def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
-    """A reference's blocks in the order of a graph; pairs beyond the cutoff are left out.
+    """A reference's blocks in the order of a graph.
+
+    Pairs beyond the cutoff are left out; those beyond the range of the reference are zero.
 
     Args:
         matrix: the reference Hamiltonian, in the model's basis.
         graph: of the same atoms.
     """
-    edges, shifts = matrix_edges(graph)
-    values, n = matrix.values, graph.z.shape[0]
-    if not np.array_equal(edges, matrix.edges):  # a cutoff or a cell changes what there is
-        keys = np.concatenate([matrix.edges, matrix.shifts.T]).T
-        place = {tuple(k): number for number, k in enumerate(keys.tolist())}
-        wanted = np.concatenate([edges, shifts.T]).T.tolist()
-        values = values[[place[tuple(k)] for k in wanted]]
-    blocks = torch.from_numpy(values)
+    n = graph.z.shape[0]
+    blocks = torch.from_numpy(matrix.over(*matrix_edges(graph)))
     return Blocks(blocks[:n], blocks[n:])

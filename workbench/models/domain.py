@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.neighborlist import neighbor_list
 
 _SLACK = 0.05
 """A pair may be closer than any in training by this much, A, before a word is said."""
+
+_NEIGHBOURS = 6.0  # A; of a crystal no pair beyond is looked at
 
 
 class DomainWarning(UserWarning):
@@ -23,8 +26,9 @@ class Domain:
     """The extent of a training set.
 
     Attributes:
-        formulas: formula in Hill's order -> number of structures.
-        closest: "H-O" (symbols in alphabetical order) -> shortest distance seen, A.
+        formulas: formula in Hill's order, of crystals the empirical one -> number of structures.
+        closest: "H-O" (symbols in alphabetical order) -> shortest distance seen, A; of crystals
+            among neighbours within 6 A.
     """
 
     formulas: Mapping[str, int]
@@ -36,7 +40,7 @@ class Domain:
         formulas: dict[str, int] = {}
         closest: dict[str, float] = {}
         for atoms in structures:
-            formula = atoms.get_chemical_formula()
+            formula = _formula(atoms)
             formulas[formula] = formulas.get(formula, 0) + 1
             for name, distance in _closest(atoms).items():
                 closest[name] = min(distance, closest.get(name, np.inf))
@@ -48,13 +52,12 @@ class Domain:
 
     def outside(self, atoms: Atoms) -> str | None:
         """One sentence if a structure lies beyond the training set, else None."""
-        found = _closest(atoms)
+        found, formula = _closest(atoms), _formula(atoms)
         strange = sorted(set(found) - set(self.closest))
         if strange:
             return (
-                f"{atoms.get_chemical_formula()} has pairs {', '.join(strange)} that the model was "
-                "never shown, so its prediction means nothing there: train on structures that "
-                "have them."
+                f"{formula} has pairs {', '.join(strange)} that the model was never shown, so its "
+                "prediction means nothing there: train on structures that have them."
             )
         near = [
             f"{name} at {d:.2f} A (training: {self.closest[name]:.2f} A or more)"
@@ -63,22 +66,31 @@ class Domain:
         ]
         if near:
             return (
-                f"{atoms.get_chemical_formula()} has atoms closer than any the model was shown, "
-                f"{'; '.join(near)}: expect large errors, or train on such structures."
+                f"{formula} has atoms closer than any the model was shown, {'; '.join(near)}: "
+                "expect large errors, or train on such structures."
             )
-        if len(self.formulas) == 1 and atoms.get_chemical_formula() not in self.formulas:
+        if len(self.formulas) == 1 and formula not in self.formulas:
             return (
-                f"The model was shown {next(iter(self.formulas))} alone, not "
-                f"{atoms.get_chemical_formula()}: its prediction means nothing there."
+                f"The model was shown {next(iter(self.formulas))} alone, not {formula}: its "
+                "prediction means nothing there."
             )
         return None
 
 
+def _formula(atoms: Atoms) -> str:
+    """Hill's formula; of a crystal the empirical one, as a supercell is no other crystal."""
+    formula = atoms.symbols.formula
+    return str((formula.reduce()[0] if atoms.pbc.any() else formula).convert("hill"))
+
+
 def _closest(atoms: Atoms) -> dict[str, float]:
-    """Shortest distance of each pair of species in a molecule or between a cell's atoms, A."""
+    """Shortest distance of each pair of species, A; images count, as far as they are neighbours."""
     symbols = np.array([chemical_symbols[z] for z in atoms.numbers])
-    i, j = np.triu_indices(len(atoms), 1)
-    distance = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
+    if atoms.pbc.any():
+        i, j, distance = neighbor_list("ijd", atoms, _NEIGHBOURS)
+    else:
+        i, j = np.triu_indices(len(atoms), 1)
+        distance = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
     names = np.where(symbols[i] < symbols[j], symbols[i], symbols[j])
     others = np.where(symbols[i] < symbols[j], symbols[j], symbols[i])
     keys = np.char.add(np.char.add(names, "-"), others) if len(i) else names
