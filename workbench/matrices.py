@@ -80,7 +80,7 @@ class BlockMatrix:
         edges = np.concatenate([edges, edges[::-1, other]], axis=1)
         shifts = np.concatenate([shifts, -shifts[other]])
         values = np.concatenate([values, values[other].conj().swapaxes(1, 2)])
-        rank = _canonical_order(edges, shifts)
+        rank = canonical_order(edges, shifts)
         return cls(basis, numbers, edges[:, rank], shifts[rank], values[rank])
 
     def over(self, edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[Any]:
@@ -164,7 +164,7 @@ class BlockMatrix:
         return int(self.offsets[-1]) * (2 if self.basis.spinor else 1)
 
     @cached_property
-    def _orbital_index(self) -> NDArray[np.intp]:
+    def orbital_index(self) -> NDArray[np.intp]:
         """(N, M or 2M) row in ``dense()`` of each slot of each atom, -1 where it has none."""
         own = self.basis.slot_table[self.numbers]  # (N, M)
         index = np.where(own >= 0, own + self.offsets[:-1, None], -1)
@@ -176,14 +176,14 @@ class BlockMatrix:
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """(E, M, M) True where the pair of atoms has the element."""
-        exists = self._orbital_index >= 0
+        exists = self.orbital_index >= 0
         return exists[self.edges[0]][:, :, None] & exists[self.edges[1]][:, None, :]
 
     @cached_property
     def _dense_positions(self) -> NDArray[np.intp]:
         """Flat position in ``dense()`` of each existing element, in the order of ``mask``."""
-        rows = self._orbital_index[self.edges[0]][:, :, None]
-        columns = self._orbital_index[self.edges[1]][:, None, :]
+        rows = self.orbital_index[self.edges[0]][:, :, None]
+        columns = self.orbital_index[self.edges[1]][:, None, :]
         return (rows * self.n_ao + columns)[self.mask]
 
     # ---- looking inside ---------------------------------------------------------------------
@@ -238,7 +238,7 @@ class BlockMatrix:
         if sorted(new.tolist()) != list(range(len(self.numbers))):
             raise ValueError(f"{list(order)} is not a permutation of {len(self.numbers)} atoms.")
         edges = np.argsort(new)[self.edges]
-        rank = _canonical_order(edges, self.shifts)
+        rank = canonical_order(edges, self.shifts)
         return replace(
             self,
             numbers=self.numbers[new],
@@ -307,7 +307,7 @@ def _element_keys(matrix: BlockMatrix) -> NDArray[np.intp]:
     return edge * matrix.n_ao**2 + matrix._dense_positions
 
 
-def _canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.intp]:
+def canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.intp]:
     """Index (E,) that sorts blocks: on-site first, then by row atom, column atom and cell."""
     off_site = (edges[0] != edges[1]) | shifts.any(axis=1)
     return np.lexsort([*shifts.T[::-1], edges[1], edges[0], off_site])
@@ -324,7 +324,7 @@ def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
     keys = [np.concatenate([m.edges, m.shifts.T]) for m in (a, b)]
     union, index = np.unique(np.concatenate(keys, axis=1), axis=1, return_inverse=True)
     edges, shifts = union[:2], union[2:].T
-    rank = _canonical_order(edges, shifts)
+    rank = canonical_order(edges, shifts)
     place = np.argsort(rank)[index.ravel()]
     parts = (place[: a.edges.shape[1]], place[a.edges.shape[1] :])
     return _spread(a, parts[0], edges[:, rank], shifts[rank]), _spread(
