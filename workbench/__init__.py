@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from workbench.conventions import random_rotation, rotation
     from workbench.dataset import Dataset
     from workbench.engines import Reference
-    from workbench.engines.molecules import overlap, pyscf, reference
+    from workbench.engines.choose import reference
+    from workbench.engines.molecules import overlap, pyscf
     from workbench.evaluation import evaluate
     from workbench.labelling import label
     from workbench.matrices import BlockMatrix
@@ -43,7 +44,7 @@ _HOME = {
     "rotate": "structures",
     "rotation": "conventions",
     "random_rotation": "conventions",
-    "reference": "engines.molecules",
+    "reference": "engines.choose",
     "pyscf": "engines.molecules",
     "overlap": "engines.molecules",
     "load_model": "checkpoint",

@@ -25,7 +25,7 @@ from workbench.matrices import BlockMatrix, canonical_order
 __all__ = ["band_structure", "energies_at", "k_mesh", "to_real_space"]
 
 _EQUAL = 1e-5  # A; images whose distances agree to this are equally near
-_REAL = 1e-6  # share of an imaginary part that counts as rounding
+_REAL = 1e-4  # share of an imaginary part that counts as rounding, that of plane waves included
 
 
 def k_mesh(mesh: Sequence[int]) -> NDArray[np.float64]:

@@ -45,6 +45,7 @@ class Reference:
         energy: total energy, eV.
         n_electrons: electrons treated, so without the core that an effective core potential hides.
         method: how it was made: functional, basis, grid, thresholds, program and its version.
+        fermi_level: of a crystal, eV.
     """
 
     H: BlockMatrix
@@ -52,3 +53,4 @@ class Reference:
     energy: float
     n_electrons: int
     method: dict[str, Any] = field(default_factory=dict)
+    fermi_level: float | None = None
