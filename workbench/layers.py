@@ -1,0 +1,134 @@
+"""Sheets upon sheets: bilayers, shifted or twisted by the angles at which both lattices meet.
+
+A hexagonal lattice has vectors ``(m+n) a1 + n a2`` and ``(m+n) a1 + m a2`` (a1, a2 at 120 degrees)
+of one length. Two sheets turned so that the two coincide repeat together (Lopes dos Santos, Peres
+and Castro Neto 2007, doi 10.1103/PhysRevLett.99.256802; counted there by other indices).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+
+from workbench.conventions import rotation
+from workbench.structures import StructureError, rotate, validate
+
+__all__ = ["bilayer", "twist_angle", "twisted_bilayer"]
+
+_HEXAGONAL = 1e-6  # relative; how exactly a cell must be hexagonal
+
+
+def twist_angle(m: int, n: int) -> float:
+    """Angle in degrees of the twist (m, n): ``cos = (m2 + 4mn + n2) / (2 (m2 + mn + n2))``.
+
+    >>> round(twist_angle(1, 2), 2), round(twist_angle(31, 32), 2)
+    (21.79, 1.05)
+    """
+    cosine = (m * m + 4 * m * n + n * n) / (2 * (m * m + m * n + n * n))
+    return float(np.rad2deg(np.arccos(min(cosine, 1.0))))
+
+
+def bilayer(
+    layer: Atoms, distance: float, shift: Sequence[float] = (0.0, 0.0), vacuum: float = 10.0
+) -> Atoms:
+    """A sheet and the same sheet above it.
+
+    Args:
+        layer: periodic along its first two cell vectors, which lie in the xy plane.
+        distance: between the mean heights of the sheets, A.
+        shift: of the upper sheet, in fractions of the two cell vectors.
+        vacuum: above and below, A.
+
+    Returns:
+        The lower sheet's atoms first, periodic in the plane.
+
+    Raises:
+        StructureError: for a layer that is none, or sheets that overlap.
+    """
+    lower = _flat(layer)
+    upper = lower.copy()
+    upper.positions += np.asarray(shift, dtype=float) @ lower.cell.array[:2] + [0, 0, distance]
+    return _stacked(lower, upper, vacuum)
+
+
+def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float = 10.0) -> Atoms:
+    """Two hexagonal sheets turned against each other by `twist_angle(m, n)`, about the origin.
+
+    Args:
+        layer: hexagonal, periodic along its first two cell vectors, in the xy plane.
+        m: index of the twist.
+        n: index of the twist; the cell has m2 + mn + n2 cells of each sheet.
+        distance: between the mean heights of the sheets, A.
+        vacuum: above and below, A.
+
+    Returns:
+        The lower sheet's atoms first, periodic in the plane; half of the turn in each sheet.
+
+    Raises:
+        StructureError: for a layer that is not hexagonal, or sheets that overlap.
+        ValueError: for indices that are not two different positive numbers without common factor.
+
+    >>> from ase.build import graphene
+    >>> len(twisted_bilayer(graphene(a=2.46), 1, 2, 3.35))
+    28
+    """
+    if m < 1 or n < 1 or m == n or np.gcd(m, n) != 1:
+        raise ValueError(
+            f"A twist needs two different positive numbers without common factor, not {m}, {n}."
+        )
+    sheet = _hexagonal(_flat(layer))
+    lower, upper = (_half(sheet, a, b) for a, b in ((m, n), (n, m)))
+    upper.positions[:, 2] += distance
+    return _stacked(lower, upper, vacuum)
+
+
+def _half(sheet: Atoms, m: int, n: int) -> Atoms:
+    """The supercell (m, n) of a sheet, turned so that its first vector lies along x."""
+    # a1 and a2 stand at 120 degrees, so that a second vector at 120 degrees to the first is
+    # (-n', m' - n') for the first (m', n').
+    first = m + n, n
+    cells = np.array([[first[0], first[1], 0], [-first[1], first[0] - first[1], 0], [0, 0, 1]])
+    large = make_supercell(sheet, cells)
+    along = large.cell.array[0]
+    return rotate(large, rotation((0, 0, 1), -np.rad2deg(np.arctan2(along[1], along[0]))))
+
+
+def _flat(layer: Atoms) -> Atoms:
+    """The sheet around height zero, its third cell vector along z, if it is one."""
+    sheet = validate(layer).copy()
+    plane = sheet.cell.array[:2]
+    if not sheet.pbc[:2].all() or np.abs(plane[:, 2]).max() > 1e-8:
+        raise StructureError(
+            "A layer repeats along its first two cell vectors, which lie in the xy plane: set "
+            "atoms.pbc and turn it."
+        )
+    sheet.positions[:, 2] -= sheet.positions[:, 2].mean()
+    height = float(np.ptp(sheet.positions[:, 2])) + 20.0
+    sheet.cell, sheet.pbc = [*plane, [0, 0, height]], (True, True, False)
+    return sheet
+
+
+def _hexagonal(sheet: Atoms) -> Atoms:
+    """The sheet with its plane vectors at 120 degrees, if it is hexagonal."""
+    a, b = sheet.cell.array[:2]
+    squared, inner = float(a @ a), float(a @ b)
+    if abs(b @ b / squared - 1) > _HEXAGONAL or abs(abs(inner) / squared - 0.5) > _HEXAGONAL:
+        raise StructureError(
+            "This layer is not hexagonal: its first two cell vectors must be equally long and at "
+            "60 or 120 degrees."
+        )
+    if inner > 0:  # 60 degrees: b - a is a lattice vector at 120
+        sheet.cell = [a, b - a, sheet.cell.array[2]]
+    return sheet
+
+
+def _stacked(lower: Atoms, upper: Atoms, vacuum: float) -> Atoms:
+    """Both in the lower one's cell, wrapped in the plane, centred between the vacua."""
+    upper.cell = lower.cell
+    both = lower + upper
+    both.wrap(pbc=(True, True, False))
+    both.center(vacuum=vacuum, axis=2)
+    return validate(both)
