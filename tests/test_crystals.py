@@ -134,3 +134,39 @@ def test_what_cannot_be_trained_says_so(path, tmp_path):
     )
     with wb.Dataset(tmp_path / "spin.h5") as dataset, pytest.raises(TrainingError, match="spinors"):
         next(wb.train(CONFIG, dataset))
+
+
+def test_the_lab_turns_a_crystal():
+    """Its matrices are those at k = 0; a block is chosen with the cell of its column atom."""
+    H, S = (integrals(ATOMS, k, "sto-3g", 6.0) for k in ("int1e_kin", "int1e_ovlp"))
+    reference = wb.Reference(H, S, energy=0.0, n_electrons=8)
+    lab = wb.RotationLab(
+        ATOMS,
+        reference=reference,
+        subjects={"near": lambda atoms: integrals(atoms, "int1e_kin", "sto-3g", 4.0)},
+    )
+    R = wb.rotation((1, 1, 0), 40)
+    lab.turn_to(R)
+    np.testing.assert_allclose(lab.matrices.painted()[0], H.rotate(R).at_gamma(), atol=1e-4)
+    assert lab.snapshot.symmetry["near"].max_mev < 1e-6
+    np.testing.assert_allclose(lab.snapshot.levels["reference"], wb.levels(H, S), atol=1e-9)
+    lab.pick(0, 1)
+    cells = [value for _, value in lab.block.cell.options]
+    assert cells[0] == (0, 0, 0)
+    lab.block.cell.value = cells[3]
+    shown = H.rotate(R).block(0, 1, cells[3])
+    np.testing.assert_allclose(lab.block.heat.painted()[0], shown, atol=1e-4)
+    far = cells[-1]
+    assert np.abs(H.block(0, 1, far)).max() > 0
+    lab.block.quantity.value, lab.block.cell.value = "near", far
+    np.testing.assert_array_equal(lab.block.heat.painted()[0], 0)  # beyond the reach of "near"
+    lab.pick(0, 0)
+    assert lab.block.cell.value == (0, 0, 0)
+    lab.close()
+
+
+def test_at_gamma_is_the_sum_over_cells():
+    H = integrals(ATOMS, "int1e_kin", "sto-3g", 4.0)
+    np.testing.assert_allclose(H.at_gamma(), H.at_k([0, 0, 0]).real)
+    with pytest.raises(ValueError, match="at_k"):
+        H.dense()

@@ -152,6 +152,11 @@ class BlockMatrix:
         np.add.at(result, self._dense_positions, terms)
         return result.reshape(self.n_ao, self.n_ao)
 
+    def at_gamma(self) -> NDArray[Any]:
+        """(n_ao, n_ao) a molecule's matrix; a crystal's at k = 0, where it is real without spin."""
+        found = self.at_k((0.0, 0.0, 0.0)) if self.shifts.any() else self.dense()
+        return found if self.basis.spinor else np.real(found)
+
     @cached_property
     def offsets(self) -> NDArray[np.intp]:
         """(N + 1,) first orbital of each atom in ``dense()`` (of one spin), and the total."""

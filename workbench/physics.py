@@ -2,7 +2,8 @@
 
 Everything follows from the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
 (Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of one molecule, H in eV
-and S dimensionless; energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
+and S dimensionless, or of a crystal, which is then looked at where k = 0 (`workbench.bloch` has the
+other k); energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def occupied_similarity(
     """
     n_occ = occupied_count(H1, n_electrons)
     (eps1, C1), (eps2, C2) = solve(H1, S), solve(H2, S)
-    overlap = C1[:, :n_occ].conj().T @ S.dense() @ C2[:, :n_occ]  # (n_occ, n_occ)
+    overlap = C1[:, :n_occ].conj().T @ S.at_gamma() @ C2[:, :n_occ]  # (n_occ, n_occ)
     spacing = np.minimum(np.diff(eps1[:n_occ]), np.diff(eps2[:n_occ]))
     edges = [0, *(np.flatnonzero(spacing >= degenerate) + 1), n_occ]
     cosines = [np.linalg.svd(overlap[a:b, a:b], compute_uv=False) for a, b in pairwise(edges)]
@@ -161,7 +162,7 @@ def _pair(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
     """The dense matrix; LAPACK reads one triangle only, so a skew matrix would pass unseen."""
-    dense = matrix.dense()
+    dense = matrix.at_gamma()
     dense = dense.astype(np.result_type(dense, np.float64))  # eigenvalues of a float32 model too
     if not np.isfinite(dense).all():
         raise ValueError(f"{name} has elements that are not finite, so it has no levels.")

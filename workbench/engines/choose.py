@@ -9,7 +9,7 @@ from ase import Atoms
 from workbench.engines import Reference
 from workbench.engines.molecules import reference as of_molecule
 
-__all__ = ["reference"]
+__all__ = ["again", "reference"]
 
 
 def reference(
@@ -42,3 +42,25 @@ def reference(
     from workbench.engines.crystals import reference as of_crystal  # half a second to import
 
     return of_crystal(atoms, basis or "gth-szv-molopt-sr", xc, **settings)
+
+
+def again(atoms: Atoms, made: Reference) -> Reference:
+    """The reference of another geometry, computed as `made` was.
+
+    Raises:
+        As `reference`.
+    """
+    how = made.method
+    if not atoms.pbc.any():
+        xc = "hf" if how.get("method") == "RHF" else how["functional"]
+        return of_molecule(atoms, how["basis"], xc, how.get("grid_level", 4))
+    return reference(
+        atoms,
+        how["basis"],
+        how["functional"],
+        mesh=how["k_mesh"],
+        pseudo=how["pseudopotential"],
+        ke_cutoff=how["ke_cutoff_hartree"],
+        smearing=how["smearing_ev"],
+        conv_tol=how["conv_tol_hartree"],
+    )

@@ -114,8 +114,8 @@ def compare(
 
 
 def _dense(matrix: BlockMatrix) -> NDArray[np.float64]:
-    """(n_ao, n_ao) of a real matrix."""
-    dense = matrix.dense()
+    """(n_ao, n_ao) of a real matrix; of a crystal at k = 0."""
+    dense = matrix.at_gamma()
     if np.iscomplexobj(dense):
         raise ValueError("A heat map shows real numbers, but a spinor matrix is complex.")
     return dense.astype(float)

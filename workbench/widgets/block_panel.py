@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
+import numpy as np
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
 from workbench.views.look import round_limit
@@ -17,6 +19,8 @@ _MINUS = " − reference"
 
 class BlockPanel:
     """Dropdowns for row atom, column atom and quantity, and the block as numbers on colours.
+
+    Of a crystal the column atom's cell is chosen as well, among those that the template reaches.
 
     Args:
         template: any matrix of the atoms, for names and sizes.
@@ -38,12 +42,15 @@ class BlockPanel:
         atoms = [(name, k) for k, name in enumerate(names)]
         self.row = _dropdown(atoms, "row atom", "The atom of the block's rows")
         self.column = _dropdown(atoms, "column atom", "The atom of the block's columns")
+        self.cell = _dropdown([("0 0 0", (0, 0, 0))], "its cell", "Cell of the column atom")
         self.quantity = _dropdown(list(quantities), "show", "Which matrix the block is taken from")
         self.caption = widgets.HTML()
         self.heat = Heat(template.block(0, 0), ["block"], show_values=True, max_size=0, digits=2)
         for dropdown in (self.row, self.column):
             dropdown.observe(self._picked, "value")
-        side = widgets.VBox([self.row, self.column, self.quantity, self.caption])
+        self._offer_cells()
+        cell = [self.cell] if template.shifts.any() else []
+        side = widgets.VBox([self.row, self.column, *cell, self.quantity, self.caption])
         side.add_class("wb-block-side")
         self.box = widgets.HBox([side, self.heat])
         self.box.add_class("wb-block")
@@ -60,6 +67,7 @@ class BlockPanel:
             self.row.value, self.column.value = i, j
         finally:
             self._setting = False
+        self._offer_cells()
 
     def show(self, snapshot: Snapshot, limit_ev: float, limit_mev: float, scale: str) -> None:
         """Show the picked block at an orientation, in the colours of the large maps."""
@@ -73,7 +81,7 @@ class BlockPanel:
         )
         if matrix is None:
             return
-        block = matrix.block(i, j)
+        block = _block(matrix, i, j, tuple(self.cell.value or (0, 0, 0)))
         axes = (atom_axis(matrix, i), atom_axis(matrix, j))
         with self.heat.hold_sync():
             self.heat.factor = 1000.0 if is_difference else 1.0
@@ -87,9 +95,32 @@ class BlockPanel:
         rows, columns = block.shape
         self.caption.value = f'<p class="wb-note">{sort}, {rows} × {columns} {self.heat.unit}</p>'
 
+    def _offer_cells(self) -> None:
+        """The cells in which the picked pair has a block, nearest numbers first."""
+        i, j = self.pair
+        stored = (self._template.edges[0] == i) & (self._template.edges[1] == j)
+        cells = sorted(map(tuple, self._template.shifts[stored].tolist()), key=_far)
+        options = [(" ".join(map(str, T)), T) for T in cells or [(0, 0, 0)]]
+        if list(self.cell.options) != options:
+            self.cell.options = options
+            self.cell.value = options[0][1]
+
     def _picked(self, _: object) -> None:
         if not self._setting:
             self._on_pick(*self.pair)
+
+
+def _far(cell: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    return sum(abs(n) for n in cell), cell
+
+
+def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArray[np.float64]:
+    """The block of a pair, zero where this matrix does not reach so far."""
+    try:
+        return matrix.block(i, j, cell)
+    except KeyError:
+        sizes = (matrix.basis.n_orbitals(int(matrix.numbers[a])) for a in (i, j))
+        return np.zeros(tuple(sizes))
 
 
 def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:

@@ -170,14 +170,11 @@ class Experiment:
             raise ValueError(
                 "There is no reference to recompute: pass reference=wb.reference(atoms)."
             )
-        from workbench.engines.molecules import reference as solve_molecule
+        from workbench.engines.choose import again
 
-        matrix, method = np.asarray(R, dtype=float), self.reference.method
-        xc = "hf" if method.get("method") == "RHF" else method["functional"]
+        matrix = np.asarray(R, dtype=float)
         start = time.perf_counter()
-        here = solve_molecule(
-            rotate(self.atoms, matrix), method["basis"], xc, method.get("grid_level", 4)
-        )
+        here = again(rotate(self.atoms, matrix), self.reference)
         seconds = time.perf_counter() - start
         self._fresh = (matrix, here.H)
         self.floor = Floor(matrix, matrix_errors(here.H, self.reference.H.rotate(matrix)), seconds)

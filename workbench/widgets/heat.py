@@ -168,8 +168,8 @@ def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:
 
 
 def _dense(matrix: Matrix) -> NDArray[np.float64]:
-    """A real array (n, m) of a matrix."""
-    array = matrix.dense() if isinstance(matrix, BlockMatrix) else np.asarray(matrix)
+    """A real array (n, m) of a matrix; of a crystal's at k = 0."""
+    array = matrix.at_gamma() if isinstance(matrix, BlockMatrix) else np.asarray(matrix)
     if np.iscomplexobj(array):
         raise ValueError("Heat shows real numbers: pass the real part, imaginary part or modulus.")
     if array.ndim != 2:

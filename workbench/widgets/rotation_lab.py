@@ -169,7 +169,8 @@ class RotationLab(widgets.VBox):
         for control in (self.limit, self.error_limit, self.scale):
             control.observe(guard(lambda _: self._recolour()), "value")
         self.against.observe(guard(lambda _: self._repaint()), "value")
-        self.block.quantity.observe(guard(lambda _: self._show_block()), "value")
+        for choice in (self.block.quantity, self.block.cell):
+            choice.observe(guard(lambda _: self._show_block()), "value")
         self.button.on_click(guard(lambda _: self.recompute()))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
