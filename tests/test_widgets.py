@@ -20,7 +20,7 @@ from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import RAISE, Guard
 from workbench.widgets.level_diagram import level_diagram, tick_values, window
 from workbench.widgets.readout import error_table, milli, orientation
-from workbench.widgets.structure_view import bonds, cell_lines
+from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
 
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
 TURN = wb.rotation((1, 1, 0), 40)
@@ -96,6 +96,11 @@ def test_bonds_and_cell_of_known_structures(water):
     lines = np.array(cell_lines(bulk("Si", cubic=True)))
     assert lines.shape == (12, 2, 3)
     np.testing.assert_allclose(np.linalg.norm(lines[:, 1] - lines[:, 0], axis=1), 5.43)
+    assert bonds_across(water) == []
+    stubs = np.array(bonds_across(bulk("Si")))  # two atoms, each with three of its four bonds
+    assert stubs.shape == (6, 2, 3)
+    half = 5.43 * np.sqrt(3) / 8
+    np.testing.assert_allclose(np.linalg.norm(stubs[:, 1] - stubs[:, 0], axis=1), half)
 
 
 def test_a_turn_is_acknowledged_after_the_callbacks(water, monkeypatch):

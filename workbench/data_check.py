@@ -173,7 +173,7 @@ class Operation:
 
 def operations(atoms: Atoms) -> Iterator[Operation]:
     """The operations of a crystal's space group, without pure shifts; none for a molecule."""
-    if not atoms.pbc.all():
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
         return
     cell, places = atoms.cell.array, atoms.cell.scaled_positions(atoms.positions)
     crystal: Any = cell, places, atoms.numbers

@@ -22,12 +22,24 @@ _STATIC = Path(__file__).parent / "static"
 TurnCallback = Callable[[NDArray[np.float64], bool], None]
 
 
+_BONDED = 1.15  # times the sum of two covalent radii
+
+
 def bonds(atoms: Atoms) -> list[tuple[int, int]]:
     """Pairs i < j of atoms within 1.15 times the sum of their covalent radii, same cell only."""
-    radii = natural_cutoffs(atoms, mult=1.15)  # pyright: ignore[reportArgumentType]
+    radii = natural_cutoffs(atoms, mult=_BONDED)  # pyright: ignore[reportArgumentType]
     i, j, shift = neighbor_list("ijS", atoms, radii)
     keep = (i < j) & ~np.asarray(shift).any(axis=1)
     return [(int(a), int(b)) for a, b in zip(i[keep], j[keep], strict=True)]
+
+
+def bonds_across(atoms: Atoms) -> list[list[list[float]]]:
+    """Bonds to atoms of other cells, as lines [start, end] in A from each atom to halfway."""
+    radii = natural_cutoffs(atoms, mult=_BONDED)  # pyright: ignore[reportArgumentType]
+    i, shift, away = neighbor_list("iSD", atoms, radii)
+    out = np.asarray(shift).any(axis=1)
+    starts = atoms.positions[i[out]]
+    return [list(line) for line in np.stack([starts, starts + away[out] / 2], axis=1).tolist()]
 
 
 def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
@@ -84,7 +96,7 @@ class StructureView(anywidget.AnyWidget):
             "symbols": atoms.get_chemical_symbols(),
             "positions": atoms.positions.tolist(),
             "bonds": bonds(atoms),
-            "cell": cell_lines(atoms),
+            "cell": [*cell_lines(atoms), *bonds_across(atoms)],
         }
 
     @property
