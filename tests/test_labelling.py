@@ -44,7 +44,7 @@ def test_labels_are_references_of_their_geometries(undisturbed):
             sample = ds[i]
             made = reference(sample.atoms, "sto-3g", "hf")
             assert (made.H - sample.H).max_abs() < 1e-8
-            assert made.energy == sample.energy
+            assert made.energy == pytest.approx(sample.energy, abs=1e-9)  # rounding may differ
             assert made.n_electrons == sample.n_electrons
         method = ds.provenance["recipe"]["method"]
         assert method["method"] == "RHF"

@@ -49,8 +49,9 @@ class BlockPanel:
         for dropdown in (self.row, self.column):
             dropdown.observe(self._picked, "value")
         self._offer_cells()
-        cell = [self.cell] if template.shifts.any() else []
-        side = widgets.VBox([self.row, self.column, *cell, self.quantity, self.caption])
+        if not template.shifts.any():
+            self.cell.layout.display = "none"
+        side = widgets.VBox([self.row, self.column, self.cell, self.quantity, self.caption])
         side.add_class("wb-block-side")
         self.box = widgets.HBox([side, self.heat])
         self.box.add_class("wb-block")
