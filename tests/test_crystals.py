@@ -11,6 +11,7 @@ from workbench.dataset import Sample
 from workbench.dataset_writing import write
 from workbench.models.config import ModelConfig
 from workbench.training import TrainingError
+from workbench.widgets.readout import heading
 
 ATOMS = sheet()
 SMALL = {"channels": 6, "layers": 1, "radial": 6, "readout": 12, "pair_readout": 12}
@@ -150,6 +151,7 @@ def test_the_lab_turns_a_crystal():
     np.testing.assert_allclose(lab.matrices.painted()[0], H.rotate(R).at_gamma(), atol=1e-4)
     assert lab.snapshot.symmetry["near"].max_mev < 1e-6
     np.testing.assert_allclose(lab.snapshot.levels["reference"], wb.levels(H, S), atol=1e-9)
+    assert "at k = 0" in heading(lab.experiment)
     lab.pick(0, 1)
     cells = [value for _, value in lab.block.cell.options]
     assert cells[0] == (0, 0, 0)

@@ -80,6 +80,8 @@ def heading(experiment: Experiment) -> str:
         parts.append(
             f"reference {functional} ({method.get('program', 'stored')})".replace("  ", " ")
         )
+    if matrix.shifts.any():
+        parts.append("matrices and levels at k = 0")
     formula = experiment.atoms.get_chemical_formula("hill")
     return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(parts))}</span>"
 
