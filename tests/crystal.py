@@ -8,7 +8,7 @@ from pyscf import gto
 
 from workbench.conventions import BOHR, rotation, wigner_d
 from workbench.engines.molecules import ao_order, basis_of
-from workbench.matrices import BlockMatrix
+from workbench.matrices import BlockMatrix, canonical_order
 
 PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
@@ -51,7 +51,7 @@ def integrals(atoms, kind, basis="def2-svp", cutoff=8.0) -> BlockMatrix:
         block[np.ix_(rows, columns)] = dense[:first, first:]
         values.append(block)
     numbers = atoms.numbers.astype(np.int64)
-    rank = np.lexsort([*shifts.T[::-1], edges[1], edges[0], np.arange(len(shifts)) >= n])
+    rank = canonical_order(edges, shifts)
     return BlockMatrix(shells, numbers, edges[:, rank], shifts[rank], np.array(values)[rank])
 
 

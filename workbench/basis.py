@@ -17,7 +17,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import SHELL_LETTERS, orbital_name, spin_half, wigner_d
+from workbench.conventions import SHELL_LETTERS, orbital_name, spin_half, wigner_blocks
 
 
 @dataclass(frozen=True, eq=True)
@@ -145,11 +145,7 @@ class Basis:
 @lru_cache(maxsize=16)
 def _rotation(basis: Basis, matrix: bytes) -> NDArray[Any]:
     R = np.frombuffer(matrix).reshape(3, 3)
-    blocks = {l: wigner_d(l, R) for l in set(basis.layout)}
-    result = np.zeros((basis.dim, basis.dim))
-    for l, start in zip(basis.layout, basis.shell_starts, strict=True):
-        shell = slice(start, start + 2 * l + 1)
-        result[shell, shell] = blocks[l]
+    result: NDArray[Any] = wigner_blocks(basis.layout, R)
     if basis.spinor:
         result = np.kron(spin_half(R), result)
     result.flags.writeable = False

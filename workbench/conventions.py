@@ -149,6 +149,24 @@ def wigner_d(l: int, matrix: ArrayLike) -> NDArray[np.float64]:
     return np.swapaxes(inverse @ after, -1, -2)
 
 
+def wigner_blocks(ls: Sequence[int], matrix: ArrayLike) -> NDArray[np.float64]:
+    """Block diagonal Wigner matrices (..., K, K) of several shells in turn, K = sum of 2l+1.
+
+    Args:
+        ls: angular momentum of each shell; one that comes again is not computed again.
+        matrix: (..., 3, 3) orthogonal.
+    """
+    of_degree = {l: wigner_d(l, matrix) for l in set(ls)}
+    size = sum(2 * l + 1 for l in ls)
+    result = np.zeros((*np.shape(matrix)[:-2], size, size))
+    at = 0
+    for l in ls:
+        shell = slice(at, at + 2 * l + 1)
+        result[..., shell, shell] = of_degree[l]
+        at += 2 * l + 1
+    return result
+
+
 @cache
 def _solved_points(l: int) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
     """Points (4l+4, 3), and the pseudo-inverse (2l+1, 4l+4) of their harmonics of degree l."""

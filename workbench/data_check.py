@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
 from workbench.basis import Basis
-from workbench.conventions import wigner_d
+from workbench.conventions import wigner_blocks
 from workbench.matrices import BlockMatrix
 
 __all__ = [
@@ -141,13 +141,13 @@ def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
     """
     ends: Any = atoms.positions[matrix.edges]  # (2, E, 3)
     vectors = ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
-    off_site = _off_site(matrix)
+    off_site = matrix.off_site
     if not off_site.any():
         return 0.0
     m, values = matrix.basis.dim, matrix.values[off_site]
     if matrix.basis.spinor:
         values = (values[:, :m, :m] + values[:, m:, m:]) / 2
-    turn = _turns(matrix.basis, _along_z(vectors[off_site]))
+    turn = wigner_blocks(matrix.basis.layout, _along_z(vectors[off_site]))
     local = turn @ values @ turn.swapaxes(1, 2)
     order, mirrored = _components(matrix.basis)
     axial = np.where(order[:, None] == order, (local + local[:, mirrored][..., mirrored]) / 2, 0)
@@ -207,12 +207,8 @@ def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, floa
         shifts=H.shifts @ operation.cells.T + shift[j] - shift[i],
     )
     difference = moved - H
-    scale = float(np.linalg.norm(H.values[_off_site(H)]))
+    scale = float(np.linalg.norm(H.values[H.off_site]))
     return difference.max_abs(), float(np.linalg.norm(difference.values)) / max(scale, 1e-300)
-
-
-def _off_site(matrix: BlockMatrix) -> NDArray[np.bool_]:
-    return (matrix.edges[0] != matrix.edges[1]) | matrix.shifts.any(axis=1)
 
 
 def _asymmetry(matrix: BlockMatrix) -> float:
@@ -232,15 +228,6 @@ def _along_z(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     x = np.cross(least, z)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     return np.stack([x, np.cross(z, x), z], axis=1)
-
-
-def _turns(basis: Basis, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(E, M, M) D of the padded frame for rotations (E, 3, 3), without spin."""
-    result = np.zeros((len(R), basis.dim, basis.dim))
-    of_degree = {l: wigner_d(l, R) for l in set(basis.layout)}
-    for l, start in zip(basis.layout, basis.shell_starts, strict=True):
-        result[:, start : start + 2 * l + 1, start : start + 2 * l + 1] = of_degree[l]
-    return result
 
 
 def _components(basis: Basis) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

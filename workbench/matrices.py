@@ -50,6 +50,11 @@ class BlockMatrix:
                 f"{expected[0]} edges of {m} orbitals; values must be {expected}."
             )
 
+    @cached_property
+    def off_site(self) -> NDArray[np.bool_]:
+        """(E,) whether a block belongs to two atoms, images counted as others."""
+        return _off_site(self.edges, self.shifts)
+
     # ---- hermitian halves -------------------------------------------------------------------
 
     @cached_property
@@ -75,8 +80,7 @@ class BlockMatrix:
             shifts: (E, 3) cell of the column atom.
             values: (E, M, M), for spinors (E, 2M, 2M).
         """
-        on_site = (edges[0] == edges[1]) & ~shifts.any(axis=1)
-        other = np.flatnonzero(~on_site)
+        other = np.flatnonzero(_off_site(edges, shifts))
         edges = np.concatenate([edges, edges[::-1, other]], axis=1)
         shifts = np.concatenate([shifts, -shifts[other]])
         values = np.concatenate([values, values[other].conj().swapaxes(1, 2)])
@@ -314,8 +318,11 @@ def _element_keys(matrix: BlockMatrix) -> NDArray[np.intp]:
 
 def canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.intp]:
     """Index (E,) that sorts blocks: on-site first, then by row atom, column atom and cell."""
-    off_site = (edges[0] != edges[1]) | shifts.any(axis=1)
-    return np.lexsort([*shifts.T[::-1], edges[1], edges[0], off_site])
+    return np.lexsort([*shifts.T[::-1], edges[1], edges[0], _off_site(edges, shifts)])
+
+
+def _off_site(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return (edges[0] != edges[1]) | shifts.any(axis=1)
 
 
 def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from workbench.basis import Basis
 from workbench.conventions import order_index
 from workbench.formats import Foreign, FormatError
-from workbench.matrices import BlockMatrix
+from workbench.matrices import BlockMatrix, canonical_order
 from workbench.structures import StructureError, validate
 
 __all__ = ["folders", "read", "write"]
@@ -204,14 +204,11 @@ def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix
     if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(numbers)):
         raise FormatError(f"{path} has a block of atom {pairs.max() + 1}, of {len(numbers)} atoms.")
     values = _padded(path, basis, numbers, pairs, arrays)
-    off_site = (pairs[:, 0] != pairs[:, 1]) | shifts.any(axis=1)
-    rank = np.lexsort([*shifts.T[::-1], pairs[:, 1], pairs[:, 0], off_site])
-    pairs, shifts = pairs[rank], shifts[rank]
-    on_site = np.flatnonzero(~off_site[rank])
-    if not np.array_equal(pairs[on_site, 0], np.arange(len(numbers))):
-        absent = set(range(len(numbers))) - set(pairs[on_site, 0].tolist())
+    rank = canonical_order(pairs.T, shifts)
+    matrix = BlockMatrix(basis, numbers, pairs[rank].T, shifts[rank], values[rank])
+    absent = set(range(len(numbers))) - set(matrix.edges[0, ~matrix.off_site].tolist())
+    if absent:
         raise FormatError(f"{path} lacks the block [0, 0, 0, i, i] of atom {min(absent) + 1}.")
-    matrix = BlockMatrix(basis, numbers, pairs.T, shifts, values[rank])
     try:
         matrix.reverse  # noqa: B018 - looks for the partner of each block
     except ValueError as error:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workbench.conventions import random_rotation, wigner_d
+from workbench.conventions import random_rotation, wigner_blocks
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Turns:
             basis: l of each shell of the padded basis.
             like: gives type and device.
         """
-        shells = {l: wigner_d(l, matrices) for l in {*features, *basis}}
-        parts = (matrices, _block_diagonal(shells, features), _block_diagonal(shells, basis))
+        parts = (matrices, wigner_blocks(features, matrices), wigner_blocks(basis, matrices))
         return cls(*(torch.from_numpy(part).to(like) for part in parts))
 
 
@@ -52,16 +51,3 @@ def haar(count: int, seed: Sequence[int]) -> NDArray[np.float64]:
     """Uniformly random rotations (count, 3, 3)."""
     rng = np.random.default_rng(list(seed))
     return np.stack([random_rotation(rng) for _ in range(count)])
-
-
-def _block_diagonal(
-    shells: dict[int, NDArray[np.float64]], ls: Sequence[int]
-) -> NDArray[np.float64]:
-    """(B, K, K) of the Wigner matrices of shells in turn."""
-    size = sum(2 * l + 1 for l in ls)
-    result = np.zeros((len(shells[ls[0]]), size, size))
-    at = 0
-    for l in ls:
-        result[:, at : at + 2 * l + 1, at : at + 2 * l + 1] = shells[l]
-        at += 2 * l + 1
-    return result
