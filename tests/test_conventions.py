@@ -94,8 +94,8 @@ def test_an_unknown_shell_is_refused():
 def test_spin_follows_vectors(axis, degrees):
     """U sigma_a U^dagger = sum_b R_ba sigma_b."""
     R, U = cv.rotation(axis, degrees), cv.spin_half_axis(axis, degrees)
-    turned = np.einsum("ij,ajk,lk->ail", U, cv._PAULI, U.conj())
-    np.testing.assert_allclose(turned, np.einsum("ba,bij->aij", R, cv._PAULI), atol=1e-12)
+    turned = np.einsum("ij,ajk,lk->ail", U, cv.PAULI, U.conj())
+    np.testing.assert_allclose(turned, np.einsum("ba,bij->aij", R, cv.PAULI), atol=1e-12)
 
 
 def test_a_full_turn_changes_a_spinors_sign():

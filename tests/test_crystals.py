@@ -10,7 +10,6 @@ from workbench.conventions import HARTREE
 from workbench.dataset import Sample
 from workbench.dataset_writing import write
 from workbench.models.config import ModelConfig
-from workbench.training import TrainingError
 from workbench.widgets.readout import heading
 
 ATOMS = sheet()
@@ -120,21 +119,9 @@ def test_a_prediction_is_continuous_when_a_pair_crosses_the_cutoff(trained):
         assert fine < 0.03 * coarse
 
 
-def test_what_cannot_be_trained_says_so(path, tmp_path):
+def test_what_cannot_be_trained_says_so(path):
     with wb.Dataset(path) as dataset, pytest.raises(ValueError, match="guess='none'"):
         next(wb.train(ModelConfig(cutoff=5.0), dataset))
-    spinor = wb.Basis("sto-3g", sample(0).H.basis.shells, spinor=True)
-    H = sample(0).H
-    values = np.kron(np.eye(2), H.values).astype(complex)
-    both = wb.BlockMatrix(spinor, H.numbers, H.edges, H.shifts, values)
-    write(
-        tmp_path / "spin.h5",
-        [Sample(shaken(0), both, float("nan"), 0, k) for k in range(2)],
-        {"train": [0], "valid": [1]},
-        {},
-    )
-    with wb.Dataset(tmp_path / "spin.h5") as dataset, pytest.raises(TrainingError, match="spinors"):
-        next(wb.train(CONFIG, dataset))
 
 
 def test_the_lab_turns_a_crystal():

@@ -186,7 +186,7 @@ def test_refusals_are_sentences():
         ModelConfig(lmax=3).check(BASIS)
     with pytest.raises(ValueError, match="multiple"):
         ModelConfig(refiner_width=30)
-    with pytest.raises(ValueError, match="without spinors"):
+    with pytest.raises(ValueError, match="guess has no spin"):
         TwoStageModel(Basis("x", BASIS.shells, True), SMALL, model.scaling)
 
 

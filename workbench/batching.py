@@ -49,15 +49,15 @@ class Selection:
 class Store:
     """All graphs of a data set side by side."""
 
-    def __init__(self, graphs: Sequence[Graph], orbitals: Tensor) -> None:
+    def __init__(self, graphs: Sequence[Graph], elements: Tensor) -> None:
         """Collate.
 
         Args:
             graphs: one per structure.
-            orbitals: (structures,) n_ao of each.
+            elements: (structures,) how many matrix elements each has.
         """
         self.graph = join(graphs)
-        self.elements = orbitals.double() ** 2
+        self.elements = elements.double()
         self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
         self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])
         self.node_start = self.node_count.cumsum(0) - self.node_count

@@ -179,14 +179,15 @@ def _points(l: int) -> NDArray[np.float64]:
     return np.random.default_rng(l).normal(size=(4 * l + 4, 3))
 
 
-_PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+PAULI: NDArray[np.complex128] = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+"""(3, 2, 2) Pauli matrices along x, y, z."""
 
 
 def spin_half_axis(axis: ArrayLike, degrees: float) -> NDArray[np.complex128]:
     """Spin rotation ``exp(-i theta n.sigma / 2)``, (2, 2): a turn by 360 degrees gives -1."""
     direction = np.asarray(axis, dtype=float) / np.linalg.norm(np.asarray(axis, dtype=float))
     half = np.deg2rad(degrees) / 2
-    generator = np.einsum("a,aij->ij", direction, _PAULI)
+    generator = np.einsum("a,aij->ij", direction, PAULI)
     return np.cos(half) * np.eye(2) - 1j * np.sin(half) * generator
 
 

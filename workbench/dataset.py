@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -186,7 +186,8 @@ class Dataset:
         low, high = int(offset[picked.min()]), int(offset[picked.max() + 1])
         values = self._read("hamiltonian/values", low, high) * self.step
         return [
-            self._matrix(i, values[offset[i] - low : offset[i + 1] - low]) for i in picked.tolist()
+            self._matrix(i, values[offset[i] - low : offset[i + 1] - low], self.basis)
+            for i in picked.tolist()
         ]
 
     def verify(self) -> None:
@@ -203,15 +204,17 @@ class Dataset:
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
         if "overlap/values" not in self._file:
             return None
-        low, high = self._arrays["hamiltonian/offset"][i : i + 2].tolist()
-        return self._matrix(i, self._read("overlap/values", low, high))
+        low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
+        plain = replace(self.basis, spinor=False)
+        S = self._matrix(i, self._read("overlap/values", low, high), plain)
+        return S.with_spin() if self.basis.spinor else S
 
-    def _matrix(self, i: int, packed: NDArray[np.float64]) -> BlockMatrix:
+    def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
         if not self.periodic:
-            return unpack_triangle(self.basis, self.numbers(i), packed)
+            return unpack_triangle(basis, self.numbers(i), packed)
         low, high = self._arrays["pairs/offset"][i : i + 2].tolist()
         pairs = Pairs.of_table(self._read("pairs/values", low, high))
-        return unpack_blocks(self.basis, self.numbers(i), pairs, packed)
+        return unpack_blocks(basis, self.numbers(i), pairs, packed)
 
     def _atoms_of(self, i: int) -> slice:
         return slice(*self._arrays["atoms/offset"][i : i + 2])

@@ -13,7 +13,7 @@ n samples, A atoms in all; plain h5py reads every filter used:
 | `energy` (n,)                      | eV                                                      |
 | `group` (n,)                       | samples of one group (a trajectory) are correlated      |
 | `hamiltonian/offset`, `/values`    | (n+1,); packed matrices, integers x `step`              |
-| `overlap/values`                   | optional, float64, same offsets                         |
+| `overlap/offset`, `/values`        | optional: (n+1,); packed overlaps without spin, float64 |
 | `pairs/offset`, `pairs/values`     | crystals: (n+1,); (E, 5) row atom, column atom, its cell|
 | `splits/<name>`                    | sample numbers                                          |
 

@@ -1,7 +1,8 @@
 """How a matrix becomes a row of numbers in a dataset file, and back.
 
 Of a molecule the upper triangle of the dense matrix is kept. Of a crystal, whose blocks reach into
-other cells, one block of each hermitian pair. Complex matrices put all real parts first.
+other cells, one block of each hermitian pair. Complex matrices put all real parts first; an
+overlap, which does not act on spin, is kept without it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ from numpy.typing import NDArray
 from workbench.basis import Basis
 from workbench.matrices import BlockMatrix, aligned
 
-__all__ = ["Pairs", "Spool", "pack_blocks", "pack_triangle", "unpack_blocks", "unpack_triangle"]
+__all__ = ["Pairs", "Spool", "pack_blocks", "pack_triangles", "unpack_blocks", "unpack_triangle"]
 
 _AT_ONCE = 1 << 20
 
 
-def pack_triangle(matrix: BlockMatrix) -> NDArray[np.float64]:
-    """Upper triangle of a molecule's dense matrix, row-major."""
-    dense = matrix.dense()
-    return _parts(dense[np.triu_indices(len(dense))])
+def pack_triangles(
+    H: BlockMatrix, S: BlockMatrix | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Upper triangles of a molecule's dense H and S, row-major."""
+    triangles = [
+        None if m is None else _parts(m.dense()[np.triu_indices(m.n_ao)]) for m in (H, _plain(S))
+    ]
+    assert triangles[0] is not None
+    return triangles[0], triangles[1]
 
 
 def unpack_triangle(
@@ -67,7 +73,7 @@ def pack_blocks(
     if S is not None:
         H, S = aligned(H, S)
     half = H.half
-    packed = [None if m is None else _parts(m.values[half][m.mask[half]]) for m in (H, S)]
+    packed = [None if m is None else _parts(m.values[half][m.mask[half]]) for m in (H, _plain(S))]
     assert packed[0] is not None
     return Pairs(H.edges[:, half], H.shifts[half]), packed[0], packed[1]
 
@@ -82,6 +88,11 @@ def unpack_blocks(
     half = BlockMatrix(basis, numbers, pairs.edges, pairs.shifts, values)
     values[half.mask] = elements
     return BlockMatrix.from_half(basis, numbers, pairs.edges, pairs.shifts, values)
+
+
+def _plain(S: BlockMatrix | None) -> BlockMatrix | None:
+    """An overlap as it is kept: without spin, on which it does not act."""
+    return S.without_spin() if S is not None and S.basis.spinor else S
 
 
 def _parts(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from workbench.basis import Basis
 from workbench.conventions import CONVENTION_VERSION
 from workbench.dataset import Dataset, Sample
 from workbench.dataset_format import BLOCKS, STEP, TRIANGLES, write_file
-from workbench.dataset_packing import Spool, pack_blocks, pack_triangle
+from workbench.dataset_packing import Spool, pack_blocks, pack_triangles
 
 __all__ = ["write", "write_part"]
 
@@ -126,7 +126,7 @@ class _Collected:
             pairs, h, s = pack_blocks(H, S)
             self._pairs.append(pairs.table())
         else:
-            h, s = pack_triangle(H), None if S is None else pack_triangle(S)
+            h, s = pack_triangles(H, S)
         self._hamiltonians.append(np.rint(h / self._step))
         if s is not None:
             self._overlaps.append(s)
@@ -155,6 +155,7 @@ class _Collected:
             "hamiltonian/values": self._hamiltonians.array(),
         }
         if self._overlaps.sizes:
+            arrays["overlap/offset"] = _offsets(self._overlaps.sizes)
             arrays["overlap/values"] = self._overlaps.array()
         if self.periodic:
             arrays["atoms/cell"] = np.stack([a.cell.array for a in atoms]).astype("<f8")

@@ -3,12 +3,17 @@
 The block of shells la and lb turns as ``D^la h D^lb T``. It is the direct sum of the irreps
 l = |la - lb| .. la + lb, each of parity (-1)^(la + lb). One orthogonal matrix takes a whole padded
 block to all its irrep coefficients, so norms are kept and decoding is a single contraction.
+
+With spin a block is several real matrices (`workbench.spin`). The three that form an axial vector
+are ``(la x lb) x 1``: each irrep of the shell pair is coupled with l = 1 once more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from math import prod
 from typing import TypeVar, cast
 
 import numpy as np
@@ -18,8 +23,11 @@ from numpy.typing import NDArray
 
 from workbench.basis import Basis
 from workbench.matrices import BlockMatrix
+from workbench.spin import SPIN_L, to_parts
 
 Array = TypeVar("Array", NDArray[np.float64], torch.Tensor)
+
+_VECTORS = (1, 5)  # first parts of the axial vectors among the spin parts
 
 
 @dataclass(frozen=True, order=True)
@@ -28,12 +36,18 @@ class Path:
 
     ``natural`` says that the parity is (-1)^l, that of the harmonics; otherwise it is a
     pseudo-tensor such as the axial vector in a p-p block.
+
+    Attributes:
+        part: first of the spin parts that it lives in; 0 without spin.
+        orbital: the l to which the two shells are coupled; l itself where no spin comes in.
     """
 
     l: int
     pseudo: bool
     row_shell: int
     column_shell: int
+    part: int
+    orbital: int
 
     @property
     def natural(self) -> bool:
@@ -43,23 +57,50 @@ class Path:
 
 @dataclass(frozen=True)
 class BlockIrreps:
-    """The change between blocks (..., M, M) and their irrep coefficients (..., M*M).
+    """The change between blocks and their irrep coefficients.
 
-    Coefficients are ordered by l, natural parity before pseudo, then by shell pair; m = -l..l.
+    Blocks are real, (..., M, M), or (..., Q, M, M) in Q spin parts; coefficients (..., F) as many.
+    They are ordered by l, natural parity before pseudo, then by shell pair; m = -l..l.
+
+    Attributes:
+        basis: with or without spin.
+        time_reversal: whether blocks with spin obey it, which halves them: Q is 4, else 8.
     """
 
     basis: Basis
+    time_reversal: bool = True
+
+    @cached_property
+    def spins(self) -> tuple[int, ...]:
+        """The l of each group of spin parts; none without spin."""
+        if not self.basis.spinor:
+            return ()
+        return SPIN_L[:2] if self.time_reversal else SPIN_L
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """(M, M), with spin (Q, M, M)."""
+        m, parts = self.basis.dim, sum(2 * l + 1 for l in self.spins)
+        return (parts, m, m) if parts else (m, m)
+
+    @property
+    def size(self) -> int:
+        """F, how many coefficients a block has."""
+        return prod(self.shape)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
         """All irreps of all shell pairs, in the order of the coefficients."""
-        layout = self.basis.layout
+        layout, groups = self.basis.layout, self.spins or (0,)
+        starts = np.cumsum([0, *(2 * s + 1 for s in groups)]).tolist()
         return tuple(
             sorted(
-                Path(l, (la + lb + l) % 2 == 1, a, b)
+                Path(l, (la + lb + l) % 2 == 1, a, b, start, orbital)
+                for start, spin in zip(starts, groups, strict=False)
                 for a, la in enumerate(layout)
                 for b, lb in enumerate(layout)
-                for l in range(abs(la - lb), la + lb + 1)
+                for orbital in range(abs(la - lb), la + lb + 1)
+                for l in range(abs(orbital - spin), orbital + spin + 1)
             )
         )
 
@@ -72,40 +113,48 @@ class BlockIrreps:
 
     @cached_property
     def path_index(self) -> NDArray[np.intp]:
-        """(M*M,) which path a coefficient belongs to."""
+        """(F,) which path a coefficient belongs to."""
         return np.repeat(np.arange(len(self.paths)), [2 * p.l + 1 for p in self.paths])
 
     @cached_property
     def m(self) -> NDArray[np.intp]:
-        """(M*M,) the m of each coefficient."""
+        """(F,) the m of each coefficient."""
         return np.concatenate([np.arange(-p.l, p.l + 1) for p in self.paths])
 
     @cached_property
     def change(self) -> NDArray[np.float64]:
-        """(M*M, M*M) orthogonal: ``coefficients = block.ravel() @ change``."""
-        basis, size = self.basis, self.basis.dim
-        result = np.zeros((size, size, size * size))
+        """(F, F) orthogonal: ``coefficients = block.ravel() @ change``."""
+        basis = self.basis
+        result = np.zeros((self.size // basis.dim**2, basis.dim, basis.dim, self.size))
         at = 0
         for p in self.paths:
             la, lb = basis.layout[p.row_shell], basis.layout[p.column_shell]
             r, c = basis.shell_starts[p.row_shell], basis.shell_starts[p.column_shell]
-            coupling = o3.wigner_3j(la, lb, p.l, dtype=torch.float64).numpy()
+            coupling = _coupling(la, lb, p.orbital)[None]
+            if p.part in _VECTORS:
+                coupling = np.einsum("nabo,osl->sabl", coupling, _coupling(p.orbital, 1, p.l))
+            parts = slice(p.part, p.part + len(coupling))
             width = 2 * p.l + 1
-            result[r : r + 2 * la + 1, c : c + 2 * lb + 1, at : at + width] = coupling * np.sqrt(
-                width
-            )
+            result[parts, r : r + 2 * la + 1, c : c + 2 * lb + 1, at : at + width] = coupling
             at += width
-        return result.reshape(size * size, size * size)
+        return result.reshape(self.size, self.size)
 
     def encode(self, values: Array) -> Array:
-        """Irrep coefficients (..., M*M) of padded blocks (..., M, M), numpy or torch."""
-        flat = values.reshape(*values.shape[:-2], -1)
+        """Irrep coefficients (..., F) of padded blocks, numpy or torch."""
+        flat = values.reshape(*values.shape[: values.ndim - len(self.shape)], -1)
         return flat @ _like(self.change, flat)
 
     def decode(self, coefficients: Array) -> Array:
-        """Padded blocks (..., M, M) of irrep coefficients (..., M*M), numpy or torch."""
+        """Padded blocks of irrep coefficients (..., F), numpy or torch."""
         flat = coefficients @ _like(self.change.T, coefficients)
-        return flat.reshape(*flat.shape[:-1], self.basis.dim, self.basis.dim)
+        return flat.reshape(*flat.shape[:-1], *self.shape)
+
+
+@cache
+def _coupling(la: int, lb: int, l: int) -> NDArray[np.float64]:
+    """(2la+1, 2lb+1, 2l+1) real Clebsch-Gordan coefficients, an isometry from irrep to block."""
+    coupling: NDArray[np.float64] = o3.wigner_3j(la, lb, l, dtype=torch.float64).numpy()
+    return coupling * np.sqrt(2 * l + 1)
 
 
 def _like(matrix: NDArray[np.float64], array: Array) -> Array:
@@ -115,31 +164,34 @@ def _like(matrix: NDArray[np.float64], array: Array) -> Array:
     return matrix
 
 
-def xray(matrix: BlockMatrix, i: int, j: int) -> dict[tuple[str, str, int], float]:
+def xray(
+    matrix: BlockMatrix, i: int, j: int, T: Sequence[int] = (0, 0, 0)
+) -> dict[tuple[str, str, int], float]:
     """The "X-ray" of a pair's block: the norm of each irrep, which no rotation moves.
 
     Args:
-        matrix: a scalar matrix.
+        matrix: real, or with spin: the norm is then that over all spin parts.
         i: row atom.
-        j: column atom (of the home cell).
+        j: column atom.
+        T: its cell.
 
     Returns:
         (row shell, column shell, l) -> norm, in the unit of the matrix; shells named per element.
     """
     basis = matrix.basis
-    irreps = BlockIrreps(basis)
-    edge = np.flatnonzero((matrix.edges[0] == i) & (matrix.edges[1] == j))
-    if not len(edge):
-        raise KeyError(f"No block for atoms {i} and {j} is stored.")
-    coefficients = irreps.encode(matrix.values[edge[0]])
+    irreps = BlockIrreps(basis, time_reversal=False)
+    values = matrix.padded_block(i, j, T)
+    if basis.spinor:
+        values = to_parts(values) * np.sqrt(2.0)  # so that squares add up to those of the block
     squares = np.zeros(len(irreps.paths))
-    np.add.at(squares, irreps.path_index, coefficients**2)
+    np.add.at(squares, irreps.path_index, irreps.encode(values) ** 2)
     names = [_shell_names(basis, int(matrix.numbers[a])) for a in (i, j)]
-    return {
-        (names[0][p.row_shell], names[1][p.column_shell], p.l): float(np.sqrt(s))
-        for p, s in zip(irreps.paths, squares, strict=True)
-        if p.row_shell in names[0] and p.column_shell in names[1]
-    }
+    found: dict[tuple[str, str, int], float] = {}
+    for p, square in zip(irreps.paths, squares, strict=True):
+        if p.row_shell in names[0] and p.column_shell in names[1]:
+            key = (names[0][p.row_shell], names[1][p.column_shell], p.l)
+            found[key] = found.get(key, 0.0) + float(square)
+    return {key: float(np.sqrt(square)) for key, square in found.items()}
 
 
 def _shell_names(basis: Basis, number: int) -> dict[int, str]:

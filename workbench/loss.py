@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from workbench.models.blocks import Blocks
+from workbench.spin import FACTORS
 
 
 def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
@@ -16,5 +18,19 @@ def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
         error: prediction less target.
         elements: (B,) how many elements each structure's matrix has.
     """
-    total = error.nodes.abs().sum() + error.pairs.abs().sum()
+    total = moduli(error.nodes).sum() + moduli(error.pairs).sum()
     return total / elements.sum().to(total)
+
+
+def moduli(blocks: Tensor) -> Tensor:
+    """Moduli (items, M, M) of blocks; with spin summed over the four pairs of spins.
+
+    Args:
+        blocks: real (items, M, M), or in spin parts (items, Q, M, M).
+    """
+    if blocks.ndim == 3:
+        return blocks.abs()
+    factors = torch.as_tensor(FACTORS[: blocks.shape[1]], device=blocks.device).flatten(1)
+    parts = torch.cat([factors.real, factors.imag], dim=1).to(blocks)  # (Q, 8)
+    elements = (blocks.movedim(1, -1) @ parts).unflatten(-1, (2, 4))
+    return torch.linalg.vector_norm(elements, dim=-2).sum(-1)  # its gradient at zero is zero

@@ -55,6 +55,19 @@ class BlockMatrix:
         """(E,) whether a block belongs to two atoms, images counted as others."""
         return _off_site(self.edges, self.shifts)
 
+    # ---- spin ---------------------------------------------------------------------------------
+
+    def with_spin(self) -> BlockMatrix:
+        """``kron(1_2, M)``: a matrix that does not act on spin, such as an overlap, for spinors."""
+        values = np.kron(np.eye(2), self.values).astype(np.complex128)
+        return replace(self, basis=replace(self.basis, spinor=True), values=values)
+
+    def without_spin(self) -> BlockMatrix:
+        """The matrix of which ``with_spin`` makes this one: the real part of its up-up quarter."""
+        m = self.basis.dim
+        values = np.ascontiguousarray(np.real(self.values[:, :m, :m]))
+        return replace(self, basis=replace(self.basis, spinor=False), values=values)
+
     # ---- hermitian halves -------------------------------------------------------------------
 
     @cached_property
@@ -203,15 +216,24 @@ class BlockMatrix:
         Raises:
             KeyError: if the pair is not stored.
         """
-        same = (self.edges[0] == i) & (self.edges[1] == j) & (self.shifts == T).all(axis=1)
-        found = np.flatnonzero(same)
-        if not len(found):
-            raise KeyError(f"No block for atoms {i} and {j} in cell {tuple(T)} is stored.")
+        padded = self.padded_block(i, j, T)
         rows, columns = (self.basis.slots(int(self.numbers[a])) for a in (i, j))
         if self.basis.spinor:
             m = self.basis.dim
             rows, columns = np.r_[rows, rows + m], np.r_[columns, columns + m]
-        return self.values[found[0]][np.ix_(rows, columns)]
+        return padded[np.ix_(rows, columns)]
+
+    def padded_block(self, i: int, j: int, T: Sequence[int] = (0, 0, 0)) -> NDArray[Any]:
+        """The same block as it is stored, in the padded frame of the basis.
+
+        Raises:
+            KeyError: if the pair is not stored.
+        """
+        same = (self.edges[0] == i) & (self.edges[1] == j) & (self.shifts == T).all(axis=1)
+        found = np.flatnonzero(same)
+        if not len(found):
+            raise KeyError(f"No block for atoms {i} and {j} in cell {tuple(T)} is stored.")
+        return self.values[found[0]]
 
     def orbital_labels(self) -> list[str]:
         """A name for each row of ``dense()``: atom symbol and number from 1, then orbital."""

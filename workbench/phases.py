@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +17,19 @@ from tqdm.auto import tqdm
 from workbench.basis import Basis
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
+from workbench.irreps import BlockIrreps
 from workbench.least_squares import NormalEquations, solve
-from workbench.loss import matrix_mae
+from workbench.loss import matrix_mae, moduli
+from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
-from workbench.models.refiner import Tokens, turn
+from workbench.models.refiner import Tokens
 from workbench.models.scaling import Scaling
-from workbench.models.turns import haar
+from workbench.models.turns import BlockTurn, haar, turn
 from workbench.models.twostage import TwoStageModel
+from workbench.runs import TrainingError
+from workbench.spin import odd_part
 
 CHUNK = 64
 """Structures evaluated at once outside training."""
@@ -37,6 +42,9 @@ FITTED = 200
 
 ROUNDING = 1e-3
 """How much larger, relatively, the validation error may become by rounding weights to float16."""
+
+MAGNETIC_EV = 0.01
+"""An element odd under time reversal above it is no noise of an engine."""
 
 TURNS = 8
 """Random orientations of each structure from which stage 2's readouts are solved."""
@@ -64,8 +72,11 @@ class Labelled:
             guessed_graph(dataset.atoms(int(i)), config, basis, charges)
             for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
         ]
-        blocks = [target_blocks(h, g) for h, g in zip(matrices, graphs, strict=True)]
-        store = Store(graphs, torch.tensor([h.n_ao for h in matrices]))
+        if basis.spinor and config.time_reversal:
+            _check_time_reversal(dataset, matrices)
+        irreps = BlockIrreps(basis, config.time_reversal)
+        blocks = [target_blocks(h, g, irreps) for h, g in zip(matrices, graphs, strict=True)]
+        store = Store(graphs, torch.tensor([int(h.mask.sum()) for h in matrices]))
         nodes = torch.cat([b.nodes for b in blocks])
         return cls(store, Blocks(nodes, torch.cat([b.pairs for b in blocks])))
 
@@ -77,6 +88,16 @@ class Labelled:
         """All structures, some at a time, in order."""
         for indices in torch.arange(len(self.store)).split(CHUNK):
             yield self.store.select(indices.to(self.store.elements.device))
+
+
+def _check_time_reversal(dataset: Dataset, matrices: Sequence[BlockMatrix]) -> None:
+    """Refuse magnetic data, of which a model with time reversal would lose a part unseen."""
+    largest = max((odd_part(h.values) for h in matrices), default=0.0)
+    if largest > MAGNETIC_EV:
+        raise TrainingError(
+            f"{dataset.path} has elements that time reversal flips, up to {largest:.2g} eV, as "
+            "magnetic systems have: set time_reversal=False."
+        )
 
 
 def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Tensor:
@@ -282,8 +303,8 @@ class Stage2:
         turns = self.model.turns(haar(len(part.elements), seed), tokens.nodes)
         batch = part.graph.batch
         tokens = tokens.turned(turns, batch)
-        on_pairs = turns.basis[batch[tokens.row]]
-        return tokens, Blocks(turn(target.nodes, turns.basis[batch]), turn(target.pairs, on_pairs))
+        on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
+        return tokens, Blocks(turn(target.nodes, on_nodes), turn(target.pairs, on_pairs))
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -332,12 +353,17 @@ def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tu
         rest.append(left)
     row, column = split.store.graph.edge_index
     joined = {
-        name: torch.cat([getattr(t, name) for t in tokens])
+        name: _joined([getattr(t, name) for t in tokens])
         for name, value in vars(tokens[0]).items()
         if name not in ("row", "column") and value is not None
     }
     blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
     return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Tensors or turns, one after the other."""
+    return BlockTurn.cat(parts) if isinstance(parts[0], BlockTurn) else torch.cat(parts)
 
 
 def with_short_weights(
@@ -367,7 +393,6 @@ def mean_modulus(blocks: Blocks, store: Store) -> float:
 def per_structure(error: Blocks, part: Selection) -> Tensor:
     """(B,) mean modulus of the error of each structure, eV."""
     batch = part.graph.batch
-    nodes = error.nodes.abs().sum((1, 2)).double()
-    pairs = error.pairs.abs().sum((1, 2)).double()
+    nodes, pairs = (moduli(e).sum((1, 2)).double() for e in (error.nodes, error.pairs))
     total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
     return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements

@@ -96,10 +96,6 @@ def train(
         Path(directory) if directory is not None else None,
         {"stage1": stage1, "start": start},
     )
-    if basis.spinor:
-        raise TrainingError(
-            f"{dataset.path} holds spinors, which models cannot learn yet: use data without spin."
-        )
     splits = [dataset.split("train"), dataset.split("valid")]
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")

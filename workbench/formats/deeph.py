@@ -85,7 +85,7 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     if (path / _OVERLAP).is_file():
         S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
         if spinor:
-            S = replace(S, basis=basis, values=np.kron(np.eye(2), S.values).astype(complex))
+            S = S.with_spin()
     return Foreign(atoms, H, S, float(info["fermi_level"]))
 
 
@@ -125,11 +125,7 @@ def write(
     _replace(path / "info.json", json.dumps(info) + "\n")
     _save_blocks(path / _MATRIX, H)
     if S is not None:
-        m = S.basis.dim  # its upper left quarter is the overlap without spin
-        plain = replace(
-            S, basis=replace(S.basis, spinor=False), values=np.real(S.values[:, :m, :m])
-        )
-        _save_blocks(path / _OVERLAP, plain)
+        _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
 
 
 # ---- text files -------------------------------------------------------------------------------

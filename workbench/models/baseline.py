@@ -19,10 +19,11 @@ from torch.nn import functional
 from workbench.graph import Graph
 from workbench.irreps import BlockIrreps
 from workbench.models.config import GUESSES, ModelConfig
-from workbench.models.frames import Constant, EdgeFrames, Layout, basis_frames, feature_frames
+from workbench.models.frames import Constant, EdgeFrames, Layout, feature_frames, highest_l
 from workbench.models.guess import NodeGuess, PairGuess
 from workbench.models.heads import NodeHead, PairHead
 from workbench.models.layers import NodeMix, Norm, Pairs, RadialBasis, SO2Convolution, envelope
+from workbench.models.turns import BlockFrames, BlockTurn
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Geometry:
 
     Attributes:
         harmonic: (P, (lmax+1)^2, (lmax+1)^2) Wigner matrices that turn each pair onto z.
-        basis: (P, M, M) the same for the padded frame of the basis.
+        basis: the same rotations as they act on blocks.
         distance: (P,) A.
         envelope: (P, 1) smooth cutoff.
         node_class: (N,) species index.
@@ -42,7 +43,7 @@ class Geometry:
     """
 
     harmonic: Tensor
-    basis: Tensor
+    basis: BlockTurn
     distance: Tensor
     envelope: Tensor
     node_class: Tensor
@@ -57,9 +58,9 @@ class GeometryBuilder(nn.Module):
         super().__init__()
         basis = irreps.basis
         self.cutoff = config.cutoff
-        lmax = max(config.lmax, *basis.layout)
+        lmax = highest_l(config, irreps)
         self.frames = EdgeFrames(lmax)
-        self.to_basis = basis_frames(basis.layout, lmax)
+        self.to_basis = BlockFrames(irreps, lmax)
         species = np.full(max(basis.elements) + 1, -1)
         species[list(basis.elements)] = np.arange(len(basis.elements))
         self.species = Constant(species.astype(np.intp))
@@ -104,8 +105,8 @@ class BaselineOutput(NamedTuple):
 
     Attributes:
         features: which stage 2 reads.
-        node_coefficients: (N, M*M) irrep coefficients of on-site blocks, in units of their scale.
-        pair_coefficients: (P, M*M) those of pair blocks in the edge frame and frame order.
+        node_coefficients: (N, F) irrep coefficients of on-site blocks, in units of their scale.
+        pair_coefficients: (P, F) those of pair blocks in the edge frame and frame order.
     """
 
     features: BaselineFeatures
@@ -132,9 +133,8 @@ class Baseline(nn.Module):
         super().__init__()
         basis, c = irreps.basis, config.channels
         n_species, context = len(basis.elements), 2 * config.channels
-        self.layout = Layout.up_to(config.lmax, config.pseudo_lmax)
-        lmax = max(config.lmax, *basis.layout)
-        self.frames = feature_frames(self.layout, lmax)
+        self.layout = Layout.of(config, basis)
+        self.frames = feature_frames(self.layout, highest_l(config, irreps))
         self.radial = RadialBasis(config.radial)
         self.species = nn.Embedding(n_species, c)
         self.pair_species = nn.Embedding(n_species * n_species, context)

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from workbench.basis import Basis
 from workbench.graph import Graph, build, matrix_edges
+from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.config import ModelConfig
+from workbench.spin import SIGNS, to_parts
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """On-site blocks (N, M, M) and pair blocks (P, M, M)."""
+    """On-site blocks (N, M, M) and pair blocks (P, M, M), with spin (..., Q, M, M)."""
 
     nodes: Tensor
     pairs: Tensor
@@ -39,9 +41,17 @@ class Blocks:
         return [Blocks(n, p) for n, p in zip(nodes, pairs, strict=True)]
 
     def symmetric(self, reverse: Tensor) -> Blocks:
-        """The hermitian part: each block averaged with its partner's transpose."""
-        nodes = (self.nodes + self.nodes.transpose(1, 2)) / 2
-        return Blocks(nodes, (self.pairs + self.pairs[reverse].transpose(1, 2)) / 2)
+        """The hermitian part: each block averaged with its partner's adjoint."""
+        adjoint = Blocks(_adjoint(self.nodes), _adjoint(self.pairs[reverse]))
+        return Blocks((self.nodes + adjoint.nodes) / 2, (self.pairs + adjoint.pairs) / 2)
+
+
+def _adjoint(blocks: Tensor) -> Tensor:
+    """Blocks (items, M, M) transposed; in spin parts (items, Q, M, M) those of the adjoint."""
+    if blocks.ndim == 3:
+        return blocks.mT
+    signs = blocks.new_tensor(SIGNS[: blocks.shape[1]])
+    return signs[:, None, None] * blocks.mT
 
 
 def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tensor) -> Graph:
@@ -56,13 +66,13 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
 
     orbitals = config.guess == "orbitals"
     matrices = guess(atoms, basis, charges.cpu().numpy(), orbitals=orbitals)
-    blocks = [target_blocks(matrix, graph) for matrix in matrices]
+    blocks = [target_blocks(matrix, graph, BlockIrreps(basis)) for matrix in matrices]
     graph.node_guess = torch.stack([b.nodes for b in blocks], dim=1)
     graph.pair_guess = torch.stack([b.pairs for b in blocks], dim=1)
     return graph
 
 
-def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
+def target_blocks(matrix: BlockMatrix, graph: Graph, irreps: BlockIrreps) -> Blocks:
     """A reference's blocks in the order of a graph.
 
     Pairs beyond the cutoff are left out; those beyond the range of the reference are zero.
@@ -70,7 +80,10 @@ def target_blocks(matrix: BlockMatrix, graph: Graph) -> Blocks:
     Args:
         matrix: the reference Hamiltonian, in the model's basis.
         graph: of the same atoms.
+        irreps: of the model's blocks; says which spin parts they have.
     """
-    n = graph.z.shape[0]
-    blocks = torch.from_numpy(matrix.over(*matrix_edges(graph)))
+    n, values = graph.z.shape[0], matrix.over(*matrix_edges(graph))
+    if irreps.basis.spinor:
+        values = to_parts(values, irreps.shape[0])
+    blocks = torch.from_numpy(values)
     return Blocks(blocks[:n], blocks[n:])

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbench.basis import Basis
+from workbench.irreps import BlockIrreps
+from workbench.spin import SIGNS
 
 GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
 """What a model may start from, and of how many matrices each consists."""
@@ -39,6 +41,8 @@ class ModelConfig:
         refiner_guess: whether stage 2 reads the guess, where there is one.
         refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 predicts all
             that is left beside the mean, and does not see the baseline. For comparison.
+        time_reversal: whether Hamiltonians with spin obey it, as all do but magnetic ones; built
+            in, it leaves half the numbers to predict.
     """
 
     guess: str = "orbitals"
@@ -57,6 +61,7 @@ class ModelConfig:
     refiner_features: bool = True
     refiner_guess: bool = True
     refiner_baseline: bool = True
+    time_reversal: bool = True
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
@@ -75,17 +80,20 @@ class ModelConfig:
 
     def check(self, basis: Basis) -> None:
         """Refuse a basis whose on-site blocks hold irreps that the features cannot reach."""
-        highest = max(basis.layout)
-        needed = 2 * highest
-        pseudo = max(
-            (la + lb - 1 for la in basis.layout for lb in basis.layout if la and lb), default=0
-        )
-        if len([l for l in basis.layout if l == highest]) == 1:
-            pseudo = min(pseudo, max(2 * highest - 2, 0))
+        if basis.spinor and self.guess != "none":
+            raise ValueError("A guess has no spin: set ModelConfig(guess='none') for spinors.")
+        on_site = [
+            p
+            for p in BlockIrreps(basis, self.time_reversal).paths
+            if p.row_shell != p.column_shell or (-1) ** p.orbital == SIGNS[p.part]
+        ]
+        needed = max(p.l for p in on_site if p.natural)
+        pseudo = max((p.l for p in on_site if p.pseudo), default=0)
         if self.lmax < needed or self.pseudo_lmax < pseudo:
+            spin = " and spin" if basis.spinor else ""
             raise ValueError(
-                f"The basis {basis.name} has shells up to l = {highest}; its on-site blocks need "
-                f"ModelConfig(lmax={max(self.lmax, needed)}, "
+                f"The basis {basis.name} has shells up to l = {max(basis.layout)}{spin}; its "
+                f"on-site blocks need ModelConfig(lmax={max(self.lmax, needed)}, "
                 f"pseudo_lmax={max(self.pseudo_lmax, pseudo)})."
             )
 

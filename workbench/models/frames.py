@@ -21,8 +21,10 @@ from e3nn import o3
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from workbench.basis import Basis
 from workbench.conventions import rotation, wigner_d
 from workbench.irreps import BlockIrreps
+from workbench.models.config import ModelConfig
 
 
 class Constant(nn.Module):
@@ -63,10 +65,11 @@ class Layout:
     degrees: tuple[Degree, ...]
 
     @classmethod
-    def up_to(cls, lmax: int, pseudo_lmax: int) -> Layout:
-        """Harmonic irreps 0..lmax and pseudo-tensor irreps 1..pseudo_lmax."""
-        natural = [Degree(l, False) for l in range(lmax + 1)]
-        return cls((*natural, *(Degree(l, True) for l in range(1, pseudo_lmax + 1))))
+    def of(cls, config: ModelConfig, basis: Basis) -> Layout:
+        """Harmonic irreps 0..lmax, pseudo-tensor irreps 1..pseudo_lmax, with spin from 0 on."""
+        natural = [Degree(l, False) for l in range(config.lmax + 1)]
+        first = 0 if basis.spinor else 1
+        return cls((*natural, *(Degree(l, True) for l in range(first, config.pseudo_lmax + 1))))
 
     @cached_property
     def dim(self) -> int:
@@ -133,6 +136,11 @@ class Layout:
             parts.append(part.reshape(-1, channels, width).transpose(1, 2))
             at += width * channels
         return torch.cat(parts, dim=1)
+
+
+def highest_l(config: ModelConfig, irreps: BlockIrreps) -> int:
+    """Of the harmonics that turn features, orbitals and spin."""
+    return max(config.lmax, config.pseudo_lmax, *irreps.basis.layout, *irreps.spins)
 
 
 def block_layout(irreps: BlockIrreps) -> Layout:

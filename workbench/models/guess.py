@@ -29,7 +29,7 @@ class NodeGuess(nn.Module):
         super().__init__()
         of_degree = coefficients_by_degree(layout, irreps, count)
         self.widest = max(len(starts) for starts in of_degree.values())
-        beyond = count * irreps.basis.dim**2  # there stands a zero
+        beyond = count * irreps.size  # there stands a zero
         places = np.full((layout.dim, self.widest), beyond)
         at = 0
         for d in layout.degrees:

@@ -132,7 +132,7 @@ class NodeHead(nn.Module):
         super().__init__()
         of_degree = coefficients_by_degree(layout, irreps)
         self.used = [k for k, d in enumerate(layout.degrees) if of_degree[d]]
-        places, sections, at = np.full(irreps.basis.dim**2, -1), [], 0
+        places, sections, at = np.full(irreps.size, -1), [], 0
         for d in (layout.degrees[k] for k in self.used):
             starts, width = np.array(of_degree[d]), 2 * d.l + 1
             numbers = at + np.arange(width * len(starts)).reshape(width, -1)
@@ -158,12 +158,12 @@ class NodeHead(nn.Module):
         return [pieces[k] for k in self.used]
 
     def forward(self, parts: Sequence[Tensor], node_class: Tensor) -> Tensor:
-        """Parts -> (N, M*M)."""
+        """Parts -> (N, F)."""
         flat = functional.pad(self.readout(parts, node_class), (0, 1))
         return flat.index_select(1, self.places(flat))
 
     def sorted(self, coefficients: Tensor) -> Tensor:
-        """(N, M*M) -> (N, all outputs of the readout): the targets of its outputs."""
+        """(N, F) -> (N, all outputs of the readout): the targets of its outputs."""
         places = self.places(coefficients)
         outputs = sum(s.components * s.outer for s in self.readout.sections)
         result = coefficients.new_zeros(len(coefficients), outputs + 1)
@@ -213,5 +213,5 @@ class PairHead(nn.Module):
         return [none if k is None else pieces[k] for k in self.used]
 
     def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:
-        """Parts -> (P, M*M) in frame order."""
+        """Parts -> (P, F) in frame order."""
         return self.readout(parts, pair_class)

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from workbench.irreps import BlockIrreps
 from workbench.models.frames import EdgeFrames, basis_frames
+from workbench.models.turns import BlockFrames, BlockTurn
 
 _TINY = 1e-9
 
@@ -19,15 +21,15 @@ _TINY = 1e-9
 class LocalFrames(nn.Module):
     """Wigner matrices from the global frame into axes spanned by two vectors."""
 
-    def __init__(self, features: Sequence[int], basis: Sequence[int]) -> None:
-        """For irreps ``features`` and shells ``basis``, both given by their l."""
+    def __init__(self, features: Sequence[int], irreps: BlockIrreps) -> None:
+        """For features of these l, and the irreps of the blocks."""
         super().__init__()
-        lmax = max(*features, *basis)
+        lmax = max(*features, *irreps.basis.layout, *irreps.spins)
         self.frames = EdgeFrames(lmax)
         self.to_features = basis_frames(features, lmax)
-        self.to_basis = basis_frames(basis, lmax)
+        self.to_basis = BlockFrames(irreps, lmax)
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, BlockTurn]:
         """Matrices of the turn that brings ``first`` onto z and ``second`` into the xz plane.
 
         Args:
@@ -35,7 +37,7 @@ class LocalFrames(nn.Module):
             second: (items, 3), not parallel to ``first``.
 
         Returns:
-            (items, K, K) for features and (items, M, M) for the basis, float64.
+            (items, K, K) for features, and what turns blocks, float64.
         """
         onto_z = self.frames(first)
         turned = (onto_z[:, 1:4, 1:4] @ second[:, [1, 2, 0], None])[:, :, 0]  # y, z, x

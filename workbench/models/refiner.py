@@ -19,7 +19,7 @@ from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.frames import Layout
 from workbench.models.heads import Readout, Section
 from workbench.models.layers import Norm
-from workbench.models.turns import Turns
+from workbench.models.turns import BlockTurn, Turns, turn
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Tokens:
     Attributes:
         nodes: (N, K, C) stage 1's node features.
         edges: (P, K, C) stage 1's pair features, in the global frame.
-        node_blocks: (N, B, M, M) on-site blocks that it reads, each in units of its scale: the
-            baseline's correction, if stage 2 corrects that, and the matrices of the guess.
-        pair_blocks: (P, B, M, M) the same of pairs.
+        node_blocks: (N, B, [Q,] M, M) on-site blocks that it reads, each in units of its scale:
+            the baseline's correction, if stage 2 corrects that, and the matrices of the guess.
+        pair_blocks: (P, B, [Q,] M, M) the same of pairs.
         direction: (P, 3) unit vectors.
         radial: (P, radial) stage 1's radial functions.
         envelope: (P, 1) smooth cutoff.
@@ -39,8 +39,8 @@ class Tokens:
         column: (P,) atom j.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
-        node_back: (N, M, M) from local axes back to the global frame; None in the global frame.
-        pair_back: (P, M, M) the same of pairs.
+        node_back: N turns from local axes back to the global frame; None in the global frame.
+        pair_back: P turns, the same of pairs.
     """
 
     nodes: Tensor
@@ -54,8 +54,8 @@ class Tokens:
     column: Tensor
     node_class: Tensor
     pair_class: Tensor
-    node_back: Tensor | None = None
-    pair_back: Tensor | None = None
+    node_back: BlockTurn | None = None
+    pair_back: BlockTurn | None = None
 
     def turned(self, turns: Turns, batch: Tensor) -> Tokens:
         """The tokens of the turned structures, without running stage 1 again.
@@ -69,15 +69,10 @@ class Tokens:
             self,
             nodes=turns.features[batch] @ self.nodes,
             edges=turns.features[pair] @ self.edges,
-            node_blocks=turn(self.node_blocks, turns.basis[batch, None]),
-            pair_blocks=turn(self.pair_blocks, turns.basis[pair, None]),
+            node_blocks=turn(self.node_blocks, turns.blocks[batch]),
+            pair_blocks=turn(self.pair_blocks, turns.blocks[pair]),
             direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
         )
-
-
-def turn(blocks: Tensor, matrices: Tensor) -> Tensor:
-    """``D h D^T`` for (..., M, M) blocks and matrices."""
-    return matrices @ blocks @ matrices.mT
 
 
 class Refiner(nn.Module):
@@ -85,9 +80,9 @@ class Refiner(nn.Module):
 
     def __init__(self, irreps: BlockIrreps, config: ModelConfig) -> None:
         super().__init__()
-        layout = Layout.up_to(config.lmax, config.pseudo_lmax)
+        layout = Layout.of(config, irreps.basis)
         n_species, width = len(irreps.basis.elements), config.refiner_width
-        features, block = layout.dim * config.channels, irreps.basis.dim**2
+        features, block = layout.dim * config.channels, irreps.size
         self.reads_features = config.refiner_features
         read = config.refiner_baseline + GUESSES[config.guess] * config.refiner_guess
         seen = features * self.reads_features + block * read
@@ -103,7 +98,7 @@ class Refiner(nn.Module):
         self.pair_head = CorrectionHead(width, block, n_species**2)
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
-        """Coefficients (N, M*M) of on-site and (P, M*M) of pair corrections."""
+        """Coefficients (N, F) of on-site and (P, F) of pair corrections."""
         node_parts, pair_parts = self.parts(tokens)
         return (
             self.node_head.readout(node_parts, tokens.node_class),

@@ -18,7 +18,7 @@ from torch.nn import functional
 from workbench.irreps import BlockIrreps
 from workbench.models.baseline import Geometry
 from workbench.models.frames import block_layout
-from workbench.models.refiner import turn
+from workbench.models.turns import turn
 
 _ROUNDING_EV = 1e-9
 
@@ -31,7 +31,7 @@ def _none() -> Tensor:
 class Scaling:
     """Means and scales in eV, float64; empty before they are measured.
 
-    S species, F = M*M coefficients of a block.
+    S species, F coefficients of a block.
 
     Attributes:
         node_mean: (S, F) plain order.
@@ -79,31 +79,31 @@ class BlockScaler:
         self.framed_path = irreps.path_index[self.source]
         n_invariant = block_layout(irreps).orders(1)[0]
         self.pair_invariant = np.arange(len(self.source)) < n_invariant
-        self.node_invariant = np.array([p.l for p in irreps.paths])[irreps.path_index] == 0
+        invariant = np.array([p.l == 0 and p.natural for p in irreps.paths])
+        self.node_invariant = invariant[irreps.path_index]
 
     def from_frame(self, coefficients: Tensor) -> Tensor:
-        """(P, F) in frame order -> blocks (P, M, M) in the edge frame."""
+        """(P, F) in frame order -> blocks (P, [Q,] M, M) in the edge frame."""
         change = torch.as_tensor(self.frame_change).to(coefficients)
-        m = self.irreps.basis.dim
-        return (coefficients @ change).view(-1, m, m)
+        return (coefficients @ change).view(-1, *self.irreps.shape)
 
     def to_frame(self, blocks: Tensor) -> Tensor:
-        """Blocks (..., M, M) in the edge frame -> (..., F) in frame order."""
-        return blocks.flatten(-2) @ torch.as_tensor(self.frame_change.T).to(blocks)
+        """Blocks (..., [Q,] M, M) in the edge frame -> (..., F) in frame order."""
+        flat = blocks.flatten(-len(self.irreps.shape))
+        return flat @ torch.as_tensor(self.frame_change.T).to(blocks)
 
     def means(self, scaling: Scaling, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """Mean blocks (N, M, M) and (P, M, M) in eV, float64, in the global frame."""
+        """Mean blocks (N, [Q,] M, M) and (P, [Q,] M, M) in eV, float64, in the global frame."""
         nodes = self.irreps.decode(scaling.node_mean[geometry.node_class])
-        local = self.from_frame(scaling.pair_mean[geometry.pair_class])
-        pairs = turn(local, geometry.basis.transpose(1, 2)) * geometry.envelope[:, :, None]
-        return nodes, pairs
+        local = scaling.pair_mean[geometry.pair_class] * geometry.envelope
+        return nodes, turn(self.from_frame(local), geometry.basis.inverse)
 
     def fit(self, nodes: Tensor, local: Tensor, node_class: Tensor, pair_class: Tensor) -> Scaling:
         """Measure means and scales.
 
         Args:
-            nodes: (N, M, M) on-site blocks of the training set in eV, float64.
-            local: (P, M, M) its pair blocks, each in its edge frame.
+            nodes: (N, [Q,] M, M) on-site blocks of the training set in eV, float64.
+            local: (P, [Q,] M, M) its pair blocks, each in its edge frame.
             node_class: (N,) species index.
             pair_class: (P,) index of the ordered pair of species.
         """

@@ -23,9 +23,10 @@ from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.local import LocalFrames, node_axes
-from workbench.models.refiner import Refiner, Tokens, turn
+from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling
-from workbench.models.turns import Turns, haar
+from workbench.models.turns import Turns, haar, turn
+from workbench.spin import from_parts
 
 BATCH = 32
 """Structures predicted at once."""
@@ -68,21 +69,20 @@ class TwoStageModel(nn.Module):
         """Untrained weights from torch's current seed.
 
         Raises:
-            ValueError: if the features cannot reach every irrep of the basis, or it is a spinor's.
+            ValueError: if the features cannot reach every irrep of the basis, or a
+                guess is asked for with spin.
         """
         super().__init__()
-        if basis.spinor:
-            raise ValueError("The model predicts scalar Hamiltonians; use a basis without spinors.")
         config.check(basis)
         self.basis, self.config = basis, config
         self.info: Mapping[str, Any] = {}
-        self.irreps = BlockIrreps(basis)
+        self.irreps = BlockIrreps(basis, config.time_reversal)
         self.scaler = BlockScaler(self.irreps)
         self.scaling = scaling
         self.geometry_builder = GeometryBuilder(self.irreps, config)
         self.baseline = Baseline(self.irreps, config)
         self.refiner = Refiner(self.irreps, config)
-        self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], basis.layout)
+        self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], self.irreps)
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class TwoStageModel(nn.Module):
         s, like = self.scaling, self.baseline.species.weight
         coefficients = self.irreps.encode(graph.node_guess).flatten(1)
         nodes = coefficients - s.node_guess_mean[geometry.node_class]
-        turned = turn(graph.pair_guess, geometry.basis[:, None])
+        turned = turn(graph.pair_guess, geometry.basis)
         local = self.scaler.to_frame(turned).flatten(1)
         pairs = local - s.pair_guess_mean[geometry.pair_class]
         read = (
@@ -166,9 +166,9 @@ class TwoStageModel(nn.Module):
         return self._localised(tokens, out, graph) if self.is_local else tokens
 
     def _blocks_read(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
-        """(N, B, M, M) and (P, B, M, M) that stage 2 reads, hermitian, of order one."""
-        like, m = out.node_coefficients, self.basis.dim
-        nodes, pairs = ([like.new_zeros(len(t), 0, m, m)] for t in (graph.z, graph.edge_vec))
+        """(N, B, [Q,] M, M) and (P, B, [Q,] M, M) that stage 2 reads, hermitian, of order one."""
+        like, shape = out.node_coefficients, self.irreps.shape
+        nodes, pairs = ([like.new_zeros(len(t), 0, *shape)] for t in (graph.z, graph.edge_vec))
 
         def read(of_nodes: Tensor, of_pairs: Tensor) -> None:
             blocks = self._unscaled(of_nodes, of_pairs, graph, geometry)
@@ -182,7 +182,8 @@ class TwoStageModel(nn.Module):
                 out.pair_coefficients * known[1][geometry.pair_class] * geometry.envelope.to(like),
             )
         if self.config.refiner_guess and geometry.guess is not None:
-            for matrix in zip(*(t.split(m * m, dim=1) for t in geometry.guess), strict=True):
+            guesses = (t.split(self.irreps.size, dim=1) for t in geometry.guess)
+            for matrix in zip(*guesses, strict=True):
                 read(*matrix)
         return Blocks(torch.cat(nodes, dim=1), torch.cat(pairs, dim=1))
 
@@ -198,16 +199,16 @@ class TwoStageModel(nn.Module):
         across = (first + second)[tokens.row] + (first - second)[tokens.column]
         pair_features, pair_basis = self.local(graph.edge_vec, across)
         like = tokens.nodes
-        node_back, pair_back = node_basis.mT.to(like), pair_basis.mT.to(like)
+        node_turn, pair_turn = node_basis.to(like), pair_basis.to(like)
         return replace(
             tokens,
             nodes=node_features.to(like) @ tokens.nodes,
             edges=pair_features.to(like) @ tokens.edges,
-            node_blocks=turn(tokens.node_blocks, node_back.mT[:, None]),
-            pair_blocks=turn(tokens.pair_blocks, pair_back.mT[:, None]),
+            node_blocks=turn(tokens.node_blocks, node_turn),
+            pair_blocks=turn(tokens.pair_blocks, pair_turn),
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
-            node_back=node_back,
-            pair_back=pair_back,
+            node_back=node_turn.inverse,
+            pair_back=pair_turn.inverse,
         )
 
     def correction_blocks(
@@ -225,7 +226,8 @@ class TwoStageModel(nn.Module):
         """What stage 2's readouts should put out for given corrections to the baseline, eV."""
         if tokens.node_back is not None and tokens.pair_back is not None:
             blocks = Blocks(
-                turn(blocks.nodes, tokens.node_back.mT), turn(blocks.pairs, tokens.pair_back.mT)
+                turn(blocks.nodes, tokens.node_back.inverse),
+                turn(blocks.pairs, tokens.pair_back.inverse),
             )
         nodes = self.irreps.encode(blocks.nodes)
         pairs = self.irreps.encode(blocks.pairs)
@@ -238,7 +240,7 @@ class TwoStageModel(nn.Module):
     def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
         """Coefficients (N, F), and (P, F) in the edge frame's order, as hermitian blocks."""
         local = self.scaler.from_frame(pairs)
-        turned = turn(local, geometry.basis.to(pairs).transpose(1, 2))
+        turned = turn(local, geometry.basis.to(pairs).inverse)
         return Blocks(self.irreps.decode(nodes), turned).symmetric(graph.reverse)
 
     # ---- atoms ------------------------------------------------------------------------------
@@ -296,14 +298,14 @@ class TwoStageModel(nn.Module):
             turns = self.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
             there = tokens.turned(turns, graph.batch)
             found = self.correction_blocks(self.refiner(there), there, graph.reverse)
-            back = turns.basis[0].T
-            total = total + Blocks(turn(found.nodes, back[None]), turn(found.pairs, back[None]))
+            back = turns.blocks[:1].inverse
+            total = total + Blocks(turn(found.nodes, back), turn(found.pairs, back))
         return Blocks(total.nodes / count, total.pairs / count)
 
     def turns(self, matrices: NDArray[np.float64], like: Tensor) -> Turns:
         """Rotations (B, 3, 3) as ``Tokens.turned`` needs them, in the type of a tensor."""
         features = [d.l for d in self.baseline.layout.degrees]
-        return Turns.of(matrices, features, self.basis.layout, like)
+        return Turns.of(matrices, features, self.irreps, like)
 
     @torch.inference_mode()
     def stage1(self, atoms: Atoms) -> BlockMatrix:
@@ -348,8 +350,10 @@ class TwoStageModel(nn.Module):
             "atoms": "superposed atomic potentials",
             "none": "nothing but means",
         }
+        kept = "" if self.config.time_reversal else " and without time reversal"
+        spin = f", with spin{kept}" if basis.spinor else ""
         lines = [
-            f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(self.elements)}",
+            f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(self.elements)}{spin}",
             f"starts from {start[self.config.guess]}",
             f"stage 1: equivariant, {sizes[0]:.2f} M parameters, {self.config.layers} layers of "
             f"{self.config.channels} channels, l <= {self.config.lmax}",
@@ -376,6 +380,8 @@ class TwoStageModel(nn.Module):
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)
         values = torch.cat([blocks.nodes, blocks.pairs]).double().cpu().numpy()
+        if self.basis.spinor:
+            values = from_parts(values)
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
 
 

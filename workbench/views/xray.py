@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 import plotly.graph_objects as go
@@ -17,19 +18,22 @@ Key = tuple[str, str, int]  # row shell, column shell, l
 _SMALLEST = 1e-6  # of the largest norm: below it a bar is rounding
 
 
-def xray_bars(matrix: BlockMatrix, i: int, j: int, unit: str = "eV") -> go.Figure:
+def xray_bars(
+    matrix: BlockMatrix, i: int, j: int, unit: str = "eV", T: Sequence[int] = (0, 0, 0)
+) -> go.Figure:
     """Norm of every irrep in the block of atoms i and j, by shell pair, coloured by l.
 
     Args:
-        matrix: scalar.
+        matrix: with or without spin.
         i: row atom, counted from 0.
         j: column atom.
         unit: of the matrix.
+        T: cell of the column atom.
 
     Raises:
         KeyError: if the pair is not stored.
     """
-    norms = xray(matrix, i, j)
+    norms = xray(matrix, i, j, T)
     ordered = sorted(norms, key=lambda key: (_rank(key[0]), _rank(key[1]), key[2]))
     place = {key: k for k, key in enumerate(ordered)}
     figure = go.Figure([_bars(l, norms, place, unit) for l in sorted({k[2] for k in ordered})])
