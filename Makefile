@@ -1,5 +1,6 @@
 # make lab    open the start page in JupyterLab
 # make test   everything that continuous integration checks
+# make crystals   GPAW, the optional engine for layers and spin-orbit coupling (Debian, Ubuntu)
 # Both make .venv and install into it first, and again only when pyproject.toml has changed.
 
 PYTHON ?= python3
@@ -8,7 +9,9 @@ BIN := $(VENV)/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
-.PHONY: lab test check unit notebooks browser clean
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: lab test check unit notebooks browser crystals clean
 
 lab: $(VENV)/installed-lab
 	$(BIN)/python -m workbench lab
@@ -30,6 +33,13 @@ notebooks: $(VENV)/installed-dev
 
 browser: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest tests/browser
+
+# GPAW compiles against two libraries of the system, which its settings file names.
+crystals: $(VENV)/installed-lab
+	dpkg -s libxc-dev libopenblas-dev > /dev/null 2>&1 || \
+		$(SUDO) apt-get install -y --no-install-recommends libxc-dev libopenblas-dev gcc
+	printf "mpi = False\ncompiler = 'gcc'\nlibraries = ['xc', 'openblas']\n" > $(VENV)/gpaw.py
+	GPAW_CONFIG=$(CURDIR)/$(VENV)/gpaw.py $(BIN)/python -m pip install --quiet 'gpaw>=26,<27'
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

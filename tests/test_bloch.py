@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from crystal import integrals, sheet, spin_orbit
 
-from workbench.bloch import band_structure, energies_at, k_mesh, to_real_space
+from workbench.bands import band_structure, energies_at
+from workbench.bloch import k_mesh, to_real_space
 from workbench.data_check import check
 from workbench.matrices import BlockMatrix
 

@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 import workbench as wb
-from workbench.bloch import energies_at, k_mesh
+from workbench.bands import energies_at
+from workbench.bloch import default_mesh, k_mesh
 from workbench.conventions import HARTREE
 from workbench.data_check import check
 from workbench.engines import SCFError, crystals
@@ -69,7 +70,7 @@ def test_a_turn_of_the_crystal_turns_its_blocks(solved):
 def test_how_it_was_made_is_recorded(solved):
     assert solved[0].method["k_mesh"] == [5, 1, 1]
     assert solved[0].n_electrons == 8
-    assert crystals._points(chain()) == (10, 1, 1)
+    assert default_mesh(chain()) == (10, 1, 1)
 
 
 @pytest.mark.parametrize(

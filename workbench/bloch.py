@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.spectrum.band_structure import BandStructure
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigvalsh
 
 from workbench.basis import Basis
 from workbench.matrices import BlockMatrix, canonical_order
 
-__all__ = ["band_structure", "energies_at", "k_mesh", "to_real_space"]
+__all__ = ["default_mesh", "k_mesh", "to_real_space"]
+
+SPACING = 0.25
+"""Largest distance of k-points by default, 1/A (2 pi included)."""
 
 _EQUAL = 1e-5  # A; images whose distances agree to this are equally near
 _REAL = 1e-4  # share of an imaginary part that counts as rounding, that of plane waves included
@@ -31,6 +32,13 @@ _REAL = 1e-4  # share of an imaginary part that counts as rounding, that of plan
 def k_mesh(mesh: Sequence[int]) -> NDArray[np.float64]:
     """Points (n1 n2 n3, 3) of a mesh through the zone's centre, fractions, last axis fastest."""
     return _cells(mesh) / np.asarray(mesh)
+
+
+def default_mesh(atoms: Atoms) -> tuple[int, ...]:
+    """Numbers of k-points no wider than `SPACING` where the crystal repeats, else one."""
+    lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
+    needed = np.ceil(lengths / SPACING).astype(int)
+    return tuple(int(n) if p else 1 for n, p in zip(needed, atoms.pbc, strict=True))
 
 
 def to_real_space(
@@ -82,37 +90,6 @@ def to_real_space(
         values=(values * share[:, None, None])[rank],
     )
     return replace(there, values=np.where(there.mask, there.values, 0))
-
-
-def energies_at(H: BlockMatrix, S: BlockMatrix, k: ArrayLike) -> NDArray[np.float64]:
-    """Band energies (n_ao,) at one k (3,), fractions, in eV, ascending: ``H(k) c = eps S(k) c``."""
-    return eigvalsh(H.at_k(k), S.at_k(k))
-
-
-def band_structure(
-    H: BlockMatrix,
-    S: BlockMatrix,
-    atoms: Atoms,
-    path: str | None = None,
-    points: int = 60,
-    fermi_level: float = 0.0,
-) -> BandStructure:
-    """Bands along a path, by default ASE's standard one for the lattice.
-
-    Args:
-        H: eV.
-        S: dimensionless.
-        atoms: the crystal.
-        path: special points, e.g. "GMKG"; a comma starts anew.
-        points: how many in all.
-        fermi_level: eV, the reference of plots.
-
-    Returns:
-        ASE's own type: energies (1, points, n_ao) in eV; `.plot()` draws it.
-    """
-    way = atoms.cell.bandpath(path, npoints=points, pbc=atoms.pbc.tolist())
-    energies = np.stack([energies_at(H, S, k) for k in way.kpts])
-    return BandStructure(path=way, energies=energies[None], reference=fermi_level)
 
 
 def _cells(mesh: Sequence[int]) -> NDArray[np.int64]:

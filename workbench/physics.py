@@ -2,7 +2,7 @@
 
 Everything follows from the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
 (Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of one molecule, H in eV
-and S dimensionless, or of a crystal, which is then looked at where k = 0 (`workbench.bloch` has the
+and S dimensionless, or of a crystal, which is then looked at where k = 0 (`workbench.bands` has the
 other k); energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
 """
 
@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, eigvalsh
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from workbench.matrices import BlockMatrix
 
 __all__ = [
     "IllConditionedOverlap",
     "OverlapError",
+    "fill_to",
     "gap",
     "homo_lumo",
     "levels",
@@ -105,6 +108,30 @@ def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
     """LUMO minus HOMO in eV; raises as `homo_lumo`."""
     homo, lumo = homo_lumo(H, S, n_electrons)
     return lumo - homo
+
+
+def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: float) -> float:
+    """The level in eV up to which a Fermi distribution holds so many electrons.
+
+    Args:
+        energies: (n,), or (points, n) of which each point counts alike, eV.
+        n_electrons: how many.
+        each: electrons that one orbital holds, 2 or of spinors 1.
+        width: of the distribution, eV; keeps the level smooth where a gap closes.
+
+    Raises: ValueError for a number that the orbitals cannot hold.
+    """
+    room = each * energies.shape[-1]
+    if not 0 < n_electrons <= room:
+        raise ValueError(f"{n_electrons} electrons do not fit: these orbitals hold 1 to {room}.")
+
+    def missing(level: float) -> float:
+        held = each * expit((level - energies) / width)
+        return float(held.sum(axis=-1).mean()) - n_electrons
+
+    edges = energies.min() - 50 * width, energies.max() + 50 * width
+    found: Any = brentq(missing, *edges, xtol=1e-12)
+    return float(found)
 
 
 def occupied_energy_mae(

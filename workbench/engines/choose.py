@@ -9,34 +9,50 @@ from ase import Atoms
 from workbench.engines import Reference
 from workbench.engines.molecules import reference as of_molecule
 
-__all__ = ["again", "reference"]
+__all__ = ["ENGINES", "again", "reference"]
+
+ENGINES = ("pyscf", "gpaw")
 
 
 def reference(
-    atoms: Atoms, basis: str | None = None, xc: str = "pbe", **settings: Any
+    atoms: Atoms,
+    basis: str | None = None,
+    xc: str = "pbe",
+    *,
+    engine: str = "pyscf",
+    **settings: Any,
 ) -> Reference:
-    """The Kohn-Sham or Fock matrix of a structure by PySCF.
+    """The Kohn-Sham or Fock matrix of a structure.
 
     Args:
         atoms: a molecule, or a crystal (some `atoms.pbc` set).
-        basis: any that PySCF knows; by default "def2-svp" for molecules and, with pseudopotentials,
-            "gth-szv-molopt-sr" for crystals.
+        basis: any that the engine knows; by default "def2-svp" for molecules, of crystals
+            "gth-szv-molopt-sr", with pseudopotentials, from PySCF and "dzp" from GPAW.
         xc: functional, or "hf" for molecules.
-        settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle) or
-            `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing, conv_tol, max_cycle)
-            says what they mean.
+        engine: "pyscf", or for crystals "gpaw", which is far cheaper for layers and has spin-orbit
+            coupling; `make crystals` installs it.
+        settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle),
+            `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing, conv_tol, max_cycle) or
+            `engines.gpaw.reference` (mesh, spacing, smearing, spin_orbit, density, energy,
+            max_cycle) says what they mean.
 
     Returns:
         H in eV, S, the energy in eV and the method.
 
     Raises:
         StructureError: a structure that makes no sense or has unpaired electrons.
-        ValueError: an unknown basis, functional, grid or pseudopotential.
+        ValueError: an unknown engine, basis, functional, grid or pseudopotential.
         SCFError: no convergence.
 
     >>> reference(load("water")).H.dense().shape  # doctest: +SKIP
     (24, 24)
     """
+    if engine not in ENGINES:
+        raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
+    if engine == "gpaw":
+        from workbench.engines.gpaw import reference as by_gpaw
+
+        return by_gpaw(atoms, basis or "dzp", xc, **settings)
     if not atoms.pbc.any():
         return of_molecule(atoms, basis or "def2-svp", xc, **settings)
     from workbench.engines.crystals import reference as of_crystal  # half a second to import
@@ -51,6 +67,19 @@ def again(atoms: Atoms, made: Reference) -> Reference:
         As `reference`.
     """
     how = made.method
+    if how.get("program") == "GPAW":
+        return reference(
+            atoms,
+            how["basis"].removeprefix("gpaw-"),
+            how["functional"],
+            engine="gpaw",
+            mesh=how["k_mesh"],
+            spacing=how["grid_spacing_angstrom"],
+            smearing=how["smearing_ev"],
+            spin_orbit=how["spin_orbit"],
+            density=how["density_tolerance"],
+            energy=how["energy_tolerance_ev"],
+        )
     if not atoms.pbc.any():
         xc = "hf" if how.get("method") == "RHF" else how["functional"]
         return of_molecule(atoms, how["basis"], xc, how.get("grid_level", 4))

@@ -17,16 +17,13 @@ from pyscf.gto.basis import BasisNotFoundError
 from pyscf.pbc import dft as pbc_dft
 from pyscf.pbc import gto as pbc_gto
 
-from workbench.bloch import k_mesh, to_real_space
+from workbench.bloch import default_mesh, k_mesh, to_real_space
 from workbench.conventions import BOHR, HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines.molecules import ao_order, basis_of
 from workbench.structures import StructureError, validate
 
 __all__ = ["reference"]
-
-SPACING = 0.25
-"""Largest distance of k-points by default, 1/A (2 pi included)."""
 
 
 def reference(
@@ -65,7 +62,7 @@ def reference(
         SCFError: no convergence.
     """
     cell = _cell(atoms, basis, pseudo, ke_cutoff)
-    points = tuple(mesh) if mesh is not None else _points(atoms)
+    points = tuple(mesh) if mesh is not None else default_mesh(atoms)
     k = k_mesh(points)
     k -= np.rint(k)  # plane waves are cut off around k, and k and -k should be treated alike
     field: Any = pbc_dft.KRKS(cell, cell.get_abs_kpts(k), xc=_known(xc))
@@ -134,13 +131,6 @@ def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Ce
             "number: double the cell."
         )
     return cell
-
-
-def _points(atoms: Atoms) -> tuple[int, ...]:
-    """A mesh no wider than `SPACING` where the crystal repeats."""
-    lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
-    needed = np.ceil(lengths / SPACING).astype(int)
-    return tuple(int(n) if p else 1 for n, p in zip(needed, atoms.pbc, strict=True))
 
 
 def _known(xc: str) -> str:

@@ -14,20 +14,19 @@ diagonalisation.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from pyscf import df, gto, lib, scf
 from scipy.linalg import eigh
-from scipy.optimize import brentq
 from scipy.special import expit
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE
 from workbench.engines.molecules import ao_order, check_known, mole
 from workbench.matrices import BlockMatrix
+from workbench.physics import fill_to
 
 __all__ = ["EXPONENTS", "density", "fit", "guess", "superposition"]
 
@@ -83,13 +82,8 @@ def density(
         electrons: how many; they fill the orbitals to a Fermi distribution.
     """
     energies, orbitals = eigh(hamiltonian, overlap)
-
-    def filled(level: float) -> NDArray[np.float64]:
-        return 2 * expit((level - energies) / SMEARING_EV)
-
-    edges = energies[0] - 50 * SMEARING_EV, energies[-1] + 50 * SMEARING_EV
-    level: Any = brentq(lambda e: filled(e).sum() - electrons, *edges, xtol=1e-12)
-    return (orbitals * filled(level)) @ orbitals.T
+    level = fill_to(energies, electrons, 2, SMEARING_EV)
+    return (orbitals * (2 * expit((level - energies) / SMEARING_EV))) @ orbitals.T
 
 
 def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[np.float64]:

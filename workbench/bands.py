@@ -1,0 +1,168 @@
+"""Bands of crystals: along paths, on meshes; Fermi level, gap and density of states.
+
+Everything follows from ``H(k) c = eps S(k) c`` at each k, with `BlockMatrix.at_k`. Energies are in
+eV, k in fractions of the reciprocal cell. Scalar bands hold two electrons per cell, spinors' one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from ase.spectrum.band_structure import BandStructure
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigvalsh
+
+from workbench.bloch import k_mesh
+from workbench.matrices import BlockMatrix
+from workbench.physics import fill_to
+
+__all__ = [
+    "BandGap",
+    "band_gap",
+    "band_structure",
+    "density_of_states",
+    "energies_at",
+    "fermi_level",
+    "mesh_energies",
+]
+
+SMEARING = 0.02
+"""Width of the Fermi distribution that places the Fermi level, eV."""
+
+
+def energies_at(H: BlockMatrix, S: BlockMatrix, k: ArrayLike) -> NDArray[np.float64]:
+    """Band energies (n_ao,) at one k (3,), fractions, in eV, ascending: ``H(k) c = eps S(k) c``."""
+    return eigvalsh(H.at_k(k), S.at_k(k))
+
+
+def band_structure(
+    H: BlockMatrix,
+    S: BlockMatrix,
+    atoms: Atoms,
+    path: str | None = None,
+    points: int = 60,
+    fermi_level: float = 0.0,
+) -> BandStructure:
+    """Bands along a path, by default ASE's standard one for the lattice.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        atoms: the crystal.
+        path: special points, e.g. "GMKG"; a comma starts anew.
+        points: how many in all.
+        fermi_level: eV, the reference of plots.
+
+    Returns:
+        ASE's own type: energies (1, points, n_ao) in eV; `.plot()` draws it.
+    """
+    way = atoms.cell.bandpath(path, npoints=points, pbc=atoms.pbc.tolist())
+    energies = np.stack([energies_at(H, S, k) for k in way.kpts])
+    return BandStructure(path=way, energies=energies[None], reference=fermi_level)
+
+
+def mesh_energies(H: BlockMatrix, S: BlockMatrix, mesh: Sequence[int]) -> NDArray[np.float64]:
+    """Band energies (points, n_ao) in eV on a mesh through the zone's centre."""
+    return np.stack([energies_at(H, S, k) for k in k_mesh(mesh)])
+
+
+def fermi_level(
+    H: BlockMatrix,
+    S: BlockMatrix,
+    n_electrons: int,
+    mesh: Sequence[int],
+    smearing: float = SMEARING,
+) -> float:
+    """The Fermi level in eV.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        n_electrons: per cell.
+        mesh: numbers of k-points; a metal needs many.
+        smearing: width of the Fermi distribution, eV.
+
+    Raises:
+        ValueError: for electrons that do not fit the orbitals.
+    """
+    energies = mesh_energies(H, S, mesh)
+    return fill_to(energies, n_electrons, 1 if H.basis.spinor else 2, smearing)
+
+
+@dataclass(frozen=True)
+class BandGap:
+    """Where the bands of an insulator part; of a metal the bands overlap and the gap is negative.
+
+    Attributes:
+        valence: top of the filled bands, eV.
+        valence_k: (3,) where, fractions.
+        conduction: bottom of the empty bands, eV.
+        conduction_k: (3,) where.
+    """
+
+    valence: float
+    valence_k: tuple[float, ...]
+    conduction: float
+    conduction_k: tuple[float, ...]
+
+    @property
+    def energy(self) -> float:
+        """The gap, eV."""
+        return self.conduction - self.valence
+
+    @property
+    def direct(self) -> bool:
+        """Whether both edges lie at one k."""
+        return self.valence_k == self.conduction_k
+
+
+def band_gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int, mesh: Sequence[int]) -> BandGap:
+    """The gap above the lowest bands that an even number of electrons fills, on a mesh.
+
+    Raises:
+        ValueError: for a number of electrons that does not fill whole bands, or fills all.
+    """
+    energies, points = mesh_energies(H, S, mesh), k_mesh(mesh)
+    filled, left = divmod(n_electrons, 1 if H.basis.spinor else 2)
+    if left or not 0 < filled < energies.shape[1]:
+        raise ValueError(
+            f"{n_electrons} electrons do not fill whole bands of {energies.shape[1]}: a gap needs "
+            "an even number, and empty bands above."
+        )
+    top, bottom = energies[:, filled - 1], energies[:, filled]
+    at_top, at_bottom = int(top.argmax()), int(bottom.argmin())
+    return BandGap(
+        float(top[at_top]),
+        tuple(points[at_top].tolist()),
+        float(bottom[at_bottom]),
+        tuple(points[at_bottom].tolist()),
+    )
+
+
+def density_of_states(
+    H: BlockMatrix,
+    S: BlockMatrix,
+    mesh: Sequence[int],
+    energies: ArrayLike,
+    width: float = 0.1,
+) -> NDArray[np.float64]:
+    """States per eV and cell at given energies, both spins counted, each band a Gaussian.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        mesh: numbers of k-points.
+        energies: (n,) eV.
+        width: standard deviation of the Gaussians, eV; wider than bands between points of the mesh.
+
+    Returns:
+        (n,) 1/eV; its integral over all energies is the number of states.
+    """
+    levels = mesh_energies(H, S, mesh)
+    at = np.asarray(energies, dtype=float)
+    distance = (at[:, None, None] - levels) / width
+    states = np.exp(-(distance**2) / 2).sum(axis=2).mean(axis=1) / (width * np.sqrt(2 * np.pi))
+    return states * (1 if H.basis.spinor else 2)
