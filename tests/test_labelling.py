@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.build import graphene
 
 from workbench.dataset import Dataset
+from workbench.engines.choose import reference as wb_reference
 from workbench.engines.molecules import reference
 from workbench.geometries import AsGiven, Displaced, Langevin, orient
 from workbench.label_plan import gather, plan
 from workbench.labelling import LabellingError, label
+from workbench.layers import bilayer
 from workbench.structures import StructureError, load
 
 TINY = {"sampling": Displaced(batch=5), "basis": "sto-3g", "xc": "hf", "progress": False}
@@ -261,3 +264,63 @@ def test_langevin_batches_do_not_depend_on_the_number_of_processes(tmp_path):
         with Dataset(out) as ds:
             hashes.add(ds.hash)
     assert len(hashes) == 1
+
+
+# ---- crystals ------------------------------------------------------------------------------------
+
+CHEAP = {"mesh": (3, 1, 1), "ke_cutoff": 20.0, "conv_tol": 1e-7}
+
+
+def chain():
+    """A bent chain of carbon along x."""
+    places = [[0.3, 3.2, 3.3], [1.6, 3.4, 3.2]]
+    return Atoms("C2", places, cell=[2.6, 6.5, 6.5], pbc=(True, False, False))
+
+
+def test_crystals_are_labelled_with_their_cells_and_overlaps(tmp_path):
+    """Strained and shaken; an interrupted job is taken up again; labels are references."""
+    out, sampling = tmp_path / "chains.h5", Displaced(0.02, strain=0.03)
+    job = {"sampling": sampling, "progress": False, **CHEAP}
+    with pytest.raises(LabellingError, match="1 geometries have no label"):
+        label(chain(), out, {"train": 1}, **job, max_cycle=1)
+    label(chain(), out, {"train": 1}, **job)
+    assert label(chain(), out, {"train": 1}, **job) == out
+    with Dataset(out) as made:
+        sample = made[0]
+        recipe = made.provenance["recipe"]
+    assert recipe["method"]["mesh"] == [3, 1, 1]
+    assert recipe["oriented"] == "as sampled"
+    again = wb_reference(sample.atoms, **CHEAP)
+    assert (again.H - sample.H).max_abs() < 1e-6
+    assert (again.S - sample.S).max_abs() < 1e-12
+    assert again.fermi_level == pytest.approx(sample.fermi_level, abs=1e-6)
+    stretch = sample.atoms.cell.array / chain().cell.array.diagonal() - np.eye(3)
+    assert 0 < abs(stretch[0, 0]) < 0.03
+    np.testing.assert_allclose(np.delete(stretch, 0, 0), 0, atol=1e-12)  # vacuum is left alone
+
+
+def test_strain_is_symmetric_in_the_plane_and_layers_slide():
+    atoms = graphene(a=2.46, vacuum=5.0)
+    atoms.pbc = (True, True, False)
+    for frame in Displaced(0.0, strain=0.05).draw(atoms, 20, np.random.default_rng(0)):
+        F = np.linalg.solve(atoms.cell.array, frame.cell.array)
+        np.testing.assert_allclose(F, F.T, atol=1e-12)
+        assert 0 < np.abs(F - np.eye(3)).max() < 0.05
+        np.testing.assert_allclose(F[2], [0, 0, 1], atol=1e-12)
+        np.testing.assert_allclose(frame.get_scaled_positions(), atoms.get_scaled_positions())
+    two = bilayer(atoms, 3.35)
+    shifts = [
+        frame.positions - two.positions
+        for frame in Displaced(0.0, slide=True).draw(two, 20, np.random.default_rng(0))
+    ]
+    assert all(np.allclose(s[:2], 0) and np.allclose(s[2], s[3]) for s in shifts)
+    assert np.std([s[2, 0] for s in shifts]) > 0.3
+
+
+def test_jobs_of_crystals_that_make_no_sense_are_refused(tmp_path):
+    with pytest.raises(StructureError, match="not both"):
+        label([chain(), load("water")], tmp_path / "a.h5", {"train": 1}, progress=False)
+    with pytest.raises(ValueError, match="no setting 'grid'"):
+        label(chain(), tmp_path / "a.h5", {"train": 1}, progress=False, grid=3)
+    with pytest.raises(ValueError, match="no setting 'mesh'"):
+        label(load("water"), tmp_path / "a.h5", {"train": 1}, progress=False, mesh=(1, 1, 1))

@@ -21,14 +21,13 @@ import typer
 from typer.core import TyperGroup
 
 import workbench as wb
+from workbench import cli_data
 from workbench.bundled import dataset_path
-from workbench.cli_convert import exporting, importing
 
 if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
 
 _MEV = 1000.0  # meV in an eV
-_SAMPLES = "{} samples per structure: {}, or 3 of a collection."
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
 
 
@@ -51,8 +50,10 @@ class _OneSentence(TyperGroup):
 app = typer.Typer(
     cls=_OneSentence, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
 )
-app.add_typer(importing, name="import")
-app.add_typer(exporting, name="export")
+app.command()(cli_data.label)
+app.command()(cli_data.part)
+app.add_typer(cli_data.importing, name="import")
+app.add_typer(cli_data.exporting, name="export")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="Bundled name or .safetensors path.")]
@@ -95,89 +96,6 @@ def doctor(as_json: Json = False) -> None:
     diagnosis = diagnose()
     _show(diagnosis, describe(diagnosis), as_json)
     raise typer.Exit(0 if diagnosis["ok"] else 1)
-
-
-@app.command()
-def label(
-    sources: Annotated[list[str], typer.Argument(help="Structures, or one collection.")],
-    out: Out,
-    train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
-    valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
-    test: Annotated[int | None, typer.Option(help=_SAMPLES.format("Test", 1000))] = None,
-    largest: Annotated[
-        int | None, typer.Option(help="Of a collection, no molecules of more heavy atoms.")
-    ] = None,
-    temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
-    sigma: Annotated[
-        float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
-    ] = None,
-    basis: BasisName = "def2-svp",
-    xc: Functional = "pbe",
-    grid: Grid = 4,
-    gradient: Annotated[
-        float, typer.Option(help="Norm of the orbital gradient to converge to, Hartree.")
-    ] = 1e-8,
-    max_cycle: Annotated[
-        int, typer.Option(help="Cycles before a geometry counts as failed.")
-    ] = 100,
-    seed: Seed = 0,
-    processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
-    allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Make a dataset with PySCF; the same command again goes on where it was stopped."""
-    from workbench.geometries import Displaced, Langevin, RelaxedAndThermal
-    from workbench.structures import collection_names
-
-    structures: Any = sources
-    sizes, sampling = {"train": 500, "valid": 100, "test": 1000}, Langevin(temperature)
-    if sources[0] in collection_names() and len(sources) == 1:
-        structures = wb.collection(sources[0], largest)
-        sizes = dict.fromkeys(structures, 3)
-        sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
-    elif largest is not None:
-        raise ValueError("--largest chooses from a collection: name one, or leave it out.")
-    asked = {"train": train, "valid": valid, "test": test}
-    path = wb.label(
-        structures,
-        out,
-        sizes | {split: n for split, n in asked.items() if n is not None},
-        sampling=sampling if sigma is None else Displaced(sigma=sigma),
-        basis=basis,
-        xc=xc,
-        grid=grid,
-        conv_tol_grad=gradient,
-        max_cycle=max_cycle,
-        seed=seed,
-        processes=processes,
-        allow_failures=allow_failures,
-    )
-    with wb.Dataset(path) as made:
-        sizes = {name: len(made.split(name)) for name in made.splits}
-        result = {"path": str(path), "samples": len(made), "splits": sizes, "sha256": made.hash}
-    _show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
-
-
-@app.command()
-def part(
-    source: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
-    out: Out,
-    train: Annotated[int, typer.Option(help="Its first so many training samples.")] = 0,
-    valid: Annotated[int, typer.Option(help="The same for validation.")] = 0,
-    test: Annotated[int, typer.Option(help="The same for testing.")] = 0,
-    step: Annotated[
-        float | None, typer.Option(help="Resolution of H, eV: a coarser one makes a smaller file.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
-    from workbench.dataset_writing import write_part
-
-    sizes = {"train": train, "valid": valid, "test": test}
-    with wb.Dataset(dataset_path(source)) as whole:
-        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
-    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
-    _show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
 @app.command()
@@ -349,18 +267,7 @@ def _configured(
 
     The model's other settings are those of the model to start from, if there is one.
     """
-    given: dict[str, Any] = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        try:
-            given[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            if value.isalpha():  # a word needs no quotes
-                given[name.strip()] = value
-                continue
-            raise ValueError(
-                f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
-            ) from None
+    given = cli_data.assignments(settings)
     model_names = {field.name for field in fields(wb.ModelConfig)}
     train_names = {field.name for field in fields(wb.TrainConfig)}
     unknown = given.keys() - model_names - train_names

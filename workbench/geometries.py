@@ -131,10 +131,15 @@ class Displaced:
     Attributes:
         sigma: standard deviation of each Cartesian coordinate, A.
         batch: geometries drawn by one generator.
+        strain: of crystals, largest component of a random symmetric strain along the periodic
+            directions, atoms carried along.
+        slide: of layers, whether the upper half is shifted by a random vector of the cell's plane.
     """
 
     sigma: float = 0.05
     batch: int = 100
+    strain: float = 0.0
+    slide: bool = False
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """`count` independent geometries.
@@ -147,6 +152,11 @@ class Displaced:
     def _one(self, atoms: Atoms, rng: np.random.Generator) -> Atoms:
         for _ in range(100):
             moved = _still(atoms)
+            if self.strain:
+                moved.set_cell(_strained(moved, self.strain, rng), scale_atoms=True)
+            if self.slide:
+                upper = moved.positions[:, 2] > moved.positions[:, 2].mean()
+                moved.positions[upper] += rng.uniform(size=2) @ moved.cell.array[:2]
             moved.positions += rng.normal(scale=self.sigma, size=moved.positions.shape)
             try:
                 return validate(moved)
@@ -164,6 +174,14 @@ class AsGiven:
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """`count` copies."""
         return [_still(atoms) for _ in range(count)]
+
+
+def _strained(atoms: Atoms, largest: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The cell (3, 3) under a random strain in the span of its periodic vectors."""
+    periodic = np.linalg.qr(atoms.cell.array[atoms.pbc].T)[0]  # (3, n), columns
+    strain = rng.uniform(-largest, largest, size=(periodic.shape[1],) * 2)
+    strain = periodic @ ((strain + strain.T) / 2) @ periodic.T
+    return atoms.cell.array @ (np.eye(3) + strain)
 
 
 def orient(atoms: Atoms, rng: np.random.Generator) -> Atoms:

@@ -20,8 +20,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.conventions import CONVENTION_VERSION
-from workbench.engines.molecules import method
 from workbench.geometries import Sampling, orient
+from workbench.label_engine import Way
 from workbench.structures import StructureError, load, require_closed_shell
 
 __all__ = ["Batch", "Source", "Starts", "draw_batch", "gather", "plan", "recipe"]
@@ -109,13 +109,19 @@ def plan(starts: Starts, splits: Mapping[str, int], most: int) -> list[Batch]:
 
 def draw_batch(
     batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
-) -> NDArray[np.float64]:
-    """Positions (count, N, 3) in A of a batch; depends on nothing but the arguments."""
+) -> dict[str, NDArray[np.float64]]:
+    """``positions`` (count, N, 3) in A of a batch, of a crystal also its ``cells`` (count, 3, 3).
+
+    They depend on nothing but the arguments.
+    """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
     frames = sampling.draw(atoms, batch.count, rng)
     if oriented:
         frames = [orient(frame, rng) for frame in frames]
-    return np.stack([frame.positions for frame in frames])
+    drawn = {"positions": np.stack([frame.positions for frame in frames])}
+    if atoms.pbc.any():
+        drawn["cells"] = np.stack([frame.cell.array for frame in frames])
+    return drawn
 
 
 def recipe(
@@ -124,7 +130,7 @@ def recipe(
     sampling: Sampling,
     seed: int,
     oriented: bool,
-    how: dict[str, Any],
+    way: Way,
 ) -> dict[str, Any]:
     """Everything that decides the content of the dataset, JSON-able."""
     described: list[dict[str, Any]] = [
@@ -132,6 +138,7 @@ def recipe(
             "numbers": a.numbers.tolist(),
             "positions": a.positions.tolist(),
             **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
+            **({"cell": a.cell.array.tolist(), "pbc": a.pbc.tolist()} if way.periodic else {}),
         }
         for a in starts.atoms
     ]
@@ -145,7 +152,7 @@ def recipe(
         "samples_per_structure": dict(splits),
         "seed": seed,
         "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
-        "method": method(how["basis"], how["xc"], how["grid"], conv_tol_grad=how["conv_tol_grad"]),
+        "method": way.recorded(),
         "convention_version": CONVENTION_VERSION,
         "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
     }

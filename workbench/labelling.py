@@ -30,11 +30,9 @@ from tqdm.auto import tqdm
 
 from workbench.dataset import Dataset, Sample
 from workbench.dataset_writing import write
-from workbench.engines import SCFError
-from workbench.engines.molecules import basis_of, reference, solver
-from workbench.geometries import Langevin, Sampling
+from workbench.geometries import Displaced, Langevin, Sampling
+from workbench.label_engine import Way, sample_of
 from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
-from workbench.matrices import BlockMatrix
 
 __all__ = ["LabellingError", "label"]
 
@@ -49,16 +47,15 @@ def label(
     splits: Mapping[str, int],
     *,
     sampling: Sampling | None = None,
-    basis: str = "def2-svp",
+    engine: str = "pyscf",
+    basis: str | None = None,
     xc: str = "pbe",
-    grid: int = 4,
     seed: int = 0,
-    oriented: bool = True,
+    oriented: bool | None = None,
     processes: int = 1,
-    conv_tol_grad: float = 1e-8,
-    max_cycle: int = 100,
     allow_failures: int = 0,
     progress: bool = True,
+    **settings: Any,
 ) -> Path:
     """Make a dataset of reference Hamiltonians; start it again with the same arguments to resume.
 
@@ -69,17 +66,20 @@ def label(
         out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.partial`.
         splits: samples per structure in each split, e.g. {"train": 500, "valid": 100, "test":
             1000}, labelled in this order. No two splits share a batch (a trajectory).
-        sampling: `Langevin()` (the default), `RelaxedAndThermal()`, `Displaced()` or `AsGiven()`.
-        basis, xc, grid, conv_tol_grad: as in `workbench.reference`; for more than a few atoms a
-            gradient of 1e-6 Hartree leaves an error far below that of the grid, and saves a third.
+        sampling: `Langevin()` (the default for molecules), `RelaxedAndThermal()`, `Displaced()`
+            (for crystals) or `AsGiven()`.
+        engine, basis, xc: as in `workbench.reference`.
         seed: of everything random.
-        oriented: turn each geometry by a random rotation about its centre of mass.
+        oriented: turn each geometry by a random rotation about its centre of mass; by default
+            molecules are turned and crystals are not.
         processes: how many to use, each with one thread; -1 for one per core.
-        max_cycle: cycles before a geometry counts as failed. It decides no label's value, so a
-            job that met failures can be taken up again with more.
         allow_failures: how many geometries may fail to converge and be left out (and named in the
             provenance) before the job counts as failed.
         progress: show progress bars.
+        settings: the engine's, as in `workbench.reference`. Of molecules grid (4), conv_tol_grad
+            (1e-8 Hartree; for more than a few atoms 1e-6 leaves an error far below that of the
+            grid, and saves a third) and max_cycle (100): it decides no label's value, so a job that
+            met failures can be taken up again with more.
 
     Returns:
         The path of the dataset.
@@ -91,23 +91,17 @@ def label(
             a mapping in which a structure comes twice, or whose splits are not those of `splits`.
     """
     starts = gather(structures, splits)
-    for atoms in starts.atoms:
-        solver(atoms, basis, xc, grid)  # raises where a worker would
-    sampling = Langevin() if sampling is None else sampling
-    how = {
-        "basis": basis,
-        "xc": xc,
-        "grid": grid,
-        "conv_tol_grad": conv_tol_grad,
-        "max_cycle": max_cycle,
-    }
-    record = recipe(starts, splits, sampling, seed, oriented, how)
+    way = Way.of(starts.atoms, engine, basis, xc, settings)
+    if sampling is None:
+        sampling = Displaced() if way.periodic else Langevin()
+    oriented = not way.periodic if oriented is None else oriented
+    record = recipe(starts, splits, sampling, seed, oriented, way)
     job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
     with job.locked():
         job.draw(sampling, seed, oriented, processes, progress)
-        failures = job.solve(how, processes, progress)
+        failures = job.solve(way, processes, progress)
         if len(failures) > allow_failures:
             raise LabellingError(_failure_message(failures, allow_failures, job.work))
         job.finish(sorted(failures))
@@ -176,15 +170,15 @@ class _Job:
             for k in missing
         )
         done = _parallel(tasks, processes)
-        for k, positions in _bar(done, "geometries", len(missing), 0, progress):
-            _write_arrays(self._geometry(k), positions=positions)
+        for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
+            _write_arrays(self._geometry(k), **drawn)
 
-    def solve(self, how: dict[str, Any], processes: int, progress: bool) -> dict[int, str]:
+    def solve(self, way: Way, processes: int, progress: bool) -> dict[int, str]:
         """Label the samples that are not yet there; returns what failed, by sample number."""
         missing = [i for i in range(self.total) if not self._label(i).exists()]
         geometries = self.geometries()
         job = os.getpid()
-        tasks = (delayed(_numbered)(i, job, _solve, geometries[i], how) for i in missing)
+        tasks = (delayed(_numbered)(i, job, way.solve, geometries[i]) for i in missing)
         failures: dict[int, str] = {}
         done = _parallel(tasks, processes)
         stood = self.total - len(missing)
@@ -218,22 +212,18 @@ class _Job:
         frames = []
         for k in range(len(self.batches)):
             with np.load(self._geometry(k)) as file:
-                for positions in file["positions"]:
+                cells = file["cells"] if "cells" in file else [None] * len(file["positions"])
+                for positions, cell in zip(file["positions"], cells, strict=True):
                     atoms = self._start(k).copy()
                     atoms.positions = positions
+                    if cell is not None:
+                        atoms.cell = cell
                     frames.append(atoms)
         return frames
 
     def _sample(self, i: int, atoms: Atoms, group: int) -> Sample:
-        basis = basis_of(self.recipe["method"]["basis"], atoms.numbers)
         with np.load(self._label(i)) as file:
-            return Sample(
-                atoms=atoms,
-                H=BlockMatrix.from_dense(basis, atoms.numbers, file["hamiltonian"]),
-                energy=float(file["energy"]),
-                n_electrons=int(file["n_electrons"]),
-                group=group,
-            )
+            return sample_of(atoms, file, group, self.recipe["method"]["basis"])
 
     def _origin(self, i: int) -> str:
         for b in self.batches:
@@ -250,19 +240,6 @@ class _Job:
 
     def _label(self, i: int) -> Path:
         return self.work / f"label-{i:08d}.npz"
-
-
-def _solve(atoms: Atoms, how: dict[str, Any]) -> dict[str, Any] | str:
-    """The label of one geometry, or the sentence of its failure."""
-    try:
-        result = reference(atoms, **how)
-    except SCFError as error:
-        return str(error)
-    return {
-        "hamiltonian": result.H.dense(),
-        "energy": result.energy,
-        "n_electrons": result.n_electrons,
-    }
 
 
 def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:

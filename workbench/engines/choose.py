@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any
 
 from ase import Atoms
@@ -9,7 +11,7 @@ from ase import Atoms
 from workbench.engines import Reference
 from workbench.engines.molecules import reference as of_molecule
 
-__all__ = ["ENGINES", "again", "reference"]
+__all__ = ["ENGINES", "again", "check_engine", "reference"]
 
 ENGINES = ("pyscf", "gpaw")
 
@@ -47,8 +49,7 @@ def reference(
     >>> reference(load("water")).H.dense().shape  # doctest: +SKIP
     (24, 24)
     """
-    if engine not in ENGINES:
-        raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
+    check_engine(engine, bool(atoms.pbc.any()), settings)
     if engine == "gpaw":
         from workbench.engines.gpaw import reference as by_gpaw
 
@@ -58,6 +59,31 @@ def reference(
     from workbench.engines.crystals import reference as of_crystal  # half a second to import
 
     return of_crystal(atoms, basis or "gth-szv-molopt-sr", xc, **settings)
+
+
+def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> None:
+    """Refuse an engine that is unknown or not there, or settings that it does not have.
+
+    Raises:
+        ValueError: for either.
+        RuntimeError: for an engine that is not installed.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
+    function: Callable[..., Reference] = of_molecule
+    if engine == "gpaw":
+        from workbench.engines import gpaw
+
+        gpaw.require()
+        function = gpaw.reference
+    elif periodic:
+        from workbench.engines.crystals import reference as function
+    known = set(signature(function).parameters) - {"atoms", "basis", "xc"}
+    if unknown := settings.keys() - known:
+        raise ValueError(
+            f"{engine} has no setting '{min(unknown)}' for these structures: it has "
+            f"{', '.join(sorted(known))}."
+        )
 
 
 def again(atoms: Atoms, made: Reference) -> Reference:

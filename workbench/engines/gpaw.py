@@ -31,7 +31,7 @@ from workbench.engines import Reference, SCFError
 from workbench.matrices import BlockMatrix
 from workbench.structures import StructureError, validate
 
-__all__ = ["available", "reference", "solve"]
+__all__ = ["available", "reference", "require", "solve"]
 
 _ENDING = 400  # characters of GPAW's own last words in an error
 _SAME_POINT = 1e-6  # fractions
@@ -40,6 +40,12 @@ _SAME_POINT = 1e-6  # fractions
 def available() -> bool:
     """Whether GPAW is installed."""
     return find_spec("gpaw") is not None
+
+
+def require() -> None:
+    """Raise a RuntimeError that says how to get GPAW, unless it is installed."""
+    if not available():
+        raise RuntimeError("GPAW is not installed: run `make crystals`, or use PySCF.")
 
 
 def reference(
@@ -140,8 +146,7 @@ def solve(
         Arrays: ``hamiltonians`` (eV) and ``overlaps`` at ``points``, one of each k and -k, and
         numbers; and the ``shells`` of each element and the ``version``.
     """
-    if not available():
-        raise RuntimeError("GPAW is not installed: run `make crystals`, or use PySCF.")
+    require()
     validate(atoms)
     if not atoms.pbc.any() or atoms.cell.rank < 3:
         raise StructureError(

@@ -1,0 +1,196 @@
+"""The commands that make datasets: ``label``, ``part``, ``import`` and ``export``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import workbench as wb
+from workbench.bundled import dataset_path
+
+importing = typer.Typer(no_args_is_help=True, help="Make a dataset of another program's files.")
+exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_SAMPLES = "{} samples per structure: {}, or 3 of a collection."
+
+
+def label(
+    sources: Annotated[list[str], typer.Argument(help="Structures, or one collection.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write.")],
+    train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
+    valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
+    test: Annotated[int | None, typer.Option(help=_SAMPLES.format("Test", 1000))] = None,
+    largest: Annotated[
+        int | None, typer.Option(help="Of a collection, no molecules of more heavy atoms.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
+    sigma: Annotated[
+        float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
+    ] = None,
+    strain: Annotated[float, typer.Option(help="Of crystals, largest random strain.")] = 0.0,
+    slide: Annotated[bool, typer.Option(help="Of bilayers: slide the upper one.")] = False,
+    supercell: Annotated[str, typer.Option(help="Of crystals, repeat like 3,3,1.")] = "1,1,1",
+    engine: Annotated[str, typer.Option(help="pyscf, or for crystals gpaw.")] = "pyscf",
+    basis: Annotated[str | None, typer.Option(help="Any that the engine knows.")] = None,
+    xc: Annotated[str, typer.Option(help="Functional, or hf.")] = "pbe",
+    grid: Annotated[int, typer.Option(help="Of molecules, integration grid, 0 to 9.")] = 4,
+    gradient: Annotated[
+        float, typer.Option(help="Of molecules, orbital gradient to converge to, Hartree.")
+    ] = 1e-8,
+    max_cycle: Annotated[
+        int, typer.Option(help="Cycles before a geometry counts as failed.")
+    ] = 100,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of crystals, name=value of the engine: mesh=[3,3,1]; repeat."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
+    allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
+    as_json: _Json = False,
+) -> None:
+    """Make a dataset; the same command again goes on where it was stopped."""
+    from workbench.geometries import Displaced, Langevin, RelaxedAndThermal
+    from workbench.structures import collection_names
+
+    structures: Any = sources
+    sizes = {"train": 500, "valid": 100, "test": 1000}
+    sampling: Any = Langevin(temperature)
+    how = {"max_cycle": max_cycle, **assignments(settings or [])}
+    if sources[0] in collection_names() and len(sources) == 1:
+        structures = wb.collection(sources[0], largest)
+        sizes = dict.fromkeys(structures, 3)
+        sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
+    elif largest is not None:
+        raise ValueError("--largest chooses from a collection: name one, or leave it out.")
+    else:
+        structures = [wb.load(source) for source in sources]
+    if not isinstance(structures, dict) and any(atoms.pbc.any() for atoms in structures):
+        structures = [atoms.repeat(_cells(supercell)) for atoms in structures]
+        sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+    else:
+        how |= {"grid": grid, "conv_tol_grad": gradient}
+        sampling = sampling if sigma is None else Displaced(sigma=sigma)
+    asked = {"train": train, "valid": valid, "test": test}
+    path = wb.label(
+        structures,
+        out,
+        sizes | {split: n for split, n in asked.items() if n is not None},
+        sampling=sampling,
+        engine=engine,
+        basis=basis,
+        xc=xc,
+        seed=seed,
+        processes=processes,
+        allow_failures=allow_failures,
+        **how,
+    )
+    with wb.Dataset(path) as made:
+        sizes = {name: len(made.split(name)) for name in made.splits}
+        result = {"path": str(path), "samples": len(made), "splits": sizes, "sha256": made.hash}
+    text = f"{path}: {result['samples']} samples, sha256 {result['sha256']}"
+    typer.echo(json.dumps(result, indent=1) if as_json else text)
+
+
+def part(
+    source: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="What to write.")],
+    train: Annotated[int, typer.Option(help="Its first so many training samples.")] = 0,
+    valid: Annotated[int, typer.Option(help="The same for validation.")] = 0,
+    test: Annotated[int, typer.Option(help="The same for testing.")] = 0,
+    step: Annotated[
+        float | None, typer.Option(help="Resolution of H, eV: a coarser one makes a smaller file.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
+    from workbench.dataset_writing import write_part
+
+    sizes = {"train": train, "valid": valid, "test": test}
+    with wb.Dataset(dataset_path(source)) as whole:
+        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
+    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
+    text = f"{out}: {result['bytes']} bytes, sha256 {digest}"
+    typer.echo(json.dumps(result, indent=1) if as_json else text)
+
+
+def assignments(settings: list[str]) -> dict[str, Any]:
+    """What ``name=value`` settings say; values are JSON, and words need no quotes.
+
+    Raises:
+        ValueError: for one that is no assignment.
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            given[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            if not value.isalpha():
+                raise ValueError(
+                    f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
+                ) from None
+            given[name.strip()] = value
+    return given
+
+
+def _cells(text: str) -> tuple[int, ...]:
+    """``3,3,1`` as numbers."""
+    try:
+        numbers = tuple(int(n) for n in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3 or min(numbers) < 1:
+        raise ValueError(f"'{text}' is no supercell: give three whole numbers like 3,3,1.")
+    return numbers
+
+
+@importing.command("deeph")
+def import_deeph(
+    root: Annotated[Path, typer.Argument(help="Folder with one folder per structure below it.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write, .h5.")],
+    train: Annotated[float, typer.Option(help="Share of the structures to train on.")] = 0.6,
+    valid: Annotated[float, typer.Option(help="Share to validate on.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share to test on.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of the drawing of splits.")] = 0,
+    basis: Annotated[str, typer.Option(help="What to call the basis.")] = "deeph",
+    as_json: _Json = False,
+) -> None:
+    """Read folders of DeepH-pack and DeepH-E3; each is proved to be in order as it comes in."""
+    from workbench.conversion import import_deeph as convert
+
+    shares = {"train": train, "valid": valid, "test": test}
+    path = convert(root, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
+    with wb.Dataset(path) as made:
+        result: dict[str, Any] = {
+            "path": str(path),
+            "samples": len(made),
+            "splits": {name: len(made.split(name)) for name in made.splits},
+            "sha256": made.hash,
+            "largest_residuals": made.provenance["largest_residuals"],
+        }
+    lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
+    lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
+    typer.echo(json.dumps(result, indent=1) if as_json else "\n".join(lines))
+
+
+@exporting.command("deeph")
+def export_deeph(
+    dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Write each sample as a folder that DeepH-pack and DeepH-E3 read."""
+    from workbench.conversion import export_deeph as convert
+
+    with wb.Dataset(dataset_path(dataset)) as data:
+        root = convert(data, out, split=split, progress=not as_json)
+        written = len(data) if split is None else len(data.split(split))
+    result = {"path": str(root), "structures": written}
+    typer.echo(json.dumps(result) if as_json else f"{root}: {written} structures")
