@@ -12,6 +12,7 @@ from workbench.basis import Basis
 from workbench.conventions import random_rotation
 from workbench.engines.superposition import EXPONENTS
 from workbench.irreps import BlockIrreps
+from workbench.models import twostage
 from workbench.models.baseline import Baseline, GeometryBuilder
 from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.domain import Domain, DomainWarning
@@ -211,9 +212,9 @@ def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
     turns = model.turns(haar(1, [seed]), torch.zeros(1, dtype=torch.float64))
     turned = atoms.copy()
     turned.positions = atoms.positions @ turns.matrix[0].numpy().T
-    _, graph, geometry, out = model._stage1([atoms])
+    graph, geometry, out = model._stage1([model.graph(atoms)])
     cached = model.tokens(out, graph, geometry).turned(turns, graph.batch)
-    _, graph, geometry, out = model._stage1([turned])
+    graph, geometry, out = model._stage1([model.graph(turned)])
     fresh = model.tokens(out, graph, geometry)
     for name, value in vars(fresh).items():
         torch.testing.assert_close(getattr(cached, name), value, atol=1e-9, rtol=1e-9)
@@ -228,9 +229,10 @@ def refining_model(config=SMALL):
     return model
 
 
-def test_many_structures_at_once_are_predicted_as_one_by_one():
+def test_many_structures_at_once_are_predicted_as_one_by_one(monkeypatch):
     model = refining_model().to(torch.float64)
-    structures = [_chiral(), molecule("H2O"), Atoms("O"), molecule("CH4")] * 9  # over one batch
+    monkeypatch.setattr(twostage, "LARGE", 200)  # pairs at once: several batches
+    structures = [_chiral(), molecule("H2O"), Atoms("O"), molecule("CH4")] * 9
     together = model.predict(structures)
     assert len(together) == len(structures)
     for atoms, found in zip(structures[:4], together[-4:], strict=True):

@@ -18,7 +18,7 @@ and the pairs after them in the order used here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,20 @@ def join(graphs: Sequence[Graph]) -> Graph:
         pair_guess=whole.pair_guess,
         batch=whole.batch,
     )
+
+
+def parcels(graphs: Sequence[Graph], pairs: int) -> Iterator[list[Graph]]:
+    """The graphs in turn, as many together as have no more pairs than given, or one alone."""
+    parcel, held = list[Graph](), 0
+    for graph in graphs:
+        more = graph.edge_index.shape[1]
+        if parcel and held + more > pairs:
+            yield parcel
+            parcel, held = [], 0
+        parcel.append(graph)
+        held += more
+    if parcel:
+        yield parcel
 
 
 def matrix_edges(graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -172,29 +172,43 @@ class Baseline(nn.Module):
 
     def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
         """All but the readouts."""
-        like = self.species.weight
-        row, column = graph.edge_index
-        radial = self.radial(geometry.distance).to(like)
-        scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
-        frames = self.frames(geometry.harmonic.to(like))
-        pairs = Pairs(row, column, frames, scalars, geometry.envelope.to(like))
-        nodes, edges = self._first_nodes(geometry), self._first_edges(geometry, scalars)
-        norms = iter(self.node_norms)
-        for convolution, mix, edge_norm in zip(
-            self.convolutions, self.mixes, self.edge_norms, strict=True
-        ):
-            message, update = convolution(next(norms)(nodes), edge_norm(edges), pairs)
-            nodes, edges = nodes + message, edges + update
-            nodes = nodes + mix(next(norms)(nodes))
+        radial, pairs = self.pairs(graph, geometry)
+        nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
+        for k in range(len(self.convolutions)):
+            messages, update = self.exchange(k, self.shown(k, nodes), edges, pairs)
+            nodes = self.mixed(k, nodes.index_add(0, pairs.row, messages))
+            edges = edges + update
         return BaselineFeatures(
             radial,
             nodes,
-            torch.bmm(frames.transpose(1, 2), edges),
+            torch.bmm(pairs.frames.transpose(1, 2), edges),
             self.node_head.parts(nodes, geometry.node_class),
             self.pair_head.parts(nodes, edges, pairs, geometry.pair_class),
         )
 
-    def _first_nodes(self, geometry: Geometry) -> Tensor:
+    def pairs(self, graph: Graph, geometry: Geometry) -> tuple[Tensor, Pairs]:
+        """Radial functions (P, radial), and what all layers share about the pairs."""
+        like, (row, column) = self.species.weight, graph.edge_index
+        radial = self.radial(geometry.distance).to(like)
+        scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
+        frames = self.frames(geometry.harmonic.to(like))
+        return radial, Pairs(row, column, frames, scalars, geometry.envelope.to(like))
+
+    def shown(self, layer: int, nodes: Tensor) -> Tensor:
+        """(N, K, C) what atoms show to their pairs in a layer."""
+        return self.node_norms[2 * layer](nodes)
+
+    def exchange(
+        self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs
+    ) -> tuple[Tensor, Tensor]:
+        """Messages (P, K, C) to row atoms, and the pairs' update (P, K, C) in frame order."""
+        return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
+
+    def mixed(self, layer: int, nodes: Tensor) -> Tensor:
+        """(N, K, C) atoms after messages came in, channels mixed."""
+        return nodes + self.mixes[layer](self.node_norms[2 * layer + 1](nodes))
+
+    def first_nodes(self, geometry: Geometry) -> Tensor:
         """(N, K, C): the species in l = 0, and what the guess says of the atom."""
         scalars = self.species(geometry.node_class)[:, None]
         nodes = functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
@@ -202,7 +216,7 @@ class Baseline(nn.Module):
             nodes = nodes + self.node_guess(geometry.guess[0], geometry.node_class)
         return nodes
 
-    def _first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
+    def first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
         """(P, K, C) in frame order: invariants of the pair, and what the guess says of it."""
         size = self.layout.dim * self.species.embedding_dim
         first = self.first(scalars)

@@ -42,11 +42,11 @@ class Blocks:
 
     def symmetric(self, reverse: Tensor) -> Blocks:
         """The hermitian part: each block averaged with its partner's adjoint."""
-        adjoint = Blocks(_adjoint(self.nodes), _adjoint(self.pairs[reverse]))
-        return Blocks((self.nodes + adjoint.nodes) / 2, (self.pairs + adjoint.pairs) / 2)
+        other = Blocks(adjoint(self.nodes), adjoint(self.pairs[reverse]))
+        return Blocks((self.nodes + other.nodes) / 2, (self.pairs + other.pairs) / 2)
 
 
-def _adjoint(blocks: Tensor) -> Tensor:
+def adjoint(blocks: Tensor) -> Tensor:
     """Blocks (items, M, M) transposed; in spin parts (items, Q, M, M) those of the adjoint."""
     if blocks.ndim == 3:
         return blocks.mT

@@ -218,7 +218,7 @@ class SO2Convolution(nn.Module):
         self.outer = O2Linear(hidden, hidden)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Sum of messages at each node, and the pairs' own update.
+        """What each pair says to its row atom, and the pairs' own update.
 
         Args:
             nodes: (N, K, C).
@@ -226,12 +226,11 @@ class SO2Convolution(nn.Module):
             pairs: the geometry.
 
         Returns:
-            (N, K, C) and (P, K, C) in frame order.
+            Messages (P, K, C), to be summed at each atom, and updates (P, K, C) in frame order.
         """
         hidden = self.inner(by_order(in_frame(nodes, edges, pairs), self.seen))
         out = joined(self.outer(self.gate(hidden, pairs.scalars))).view_as(edges)
-        message = torch.bmm(pairs.frames.transpose(1, 2), out * pairs.envelope[:, :, None])
-        return torch.zeros_like(nodes).index_add(0, pairs.row, message), out
+        return torch.bmm(pairs.frames.transpose(1, 2), out * pairs.envelope[:, :, None]), out
 
 
 def in_frame(nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:

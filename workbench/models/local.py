@@ -46,8 +46,20 @@ class LocalFrames(nn.Module):
         harmonic = onto_z * angle.cos()[..., None] + flipped * angle.sin()[..., None]
         return self.to_features(harmonic), self.to_basis(harmonic)
 
+    def of_atoms(self, nodes: Tensor) -> tuple[Tensor, BlockTurn]:
+        """The same of each atom, in axes spanned by its features (N, K, C)."""
+        return self(*_node_axes(nodes))
 
-def node_axes(nodes: Tensor) -> tuple[Tensor, Tensor]:
+    def of_pairs(
+        self, nodes: Tensor, vectors: Tensor, row: Tensor, column: Tensor
+    ) -> tuple[Tensor, BlockTurn]:
+        """The same of each pair, along its vector (P, 3) and across it by both atoms' features."""
+        first, second = _node_axes(nodes)
+        across = (first + second)[row] + (first - second)[column]
+        return self(vectors, across)
+
+
+def _node_axes(nodes: Tensor) -> tuple[Tensor, Tensor]:
     """Two vectors (N, 3) of each atom, from stage 1's polar vectors (N, K, C): y, z, x at 1 to 3.
 
     The two halves of the channels are summed. A lone atom has no vectors: any axes will do there.

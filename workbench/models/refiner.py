@@ -107,14 +107,21 @@ class Refiner(nn.Module):
 
     def parts(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
         """What the readouts of on-site blocks (N, 1, width) and of pairs (P, 1, width) read."""
-        nodes = self._seen(self.node_norm(tokens.nodes), tokens.node_blocks)
-        edges = self._seen(self.edge_norm(tokens.edges), tokens.pair_blocks)
-        edges = torch.cat([edges, tokens.radial, tokens.direction], dim=1)
-        x = self.node_in(nodes) + self.node_species(tokens.node_class)
-        e = self.edge_in(edges) + self.pair_species(tokens.pair_class)
+        x, e = self.first_atoms(tokens), self.first_pairs(tokens)
         for layer in self.layers:
             x, e = layer(x, e, tokens)
         return [self.node_head(x)], [self.pair_head(e)]
+
+    def first_atoms(self, tokens: Tokens) -> Tensor:
+        """(N, width) of atoms, before any layer."""
+        nodes = self._seen(self.node_norm(tokens.nodes), tokens.node_blocks)
+        return self.node_in(nodes) + self.node_species(tokens.node_class)
+
+    def first_pairs(self, tokens: Tokens) -> Tensor:
+        """(P, width) of pairs, before any layer."""
+        edges = self._seen(self.edge_norm(tokens.edges), tokens.pair_blocks)
+        edges = torch.cat([edges, tokens.radial, tokens.direction], dim=1)
+        return self.edge_in(edges) + self.pair_species(tokens.pair_class)
 
     def _seen(self, features: Tensor, blocks: Tensor) -> Tensor:
         """What of stage 1's output is read, flat."""
@@ -141,24 +148,42 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Atoms (N, width) and pairs (P, width)."""
-        here, pair = self.node_norm(x), self.edge_norm(e)
-        x = x + torch.sigmoid(self.gate(here)) * self.out(self.attention(here, pair, tokens))
-        x = x + self.ffn(self.ffn_norm(x))
-        ends = self.pair_norm(x)
-        both = torch.cat([ends[tokens.row], ends[tokens.column], pair], dim=1)
-        return x, e + self.pair(both)
+        here, pair, row, column = self.node_norm(x), self.edge_norm(e), tokens.row, tokens.column
+        heard = self.attention(here, pair, row, column, tokens.envelope, range(len(x)))
+        x = self.atoms(x, here, heard)
+        return x, e + self.update(self.pair_norm(x), pair, row, column)
 
-    def attention(self, here: Tensor, pair: Tensor, tokens: Tokens) -> Tensor:
-        """(N, width): values of an atom's pairs, weighed by a softmax over these pairs."""
-        row, column = tokens.row, tokens.column
-        there = torch.cat([here[column], pair], dim=1)
-        query = self.query(here)[row].unflatten(1, (self.heads, -1))
+    def attention(
+        self, here: Tensor, pair: Tensor, row: Tensor, column: Tensor, envelope: Tensor, own: range
+    ) -> Tensor:
+        """(atoms, width): values of an atom's pairs, weighed by a softmax over these pairs.
+
+        Args:
+            here: (N, width) all atoms, normed.
+            pair: (P, width) all pairs of the atoms ``own``, normed.
+            row: (P,) numbers of these atoms, each one of ``own``.
+            column: (P,) of the others.
+            envelope: (P, 1) smooth cutoff.
+            own: a run of atoms, for which the result is.
+        """
+        there, place = torch.cat([here[column], pair], dim=1), row - own.start
+        mine = here[own.start : own.stop]
+        query = self.query(mine)[place].unflatten(1, (self.heads, -1))
         key = self.key(there).unflatten(1, (self.heads, -1))
         score = (query * key).sum(-1) * key.shape[-1] ** -0.5  # (P, heads)
-        weight = softmax(score, row, num_nodes=len(here)) * tokens.envelope
+        weight = softmax(score, place, num_nodes=len(own)) * envelope
         value = self.value(torch.cat([here[row], there], dim=1)).unflatten(1, (self.heads, -1))
         messages = (weight[..., None] * value).flatten(1)
-        return torch.zeros_like(here).index_add(0, row, messages)
+        return torch.zeros_like(mine).index_add(0, place, messages)
+
+    def atoms(self, x: Tensor, here: Tensor, heard: Tensor) -> Tensor:
+        """(N, width) atoms after attention."""
+        x = x + torch.sigmoid(self.gate(here)) * self.out(heard)
+        return x + self.ffn(self.ffn_norm(x))
+
+    def update(self, ends: Tensor, pair: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        """(P, width) what pairs add after their atoms, normed to (N, width), have changed."""
+        return self.pair(torch.cat([ends[row], ends[column], pair], dim=1))
 
 
 def mlp(inner: int, hidden: int, outer: int) -> nn.Sequential:

@@ -87,6 +87,11 @@ class BlockScaler:
         change = torch.as_tensor(self.frame_change).to(coefficients)
         return (coefficients @ change).view(-1, *self.irreps.shape)
 
+    def outside(self, coefficients: Tensor, geometry: Geometry) -> Tensor:
+        """(P, F) in the edge frame and frame order -> blocks (P, [Q,] M, M) in the global frame."""
+        by = geometry.basis.to(coefficients).inverse
+        return turn(self.from_frame(coefficients), by)
+
     def to_frame(self, blocks: Tensor) -> Tensor:
         """Blocks (..., [Q,] M, M) in the edge frame -> (..., F) in frame order."""
         flat = blocks.flatten(-len(self.irreps.shape))
@@ -96,7 +101,7 @@ class BlockScaler:
         """Mean blocks (N, [Q,] M, M) and (P, [Q,] M, M) in eV, float64, in the global frame."""
         nodes = self.irreps.decode(scaling.node_mean[geometry.node_class])
         local = scaling.pair_mean[geometry.pair_class] * geometry.envelope
-        return nodes, turn(self.from_frame(local), geometry.basis.inverse)
+        return nodes, self.outside(local, geometry)
 
     def fit(self, nodes: Tensor, local: Tensor, node_class: Tensor, pair_class: Tensor) -> Scaling:
         """Measure means and scales.

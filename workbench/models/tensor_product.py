@@ -45,7 +45,7 @@ class TensorProductConvolution(nn.Module):
         self.mix = NodeMix(layout, channels)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Sum of messages at each node (N, K, C), and the pairs' update (P, K, C), framed."""
+        """Messages of the pairs (P, K, C), and their update (P, K, C), framed."""
         back = pairs.frames.transpose(1, 2)
         flat = self.layout.to_irreps(nodes)
         both = (flat[pairs.row], flat[pairs.column], self.layout.to_irreps(back @ edges))
@@ -55,10 +55,7 @@ class TensorProductConvolution(nn.Module):
         harmonics = self.harmonics(pairs.frames)
         message = self.product(x, harmonics, self.radial(pairs.scalars))
         update = self.mix(self.layout.from_irreps(message, self.channels))
-        summed = torch.zeros_like(nodes).index_add(
-            0, pairs.row, update * pairs.envelope[:, :, None]
-        )
-        return summed, pairs.frames @ update
+        return update * pairs.envelope[:, :, None], pairs.frames @ update
 
     def harmonics(self, frames: Tensor) -> Tensor:
         """(P, (lmax+1)^2) harmonics of the pairs' directions, each l of norm sqrt(2l+1)."""

@@ -15,21 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.basis import Basis
-from workbench.graph import Graph, join, matrix_edges
+from workbench.graph import Graph, join, matrix_edges, parcels
 from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
 from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
-from workbench.models.local import LocalFrames, node_axes
+from workbench.models.large import baseline_large, predict_large
+from workbench.models.local import LocalFrames
 from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling
+from workbench.models.summary import summary
 from workbench.models.turns import Turns, haar, turn
 from workbench.spin import from_parts
 
-BATCH = 32
-"""Structures predicted at once."""
+LARGE = 20_000
+"""Pairs predicted at once, some GB of features; a structure of more is predicted in pieces."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class Features:
 
     Attributes:
         node: (N, K*C) in e3nn's order of ``irreps``.
-        edge: (P, K*C), pairs in the order of the Hamiltonian's off-site blocks.
+        edge: (P, K*C), pairs in the order of the Hamiltonian's off-site blocks; None of a large
+            structure, whose pairs' features are too many to keep.
         irreps: what they are, as an e3nn string.
     """
 
     node: Tensor
-    edge: Tensor
+    edge: Tensor | None
     irreps: str
 
 
@@ -194,11 +197,10 @@ class TwoStageModel(nn.Module):
 
     def _localised(self, tokens: Tokens, out: BaselineOutput, graph: Graph) -> Tokens:
         """The tokens of each atom in its own axes, of each pair in axes along the pair."""
-        first, second = node_axes(out.features.nodes)
-        node_features, node_basis = self.local(first, second)
-        across = (first + second)[tokens.row] + (first - second)[tokens.column]
-        pair_features, pair_basis = self.local(graph.edge_vec, across)
-        like = tokens.nodes
+        nodes, like = out.features.nodes, tokens.nodes
+        node_features, node_basis = self.local.of_atoms(nodes)
+        ends = tokens.row, tokens.column
+        pair_features, pair_basis = self.local.of_pairs(nodes, graph.edge_vec, *ends)
         node_turn, pair_turn = node_basis.to(like), pair_basis.to(like)
         return replace(
             tokens,
@@ -239,8 +241,7 @@ class TwoStageModel(nn.Module):
 
     def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
         """Coefficients (N, F), and (P, F) in the edge frame's order, as hermitian blocks."""
-        local = self.scaler.from_frame(pairs)
-        turned = turn(local, geometry.basis.to(pairs).inverse)
+        turned = self.scaler.outside(pairs, geometry)
         return Blocks(self.irreps.decode(nodes), turned).symmetric(graph.reverse)
 
     # ---- atoms ------------------------------------------------------------------------------
@@ -267,28 +268,45 @@ class TwoStageModel(nn.Module):
         """
         if symmetrise < 1:
             raise ValueError(f"symmetrise={symmetrise}: average over 1 orientation or more.")
-        if isinstance(atoms, Atoms):
-            self._check(atoms)
-            return self._predict([atoms], symmetrise)[0]
-        structures = list(atoms)
+        structures = [atoms] if isinstance(atoms, Atoms) else list(atoms)
         for one in structures:
             self._check(one)
-        parts = [structures[k : k + BATCH] for k in range(0, len(structures), BATCH)]
-        return [p for part in parts for p in self._predict(part, symmetrise)]
+        graphs = [self.graph(one) for one in structures]
+        found = [p for some in parcels(graphs, LARGE) for p in self._predict(some, symmetrise)]
+        return found[0] if isinstance(atoms, Atoms) else found
 
-    def _predict(self, structures: list[Atoms], symmetrise: int) -> list[Prediction]:
-        graphs, graph, geometry, out = self._stage1(structures)
+    def _predict(self, graphs: list[Graph], symmetrise: int) -> list[Prediction]:
+        if self._is_large(graphs[0]):
+            return [self._predict_in_pieces(graphs[0], symmetrise)]
+        graph, geometry, out = self._stage1(graphs)
         first = self.start(graph, geometry)
         baseline = first + self.baseline_blocks(out, graph, geometry)
         tokens = self.tokens(out, graph, geometry)
         base = baseline if self.config.refiner_baseline else first
         refined = base + self._symmetrised(tokens, graph, 1 if self.is_local else symmetrise)
         layout = self.baseline.layout
-        names = str(layout.irreps(self.config.channels))
         nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
-        features = [Features(b.nodes, b.pairs, names) for b in Blocks(nodes, edges).split(graphs)]
+        features = [
+            Features(b.nodes, b.pairs, self._feature_irreps)
+            for b in Blocks(nodes, edges).split(graphs)
+        ]
         matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
         return [Prediction(self._matrix(g, b), self._matrix(g, r), f) for g, b, r, f in matrices]
+
+    def _predict_in_pieces(self, own: Graph, symmetrise: int) -> Prediction:
+        if symmetrise > 1 and not self.is_local:
+            raise ValueError(f"A structure of more than {LARGE} pairs needs symmetrise=1.")
+        baseline, refined, nodes = predict_large(self, join([own]).to(str(self.device)))
+        features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
+        return Prediction(self._matrix(own, baseline), self._matrix(own, refined), features)
+
+    @property
+    def _feature_irreps(self) -> str:
+        return str(self.baseline.layout.irreps(self.config.channels))
+
+    def _is_large(self, graph: Graph) -> bool:
+        """Whether its pairs' features would take too much memory at once."""
+        return self.config.guess == "none" and graph.edge_index.shape[1] > LARGE
 
     def _symmetrised(self, tokens: Tokens, graph: Graph, count: int) -> Blocks:
         """Stage 2's correction, averaged over orientations."""
@@ -311,22 +329,22 @@ class TwoStageModel(nn.Module):
     def stage1(self, atoms: Atoms) -> BlockMatrix:
         """The baseline Hamiltonian alone, eV."""
         self._check(atoms)
-        graphs, graph, geometry, out = self._stage1([atoms])
+        own = self.graph(atoms)
+        if self._is_large(own):
+            return self._matrix(own, baseline_large(self, join([own]).to(str(self.device))))
+        graph, geometry, out = self._stage1([own])
         blocks = self.start(graph, geometry) + self.baseline_blocks(out, graph, geometry)
-        return self._matrix(graphs[0], blocks)
+        return self._matrix(own, blocks)
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
         return self.predict(atoms).refined
 
-    def _stage1(
-        self, structures: list[Atoms]
-    ) -> tuple[list[Graph], Graph, Geometry, BaselineOutput]:
-        """The structures' graphs, these as one, and what stage 1 makes of it."""
-        graphs = [self.graph(atoms) for atoms in structures]
+    def _stage1(self, graphs: list[Graph]) -> tuple[Graph, Geometry, BaselineOutput]:
+        """Graphs as one, and what stage 1 makes of it."""
         graph = join(graphs).to(str(self.device))
         geometry = self.geometry(graph)
-        return graphs, graph, geometry, self.baseline(graph, geometry)
+        return graph, geometry, self.baseline(graph, geometry)
 
     def _check(self, atoms: Atoms) -> None:
         """Refuse an unknown element; warn of a structure unlike all that was seen."""
@@ -341,36 +359,7 @@ class TwoStageModel(nn.Module):
 
     def summary(self) -> str:
         """What the model is, what it was trained on and how well it did, as text."""
-        info, basis = self.info, self.basis
-        sizes = [
-            sum(p.numel() for p in m.parameters()) / 1e6 for m in (self.baseline, self.refiner)
-        ]
-        start = {
-            "orbitals": "superposed atomic potentials and the density of their orbitals",
-            "atoms": "superposed atomic potentials",
-            "none": "nothing but means",
-        }
-        kept = "" if self.config.time_reversal else " and without time reversal"
-        spin = f", with spin{kept}" if basis.spinor else ""
-        lines = [
-            f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(self.elements)}{spin}",
-            f"starts from {start[self.config.guess]}",
-            f"stage 1: equivariant, {sizes[0]:.2f} M parameters, {self.config.layers} layers of "
-            f"{self.config.channels} channels, l <= {self.config.lmax}",
-            f"stage 2: graph Transformer, {sizes[1]:.2f} M parameters, "
-            f"{self.config.refiner_layers} layers of width {self.config.refiner_width}",
-        ]
-        if "domain" in info:
-            formulas = info["domain"]["formulas"]
-            some = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
-            more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
-            lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
-        last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-        lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
-        if not info:
-            lines.append("not trained")
-        lines.append("predicts molecules of these elements; warns beyond what it was trained on")
-        return "\n".join(lines)
+        return summary(self)
 
     @property
     def device(self) -> torch.device:
