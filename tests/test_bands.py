@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from workbench.bands import band_gap, density_of_states, energies_at, fermi_level, mesh_energies
+from workbench.bands import (
+    band_gap,
+    density_of_states,
+    energies_at,
+    energies_near,
+    fermi_level,
+    mesh_energies,
+)
 from workbench.basis import Basis
 from workbench.matrices import BlockMatrix
 
@@ -69,3 +76,15 @@ def test_the_density_of_states_holds_all_states_and_peaks_at_the_edges():
     edges = energies[np.argsort(states)[-2:]]
     assert np.abs(np.abs(edges - 0.3) - 2 * T).max() < 0.15
     assert mesh_energies(*CHAIN, (7, 1, 1)).shape == (7, 1)
+
+
+def test_energies_of_sparse_matrices_are_those_of_dense_ones():
+    ring = matrix(40, 0.3, [(i, (i + 1) % 40, int(i == 39), -SHORT - 0.01 * i) for i in range(40)])
+    overlap = matrix(40, 1.0, [(i, (i + 1) % 40, int(i == 39), 0.1) for i in range(40)])
+    for k in ([0.0, 0, 0], [0.21, 0, 0]):
+        dense = energies_at(ring, overlap, k)
+        near = np.sort(dense[np.argsort(np.abs(dense - 0.5))[:6]])
+        np.testing.assert_allclose(energies_near(ring, overlap, k, 0.5, 6), near, atol=1e-9)
+        at_k = ring.sparse_at_k(k)
+        assert at_k.nnz == 120
+        np.testing.assert_allclose(at_k.toarray(), ring.at_k(k))

@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.spectrum.band_structure import BandStructure
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
+from scipy.sparse.linalg import eigsh
 
 from workbench.bloch import k_mesh
 from workbench.matrices import BlockMatrix
@@ -25,6 +26,7 @@ __all__ = [
     "band_structure",
     "density_of_states",
     "energies_at",
+    "energies_near",
     "fermi_level",
     "mesh_energies",
 ]
@@ -36,6 +38,28 @@ SMEARING = 0.02
 def energies_at(H: BlockMatrix, S: BlockMatrix, k: ArrayLike) -> NDArray[np.float64]:
     """Band energies (n_ao,) at one k (3,), fractions, in eV, ascending: ``H(k) c = eps S(k) c``."""
     return eigvalsh(H.at_k(k), S.at_k(k))
+
+
+def energies_near(
+    H: BlockMatrix, S: BlockMatrix, k: ArrayLike, level: float, count: int = 8
+) -> NDArray[np.float64]:
+    """The band energies nearest to a level, by shift and invert of sparse matrices.
+
+    Args:
+        H: eV, of a crystal too large for `energies_at`; up to about a thousand atoms.
+        S: dimensionless.
+        k: (3,) fractions.
+        level: eV, such as the Fermi level; a band that lies exactly there cannot be found.
+        count: how many.
+
+    Returns:
+        (count,) eV, ascending.
+    """
+    h, s = H.sparse_at_k(k), S.sparse_at_k(k)
+    found: NDArray[np.float64] = eigsh(
+        h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False
+    )
+    return np.sort(found)
 
 
 def band_structure(

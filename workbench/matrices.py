@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
 
 from workbench.basis import Basis
 
@@ -168,6 +169,13 @@ class BlockMatrix:
         terms = (self.values * phase[:, None, None])[self.mask]
         np.add.at(result, self._dense_positions, terms)
         return result.reshape(self.n_ao, self.n_ao)
+
+    def sparse_at_k(self, k: ArrayLike) -> csr_matrix[Any]:
+        """The Bloch matrix of `at_k` with its zeros left out, for large crystals."""
+        phase = np.exp(2j * np.pi * (self.shifts @ np.asarray(k, dtype=float)))
+        terms = (self.values * phase[:, None, None])[self.mask]
+        places = np.divmod(self._dense_positions, self.n_ao)
+        return csr_matrix((terms, places), shape=(self.n_ao, self.n_ao))
 
     def at_gamma(self) -> NDArray[Any]:
         """(n_ao, n_ao) a molecule's matrix; a crystal's at k = 0, where it is real without spin."""
