@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -56,7 +57,7 @@ def energies_near(
         (count,) eV, ascending.
     """
     h, s = H.sparse_at_k(k), S.sparse_at_k(k)
-    found: NDArray[np.float64] = eigsh(
+    found: Any = eigsh(
         h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False
     )
     return np.sort(found)
