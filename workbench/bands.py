@@ -57,9 +57,7 @@ def energies_near(
         (count,) eV, ascending.
     """
     h, s = H.sparse_at_k(k), S.sparse_at_k(k)
-    found: Any = eigsh(
-        h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False
-    )
+    found: Any = eigsh(h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False)
     return np.sort(found)
 
 
