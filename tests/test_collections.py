@@ -21,7 +21,9 @@ from workbench import cli
 from workbench.bundled import data_path
 from workbench.conventions import random_rotation
 from workbench.dataset import Dataset
+from workbench.engines.molecules import method
 from workbench.geometries import AsGiven, Displaced, Langevin, RelaxedAndThermal, bonded
+from workbench.label_engine import Way
 from workbench.label_plan import gather, plan, recipe
 from workbench.labelling import label
 from workbench.structures import (
@@ -194,8 +196,9 @@ def test_other_splits_of_structures_than_of_samples_are_refused(tmp_path):
 
 def test_structures_without_splits_keep_the_recipe_they_had():
     starts = gather("H2", {"a": 1})
-    how = {"basis": "sto-3g", "xc": "hf", "grid": 4, "conv_tol_grad": 1e-8}
-    made = recipe(starts, {"a": 1}, AsGiven(), 0, True, how)
+    way = Way.of(starts.atoms, "pyscf", "sto-3g", "hf", {"grid": 4, "conv_tol_grad": 1e-8})
+    made = recipe(starts, {"a": 1}, AsGiven(), 0, True, way)
+    assert made["method"] == method("sto-3g", "hf", 4, conv_tol_grad=1e-8)
     assert list(made) == [
         *("structures", "sampling", "samples_per_structure", "seed", "oriented", "method"),
         *("convention_version", "versions"),
