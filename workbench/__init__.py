@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from workbench.matrices import BlockMatrix
     from workbench.models.config import ModelConfig
     from workbench.models.domain import DomainWarning
-    from workbench.models.twostage import Prediction
+    from workbench.models.prediction import Prediction
     from workbench.physics import gap, levels, solve
     from workbench.runs import Budget, TrainConfig
     from workbench.structures import collection, load, rotate
@@ -58,7 +58,7 @@ _HOME = {
     "Budget": "runs",
     "train": "training",
     "StepRecord": "training",
-    "Prediction": "models.twostage",
+    "Prediction": "models.prediction",
     "DomainWarning": "models.domain",
     "evaluate": "evaluation",
     "equivariance": "symmetry",

@@ -24,7 +24,6 @@ __all__ = ["Way", "label_arrays", "sample_of"]
 
 _MOLECULES = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100}
 _NO_VALUE = ("max_cycle",)  # decides no label's value, so a job may be taken up with more
-_PROGRAMS = {"pyscf": "pyscf", "gpaw": "gpaw"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Way:
             "basis": self.basis,
             "functional": self.xc,
             **kept,
-            "version": version(_PROGRAMS[self.engine]),
+            "version": version(self.engine),
         }
 
     def solve(self, atoms: Atoms) -> dict[str, Any] | str:

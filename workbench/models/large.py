@@ -8,7 +8,7 @@ Work is then linear in the number of atoms, and so is memory, most of it the Ham
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks, adjoint
 from workbench.models.layers import Pairs
 from workbench.models.refiner import Tokens
-from workbench.models.turns import turn
+from workbench.models.turns import BlockTurn
 
 if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
@@ -42,16 +42,6 @@ class Piece:
     atoms: range
     pairs: slice
     graph: Graph
-
-
-class _Edges(NamedTuple):
-    """A piece, and what stage 1 knows of its pairs."""
-
-    piece: Piece
-    geometry: Geometry
-    radial: Tensor
-    pairs: Pairs
-    features: Tensor
 
 
 def pieces(graph: Graph, at_once: int) -> list[Piece]:
@@ -88,106 +78,95 @@ def predict_large(model: TwoStageModel, graph: Graph) -> tuple[Blocks, Blocks, T
     Returns:
         Baseline and refined blocks, eV, float64, hermitian, and the features.
     """
-    parts = pieces(graph, PAIRS_AT_ONCE)
-    nodes, shown = _atoms_of_stage1(model, graph, parts)
-    base, baseline, seen = _blocks_of_stage1(model, graph, parts, nodes, shown)
-    correction = _blocks_of_stage2(model, graph, parts, nodes, shown, seen)
-    return baseline, base + correction, nodes
+    stage1 = _Stage1(model, graph)
+    start, baseline, read = stage1.blocks()
+    base = baseline if model.config.refiner_baseline else start
+    return baseline, base + _correction(stage1, read), stage1.nodes
 
 
 def baseline_large(model: TwoStageModel, graph: Graph) -> Blocks:
     """Stage 1's Hamiltonian alone, as `predict_large` finds it."""
-    parts = pieces(graph, PAIRS_AT_ONCE)
-    nodes, shown = _atoms_of_stage1(model, graph, parts)
-    return _blocks_of_stage1(model, graph, parts, nodes, shown)[1]
+    return _Stage1(model, graph).blocks()[1]
 
 
-# ---- stage 1 ------------------------------------------------------------------------------------
+class _Edges(NamedTuple):
+    """A piece, and what stage 1 knows of its pairs."""
+
+    piece: Piece
+    geometry: Geometry
+    radial: Tensor
+    pairs: Pairs
+    features: Tensor
 
 
-def _atoms_of_stage1(
-    model: TwoStageModel, graph: Graph, parts: Sequence[Piece]
-) -> tuple[Tensor, list[Tensor]]:
-    """Node features (N, K, C) after all layers, and what atoms showed in each."""
-    stage1, shown = model.baseline, list[Tensor]()
-    nodes = stage1.first_nodes(model.geometry(_piece(graph, range(0), slice(0, 0)).graph))
-    for layer in range(len(stage1.convolutions)):
-        seen, heard = stage1.shown(layer, nodes), nodes.clone()
-        for edges in _edges(model, parts, shown):
-            messages, _ = stage1.exchange(layer, seen, edges.features, edges.pairs)
-            heard.index_add_(0, edges.pairs.row, messages)
-        nodes = stage1.mixed(layer, heard)
-        shown.append(seen)
-    return nodes, shown
+class _Stage1:
+    """What stage 1 knows of a structure's atoms.
+
+    Attributes:
+        nodes: (N, K, C) features after all layers.
+        shown: what atoms showed to their pairs in each layer, from which pairs are made anew.
+        node_class: (N,) species index.
+    """
+
+    def __init__(self, model: TwoStageModel, graph: Graph) -> None:
+        self.model, self.graph = model, graph
+        self.pieces = pieces(graph, PAIRS_AT_ONCE)
+        alone = model.geometry(_piece(graph, range(0), slice(0, 0)).graph)
+        self.node_class = alone.node_class
+        self.shown: list[Tensor] = []
+        self.nodes = model.baseline.first_nodes(alone)
+        for layer in range(len(model.baseline.convolutions)):
+            shown, heard = model.baseline.shown(layer, self.nodes), self.nodes.clone()
+            for edges in self.edges():
+                messages, _ = model.baseline.exchange(layer, shown, edges.features, edges.pairs)
+                heard.index_add_(0, edges.pairs.row, messages)
+            self.nodes = model.baseline.mixed(layer, heard)
+            self.shown.append(shown)
+
+    def edges(self) -> Iterator[_Edges]:
+        """Each piece with the features of its pairs after as many layers as atoms have shown."""
+        stage1 = self.model.baseline
+        for piece in self.pieces:
+            geometry = self.model.geometry(piece.graph)
+            radial, pairs = stage1.pairs(piece.graph, geometry)
+            features = stage1.first_edges(geometry, pairs.scalars)
+            for layer, shown in enumerate(self.shown):
+                features = features + stage1.exchange(layer, shown, features, pairs)[1]
+            yield _Edges(piece, geometry, radial, pairs, features)
+
+    def blocks(self) -> tuple[Blocks, Blocks, Blocks]:
+        """What stage 1 starts from, its Hamiltonian, both eV, and this as stage 2 reads it."""
+        model, stage1, scaling = self.model, self.model.baseline, self.model.scaling
+        like, p = model.refiner.node_in.weight, len(self.graph.edge_vec)
+        start = torch.zeros(p, *model.irreps.shape, dtype=torch.float64, device=like.device)
+        found, read = torch.zeros_like(start), like.new_zeros(start.shape)
+        for edges in self.edges():
+            geometry, own = edges.geometry, edges.piece.pairs
+            parts = (self.nodes, edges.features, edges.pairs, geometry.pair_class)
+            out = stage1.pair_head(stage1.pair_head.parts(*parts), geometry.pair_class)
+            scale, reach = scaling.pair_scale[geometry.pair_class], geometry.envelope.to(out)
+            start[own] = model.scaler.means(scaling, geometry)[1]
+            found[own] = start[own] + model.scaler.outside(out * scale.to(out) * reach, geometry)
+            read[own] = model.scaler.outside(out * (scale > 0) * reach, geometry).to(read)
+        for pairs in (found, read):
+            _make_hermitian(pairs, self.graph.reverse)
+        out = stage1.node_head(stage1.node_head.parts(self.nodes, self.node_class), self.node_class)
+        scale = scaling.node_scale[self.node_class]
+        mean = model.irreps.decode(scaling.node_mean[self.node_class])
+        on_site = mean + _hermitian(model.irreps.decode(out * scale.to(out)))
+        as_read = _hermitian(model.irreps.decode(out * (scale > 0))).to(like)
+        return Blocks(mean, start), Blocks(on_site, found), Blocks(as_read, read)
 
 
-def _edges(
-    model: TwoStageModel, parts: Sequence[Piece], shown: Sequence[Tensor]
-) -> Iterator[_Edges]:
-    """Each piece with the features of its pairs after as many layers as atoms have shown."""
-    stage1 = model.baseline
-    for piece in parts:
-        geometry = model.geometry(piece.graph)
-        radial, pairs = stage1.pairs(piece.graph, geometry)
-        features = stage1.first_edges(geometry, pairs.scalars)
-        for layer, seen in enumerate(shown):
-            features = features + stage1.exchange(layer, seen, features, pairs)[1]
-        yield _Edges(piece, geometry, radial, pairs, features)
-
-
-def _blocks_of_stage1(
-    model: TwoStageModel,
-    graph: Graph,
-    parts: Sequence[Piece],
-    nodes: Tensor,
-    shown: Sequence[Tensor],
-) -> tuple[Blocks, Blocks, Blocks]:
-    """What stage 2 corrects, the baseline, eV, and the baseline as stage 2 reads it."""
-    stage1, scaling, p = model.baseline, model.scaling, graph.edge_vec.shape[0]
-    like = model.refiner.node_in.weight
-    start = torch.zeros(p, *model.irreps.shape, dtype=torch.float64, device=nodes.device)
-    found, seen = torch.zeros_like(start), like.new_zeros(start.shape)
-    node_class = model.geometry(parts[0].graph).node_class
-    for edges in _edges(model, parts, shown):
-        geometry, own = edges.geometry, edges.piece.pairs
-        read = stage1.pair_head.parts(nodes, edges.features, edges.pairs, geometry.pair_class)
-        out = stage1.pair_head(read, geometry.pair_class)
-        scale, reach = scaling.pair_scale[geometry.pair_class], geometry.envelope.to(out)
-        start[own] = model.scaler.means(scaling, geometry)[1]
-        found[own] = start[own] + model.scaler.outside(out * scale.to(out) * reach, geometry)
-        seen[own] = model.scaler.outside(out * (scale > 0) * reach, geometry).to(seen)
-    for pairs in (found, seen):
-        _make_hermitian(pairs, graph.reverse)
-    read = stage1.node_head.parts(nodes, node_class)
-    out = stage1.node_head(read, node_class)
-    scale = scaling.node_scale[node_class]
-    mean = model.irreps.decode(scaling.node_mean[node_class])
-    on_site = mean + _hermitian(model.irreps.decode(out * scale.to(out)))
-    first, baseline = Blocks(mean, start), Blocks(on_site, found)
-    as_read = _hermitian(model.irreps.decode(out * (scale > 0))).to(like)
-    base = baseline if model.config.refiner_baseline else first
-    return base, baseline, Blocks(as_read, seen)
-
-
-# ---- stage 2 ------------------------------------------------------------------------------------
-
-
-def _blocks_of_stage2(
-    model: TwoStageModel,
-    graph: Graph,
-    parts: Sequence[Piece],
-    nodes: Tensor,
-    shown: Sequence[Tensor],
-    seen: Blocks,
-) -> Blocks:
-    """Stage 2's correction, eV, hermitian."""
-    refiner, scaling = model.refiner, model.scaling
-    x, e, envelope = _tokens(model, graph, parts, nodes, shown, seen)
-    ends = [(piece.pairs, *piece.graph.edge_index) for piece in parts]
+def _correction(stage1: _Stage1, read: Blocks) -> Blocks:
+    """Stage 2's correction, eV, hermitian, from the baseline as it reads it."""
+    model, refiner, nodes = stage1.model, stage1.model.refiner, stage1.nodes
+    x, e, envelope, back = _first_tokens(stage1, read)
+    ends = [(piece.pairs, *piece.graph.edge_index) for piece in stage1.pieces]
     layers: Any = refiner.layers
     for layer in layers:
         here, heard = layer.node_norm(x), torch.zeros_like(x)
-        for piece, (own, row, column) in zip(parts, ends, strict=True):
+        for piece, (own, row, column) in zip(stage1.pieces, ends, strict=True):
             pair = layer.edge_norm(e[own])
             mine = slice(piece.atoms.start, piece.atoms.stop)
             heard[mine] = layer.attention(here, pair, row, column, envelope[own], piece.atoms)
@@ -196,69 +175,41 @@ def _blocks_of_stage2(
         for own, row, column in ends:
             e[own] += layer.update(there, layer.edge_norm(e[own]), row, column)
     found = e.new_zeros(len(e), *model.irreps.shape)
-    node_class = model.geometry(parts[0].graph).node_class
-    for piece, (own, row, column) in zip(parts, ends, strict=True):
-        pair_class = node_class[row] * len(model.basis.elements) + node_class[column]
-        out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class)
-        out = out * scaling.pair_residual.to(out)[pair_class] * envelope[own]
-        found[own] = model.irreps.decode(out)
+    for piece, (own, row, column) in zip(stage1.pieces, ends, strict=True):
+        species = stage1.node_class
+        pair_class = species[row] * len(model.basis.elements) + species[column]
+        out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class) * envelope[own]
+        of_pairs = None
         if model.is_local:
-            _, by = model.local.of_pairs(nodes, piece.graph.edge_vec, row, column)
-            found[own] = turn(found[own], by.to(found).inverse)
-    _make_hermitian(found, graph.reverse)
-    out = refiner.node_head.readout([refiner.node_head(x)], node_class)
-    on_site = model.irreps.decode(out * scaling.node_residual.to(out)[node_class])
-    if model.is_local:
-        on_site = turn(on_site, model.local.of_atoms(nodes)[1].to(on_site).inverse)
-    return Blocks(_hermitian(on_site), found)
+            of_pairs = model.local.of_pairs(nodes, piece.graph.edge_vec, row, column)[1]
+            of_pairs = of_pairs.to(out).inverse
+        found[own] = model.pair_correction(out, pair_class, of_pairs)
+    _make_hermitian(found, stage1.graph.reverse)
+    out = refiner.node_head.readout([refiner.node_head(x)], stage1.node_class)
+    return Blocks(_hermitian(model.atom_correction(out, stage1.node_class, back)), found)
 
 
-def _tokens(
-    model: TwoStageModel,
-    graph: Graph,
-    parts: Sequence[Piece],
-    nodes: Tensor,
-    shown: Sequence[Tensor],
-    seen: Blocks,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens of atoms (N, width) and pairs (P, width) before any layer, and the envelope (P, 1)."""
-    refiner = model.refiner
-    like, reads = refiner.node_in.weight, int(model.config.refiner_baseline)
-    e = like.new_zeros(len(graph.edge_vec), refiner.edge_in.out_features)
-    envelope = like.new_zeros(len(e), 1)
-    features, on_site = nodes.to(like), seen.nodes[:, None][:, :reads]
-    if model.is_local:
-        to_local, by = model.local.of_atoms(nodes)
-        features, on_site = to_local.to(like) @ features, turn(on_site, by.to(like))
-    x = e[:0]
-    for edges in _edges(model, parts, shown):
-        geometry, own = edges.geometry, edges.piece.pairs
-        vectors, row, column = edges.piece.graph.edge_vec, edges.pairs.row, edges.pairs.column
-        pair_features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features).to(like)
-        blocks = seen.pairs[own][:, None][:, :reads]
-        direction = (vectors / geometry.distance[:, None]).to(like)
+def _first_tokens(stage1: _Stage1, read: Blocks) -> tuple[Tensor, Tensor, Tensor, BlockTurn | None]:
+    """Tokens of atoms (N, width) and pairs (P, width) before any layer.
+
+    Beside them the envelope (P, 1), and the turns of atoms back from their own axes, if any.
+    """
+    model, refiner, nodes = stage1.model, stage1.model.refiner, stage1.nodes
+    e = refiner.node_in.weight.new_zeros(len(read.pairs), refiner.edge_in.out_features)
+    envelope, reads = e.new_zeros(len(e), 1), int(model.config.refiner_baseline)
+    atoms: Tokens | None = None
+    for edges in stage1.edges():
+        graph, own = edges.piece.graph, edges.piece.pairs
+        features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features)
+        blocks = Blocks(read.nodes[:, None][:, :reads], read.pairs[own][:, None][:, :reads])
+        tokens = model.global_tokens(nodes, features, edges.radial, blocks, graph, edges.geometry)
+        if atoms is None:
+            atoms = model.localised_atoms(tokens, nodes) if model.is_local else tokens
         if model.is_local:
-            to_local, by = model.local.of_pairs(nodes, vectors, row, column)
-            pair_features, blocks = to_local.to(like) @ pair_features, turn(blocks, by.to(like))
-            direction = direction.new_tensor([0.0, 0.0, 1.0]).expand_as(direction)
-        envelope[own] = geometry.envelope.to(like)
-        tokens = Tokens(
-            nodes=features,
-            edges=pair_features,
-            node_blocks=on_site,
-            pair_blocks=blocks,
-            direction=direction,
-            radial=edges.radial.to(like),
-            envelope=envelope[own],
-            row=row,
-            column=column,
-            node_class=geometry.node_class,
-            pair_class=geometry.pair_class,
-        )
-        e[own] = refiner.first_pairs(tokens)
-        if not len(x):
-            x = refiner.first_atoms(tokens)
-    return x, e, envelope
+            tokens = model.localised_pairs(tokens, nodes, graph.edge_vec)
+        e[own], envelope[own] = refiner.first_pairs(tokens), tokens.envelope
+    assert atoms is not None  # a structure has atoms, so at least one piece
+    return refiner.first_atoms(atoms), e, envelope, atoms.node_back
 
 
 # ---- hermiticity ---------------------------------------------------------------------------------

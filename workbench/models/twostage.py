@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -24,39 +24,15 @@ from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.large import baseline_large, predict_large
 from workbench.models.local import LocalFrames
+from workbench.models.prediction import Features, Prediction
 from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling
 from workbench.models.summary import summary
-from workbench.models.turns import Turns, haar, turn
+from workbench.models.turns import BlockTurn, Turns, haar, turn
 from workbench.spin import from_parts
 
 LARGE = 20_000
 """Pairs predicted at once, some GB of features; a structure of more is predicted in pieces."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """What stage 2 receives from stage 1.
-
-    Attributes:
-        node: (N, K*C) in e3nn's order of ``irreps``.
-        edge: (P, K*C), pairs in the order of the Hamiltonian's off-site blocks; None of a large
-            structure, whose pairs' features are too many to keep.
-        irreps: what they are, as an e3nn string.
-    """
-
-    node: Tensor
-    edge: Tensor | None
-    irreps: str
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Both stages' Hamiltonians, eV, and what passed between them."""
-
-    baseline: BlockMatrix
-    refined: BlockMatrix
-    features: Features
 
 
 class TwoStageModel(nn.Module):
@@ -151,22 +127,36 @@ class TwoStageModel(nn.Module):
 
     def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
         """What stage 2 reads of stage 1's output."""
-        like, features = self.refiner.node_in.weight, out.features
-        blocks = self._blocks_read(out, graph, geometry)
-        tokens = Tokens(
-            nodes=features.nodes.to(like),
-            edges=features.edges.to(like),
+        f, blocks = out.features, self._blocks_read(out, graph, geometry)
+        tokens = self.global_tokens(f.nodes, f.edges, f.radial, blocks, graph, geometry)
+        if not self.is_local:
+            return tokens
+        return self.localised_pairs(self.localised_atoms(tokens, f.nodes), f.nodes, graph.edge_vec)
+
+    def global_tokens(
+        self,
+        nodes: Tensor,
+        edges: Tensor,
+        radial: Tensor,
+        blocks: Blocks,
+        graph: Graph,
+        geometry: Geometry,
+    ) -> Tokens:
+        """Stage 1's features and the blocks that stage 2 reads, in its type."""
+        like = self.refiner.node_in.weight
+        return Tokens(
+            nodes=nodes.to(like),
+            edges=edges.to(like),
             node_blocks=blocks.nodes.to(like),
             pair_blocks=blocks.pairs.to(like),
             direction=(graph.edge_vec / geometry.distance[:, None]).to(like),
-            radial=features.radial.to(like),
+            radial=radial.to(like),
             envelope=geometry.envelope.to(like),
             row=graph.edge_index[0],
             column=graph.edge_index[1],
             node_class=geometry.node_class,
             pair_class=geometry.pair_class,
         )
-        return self._localised(tokens, out, graph) if self.is_local else tokens
 
     def _blocks_read(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
         """(N, B, [Q,] M, M) and (P, B, [Q,] M, M) that stage 2 reads, hermitian, of order one."""
@@ -195,34 +185,47 @@ class TwoStageModel(nn.Module):
         """Whether stage 2 works in local axes."""
         return self.config.refiner_frame == "local"
 
-    def _localised(self, tokens: Tokens, out: BaselineOutput, graph: Graph) -> Tokens:
-        """The tokens of each atom in its own axes, of each pair in axes along the pair."""
-        nodes, like = out.features.nodes, tokens.nodes
-        node_features, node_basis = self.local.of_atoms(nodes)
-        ends = tokens.row, tokens.column
-        pair_features, pair_basis = self.local.of_pairs(nodes, graph.edge_vec, *ends)
-        node_turn, pair_turn = node_basis.to(like), pair_basis.to(like)
+    def localised_atoms(self, tokens: Tokens, nodes: Tensor) -> Tokens:
+        """The tokens with those of each atom in its own axes, which stage 1's features span."""
+        features, by = self.local.of_atoms(nodes)
+        by = by.to(tokens.nodes)
         return replace(
             tokens,
-            nodes=node_features.to(like) @ tokens.nodes,
-            edges=pair_features.to(like) @ tokens.edges,
-            node_blocks=turn(tokens.node_blocks, node_turn),
-            pair_blocks=turn(tokens.pair_blocks, pair_turn),
+            nodes=features.to(tokens.nodes) @ tokens.nodes,
+            node_blocks=turn(tokens.node_blocks, by),
+            node_back=by.inverse,
+        )
+
+    def localised_pairs(self, tokens: Tokens, nodes: Tensor, vectors: Tensor) -> Tokens:
+        """The tokens with those of each pair in axes along the pair."""
+        features, by = self.local.of_pairs(nodes, vectors, tokens.row, tokens.column)
+        by = by.to(tokens.edges)
+        return replace(
+            tokens,
+            edges=features.to(tokens.edges) @ tokens.edges,
+            pair_blocks=turn(tokens.pair_blocks, by),
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
-            node_back=node_turn.inverse,
-            pair_back=pair_turn.inverse,
+            pair_back=by.inverse,
         )
 
     def correction_blocks(
         self, out: tuple[Tensor, Tensor], tokens: Tokens, reverse: Tensor
     ) -> Blocks:
         """Stage 2's correction to the baseline, eV, hermitian, from the refiner's output."""
-        nodes = out[0] * self.scaling.node_residual.to(out[0])[tokens.node_class]
-        pairs = out[1] * self.scaling.pair_residual.to(out[1])[tokens.pair_class]
-        found = Blocks(self.irreps.decode(nodes), self.irreps.decode(pairs * tokens.envelope))
-        if tokens.node_back is not None and tokens.pair_back is not None:
-            found = Blocks(turn(found.nodes, tokens.node_back), turn(found.pairs, tokens.pair_back))
-        return found.symmetric(reverse)
+        nodes = self.atom_correction(out[0], tokens.node_class, tokens.node_back)
+        pairs = out[1] * tokens.envelope
+        pairs = self.pair_correction(pairs, tokens.pair_class, tokens.pair_back)
+        return Blocks(nodes, pairs).symmetric(reverse)
+
+    def atom_correction(self, out: Tensor, node_class: Tensor, back: BlockTurn | None) -> Tensor:
+        """On-site blocks, eV, of stage 2's output for atoms; not yet hermitian."""
+        found = self.irreps.decode(out * self.scaling.node_residual.to(out)[node_class])
+        return found if back is None else turn(found, back)
+
+    def pair_correction(self, out: Tensor, pair_class: Tensor, back: BlockTurn | None) -> Tensor:
+        """Pair blocks, eV, of stage 2's output for pairs; not yet hermitian."""
+        found = self.irreps.decode(out * self.scaling.pair_residual.to(out)[pair_class])
+        return found if back is None else turn(found, back)
 
     def correction_targets(self, blocks: Blocks, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """What stage 2's readouts should put out for given corrections to the baseline, eV."""
