@@ -15,10 +15,10 @@ from workbench import spin
 from workbench.bands import energies_at
 from workbench.bloch import k_mesh, to_real_space
 from workbench.data_check import check
-from workbench.engines import SCFError, gpaw
+from workbench.engines import SCFError, lcao
 from workbench.structures import StructureError
 
-needs_gpaw = pytest.mark.skipif(not gpaw.available(), reason="GPAW is not installed")
+needs_gpaw = pytest.mark.skipif(not lcao.available(), reason="GPAW is not installed")
 MESH = (5, 5, 1)
 QUICK = {"xc": "PBE", "spacing": 0.25, "smearing": 0.05, "density": 1e-5, "energy": 1e-6}
 QUICK |= {"max_cycle": 100, "basis": "szp"}
@@ -49,12 +49,12 @@ def test_matrices_of_half_the_zone_and_of_wrapped_atoms_become_those_of_the_crys
     points = k_mesh(MESH)
     kept = np.array([k for k in points - np.rint(points) if tuple(k) >= tuple(-k)])
     assert len(kept) == 13
-    made = gpaw._on_mesh(atoms, whole.basis, MESH, kept, np.array([moved.at_k(k) for k in kept]))
+    made = lcao._on_mesh(atoms, whole.basis, MESH, kept, np.array([moved.at_k(k) for k in kept]))
     assert (to_real_space(whole.basis, atoms, MESH, made) - whole).max_abs() < 1e-12
 
 
 def test_without_gpaw_one_sentence_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(gpaw, "find_spec", lambda name: None)
+    monkeypatch.setattr(lcao, "find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match="make crystals"):
         wb.reference(carbon(), engine="gpaw")
     with pytest.raises(ValueError, match="choose pyscf or gpaw"):
@@ -91,10 +91,10 @@ def graphene():
 
 
 def solved(atoms, settings, **also):
-    found, about = gpaw.solve(atoms, settings, check=True, **also)
+    found, about = lcao.solve(atoms, settings, check=True, **also)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gpaw, "solve", lambda *_: (found, about))
-        return gpaw.reference(atoms, **settings), found
+        patch.setattr(lcao, "solve", lambda *_: (found, about))
+        return lcao.reference(atoms, **settings), found
 
 
 @needs_gpaw
@@ -116,10 +116,9 @@ def test_blocks_are_hermitian_and_those_of_their_atoms(graphene):
     assert proof.complaint is None
     assert proof.hermiticity_ev < 1e-10
     assert proof.operations == 23
-    wrong = made.H.basis  # p as x, y, z is another matrix
-    order = np.r_[0, 2, 3, 1, 4:9]
+    assert made.H.basis.shells[6] == (0, 1, 2)
+    order = np.r_[0, 2, 3, 1, 4:9]  # p in another order is another matrix
     swapped = replace(made.S, values=made.S.values[:, order][:, :, order])
-    assert wrong.shells[6] == (0, 1, 2)
     assert check(carbon(), made.H, swapped).complaint is not None
 
 
@@ -164,4 +163,4 @@ def test_refusals_are_sentences(change, settings, error, says):
         setattr(atoms, name, value)
     how = {**QUICK, "mesh": (2, 2, 1), **settings}
     with pytest.raises(error, match=says):
-        gpaw.reference(atoms, **how)
+        lcao.reference(atoms, **how)

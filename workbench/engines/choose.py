@@ -35,7 +35,7 @@ def reference(
             coupling; `make crystals` installs it.
         settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle),
             `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing, conv_tol, max_cycle) or
-            `engines.gpaw.reference` (mesh, spacing, smearing, spin_orbit, density, energy,
+            `engines.lcao.reference` (mesh, spacing, smearing, spin_orbit, density, energy,
             max_cycle) says what they mean.
 
     Returns:
@@ -51,7 +51,7 @@ def reference(
     """
     check_engine(engine, bool(atoms.pbc.any()), settings)
     if engine == "gpaw":
-        from workbench.engines.gpaw import reference as by_gpaw
+        from workbench.engines.lcao import reference as by_gpaw
 
         return by_gpaw(atoms, basis or "dzp", xc, **settings)
     if not atoms.pbc.any():
@@ -72,10 +72,10 @@ def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> No
         raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
     function: Callable[..., Reference] = of_molecule
     if engine == "gpaw":
-        from workbench.engines import gpaw
+        from workbench.engines import lcao
 
-        gpaw.require()
-        function = gpaw.reference
+        lcao.require()
+        function = lcao.reference
     elif periodic:
         from workbench.engines.crystals import reference as function
     known = set(signature(function).parameters) - {"atoms", "basis", "xc"}

@@ -1,4 +1,4 @@
-"""The process that runs GPAW: ``python -m workbench.engines.gpaw_worker FOLDER``.
+"""The process that runs GPAW: ``python -m workbench.engines.lcao_worker FOLDER``.
 
 GPAW is under the GPL and may be absent; nothing but this process imports it. It reads ``job.json``
 in the folder and leaves ``result.npz``, or ``failed.txt`` with one sentence. Matrices leave as they

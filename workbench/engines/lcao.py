@@ -159,7 +159,7 @@ def solve(
         (folder / "job.json").write_text(json.dumps(job))
         plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         write(folder / "atoms.json", plain)
-        command = [sys.executable, "-m", "workbench.engines.gpaw_worker", str(folder)]
+        command = [sys.executable, "-m", "workbench.engines.lcao_worker", str(folder)]
         alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(command, check=False, env=alone, capture_output=True, text=True)
         formula = atoms.get_chemical_formula()
