@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from crystal import integrals, sheet
+from crystal import integrals, quickly_trained, sheet
 
 import workbench as wb
 from workbench.conventions import HARTREE
@@ -41,13 +41,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(path):
-    """Readouts solved for on features that nobody trained, then a few steps of stage 2."""
-    how = wb.TrainConfig(
-        stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=3), batch_size=2, learning_rate=2e-3
-    )
-    with wb.Dataset(path) as dataset:
-        *_, last = wb.train(CONFIG, dataset, how)
-    return last.model
+    return quickly_trained(CONFIG, path)
 
 
 def largest(a, b):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from crystal import integrals, sheet, spin_orbit
+from crystal import integrals, quickly_trained, sheet, spin_orbit
 
 import workbench as wb
 from workbench import spin
@@ -75,12 +75,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(path):
-    how = wb.TrainConfig(
-        stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=3), batch_size=2, learning_rate=2e-3
-    )
-    with wb.Dataset(path) as dataset:
-        *_, last = wb.train(CONFIG, dataset, how)
-    return last.model
+    return quickly_trained(CONFIG, path)
 
 
 def random_blocks(count, seed=0):
@@ -183,17 +178,14 @@ def test_stage_1_obeys_space_with_spin(trained, kind):
 
 
 def test_a_global_frame_averages_over_orientations(path):
-    config = replace(CONFIG, refiner_frame="global")
-    how = wb.TrainConfig(stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=3), batch_size=2)
-    with wb.Dataset(path) as dataset:
-        *_, last = wb.train(config, dataset, how)
+    model = quickly_trained(replace(CONFIG, refiner_frame="global"), path)
     with torch.no_grad():
-        last.model.refiner.pair_head.readout.forget()
-        last.model.refiner.pair_head.readout.shared[0].normal_()
+        model.refiner.pair_head.readout.forget()
+        model.refiner.pair_head.readout.shared[0].normal_()
     found = [
-        equivariance(
-            {"both": lambda a, k=k: last.model.predict(a, symmetrise=k).refined}, shaken(22)
-        )["both"].mae_mev
+        equivariance({"both": lambda a, k=k: model.predict(a, symmetrise=k).refined}, shaken(22))[
+            "both"
+        ].mae_mev
         for k in (1, 16)
     ]
     assert found[1] < 0.6 * found[0]

@@ -7,7 +7,6 @@ are one sentence on stderr and exit code 2; ``--debug`` before the command shows
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -94,7 +93,7 @@ def doctor(as_json: Json = False) -> None:
     from workbench.doctor import describe, diagnose
 
     diagnosis = diagnose()
-    _show(diagnosis, describe(diagnosis), as_json)
+    cli_data.show(diagnosis, describe(diagnosis), as_json)
     raise typer.Exit(0 if diagnosis["ok"] else 1)
 
 
@@ -132,7 +131,7 @@ def train(
     checkpoint = out / "model.safetensors"
     keys = ("phase", "step", "loss_ev", "valid_mae_ev", "cpu_seconds")
     result = {"checkpoint": str(checkpoint)} | {key: getattr(last, key, None) for key in keys}
-    _show(result, f"Trained: {checkpoint}", as_json)
+    cli_data.show(result, f"Trained: {checkpoint}", as_json)
 
 
 @app.command()
@@ -148,7 +147,7 @@ def evaluate(
         numbers = wb.evaluate(
             wb.load_model(model), data, split=split, limit=limit, progress=not as_json
         )
-    _show(numbers, _lines(numbers), as_json)
+    cli_data.show(numbers, _lines(numbers), as_json)
 
 
 @app.command()
@@ -175,7 +174,7 @@ def predict(
     if out is not None:
         _save_matrices(out, baseline=prediction.baseline, refined=prediction.refined, overlap=S)
         result["written"] = str(out)
-    _show(result, _lines(result), as_json)
+    cli_data.show(result, _lines(result), as_json)
 
 
 @app.command()
@@ -205,11 +204,7 @@ def rotate(
         samples=samples or 1,
         seed=seed,
     )
-    _show(report.to_json(), report.table(), as_json)
-
-
-def _show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
-    typer.echo(json.dumps(numbers, indent=1) if as_json else text)
+    cli_data.show(report.to_json(), report.table(), as_json)
 
 
 def _lines(numbers: dict[str, Any], indent: str = "") -> str:

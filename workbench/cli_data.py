@@ -93,8 +93,7 @@ def label(
     with wb.Dataset(path) as made:
         sizes = {name: len(made.split(name)) for name in made.splits}
         result = {"path": str(path), "samples": len(made), "splits": sizes, "sha256": made.hash}
-    text = f"{path}: {result['samples']} samples, sha256 {result['sha256']}"
-    typer.echo(json.dumps(result, indent=1) if as_json else text)
+    show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
 
 
 def part(
@@ -115,8 +114,12 @@ def part(
     with wb.Dataset(dataset_path(source)) as whole:
         digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
-    text = f"{out}: {result['bytes']} bytes, sha256 {digest}"
-    typer.echo(json.dumps(result, indent=1) if as_json else text)
+    show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
+
+
+def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
+    """Print a result as text or as one JSON object."""
+    typer.echo(json.dumps(numbers, indent=1) if as_json else text)
 
 
 def assignments(settings: list[str]) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def import_deeph(
         }
     lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
     lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
-    typer.echo(json.dumps(result, indent=1) if as_json else "\n".join(lines))
+    show(result, "\n".join(lines), as_json)
 
 
 @exporting.command("deeph")
@@ -193,4 +196,4 @@ def export_deeph(
         root = convert(data, out, split=split, progress=not as_json)
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}
-    typer.echo(json.dumps(result) if as_json else f"{root}: {written} structures")
+    show(result, f"{root}: {written} structures", as_json)
