@@ -231,7 +231,7 @@ def refining_model(config=SMALL):
 
 def test_many_structures_at_once_are_predicted_as_one_by_one(monkeypatch):
     model = refining_model().to(torch.float64)
-    monkeypatch.setattr(twostage, "LARGE", 200)  # pairs at once: several batches
+    monkeypatch.setattr(twostage, "BATCH", 200)  # pairs at once: several batches
     structures = [_chiral(), molecule("H2O"), Atoms("O"), molecule("CH4")] * 9
     together = model.predict(structures)
     assert len(together) == len(structures)

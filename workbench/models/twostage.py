@@ -31,8 +31,11 @@ from workbench.models.summary import summary
 from workbench.models.turns import BlockTurn, Turns, haar, turn
 from workbench.spin import from_parts
 
+BATCH = 2_000
+"""Pairs of several structures predicted at once: more no longer fit a processor's cache."""
+
 LARGE = 20_000
-"""Pairs predicted at once, some GB of features; a structure of more is predicted in pieces."""
+"""Pairs beyond which one structure is predicted in pieces: some GB of features."""
 
 
 class TwoStageModel(nn.Module):
@@ -275,7 +278,7 @@ class TwoStageModel(nn.Module):
         for one in structures:
             self._check(one)
         graphs = [self.graph(one) for one in structures]
-        found = [p for some in parcels(graphs, LARGE) for p in self._predict(some, symmetrise)]
+        found = [p for some in parcels(graphs, BATCH) for p in self._predict(some, symmetrise)]
         return found[0] if isinstance(atoms, Atoms) else found
 
     def _predict(self, graphs: list[Graph], symmetrise: int) -> list[Prediction]:
