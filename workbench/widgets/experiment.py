@@ -160,6 +160,12 @@ class Experiment:
             self._levels(matrix, reference, predictions),
         )
 
+    @property
+    def program(self) -> str:
+        """What the reference was made with, and will be made with again."""
+        method = self.reference.method if self.reference is not None else {}
+        return str(method.get("program", "PySCF"))
+
     def recompute(self, R: ArrayLike) -> Floor:
         """Run the reference engine at R x, which takes seconds; `at(R)` then shows its matrix.
 

@@ -33,7 +33,7 @@ def orientation(R: NDArray[np.float64]) -> str:
     return f"{degrees:.1f}° about ({numbers})".replace("-", "−")
 
 
-def error_table(snapshot: Snapshot, floor: Floor | None) -> str:
+def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
     """HTML table, meV: per subject its error against the reference and against its own turn."""
     rows = [
         _row(name, snapshot.errors.get(name), snapshot.symmetry[name])
@@ -49,7 +49,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None) -> str:
         '<th colspan="2" title="f(Rx) against D f(x) D^T: how far it breaks the rotation law">'
         "symmetry</th></tr>"
         "<tr><th></th><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor)}"
+        f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
     )
 
 
@@ -93,13 +93,13 @@ def _row(name: str, error: Errors | None, symmetry: Errors | None, style: str = 
     return f'<tr class="{style}"><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
-def _floor_note(snapshot: Snapshot, floor: Floor | None) -> str:
+def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
     if snapshot.reference is None:
         return '<p class="wb-note">No reference given: only the symmetry can be checked.</p>'
     if floor is None:
         return (
-            '<p class="wb-note">DFT floor: how far PySCF itself breaks the rotation law by its '
-            "grid. It costs one SCF: press the button.</p>"
+            f'<p class="wb-note">DFT floor: how far {escape(program)} itself breaks the rotation '
+            "law by its grid. It costs one SCF: press the button.</p>"
         )
     where = escape(orientation(floor.R))
     return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'

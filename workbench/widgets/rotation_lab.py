@@ -26,7 +26,7 @@ _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
 _STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
-_RECOMPUTE = "Recompute reference with PySCF here"
+_RECOMPUTE = "Recompute reference with {} here"
 
 
 class RotationLab(widgets.VBox):
@@ -34,8 +34,8 @@ class RotationLab(widgets.VBox):
 
     Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
     errors in meV; the orbital energies, which must not move; and the block of a picked pair of
-    atoms. The reference follows as `D H D^T`; a button recomputes it with PySCF at the present
-    orientation, which also measures how well PySCF itself obeys the rotation law.
+    atoms. The reference follows as `D H D^T`; a button recomputes it with its program at the
+    present orientation, which also measures how well that itself obeys the rotation law.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
@@ -90,12 +90,14 @@ class RotationLab(widgets.VBox):
         self._show_block()
 
     def recompute(self) -> None:
-        """Run PySCF at the present orientation (seconds) and show its matrix as the reference."""
-        self.button.description, self.button.disabled = "PySCF is computing …", True
+        """Run the reference's program at the present orientation and show its matrix."""
+        program = self.experiment.program
+        self.button.description, self.button.disabled = f"{program} is computing …", True
         try:
             self.experiment.recompute(self.rotation)
         finally:
-            self.button.description, self.button.disabled = _RECOMPUTE, False
+            self.button.description = _RECOMPUTE.format(program)
+            self.button.disabled = False
         self._show(self.rotation)
 
     def reset(self) -> None:
@@ -154,8 +156,8 @@ class RotationLab(widgets.VBox):
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
         self.against = _choice(ways, "What the predictions are compared with")
         self.button = widgets.Button(
-            description=_RECOMPUTE,
-            tooltip="Runs PySCF at this orientation, seconds to minutes; also measures its floor",
+            description=_RECOMPUTE.format(experiment.program),
+            tooltip="Computes at this orientation, seconds to minutes; also measures its floor",
             layout=widgets.Layout(width="auto"),
         )
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
@@ -226,7 +228,7 @@ class RotationLab(widgets.VBox):
         self.matrices.show([snapshot.matrix(n) for n in shown], tick=tick, notes=notes)
         self._show_differences(tick)
         drift = self.experiment.drift_mev(snapshot)
-        self.errors.value = error_table(snapshot, self.experiment.floor)
+        self.errors.value = error_table(snapshot, self.experiment.floor, self.experiment.program)
         if snapshot.levels:
             self.levels.value = level_diagram(
                 snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied, drift
