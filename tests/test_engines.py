@@ -8,6 +8,7 @@ from pyscf import scf
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE, random_rotation, rotation
+from workbench.engines.choose import again
 from workbench.engines.molecules import (
     SCFError,
     ao_order,
@@ -61,18 +62,26 @@ def test_kohn_sham_obeys_the_rotation_law_down_to_its_grid():
     assert 1e-9 < fine < 1e-6 < coarse < 1e-2  # eV; never exactly zero
 
 
+@pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize("grid", [2, 4])  # without and with a grid between
 @pytest.mark.parametrize("gradient", [1e-8, 1e-6, 1e-5])
-def test_two_grids_end_where_the_fine_one_alone_does(gradient, grid):
+def test_two_grids_end_where_the_fine_one_alone_does(gradient, grid, fitted):
     """The Fock matrix of PySCF's plain solver, within the gradient that was asked for."""
-    plain = solver(water(), grid=grid)
+    plain = solver(water(), grid=grid, density_fitting=fitted)
     plain.conv_tol, plain.conv_tol_grad = 1e-12, 1e-10
     energy = plain.kernel() * HARTREE
     order = np.ix_(*[ao_order(plain.mol)] * 2)
-    ours = reference(water(), grid=grid, conv_tol_grad=gradient)
+    ours = reference(water(), grid=grid, conv_tol_grad=gradient, density_fitting=fitted)
     error = np.linalg.norm(ours.H.dense() / HARTREE - plain.get_fock()[order])
     assert error < 2 * gradient
     assert ours.energy == pytest.approx(energy, abs=1e-7)
+
+
+def test_a_fitted_density_is_near_the_exact_one_and_on_record():
+    exact, fitted = (reference(water(), grid=2, density_fitting=f) for f in (False, True))
+    assert 1e-6 < (fitted.H - exact.H).max_abs() / HARTREE < 2e-4
+    assert fitted.method == exact.method | {"density_fitting": True}
+    assert (again(water(), fitted).H - fitted.H).max_abs() < 1e-4
 
 
 def test_the_matrices_are_those_of_pyscf():

@@ -22,7 +22,7 @@ from workbench.structures import StructureError
 
 __all__ = ["Way", "label_arrays", "sample_of"]
 
-_MOLECULES = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100}
+_MOLECULES = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100, "density_fitting": False}
 _NO_VALUE = ("max_cycle",)  # decides no label's value, so a job may be taken up with more
 
 

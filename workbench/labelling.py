@@ -78,8 +78,8 @@ def label(
         progress: show progress bars.
         settings: the engine's, as in `workbench.reference`. Of molecules grid (4), conv_tol_grad
             (1e-8 Hartree; for more than a few atoms 1e-6 leaves an error far below that of the
-            grid, and saves a third) and max_cycle (100): it decides no label's value, so a job that
-            met failures can be taken up again with more.
+            grid, and saves a third), density_fitting (False) and max_cycle (100), which decides no
+            label's value: a job that met failures can be taken up again with more.
 
     Returns:
         The path of the dataset.
@@ -176,6 +176,7 @@ class _Job:
     def solve(self, way: Way, processes: int, progress: bool) -> dict[int, str]:
         """Label the samples that are not yet there; returns what failed, by sample number."""
         missing = [i for i in range(self.total) if not self._label(i).exists()]
+        np.random.default_rng(0).shuffle(missing)  # small and large mixed: an honest time to go
         geometries = self.geometries()
         job = os.getpid()
         tasks = (delayed(_numbered)(i, job, way.solve, geometries[i]) for i in missing)

@@ -33,10 +33,10 @@ def reference(
         xc: functional, or "hf" for molecules.
         engine: "pyscf", or for crystals "gpaw", which is far cheaper for layers and has spin-orbit
             coupling; `make crystals` installs it.
-        settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle),
-            `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing, conv_tol, max_cycle) or
-            `engines.lcao.reference` (mesh, spacing, smearing, spin_orbit, density, energy,
-            max_cycle) says what they mean.
+        settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle,
+            density_fitting), `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing,
+            conv_tol, max_cycle) or `engines.lcao.reference` (mesh, spacing, smearing, spin_orbit,
+            density, energy, max_cycle) says what they mean.
 
     Returns:
         H in eV, S, the energy in eV and the method.
@@ -108,7 +108,9 @@ def again(atoms: Atoms, made: Reference) -> Reference:
         )
     if not atoms.pbc.any():
         xc = "hf" if how.get("method") == "RHF" else how["functional"]
-        return of_molecule(atoms, how["basis"], xc, how.get("grid_level", 4))
+        fitted = how.get("density_fitting", False)
+        grid = how.get("grid_level", 4)
+        return of_molecule(atoms, how["basis"], xc, grid, density_fitting=fitted)
     return reference(
         atoms,
         how["basis"],

@@ -1,8 +1,8 @@
 """Molecules with PySCF: closed-shell Kohn-Sham or Hartree-Fock in any basis that PySCF knows.
 
-No density fitting, an unpruned integration grid and a tight threshold on the orbital gradient: a
-label must obey `H' = D H D^T` far below the error of any model. Hartree-Fock does so to 1e-10;
-Kohn-Sham to the noise of the grid (water, PBE/def2-SVP, grid 4: mean 0.005 uEh).
+No density fitting unless asked for, an unpruned integration grid and a tight threshold on the
+orbital gradient: a label must obey `H' = D H D^T` far below the error of any model. Hartree-Fock
+does so to 1e-10; Kohn-Sham to the noise of the grid (water, PBE/def2-SVP, grid 4: mean 0.005 uEh).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def reference(
     conv_tol: float = 1e-10,
     conv_tol_grad: float = 1e-8,
     max_cycle: int = 100,
+    density_fitting: bool = False,
 ) -> Reference:
     """Solve a closed-shell molecule self-consistently and return its matrices.
 
@@ -62,6 +63,9 @@ def reference(
         conv_tol_grad: norm of the orbital gradient, Hartree. The error of the Fock matrix is of
             this order (the energy's is of its square): 1e-8 leaves about 0.002 uEh.
         max_cycle: cycles before giving up.
+        density_fitting: take the Coulomb integrals from a fitted density, in PySCF's auxiliary
+            basis: at 20 atoms less than half the time, for 0.4 to 1 uEh of H in the mean and 20
+            to 40 in the largest element (molecules of H, C, N, O; PBE/def2-SVP).
 
     Returns:
         H in eV, S, the energy in eV and the method.
@@ -71,7 +75,7 @@ def reference(
         ValueError: a crystal, an unknown basis, functional or grid.
         SCFError: no convergence.
     """
-    field = solver(atoms, basis, xc, grid)
+    field = solver(atoms, basis, xc, grid, density_fitting=density_fitting)
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
     solved = None if _is_hf(xc) else converge(field, conv_tol_grad)
     if solved is None:
@@ -91,18 +95,25 @@ def reference(
         S=BlockMatrix.from_dense(used, numbers, field.get_ovlp()[np.ix_(order, order)]),
         energy=solved[1] * HARTREE,
         n_electrons=int(field.mol.nelectron),
-        method=method(basis, xc, grid, conv_tol, conv_tol_grad),
+        method=method(basis, xc, grid, conv_tol, conv_tol_grad, density_fitting=density_fitting),
     )
 
 
-def solver(atoms: Atoms, basis: str = "def2-svp", xc: str = "pbe", grid: int = 4) -> Any:
+def solver(
+    atoms: Atoms,
+    basis: str = "def2-svp",
+    xc: str = "pbe",
+    grid: int = 4,
+    *,
+    density_fitting: bool = False,
+) -> Any:
     """PySCF's own solver object, RHF or RKS with the unpruned grid, checked but not yet run.
 
     Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
     """
     molecule = mole(require_closed_shell(validate(atoms)), basis)
     if _is_hf(xc):
-        return scf.RHF(molecule)
+        return _fitted(scf.RHF(molecule), density_fitting)
     try:
         if not any(dft.libxc.parse_xc(xc)[1]):  # an empty name parses to no functional at all
             raise KeyError(xc)
@@ -114,11 +125,21 @@ def solver(atoms: Atoms, basis: str = "def2-svp", xc: str = "pbe", grid: int = 4
         raise ValueError(f"The grid level is {grid}; it must be a whole number from 0 to 9.")
     field = dft.RKS(molecule, xc=xc)
     field.grids.level, field.grids.prune = grid, None
-    return field
+    return _fitted(field, density_fitting)
+
+
+def _fitted(field: Any, wanted: bool) -> Any:
+    return field.density_fit() if wanted else field
 
 
 def method(
-    basis: str, xc: str, grid: int, conv_tol: float = 1e-10, conv_tol_grad: float = 1e-8
+    basis: str,
+    xc: str,
+    grid: int,
+    conv_tol: float = 1e-10,
+    conv_tol_grad: float = 1e-8,
+    *,
+    density_fitting: bool = False,
 ) -> dict[str, Any]:
     """The JSON-able record of how `reference` computes with these arguments."""
     restricted = {"method": "RHF"} if _is_hf(xc) else {"method": "RKS", "functional": xc.lower()}
@@ -127,7 +148,7 @@ def method(
         **restricted,
         "basis": basis.lower(),
         **integration,
-        "density_fitting": False,
+        "density_fitting": density_fitting,
         "conv_tol_hartree": conv_tol,
         "conv_tol_grad_hartree": conv_tol_grad,
         "program": "PySCF",

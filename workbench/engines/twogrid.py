@@ -38,6 +38,8 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
         The Fock matrix (n_ao, n_ao) in PySCF's order and the total energy, both in Hartree and of
         the fine grid; None if this did not converge in the cycles that ``field`` allows.
     """
+    if getattr(field, "with_df", None):
+        field.with_df.build()  # else each cycle computes the fitting integrals again
     coarse = _on_level(field, 0)
     between = _on_level(field, _BETWEEN) if field.grids.level > _BETWEEN else field
     for solver in {id(s): s for s in (coarse, between, field)}.values():
@@ -78,7 +80,8 @@ def _on_level(field: rks.RKS, level: int) -> rks.RKS:
     """The same problem on another of PySCF's grids, as these are by default."""
     other = rks.RKS(field.mol, xc=field.xc)
     other.grids.level = level
-    return other
+    fit = getattr(field, "with_df", None)
+    return other.density_fit(with_df=fit) if fit else other
 
 
 def _gradient(
