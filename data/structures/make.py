@@ -5,6 +5,8 @@ GFN2-xTB (tblite) and then with PBE/def2-SVP (PySCF, grid level 4 unpruned, no d
 until no force exceeds 0.005 eV/A; malondialdehyde and uracil take most of the way on a coarse
 grid. The centre of mass is put at the origin; molecules that came from a SMILES are also turned to
 their principal axes of inertia, the heaviest axis along z.
+
+Sheets have the lattice constant of an experiment and are not relaxed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 import ase
 import numpy as np
 import pyscf
-from ase.build import molecule
+from ase.build import graphene, molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.io import write
 from ase.optimize import BFGS
@@ -23,6 +25,7 @@ from ase.units import Bohr, Hartree
 from pyscf import dft
 from tblite.ase import TBLite
 
+from workbench.layers import bilayer
 from workbench.structures import load
 
 START = {
@@ -34,6 +37,8 @@ START = {
     "uracil": "smiles:O=C1C=CNC(=O)N1",
     "benzene": "C6H6",
 }
+GRAPHITE = 2.464, 6.711  # A, a and c at room temperature: Trucano and Chen, Nature 258, 136 (1975)
+VACUUM = 6.0  # A above and below a sheet
 FMAX = 0.005  # eV/A
 COARSE_FIRST = {"malondialdehyde", "uracil"}
 SEED = {"malondialdehyde": 7}  # of the embedding: one that closes the hydrogen bond
@@ -108,6 +113,29 @@ def make(name: str, folder: Path) -> None:
     write(folder / f"{name}.extxyz", result, format="extxyz")
 
 
+def sheets() -> dict[str, ase.Atoms]:
+    """Graphene, and two sheets of it stacked as in graphite (AB)."""
+    sheet = graphene(a=GRAPHITE[0], vacuum=VACUUM)
+    return {
+        "graphene": sheet,
+        "bilayer-graphene": bilayer(sheet, GRAPHITE[1] / 2, (1 / 3, 2 / 3), VACUUM),
+    }
+
+
+def make_sheet(name: str, folder: Path) -> None:
+    """Writes `<folder>/<name>.extxyz`."""
+    sheet = sheets()[name]
+    sheet.positions = np.round(sheet.positions, 6) + 0.0
+    sheet.info = {
+        "name": name,
+        "charge": 0,
+        "spin": 0,
+        "provenance": f"a and half of c, {GRAPHITE[0]} and {GRAPHITE[1] / 2:.4f} A, as in graphite: "
+        "Trucano and Chen, Nature 258, 136 (1975); not relaxed",
+    }
+    write(folder / f"{name}.extxyz", sheet, format="extxyz")
+
+
 if __name__ == "__main__":
-    for requested in sys.argv[1:] or list(START):
-        make(requested, Path(__file__).parent)
+    for requested in sys.argv[1:] or [*START, *sheets()]:
+        (make_sheet if requested in sheets() else make)(requested, Path(__file__).parent)
