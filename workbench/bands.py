@@ -17,12 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 from scipy.sparse.linalg import eigsh
 
-from workbench.bloch import k_mesh
+from workbench.bloch import default_mesh, k_mesh
 from workbench.matrices import BlockMatrix
 from workbench.physics import fill_to
 
 __all__ = [
     "BandGap",
+    "BandWindow",
     "band_gap",
     "band_structure",
     "density_of_states",
@@ -34,6 +35,12 @@ __all__ = [
 
 SMEARING = 0.02
 """Width of the Fermi distribution that places the Fermi level, eV."""
+
+WINDOW = 2.0
+"""Bands this near to the Fermi level, eV, are those that `BandWindow` compares."""
+
+SPARSE = 0.5
+"""Largest distance, 1/A, of the k-points at which it compares them."""
 
 
 def energies_at(H: BlockMatrix, S: BlockMatrix, k: ArrayLike) -> NDArray[np.float64]:
@@ -189,3 +196,46 @@ def density_of_states(
     distance = (at[:, None, None] - levels) / width
     states = np.exp(-(distance**2) / 2).sum(axis=2).mean(axis=1) / (width * np.sqrt(2 * np.pi))
     return states * (1 if H.basis.spinor else 2)
+
+
+@dataclass(frozen=True, eq=False)
+class BandWindow:
+    """The band energies of a crystal near its Fermi level, for other matrices to be held against.
+
+    Those within `WINDOW` of the level, at the points of a mesh no wider than `SPARSE`. Bands are
+    matched by their number from below at each k, and the zero of energy is that of the matrices.
+    The literature draws bands and gives no number: window and mesh are ours.
+
+    Attributes:
+        S: overlap of the crystal.
+        mesh: numbers of k-points.
+        energies: (points, n_ao) eV.
+        near: (points, n_ao) which of them lie in the window.
+    """
+
+    S: BlockMatrix
+    mesh: tuple[int, ...]
+    energies: NDArray[np.float64]
+    near: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, H: BlockMatrix, S: BlockMatrix, atoms: Atoms, level: float) -> BandWindow:
+        """The window of a crystal.
+
+        Args:
+            H: eV, the reference.
+            S: dimensionless.
+            atoms: the crystal.
+            level: the Fermi level, eV.
+
+        Raises:
+            LinAlgError: for an overlap that is not positive at some k.
+        """
+        mesh = default_mesh(atoms, SPARSE)
+        energies = mesh_energies(H, S, mesh)
+        return cls(S, mesh, energies, np.abs(energies - level) <= WINDOW)
+
+    def error(self, H: BlockMatrix) -> float:
+        """Mean modulus of the error in eV of another matrix's bands; nan for an empty window."""
+        errors = np.abs(mesh_energies(H, self.S, self.mesh) - self.energies)[self.near]
+        return float(errors.mean()) if len(errors) else float("nan")

@@ -34,10 +34,10 @@ def k_mesh(mesh: Sequence[int]) -> NDArray[np.float64]:
     return _cells(mesh) / np.asarray(mesh)
 
 
-def default_mesh(atoms: Atoms) -> tuple[int, ...]:
-    """Numbers of k-points no wider than `SPACING` where the crystal repeats, else one."""
+def default_mesh(atoms: Atoms, spacing: float = SPACING) -> tuple[int, ...]:
+    """Numbers of k-points no wider than a spacing in 1/A where the crystal repeats, else one."""
     lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
-    needed = np.ceil(lengths / SPACING).astype(int)
+    needed = np.ceil(lengths / spacing).astype(int)
     return tuple(int(n) if p else 1 for n, p in zip(needed, atoms.pbc, strict=True))
 
 
