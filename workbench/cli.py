@@ -11,10 +11,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,9 +22,6 @@ from typer.core import TyperGroup
 import workbench as wb
 from workbench import cli_data
 from workbench.bundled import dataset_path
-
-if TYPE_CHECKING:
-    from workbench.models.twostage import TwoStageModel
 
 _MEV = 1000.0  # meV in an eV
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -115,23 +112,60 @@ def train(
     """Train both stages; stop with Ctrl-C and go on with the same command."""
     budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
     first = wb.load_model(start) if start is not None else None
-    config, train_config = _configured(settings or [], budgets, first)
+    config, how = _configured(settings or [], budgets, first.config if first else wb.ModelConfig())
     last = None
-    try:
-        with (
-            wb.Dataset(dataset_path(dataset)) as data,
-            # Closing the generator is what writes the state.
-            closing(wb.train(config, data, train_config, out, start=first)) as records,
-        ):
-            for record in _with_progress(records, silent=as_json):
-                last = record
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped; {out} keeps the state: the same command goes on.", err=True)
-        raise typer.Exit(130) from None
+    with (
+        _stoppable(out),
+        wb.Dataset(dataset_path(dataset)) as data,
+        # Closing the generator is what writes the state.
+        closing(wb.train(config, data, how, out, start=first)) as records,
+    ):
+        for record in _with_progress(records, silent=as_json):
+            last = record
     checkpoint = out / "model.safetensors"
     keys = ("phase", "step", "loss_ev", "valid_mae_ev", "cpu_seconds")
     result = {"checkpoint": str(checkpoint)} | {key: getattr(last, key, None) for key in keys}
     cli_data.show(result, f"Trained: {checkpoint}", as_json)
+
+
+@app.command()
+def reproduce(
+    code: Annotated[str, typer.Argument(help="MG, MM, BG, BB, BT or BS.")],
+    data: Annotated[Path, typer.Option(help="The download: DeepH's folders, at any depth.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the run; runs/CODE unless given.")
+    ] = None,
+    twisted: Annotated[
+        Path | None, typer.Option(help="Folders of twisted cells, for a test of their own.")
+    ] = None,
+    stage1: Annotated[str, typer.Option(help="CPU seconds (3600s) or steps.")] = "3600s",
+    stage2: Annotated[str, typer.Option(help="CPU seconds (3600s) or steps.")] = "3600s",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="name=value of ModelConfig or TrainConfig; repeat."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawing of the published split.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """From a published download to the literature's table; the same command again goes on."""
+    from workbench.benchmark_systems import benchmark_system
+    from workbench.reproduction import Reproduction, default_config, table
+
+    system = benchmark_system(code)
+    budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
+    _configured(settings or [], budgets, wb.ModelConfig())  # refused before hours of reading
+    run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
+    with _stoppable(run.folder):
+        with wb.Dataset(run.prepare(data, twisted, seed, progress=not as_json)) as dataset:
+            config, how = _configured(settings or [], budgets, default_config(dataset, system))
+            with closing(wb.train(config, dataset, how, run.folder)) as records:
+                for _ in _with_progress(records, silent=as_json):
+                    pass
+        report = run.report(progress=not as_json)
+    splits = ", ".join(f"{count} {name}" for name, count in report["splits"].items())
+    text = f"{table(system, report['measured'])}\n{run.checkpoint}: {splits}"
+    text += f" structures (published: {system.structures})"
+    cli_data.show(report | {"checkpoint": str(run.checkpoint)}, text, as_json)
 
 
 @app.command()
@@ -225,6 +259,16 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+@contextmanager
+def _stoppable(out: Path) -> Iterator[None]:
+    """Work on a folder that a stop leaves ready to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; {out} keeps the state: the same command goes on.", err=True)
+        raise typer.Exit(130) from None
+
+
 def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[wb.StepRecord]:
     """The same records, with one bar per phase."""
     from tqdm.auto import tqdm
@@ -256,11 +300,11 @@ def _budget(text: str) -> dict[str, float]:
 
 
 def _configured(
-    settings: list[str], train_settings: dict[str, Any], start: TwoStageModel | None
+    settings: list[str], train_settings: dict[str, Any], base: wb.ModelConfig
 ) -> tuple[wb.ModelConfig, wb.TrainConfig]:
     """Both configurations with ``name=value`` settings, each given to the one that has it.
 
-    The model's other settings are those of the model to start from, if there is one.
+    The model's other settings are those of the base.
     """
     given = cli_data.assignments(settings)
     model_names = {field.name for field in fields(wb.ModelConfig)}
@@ -272,8 +316,7 @@ def _configured(
         )
     model = {name: value for name, value in given.items() if name in model_names}
     training = {name: value for name, value in given.items() if name in train_names}
-    sizes = replace(start.config if start else wb.ModelConfig(), **model)
-    return sizes, wb.TrainConfig.from_json(train_settings | training)
+    return replace(base, **model), wb.TrainConfig.from_json(train_settings | training)
 
 
 def _electrons(atoms: Any) -> int:

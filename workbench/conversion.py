@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,95 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from workbench.data_check import DataCheck, check
+from workbench.benchmark_systems import PUBLISHED_SHARES
+from workbench.data_check import check
 from workbench.dataset import Dataset, Sample
 from workbench.dataset_writing import write
 from workbench.formats import FormatError, deeph
 
-__all__ = ["PUBLISHED_SHARES", "export_deeph", "import_deeph"]
+__all__ = ["Collection", "export_deeph", "import_deeph"]
 
-PUBLISHED_SHARES: Mapping[str, float] = {"train": 0.6, "valid": 0.2, "test": 0.2}
-"""How the public sets of DeepH-E3 are split."""
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Folders that become one dataset, and the split of each.
+
+    Attributes:
+        folders: one per sample, in their order.
+        splits: name -> numbers of its samples.
+        recipe: how these came about, JSON-able; part of the dataset's provenance.
+    """
+
+    folders: list[Path]
+    splits: Mapping[str, NDArray[np.int64]]
+    recipe: Mapping[str, Any]
+
+    @classmethod
+    def found(
+        cls,
+        root: str | os.PathLike[str],
+        shares: Mapping[str, float] = PUBLISHED_SHARES,
+        seed: int = 0,
+        apart: Mapping[str, str | os.PathLike[str]] | None = None,
+    ) -> Collection:
+        """All folders of the DeepH format below a folder, split at random.
+
+        Args:
+            root: the folder.
+            shares: split -> share of the structures.
+            seed: of the drawing, from the sorted list of folders.
+            apart: name of a further split -> the folder that holds its structures and no others.
+                It may lie below `root`: what it holds is in no other split.
+
+        Raises:
+            FormatError: for a folder without structures of its own.
+            ValueError: for shares that do not add up to 1.
+        """
+        own = {name: deeph.folders(folder) for name, folder in (apart or {}).items()}
+        taken = {folder.resolve() for some in own.values() for folder in some}
+        drawn = [folder for folder in deeph.folders(root) if folder.resolve() not in taken]
+        if not drawn:
+            raise FormatError(f"All structures below {root} are set apart: none is left to draw.")
+        names = [str(folder.relative_to(root)) for folder in drawn]
+        splits = _drawn(len(drawn), shares, np.random.default_rng(seed))
+        for name, some in own.items():
+            splits[name] = np.arange(len(names), len(names) + len(some))
+            names += [str(folder.relative_to((apart or {})[name])) for folder in some]
+        recipe = {"format": "DeepH", "folders": names, "split_seed": seed, "shares": dict(shares)}
+        return cls([*drawn, *(folder for some in own.values() for folder in some)], splits, recipe)
+
+    def convert(
+        self, out: str | os.PathLike[str], basis_name: str = "deeph", progress: bool = True
+    ) -> Path:
+        """Make the dataset, and prove each structure as it comes in (`workbench.data_check`).
+
+        Folders are read one at a time, so there may be more than memory holds. Each waits in a
+        file of its own in `<out>.partial` until the last is read: a killed import goes on there.
+
+        Args:
+            out: the dataset; it appears complete or not at all.
+            basis_name: what to call the basis, of which the format says the shells only.
+            progress: whether to show a bar.
+
+        Returns:
+            The path of the dataset.
+
+        Raises:
+            FormatError: for the first folder that is broken or fails its proof, by name.
+        """
+        path = Path(out)
+        work = path.with_name(path.name + ".partial")
+        work.mkdir(parents=True, exist_ok=True)
+        parts = [work / f"{number:06d}.h5" for number in range(len(self.folders))]
+        bar = tqdm(parts, desc="structures", disable=not progress)
+        for folder, part in zip(self.folders, bar, strict=True):
+            _take_in(folder, part, basis_name)
+        worst: dict[str, float] = {}
+        # Filled while the samples pass; written after the last one.
+        provenance = {**self.recipe, "largest_residuals": worst}
+        write(path, _gathered(parts, worst), self.splits, provenance)
+        shutil.rmtree(work)
+        return path
 
 
 def import_deeph(
@@ -33,51 +115,12 @@ def import_deeph(
 ) -> Path:
     """Make one dataset of all folders of the DeepH format below a folder.
 
-    Folders are read one at a time, so there may be more than memory holds. Each is proved as it
-    comes in (`workbench.data_check`): hermitian, S positive, orbitals in the format's order.
-
-    Args:
-        root: the folder.
-        out: the dataset; it appears complete or not at all.
-        shares: split -> share of the structures; they are drawn at random.
-        seed: of the drawing, from the sorted list of folders.
-        basis_name: what to call the basis, of which the format says the shells only.
-        progress: whether to show a bar.
+    Arguments and errors are those of `Collection.found` and `Collection.convert`.
 
     Returns:
         The path of the dataset.
-
-    Raises:
-        FormatError: for the first folder that is broken or fails its proof, by name.
-        ValueError: for shares that do not add up to 1.
     """
-    folders, worst = deeph.folders(root), dict[str, float]()
-    splits = _drawn(len(folders), shares, np.random.default_rng(seed))
-    names = [str(folder.relative_to(root)) for folder in folders]
-
-    def samples() -> Iterator[Sample]:
-        bar = tqdm(folders, desc="structures", disable=not progress)
-        for number, folder in enumerate(bar):
-            found = deeph.read(folder, basis_name)
-            proof = check(found.atoms, found.H, found.S)
-            if proof.complaint is not None:
-                raise FormatError(f"{folder}: {proof.complaint}")
-            _keep_worst(worst, proof)
-            yield Sample(
-                found.atoms,
-                found.H,
-                energy=float("nan"),
-                n_electrons=0,
-                group=number,
-                stored_overlap=found.S,
-                fermi_level=found.fermi_level,
-            )
-
-    provenance: dict[str, Any] = {"format": "DeepH", "folders": names, "split_seed": seed}
-    # Filled while the samples pass; written after the last one.
-    provenance["largest_residuals"] = worst
-    write(out, samples(), splits, provenance)
-    return Path(out)
+    return Collection.found(root, shares, seed).convert(out, basis_name, progress)
 
 
 def export_deeph(
@@ -108,6 +151,37 @@ def export_deeph(
     return root
 
 
+def _take_in(folder: Path, part: Path, basis_name: str) -> None:
+    """Read and prove one structure, unless its file says that this was done."""
+    changed = max(file.stat().st_mtime_ns for file in folder.iterdir())
+    origin = {"folder": str(folder.resolve()), "changed": changed, "basis": basis_name}
+    if part.exists():
+        with Dataset(part) as made:
+            if made.provenance["origin"] == origin:
+                return
+    found = deeph.read(folder, basis_name)
+    proof = check(found.atoms, found.H, found.S)
+    if proof.complaint is not None:
+        raise FormatError(f"{folder}: {proof.complaint}")
+    sample = Sample(
+        found.atoms,
+        found.H,
+        energy=float("nan"),
+        n_electrons=0,
+        stored_overlap=found.S,
+        fermi_level=found.fermi_level,
+    )
+    write(part, [sample], {}, {"origin": origin, "proof": proof.to_json()})
+
+
+def _gathered(parts: list[Path], worst: dict[str, float]) -> Iterator[Sample]:
+    """The samples, each a group of its own; their largest residuals go into `worst`."""
+    for number, part in enumerate(parts):
+        with Dataset(part) as made:
+            _keep_worst(worst, made.provenance["proof"])
+            yield replace(made[0], group=number)
+
+
 def _drawn(
     n: int, shares: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
@@ -119,9 +193,9 @@ def _drawn(
     return {name: np.sort(part) for name, part in zip(shares, parts, strict=True)}
 
 
-def _keep_worst(worst: dict[str, float], proof: DataCheck) -> None:
+def _keep_worst(worst: dict[str, float], proof: Mapping[str, float | None]) -> None:
     """The largest residual of each kind so far; of the overlap's eigenvalues the smallest."""
-    for name, value in proof.to_json().items():
+    for name, value in proof.items():
         if value is None:
             continue
         better = min if name in ("overlap_floor", "operations") else max

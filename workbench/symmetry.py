@@ -29,6 +29,7 @@ __all__ = [
     "Kind",
     "Subject",
     "SubjectError",
+    "aligned_rows",
     "equivariance",
     "matrix_errors",
 ]
@@ -110,7 +111,7 @@ class EquivarianceReport:
         for name, e in self.errors.items():
             means = [e.shell_pairs[p][0] if p in e.shell_pairs else np.nan for p in pairs]
             rows.append([name, *(f"{v:.3g}" for v in (e.mae_mev, e.max_mev, *means))])
-        return "\n".join([self._caption(), *_aligned_rows(rows)])
+        return "\n".join([self._caption(), *aligned_rows(rows)])
 
     def to_json(self) -> dict[str, Any]:
         """The whole report, JSON-able, units in the key names."""
@@ -288,7 +289,8 @@ def _pair_name(pair: ShellPair) -> str:
     return SHELL_LETTERS[pair[0]] + SHELL_LETTERS[pair[1]]
 
 
-def _aligned_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned_rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, the first column to the left and all others to the right."""
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     return [
         "  ".join(

@@ -35,7 +35,7 @@ from workbench.formats import Foreign, FormatError
 from workbench.matrices import BlockMatrix, canonical_order
 from workbench.structures import StructureError, validate
 
-__all__ = ["folders", "read", "write"]
+__all__ = ["folders", "read", "structure", "write"]
 
 PROGRAM = "openmx"  # whose order of orbitals the format has
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
@@ -73,20 +73,32 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
         FormatError: for a missing, truncated or inconsistent file.
     """
     path = Path(folder)
-    for name in (*_TEXT, _MATRIX):
-        if not (path / name).is_file():
-            raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
-    info = _info(path)
-    spinor = bool(info["isspinful"])
-    atoms, shells = _atoms(path)
-    basis = Basis(basis_name, shells, spinor)
+    atoms, basis = structure(path, basis_name)
     H = _blocks(path / _MATRIX, basis, atoms.numbers)
     S = None
     if (path / _OVERLAP).is_file():
         S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
-        if spinor:
+        if basis.spinor:
             S = S.with_spin()
-    return Foreign(atoms, H, S, float(info["fermi_level"]))
+    return Foreign(atoms, H, S, float(_info(path)["fermi_level"]))
+
+
+def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
+    """The structure and the basis of a folder, from its small files alone.
+
+    Args:
+        folder: as for `read`, and complete.
+        basis_name: what to call the basis.
+
+    Raises:
+        FormatError: for a missing file, or an inconsistent small one.
+    """
+    path = Path(folder)
+    for name in (*_TEXT, _MATRIX):
+        if not (path / name).is_file():
+            raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
+    atoms, shells = _atoms(path)
+    return atoms, Basis(basis_name, shells, bool(_info(path)["isspinful"]))
 
 
 def write(
