@@ -25,8 +25,9 @@ import workbench as wb
 from workbench.dataset import Sample
 from workbench.dataset_writing import write
 from workbench.engines.molecules import basis_of
+from workbench.labelled import Labelled
 from workbench.matrices import BlockMatrix
-from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained
+from workbench.phases import Stage1, Stage2, guess_charges, untrained
 
 SYSTEMS = ("water", "ethanol")
 PEERS_MS = {  # ten molecules a step; measured earlier on one x86 core, torch 2.13

@@ -149,15 +149,15 @@ def reproduce(
 ) -> None:
     """From a published download to the literature's table; the same command again goes on."""
     from workbench.benchmark_systems import benchmark_system
-    from workbench.reproduction import Reproduction, default_config, table
+    from workbench.reproduction import BATCH, Reproduction, default_config, table
 
     system = benchmark_system(code)
-    budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
-    _configured(settings or [], budgets, wb.ModelConfig())  # refused before hours of reading
+    asked = {"stage1": _budget(stage1), "stage2": _budget(stage2), "batch_size": BATCH}
+    _configured(settings or [], asked, wb.ModelConfig())  # refused before hours of reading
     run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
     with _stoppable(run.folder):
         with wb.Dataset(run.prepare(data, twisted, seed, progress=not as_json)) as dataset:
-            config, how = _configured(settings or [], budgets, default_config(dataset, system))
+            config, how = _configured(settings or [], asked, default_config(dataset, system))
             with closing(wb.train(config, dataset, how, run.folder)) as records:
                 for _ in _with_progress(records, silent=as_json):
                     pass

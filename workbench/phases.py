@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -12,27 +12,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from workbench.basis import Basis
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
-from workbench.irreps import BlockIrreps
+from workbench.labelled import Labelled
 from workbench.least_squares import NormalEquations, solve
 from workbench.loss import matrix_mae, moduli
-from workbench.matrices import BlockMatrix
 from workbench.models.baseline import Geometry
-from workbench.models.blocks import Blocks, guessed_graph, target_blocks
+from workbench.models.blocks import Blocks
 from workbench.models.config import ModelConfig
 from workbench.models.refiner import Tokens
 from workbench.models.scaling import Scaling
 from workbench.models.turns import BlockTurn, haar, turn
 from workbench.models.twostage import TwoStageModel
-from workbench.runs import TrainingError
-from workbench.spin import odd_part
-
-CHUNK = 64
-"""Structures evaluated at once outside training."""
 
 COMPARED = 4
 """Chunks of the training set on which trained and untrained features are compared."""
@@ -43,61 +36,8 @@ FITTED = 200
 ROUNDING = 1e-3
 """How much larger, relatively, the validation error may become by rounding weights to float16."""
 
-MAGNETIC_EV = 0.01
-"""An element odd under time reversal above it is no noise of an engine."""
-
 TURNS = 8
 """Random orientations of each structure from which stage 2's readouts are solved."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The structures of a split and their Hamiltonians' blocks, eV, float64."""
-
-    store: Store
-    blocks: Blocks
-
-    @classmethod
-    def read(
-        cls,
-        dataset: Dataset,
-        indices: NDArray[np.int64],
-        config: ModelConfig,
-        basis: Basis,
-        charges: Tensor,
-    ) -> Labelled:
-        """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
-        matrices = [h.in_basis(basis) for h in dataset.hamiltonians(indices)]
-        graphs = [
-            guessed_graph(dataset.atoms(int(i)), config, basis, charges)
-            for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
-        ]
-        if basis.spinor and config.time_reversal:
-            _check_time_reversal(dataset, matrices)
-        irreps = BlockIrreps(basis, config.time_reversal)
-        blocks = [target_blocks(h, g, irreps) for h, g in zip(matrices, graphs, strict=True)]
-        store = Store(graphs, torch.tensor([int(h.mask.sum()) for h in matrices]))
-        nodes = torch.cat([b.nodes for b in blocks])
-        return cls(store, Blocks(nodes, torch.cat([b.pairs for b in blocks])))
-
-    def to(self, device: torch.device) -> Labelled:
-        """The same on a device."""
-        return Labelled(self.store.to(device), self.blocks.to(device))
-
-    def chunks(self) -> Iterator[Selection]:
-        """All structures, some at a time, in order."""
-        for indices in torch.arange(len(self.store)).split(CHUNK):
-            yield self.store.select(indices.to(self.store.elements.device))
-
-
-def _check_time_reversal(dataset: Dataset, matrices: Sequence[BlockMatrix]) -> None:
-    """Refuse magnetic data, of which a model with time reversal would lose a part unseen."""
-    largest = max((odd_part(h.values) for h in matrices), default=0.0)
-    if largest > MAGNETIC_EV:
-        raise TrainingError(
-            f"{dataset.path} has elements that time reversal flips, up to {largest:.2g} eV, as "
-            "magnetic systems have: set time_reversal=False."
-        )
 
 
 def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Tensor:

@@ -45,6 +45,9 @@ COLUMNS = {
 }
 """Keys of `evaluate` and what the columns of `table` are called."""
 
+BATCH = 2
+"""Structures a step by default: they are large, and DeepH-E3 takes one."""
+
 _LOOKED_AT = 8  # structures from which the reach of the orbitals is read off
 
 

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from workbench.basis import Basis
 from workbench.dataset import Dataset
+from workbench.labelled import Labelled
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain
 from workbench.models.twostage import TwoStageModel
-from workbench.phases import Labelled, Stage1, Stage2, guess_charges, untrained
+from workbench.phases import Stage1, Stage2, guess_charges, untrained
 from workbench.runs import Budget, Run, TrainConfig, TrainingError, start_from, take_over
 
 Phase = Stage1 | Stage2

@@ -1,0 +1,90 @@
+"""The labelled structures of a split in memory, as the phases of training take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from workbench.basis import Basis
+from workbench.batching import Selection, Store
+from workbench.dataset import Dataset
+from workbench.irreps import BlockIrreps
+from workbench.matrices import BlockMatrix
+from workbench.models.blocks import Blocks, guessed_graph, target_blocks
+from workbench.models.config import ModelConfig
+from workbench.runs import TrainingError
+from workbench.spin import odd_part
+
+CHUNK = 64
+"""Structures evaluated at once outside training, unless they are large."""
+
+CHUNK_PAIRS = 1 << 15
+"""Pairs of atoms evaluated at once: a pair's features take kilobytes."""
+
+READ_AT_ONCE = 16
+"""Matrices read from a dataset at once."""
+
+MAGNETIC_EV = 0.01
+"""An element odd under time reversal above it is no noise of an engine."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The structures of a split and their Hamiltonians' blocks, eV, float64."""
+
+    store: Store
+    blocks: Blocks
+
+    @classmethod
+    def read(
+        cls,
+        dataset: Dataset,
+        indices: NDArray[np.int64],
+        config: ModelConfig,
+        basis: Basis,
+        charges: Tensor,
+    ) -> Labelled:
+        """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
+        graphs = [
+            guessed_graph(dataset.atoms(int(i)), config, basis, charges)
+            for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
+        ]
+        irreps = BlockIrreps(basis, config.time_reversal)
+        counts, blocks = [], []
+        # A few at a time: all matrices of a set of large crystals are more than memory holds.
+        some = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
+        matrices = (h.in_basis(basis) for own in some for h in dataset.hamiltonians(own))
+        for H, graph in zip(matrices, graphs, strict=True):
+            if basis.spinor and config.time_reversal:
+                _check_time_reversal(dataset, H)
+            counts.append(int(H.mask.sum()))
+            blocks.append(target_blocks(H, graph, irreps))
+        store = Store(graphs, torch.tensor(counts))
+        nodes = torch.cat([b.nodes for b in blocks])
+        return cls(store, Blocks(nodes, torch.cat([b.pairs for b in blocks])))
+
+    def to(self, device: torch.device) -> Labelled:
+        """The same on a device."""
+        return Labelled(self.store.to(device), self.blocks.to(device))
+
+    def chunks(self) -> Iterator[Selection]:
+        """All structures, some at a time, in order."""
+        size = min(CHUNK, CHUNK_PAIRS // max(1, int(self.store.pair_count.max())))
+        for indices in torch.arange(len(self.store)).split(max(1, size)):
+            yield self.store.select(indices.to(self.store.elements.device))
+
+
+def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:
+    """Refuse magnetic data, of which a model with time reversal would lose a part unseen."""
+    largest = odd_part(H.values)
+    if largest > MAGNETIC_EV:
+        raise TrainingError(
+            f"{dataset.path} has elements that time reversal flips, up to {largest:.2g} eV, as "
+            "magnetic systems have: set time_reversal=False."
+        )
