@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.views.bands import bands
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
     from workbench.views.look import alt_text
@@ -26,6 +27,7 @@ _HOME = {
     "level_diagram": "energies",
     "training_curves": "training",
     "xray_bars": "xray",
+    "bands": "bands",
     "equivariance_bars": "errors",
     "alt_text": "look",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "level_diagram",
     "training_curves",
     "xray_bars",
+    "bands",
     "equivariance_bars",
     "alt_text",
 ]
