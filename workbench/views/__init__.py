@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.views.bands import bands
+    from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
     from workbench.views.look import alt_text
@@ -28,6 +29,7 @@ _HOME = {
     "training_curves": "training",
     "xray_bars": "xray",
     "bands": "bands",
+    "decay": "decay",
     "equivariance_bars": "errors",
     "alt_text": "look",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "training_curves",
     "xray_bars",
     "bands",
+    "decay",
     "equivariance_bars",
     "alt_text",
 ]

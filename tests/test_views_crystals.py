@@ -1,10 +1,11 @@
-"""The picture of bands shows the energies it is given, from each one's own Fermi level."""
+"""Pictures of crystals: bands from each one's own Fermi level, blocks that fade with distance."""
 
 import numpy as np
 import pytest
 from ase.build import graphene
 from ase.spectrum.band_structure import BandStructure
 
+from tests.crystal import integrals, sheet
 from workbench import views
 from workbench.views.look import alt_text
 
@@ -56,3 +57,21 @@ def test_a_density_stands_beside_its_bands_on_the_same_axis():
 def test_what_cannot_be_drawn_is_said(given, densities, says):
     with pytest.raises(ValueError, match=says):
         views.bands(given, densities=densities)
+
+
+def test_blocks_fade_with_the_distance_that_the_cell_gives():
+    atoms = sheet()
+    S = integrals(atoms, "int1e_ovlp", basis="sto-3g")
+    (points,) = views.decay(S, atoms, unit="1").data
+    nearest = 3.3 / 3**0.5
+    assert min(x for x in points.x if x > 0) == pytest.approx(nearest)
+    assert [t for x, t in zip(points.x, points.text, strict=True) if x == 0] == [
+        "1–1 in cell (0, 0, 0)",
+        "2–2 in cell (0, 0, 0)",
+    ]
+    at = [y for x, y in zip(points.x, points.y, strict=True) if abs(x - nearest) < 1e-6]
+    assert len(at) == 6  # three neighbours, seen from both
+    np.testing.assert_allclose(at, np.linalg.norm(S.block(0, 1)))
+    assert "falls from 2.24 1 on one atom" in alt_text(views.decay(S, atoms, unit="1"))
+    with pytest.raises(ValueError, match="other atoms"):
+        views.decay(S, atoms[:1])
