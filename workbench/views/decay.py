@@ -30,6 +30,7 @@ def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
     sizes = np.linalg.norm(matrix.values, axis=(1, 2))  # Frobenius: the root of all squares' sum
     shown = sizes > _FLOOR * sizes.max()
     low, high = sizes[shown].min(), sizes.max()
+    suffix = "" if unit == "1" else f" {unit}"
     names = [f"{i + 1}–{j + 1} in cell {tuple(T)}" for i, j, T in _addresses(matrix, shown)]
     figure = go.Figure(
         go.Scatter(
@@ -38,15 +39,15 @@ def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
             mode="markers",
             text=names,
             marker={"size": 7, "color": COLOURS[0], "opacity": 0.6},
-            hovertemplate=f"atoms %{{text}}<br>%{{x:.2f}} Å<br><b>%{{y:.3g}} {unit}</b>",
+            hovertemplate=f"atoms %{{text}}<br>%{{x:.2f}} Å<br><b>%{{y:.3g}}{suffix}</b>",
         )
     )
     figure.update_xaxes(title="distance of the two atoms in Å", rangemode="tozero")
     figure.update_yaxes(title=f"norm of the block in {unit}", **log_ticks(low / 2, high * 2))
     far = distances[sizes > 1e-3 * high].max()
     alt = (
-        f"The norm of {shown.sum()} blocks falls from {number(high)} {unit} on one atom "
-        f"to {number(low)} {unit} at {distances[shown].max():.1f} Å; beyond {far:.1f} Å all are "
+        f"The norm of {shown.sum()} blocks falls from {number(high)}{suffix} on one atom "
+        f"to {number(low)}{suffix} at {distances[shown].max():.1f} Å; beyond {far:.1f} Å all are "
         "below a thousandth of the largest."
     )
     return finished(figure, "How blocks fade with distance", alt, 720, 420)
