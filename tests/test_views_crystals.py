@@ -72,8 +72,7 @@ def test_blocks_fade_with_the_distance_that_the_cell_gives():
     at = [y for x, y in zip(points.x, points.y, strict=True) if abs(x - nearest) < 1e-6]
     assert len(at) == 6  # three neighbours, seen from both
     np.testing.assert_allclose(at, np.linalg.norm(S.block(0, 1)))
-    assert f"from {np.linalg.norm(S.block(0, 0)):.2f} on one atom" in alt_text(
-        views.decay(S, atoms, unit="1")
-    )
+    on_one_atom = f"from {np.linalg.norm(S.block(0, 0)):.2f} on one atom"
+    assert on_one_atom in alt_text(views.decay(S, atoms, unit="1"))
     with pytest.raises(ValueError, match="other atoms"):
         views.decay(S, atoms[:1])
