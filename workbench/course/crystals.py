@@ -12,7 +12,7 @@ from workbench.bands import energies_at
 from workbench.course.verdict import Verdict
 from workbench.matrices import BlockMatrix
 
-__all__ = ["bloch_sum", "dirac_point", "opposite_cells"]
+__all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 
 _CLOSE = 1e-8  # relative; two ways of adding the same numbers
 _TOUCHING = 0.02  # eV; what a real-space grid may open where two bands should touch
@@ -28,8 +28,8 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
         H: the blocks H(T), eV.
     """
     k = np.asarray(k, dtype=float)
-    blocks = _blocks(H, *block)
-    whole = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in blocks.items())
+    found = blocks(H, *block)
+    whole = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in found.items())
     given = np.asarray(answer)
     if given.shape != np.shape(whole):
         return Verdict(
@@ -38,24 +38,24 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
             f"{' x '.join(map(str, given.shape)) or 'one'}: add whole blocks.",
         )
     wrong = {
-        "these are the blocks without their phases, as at k = 0.": sum(blocks.values()),
+        "these are the blocks without their phases, as at k = 0.": sum(found.values()),
         "the phases run backwards: T is the cell of the column's atom, with a plus sign.": np.conj(
             whole
         ),
         "that is the block of the cell T = 0 alone: the neighbours in other cells are missing.": (
-            blocks.get((0, 0, 0), np.zeros(given.shape))
+            found.get((0, 0, 0), np.zeros(given.shape))
         ),
         "a factor of 2 pi is missing from the phase: k comes in fractions, not in 1/A.": sum(
-            np.exp(1j * (k @ T)) * value for T, value in blocks.items()
+            np.exp(1j * (k @ T)) * value for T, value in found.items()
         ),
     }
     if _same(given, whole):
-        return Verdict(True, f"{len(blocks)} cells T, each block with its phase.")
+        return Verdict(True, f"{len(found)} cells T, each block with its phase.")
     for why, mistaken in wrong.items():
         if _same(given, mistaken):
             return Verdict(False, why)
     off = np.abs(given - whole).max()
-    return Verdict(False, f"some element is off by {off:.3g} eV; the sum has {len(blocks)} terms.")
+    return Verdict(False, f"some element is off by {off:.3g} eV; the sum has {len(found)} terms.")
 
 
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
@@ -81,7 +81,8 @@ def opposite_cells(H: BlockMatrix) -> BlockMatrix:
     return replace(H, shifts=-H.shifts)
 
 
-def _blocks(H: BlockMatrix, i: int, j: int) -> dict[tuple[int, ...], NDArray[Any]]:
+def blocks(H: BlockMatrix, i: int, j: int) -> dict[tuple[int, ...], NDArray[Any]]:
+    """Each cell T that holds a neighbour j of atom i, and the block of the two, eV."""
     mine = np.flatnonzero((H.edges[0] == i) & (H.edges[1] == j))
     cells = [tuple(int(c) for c in T) for T in H.shifts[mine]]
     return {T: H.block(i, j, T) for T in cells}
