@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.basis import Basis
 from workbench.conventions import HARTREE
 from workbench.dataset import Dataset, DatasetError, Sample
 from workbench.dataset_writing import write, write_part
+from workbench.engines.choose import again
 from workbench.engines.molecules import basis_of, overlap
 from workbench.matrices import BlockMatrix
 
@@ -143,6 +145,17 @@ def test_a_large_header_fits(path, samples, tmp_path):
     write(tmp_path / "a.h5", samples, {}, long)
     with Dataset(tmp_path / "a.h5") as ds:
         assert ds.provenance == long
+
+
+def test_a_bundled_set_has_a_name_and_its_labels_can_be_computed_again():
+    with Dataset("water") as bundled:
+        label = bundled.reference(0)
+        made = again(bundled.atoms(0), label)
+        assert (made.H - label.H).max_abs() < 2 * bundled.step + 1e-5
+        assert made.energy == pytest.approx(label.energy, abs=1e-5)
+        assert label.n_electrons == 10
+    with pytest.raises(ValueError, match="not on record"):
+        again(Atoms("He"), replace(label, method={}))
 
 
 def test_it_travels_to_another_process(path):

@@ -100,8 +100,10 @@ def solved(atoms, settings, **also):
 @needs_gpaw
 def test_bands_are_gpaws_own_on_the_mesh_and_between(graphene):
     made, found = graphene
+    reached = np.abs([made.H.values, made.S.values]).max(axis=(0, 2, 3))
+    assert reached.min() > 1e-6  # pairs of nothing but zeros are not among the blocks
     for k, expected in zip(found["points"], found["energies"], strict=True):
-        np.testing.assert_allclose(energies_at(made.H, made.S, k), expected, atol=1e-9)
+        np.testing.assert_allclose(energies_at(made.H, made.S, k), expected, atol=1e-5)
     between = energies_at(made.H, made.S, [0.13, 0.29, 0.0])
     np.testing.assert_allclose(between[:8], found["energies_elsewhere"][0][:8], atol=1e-3)
     assert made.n_electrons == 8

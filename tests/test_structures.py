@@ -41,9 +41,19 @@ seeds = st.integers(0, 2**32 - 1)
 # ---- sources -------------------------------------------------------------------------------------
 
 
-def test_the_library_holds_the_promised_molecules():
-    assert set(bundled_names()) == set(FORMULAS)
-    assert bundled_names()[0] == "water"
+def test_the_library_holds_what_it_promises():
+    assert set(bundled_names()) == {*FORMULAS, "graphene", "bilayer-graphene"}
+
+
+def test_bundled_sheets_have_the_lattice_of_graphite():
+    for name, n_atoms in (("graphene", 2), ("bilayer-graphene", 4)):
+        sheet = load(name)
+        assert (len(sheet), sheet.pbc.tolist()) == (n_atoms, [True, True, False])
+        np.testing.assert_allclose(sheet.cell.lengths()[:2], 2.464)
+        assert "Trucano" in sheet.info["provenance"]
+        assert sheet.get_all_distances(mic=True)[0, 1] == pytest.approx(2.464 / 3**0.5, abs=1e-5)
+    between = load("bilayer-graphene").get_all_distances(mic=True)[:2, 2:]
+    assert np.isclose(between, 6.711 / 2, atol=1e-4).sum() == 1  # AB: one atom above an atom
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -179,7 +189,7 @@ def test_bad_files_give_one_sentence(tmp_path, name, content, sentence):
         ("watr", "did you mean 'water'"),
         ("CH3OHH", "did you mean .*'CH3OH'"),
         ("absent/ethanl.xyz", "did you mean 'ethanol'"),
-        ("zzzzzz", "bundled names are water, ammonia"),
+        ("zzzzzz", "bundled names are graphene, water"),
         ("/", "is a folder"),
         (5, "Cannot load a int"),
         pytest.param("smiles:C(", "not a valid SMILES", marks=needs_rdkit),

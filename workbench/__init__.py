@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
-    from workbench.widgets import Heat, RotationLab, StructureView
+    from workbench.widgets import Heat, Quiz, RotationLab, StructureView
 
 __version__ = "0.1.0"
 
@@ -70,6 +70,7 @@ _HOME = {
     "RotationLab": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
+    "Quiz": "widgets",
 }
 
 # The optional package that a module needs -> the extra that installs it.
@@ -113,6 +114,7 @@ __all__ = [
     "RotationLab",
     "StructureView",
     "Heat",
+    "Quiz",
 ]
 
 

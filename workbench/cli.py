@@ -21,7 +21,6 @@ from typer.core import TyperGroup
 
 import workbench as wb
 from workbench import cli_data
-from workbench.bundled import dataset_path
 
 _MEV = 1000.0  # meV in an eV
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -116,7 +115,7 @@ def train(
     last = None
     with (
         _stoppable(out),
-        wb.Dataset(dataset_path(dataset)) as data,
+        wb.Dataset(dataset) as data,
         # Closing the generator is what writes the state.
         closing(wb.train(config, data, how, out, start=first)) as records,
     ):
@@ -177,7 +176,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure both stages against the labels: matrix, levels and orbitals."""
-    with wb.Dataset(dataset_path(dataset)) as data:
+    with wb.Dataset(dataset) as data:
         numbers = wb.evaluate(
             wb.load_model(model), data, split=split, limit=limit, progress=not as_json
         )

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 import workbench as wb
-from workbench.bundled import dataset_path
 
 importing = typer.Typer(no_args_is_help=True, help="Make a dataset of another program's files.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
@@ -114,7 +113,7 @@ def part(
     from workbench.dataset_writing import write_part
 
     sizes = {"train": train, "valid": valid, "test": test}
-    with wb.Dataset(dataset_path(source)) as whole:
+    with wb.Dataset(source) as whole:
         digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
@@ -195,7 +194,7 @@ def export_deeph(
     """Write each sample as a folder that DeepH-pack and DeepH-E3 read."""
     from workbench.conversion import export_deeph as convert
 
-    with wb.Dataset(dataset_path(dataset)) as data:
+    with wb.Dataset(dataset) as data:
         root = convert(data, out, split=split, progress=not as_json)
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}

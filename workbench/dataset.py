@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.basis import Basis
+from workbench.bundled import dataset_path
 from workbench.dataset_format import (
     BLOCKS,
     DatasetError,
@@ -26,6 +26,7 @@ from workbench.dataset_format import (
     open_checked,
 )
 from workbench.dataset_packing import Pairs, unpack_blocks, unpack_triangle
+from workbench.engines import Reference
 from workbench.matrices import BlockMatrix
 
 __all__ = ["Dataset", "DatasetError", "Sample"]
@@ -78,7 +79,7 @@ class Dataset:
     whole, ours and of this convention; `verify` also recomputes its hash.
 
     Args:
-        path: the file.
+        path: the file, or the name of a bundled one ("water").
 
     Raises:
         DatasetError: for a missing, truncated or foreign file, or another convention.
@@ -92,7 +93,7 @@ class Dataset:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = dataset_path(os.fspath(path))
         self._file, header = open_checked(self.path)
         self.basis = Basis.from_json(header["basis"])
         self.provenance: dict[str, Any] = header["provenance"]
@@ -115,6 +116,18 @@ class Dataset:
             group=int(self._arrays["group"][i]),
             stored_overlap=self._stored_overlap(i),
             fermi_level=float(self._arrays["fermi_level"][i]) if self.periodic else None,
+        )
+
+    def reference(self, index: int) -> Reference:
+        """A label as what the engine returned, with how it was made, e.g. for `RotationLab`."""
+        sample = self[index]
+        return Reference(
+            H=sample.H,
+            S=sample.S,
+            energy=sample.energy,
+            n_electrons=sample.n_electrons,
+            method=dict(self.provenance.get("recipe", {}).get("method", {})),
+            fermi_level=sample.fermi_level,
         )
 
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ class StructureError(ValueError):
 
 
 def bundled_names() -> list[str]:
-    """Names of the molecules in `data/structures`, relaxed with PBE/def2-SVP, smallest first."""
+    """Names of the molecules and sheets in `data/structures`, smallest first."""
     return sorted((p.stem for p in data_path("structures").glob("*.extxyz")), key=_size_then_name)
 
 

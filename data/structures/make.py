@@ -130,7 +130,7 @@ def make_sheet(name: str, folder: Path) -> None:
         "name": name,
         "charge": 0,
         "spin": 0,
-        "provenance": f"a and half of c, {GRAPHITE[0]} and {GRAPHITE[1] / 2:.4f} A, as in graphite: "
+        "provenance": f"a {GRAPHITE[0]} A, layers {GRAPHITE[1] / 2:.4f} A apart, as in graphite: "
         "Trucano and Chen, Nature 258, 136 (1975); not relaxed",
     }
     write(folder / f"{name}.extxyz", sheet, format="extxyz")

@@ -90,9 +90,14 @@ def again(atoms: Atoms, made: Reference) -> Reference:
     """The reference of another geometry, computed as `made` was.
 
     Raises:
-        As `reference`.
+        ValueError: for one of unknown making; else as `reference`.
     """
-    how = made.method
+    how = dict(made.method)
+    if not how:
+        raise ValueError("It is not on record how this reference was made, so not again.")
+    if "engine" in how:  # as a label job keeps it
+        settings = {k: v for k, v in how.items() if k not in ("functional", "version")}
+        return reference(atoms, settings.pop("basis"), how["functional"], **settings)
     if how.get("program") == "GPAW":
         return reference(
             atoms,

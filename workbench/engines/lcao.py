@@ -35,6 +35,7 @@ __all__ = ["available", "reference", "require", "solve"]
 
 _ENDING = 400  # characters of GPAW's own last words in an error
 _SAME_POINT = 1e-6  # fractions
+_NOTHING = 1e-6  # eV and 1; pairs of which both matrices stay below this are out of reach
 
 
 def available() -> bool:
@@ -105,9 +106,11 @@ def reference(
         whole = _on_mesh(atoms, of, points, found["points"], found[name])
         return to_real_space(of, atoms, points, whole)
 
-    S = blocks("overlaps", used)
+    H, S = _in_reach(
+        blocks("hamiltonians", replace(used, spinor=spin_orbit)), blocks("overlaps", used)
+    )
     return Reference(
-        H=blocks("hamiltonians", replace(used, spinor=spin_orbit)),
+        H=H,
         S=S.with_spin() if spin_orbit else S,
         energy=float(found["energy"]),
         n_electrons=int(found["n_electrons"]),
@@ -126,6 +129,17 @@ def reference(
         },
         fermi_level=float(found["fermi_level"]),
     )
+
+
+def _in_reach(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
+    """Both without the pairs at which the orbitals of finite range have ended.
+
+    Their zeros would dilute every mean over elements, the more the finer the mesh.
+    """
+    largest = [np.abs(matrix.values).max(axis=(1, 2)) for matrix in (H, S)]
+    kept = np.maximum(*largest) > _NOTHING
+    where = {"edges": H.edges[:, kept], "shifts": H.shifts[kept]}
+    return replace(H, **where, values=H.values[kept]), replace(S, **where, values=S.values[kept])
 
 
 def solve(

@@ -15,6 +15,7 @@ the moment, so that a renewal leaves all that it has learnt valid.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
 
 def _on_level(field: rks.RKS, level: int) -> rks.RKS:
     """The same problem on another of PySCF's grids, as these are by default."""
-    other = rks.RKS(field.mol, xc=field.xc)
+    other: Any = rks.RKS(field.mol, xc=field.xc)
     other.grids.level = level
     fit = getattr(field, "with_df", None)
     return other.density_fit(with_df=fit) if fit else other

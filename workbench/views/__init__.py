@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workbench.views.bands import bands
+    from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
     from workbench.views.look import alt_text
@@ -26,6 +28,8 @@ _HOME = {
     "level_diagram": "energies",
     "training_curves": "training",
     "xray_bars": "xray",
+    "bands": "bands",
+    "decay": "decay",
     "equivariance_bars": "errors",
     "alt_text": "look",
 }
@@ -37,6 +41,8 @@ __all__ = [
     "level_diagram",
     "training_curves",
     "xray_bars",
+    "bands",
+    "decay",
     "equivariance_bars",
     "alt_text",
 ]

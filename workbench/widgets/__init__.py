@@ -1,7 +1,8 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
-`RotationLab` (both, with predictions that follow). Needs the optional extra `notebooks`.
+`RotationLab` (both, with predictions that follow), `Quiz` (a question that answers). Needs the
+optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ except ModuleNotFoundError as error:
     ) from error
 
 from workbench.widgets.heat import Heat
+from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.structure_view import StructureView
 
-__all__ = ["Heat", "RotationLab", "StructureView"]
+__all__ = ["Heat", "Quiz", "RotationLab", "StructureView"]

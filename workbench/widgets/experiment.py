@@ -164,7 +164,8 @@ class Experiment:
     def program(self) -> str:
         """What the reference was made with, and will be made with again."""
         method = self.reference.method if self.reference is not None else {}
-        return str(method.get("program", "PySCF"))
+        named = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
+        return str(method.get("program", named))
 
     def recompute(self, R: ArrayLike) -> Floor:
         """Run the reference engine at R x, which takes seconds; `at(R)` then shows its matrix.

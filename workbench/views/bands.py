@@ -1,0 +1,149 @@
+"""Bands along a path, and the density of states beside them, of one crystal in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from ase.spectrum.band_structure import BandStructure
+from numpy.typing import ArrayLike, NDArray
+from plotly.subplots import make_subplots
+
+from workbench.views.look import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finished, listed
+
+_DASHES = ("solid", "dash", "dot")  # colour alone would not tell curves that coincide apart
+_WIDTHS = (4.0, 2.5, 2.5)  # px; the first, on which the others lie, shows on both sides of them
+_GREEK = {"G": "Γ"}
+
+
+def bands(
+    structures: Mapping[str, BandStructure],
+    window: tuple[float, float] = (-8.0, 6.0),
+    densities: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+) -> go.Figure:
+    """The bands of one path by several methods, drawn over each other from their Fermi levels.
+
+    Args:
+        structures: name -> bands in eV, as `workbench.bands.band_structure` makes them; all along
+            one path. The first is drawn widest.
+        window: energies first shown, eV from the Fermi level (each one's own ``reference``).
+        densities: name -> energies (n,) in eV from the Fermi level and states (n,) per eV and
+            cell, drawn beside the bands; names as in `structures`.
+
+    Raises:
+        ValueError: for none, for paths of different points, or densities of unknown names.
+    """
+    _check(structures, densities)
+    first = next(iter(structures.values()))
+    x, places, labels = first.get_labels()
+    figure = make_subplots(
+        1,
+        2 if densities else 1,
+        shared_yaxes=True,
+        column_widths=[0.74, 0.26] if densities else [1],
+    )
+    for (name, made), style in zip(structures.items(), _styles(structures), strict=True):
+        energies = made.energies[0] - made.reference
+        figure.add_trace(_curves(name, np.asarray(x), energies, style), 1, 1)
+        if densities and name in densities:
+            at, states = (np.asarray(v, dtype=float) for v in densities[name])
+            curve = go.Scatter(x=states, y=at, name=name, line=style, showlegend=False)
+            figure.add_trace(curve.update(hovertemplate="%{x:.3f} / eV at %{y:.3f} eV"), 1, 2)
+    _axes(figure, np.asarray(places), list(labels), window, densities is not None)
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
+    alt = (
+        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV from the "
+        f"Fermi level{_distances(structures, window)}."
+    )
+    title = "Bands and density of states" if densities else "Bands"
+    return finished(figure, title, alt, 1000 if densities else 760, 520, legend=LEGEND_ABOVE)
+
+
+def _check(
+    structures: Mapping[str, BandStructure],
+    densities: Mapping[str, tuple[ArrayLike, ArrayLike]] | None,
+) -> None:
+    if not structures:
+        raise ValueError("There are no bands to draw: give at least one band structure.")
+    names = list(structures)
+    paths = [made.path.kpts for made in structures.values()]
+    for name, path in zip(names, paths, strict=True):
+        if path.shape != paths[0].shape or not np.allclose(path, paths[0]):
+            raise ValueError(
+                f"The bands of '{name}' run along another path than those of '{names[0]}'."
+            )
+    if unknown := set(densities or {}) - set(names):
+        raise ValueError(f"'{min(unknown)}' has a density of states but no bands.")
+
+
+def _styles(structures: Mapping[str, BandStructure]) -> list[dict[str, Any]]:
+    return [
+        {
+            "color": COLOURS[k % len(COLOURS)],
+            "dash": _DASHES[k % len(_DASHES)],
+            "width": _WIDTHS[k % len(_WIDTHS)],
+        }
+        for k in range(len(structures))
+    ]
+
+
+def _curves(
+    name: str, x: NDArray[np.float64], energies: NDArray[np.float64], style: dict[str, Any]
+) -> go.Scatter:
+    """All bands (points, n) as one trace: curves with a gap between them."""
+    n = energies.shape[1]
+    gapped = np.vstack([energies, np.full(n, np.nan)]).T.ravel()
+    return go.Scatter(
+        x=np.tile(np.append(x, np.nan), n),
+        y=gapped,
+        mode="lines",
+        name=name,
+        line=style,
+        connectgaps=False,
+        hovertemplate="%{y:.3f} eV",
+    )
+
+
+def _axes(
+    figure: go.Figure,
+    places: NDArray[np.float64],
+    labels: list[str],
+    window: tuple[float, float],
+    density: bool,
+) -> None:
+    figure.update_xaxes(
+        tickvals=places,
+        ticktext=_letters(labels),
+        range=[places[0], places[-1]],
+        gridcolor=INK,
+        zeroline=False,
+        row=1,
+        col=1,
+    )
+    figure.update_yaxes(range=list(window), gridcolor=GRID, zeroline=False)
+    figure.update_yaxes(title="energy from the Fermi level in eV", row=1, col=1)
+    if density:
+        figure.update_xaxes(title="states / eV / cell", rangemode="tozero", row=1, col=2)
+
+
+def _letters(labels: list[str]) -> list[str]:
+    return [_GREEK.get(label, label) for label in labels]
+
+
+def _distances(structures: Mapping[str, BandStructure], window: tuple[float, float]) -> str:
+    """In words, how far the other bands lie from the first ones within the window."""
+    (_, first), *others = structures.items()
+    if not others:
+        return ""
+    zero = first.energies[0] - first.reference
+    shown = (zero >= window[0]) & (zero <= window[1])
+    if not shown.any():
+        return ""
+    said = []
+    for name, made in others:
+        off = made.energies[0] - made.reference
+        if off.shape == zero.shape:
+            said.append(f"{name} {1000 * np.abs(off - zero)[shown].mean():.1f} meV")
+    return f"; mean distance from the first: {listed(said)}" if said else ""
