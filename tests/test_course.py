@@ -6,7 +6,8 @@ import pytest
 import workbench as wb
 from tests.crystal import integrals, sheet
 from workbench.bands import energies_at
-from workbench.course import Verdict, crystals
+from workbench.conventions import spin_half_axis
+from workbench.course import Verdict, crystals, spinors
 
 K = np.array([0.21, -0.37, 0.0])
 
@@ -77,6 +78,52 @@ def honeycomb(hop: float, on_site: float = 0.0) -> wb.BlockMatrix:
         np.array(shifts),
         values[:, None, None],
     )
+
+
+HALF = np.exp(0.5j * np.deg2rad(70))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (np.diag([1 / HALF, HALF]), "Right: half the angle"),
+        (np.diag([1 / HALF**2, HALF**2]), "a vector takes it"),
+        (np.diag([HALF, 1 / HALF]), "the other way"),
+        (np.diag([1 / HALF, 1 / HALF]), "their signs differ"),
+        (spin_half_axis((0, 1, 0), 70), "mixes up and down"),
+        (np.diag([2.0, 1.0]), "changes the length"),
+        (np.eye(2), "phase -35°, down 35°"),
+        (HALF, "2 x 2"),
+    ],
+)
+def test_the_turn_of_a_spinor_takes_half_the_angle(answer, says):
+    assert says in str(spinors.spin_turn(answer, 70))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (1.4, "Right: j = 1/2"),
+        (-1.4, "positive"),
+        (0.0, "one multiplet"),
+        (14.0, "other shells"),
+        (0.7, "no distance"),
+    ],
+)
+def test_a_splitting_is_told_from_other_distances(answer, says):
+    levels = [-27.4, -27.4, -13.4, -13.4, *[-12.0] * 4]
+    assert says in str(spinors.p_splitting(answer, levels))
+    assert spinors.multiplets(levels) == [(-27.4, 2), (-13.4, 2), (-12.0, 4)]
+    with pytest.raises(ValueError, match="two and four"):
+        spinors.p_splitting(1.0, levels[:-2])
+
+
+def test_a_field_on_spins_parts_kramers_pairs_by_twice_its_energy(overlaps):
+    S = overlaps.with_spin()
+    split = spinors.in_a_field(0.0 * S, S, 0.2)
+    found = spinors.multiplets(energies_at(split, S, [0, 0, 0]))
+    assert [n for _, n in found] == [10, 10]
+    np.testing.assert_allclose([e for e, _ in found], [-0.2, 0.2], atol=1e-9)
 
 
 def test_a_verdict_says_the_same_with_and_without_a_screen():
