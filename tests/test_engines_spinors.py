@@ -183,10 +183,10 @@ def splitting(shell: str, symbol: str, charge: int, **how) -> float:
 
 @pytest.mark.parametrize(
     ("symbol", "charge", "inverse_cm"),
-    [("Kr", 0, 5370.1), ("Xe", 0, 10537.0), ("Br", -1, 3685.2), ("I", -1, 7603.0)],
+    [("Br", -1, 3685.2), ("I", -1, 7603.0), ("Xe", 0, 10537.0)],
 )
 def test_p_shells_split_as_the_spectra_of_their_ions_say(symbol, charge, inverse_cm):
-    """2P(1/2) over 2P(3/2) of Kr+, Xe+, Br and I (NIST); frozen orbitals overshoot by a tenth."""
+    """2P(1/2) over 2P(3/2) of Br, I and Xe+ (NIST); frozen orbitals overshoot by a tenth."""
     measured = inverse_cm * units.invcm
     assert measured < splitting("p", symbol, charge) < 1.15 * measured
 
@@ -277,6 +277,7 @@ def test_a_job_says_what_it_lacks_before_it_starts(tmp_path):
     [
         ("TeHH", {"basis": "def2-svp"}, ValueError, "spin-orbit part for H, Te: use 'crenbl'"),
         ("BiI", {"basis": "crenbl"}, ValueError, "spin-orbit part for Bi:"),
+        ("KrHF", {"basis": "crenbl"}, ValueError, "spin-orbit part for Kr:"),
         ("SeHH", {"basis": "def2-svp"}, ValueError, "for H, Se: use 'crenbl'"),
         ("HeHe", {}, ValueError, "no basis 'crenbl' for He"),
         ("TeHH", {"basis": "crenbl", "relativity": "x2c"}, ValueError, "effective cores for Te"),

@@ -58,7 +58,7 @@ def reference(
     Args:
         atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
         basis: any basis name of PySCF that suits `relativity`; by default as `BASES` says.
-            "crenbl" couples Li to La, Hf to Hg and Po, and has H; "dyall-v2z" has all elements,
+            "crenbl" has H and couples Li to La but Kr, Hf to Hg, Po; "dyall-v2z" has all elements,
             uncontracted: large and slow. With "x2c", bases contracted without spin-orbit coupling,
             such as "dzp-dkh", are fair up to Kr but lose a third of the splitting in Xe.
         xc: functional in PySCF's (libxc's) words, or "hf" for Hartree-Fock.
@@ -158,7 +158,10 @@ def _check_cores(
                 f"{_names(numbers[rows[:, gto.mole.ATOM_OF]])}: use e.g. {BASES['x2c']!r}."
             )
         return
-    coupled = rows[rows[:, gto.mole.SO_TYPE_OF] == 1, gto.mole.ATOM_OF]
+    spinning = rows[rows[:, gto.mole.SO_TYPE_OF] == 1]
+    # Of Kr, PySCF's crenbl gives the part of d to s, on which it cannot act.
+    astray = spinning[spinning[:, gto.mole.ANG_OF] == 0, gto.mole.ATOM_OF]
+    coupled = np.setdiff1d(spinning[:, gto.mole.ATOM_OF], astray)
     missing = np.delete(numbers, coupled)
     if len(coupled):
         missing = missing[missing > 2]  # H and He have no core, and no coupling worth the name
