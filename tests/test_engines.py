@@ -178,29 +178,3 @@ def test_a_wrong_order_of_p_shows_as_a_residual(monkeypatch):
     assert residuals["overlap of s to g orbitals, rotation"] > 1e-3
     assert residuals["spin-orbit core Hamiltonian, rotation"] > 1e-3
     assert residuals["harmonics against PySCF orbitals, s to g"] > 0.1
-
-
-@pytest.mark.parametrize("turn", [TURN, -TURN], ids=["proper", "improper"])
-def test_the_self_consistent_spinor_matrix_obeys_its_rotation_law(turn):
-    atoms = Atoms("TeHH", [[0.0, 0.1, 0.0], [0.3, 1.1, 1.2], [0.1, -1.2, 1.1]])
-    here, there = spinor_fock(atoms), spinor_fock(rotate(atoms, turn))
-    assert np.abs(here.values.imag).max() > 0.1  # eV: the coupling is really there
-    assert relative(there, here.rotate(turn)) < 1e-9
-
-
-def spinor_fock(atoms: Atoms) -> BlockMatrix:
-    """Fock matrix of generalised Hartree-Fock with spin-orbit core potentials, eV."""
-    spinless = mole(atoms, "crenbl")
-    assert spinless.has_ecp_soc()
-    field = scf.GHF(spinless)
-    field.with_soc = True
-    field.conv_tol, field.conv_tol_grad = 1e-12, 1e-8
-    start = scf.RHF(spinless).run().make_rdm1() / 2
-    field.kernel(dm0=np.kron(np.eye(2), start).astype(complex))
-    assert field.converged
-    order = ao_order(spinless)
-    both = np.concatenate([order, order + spinless.nao])
-    basis = Basis("crenbl", basis_of("crenbl", atoms.numbers).shells, spinor=True)
-    return BlockMatrix.from_dense(
-        basis, atoms.numbers, field.get_fock()[np.ix_(both, both)] * HARTREE
-    )

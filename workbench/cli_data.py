@@ -49,7 +49,7 @@ def label(
     ] = 100,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Of crystals, name=value of the engine: mesh=[3,3,1]; repeat."),
+        typer.Option("--set", help="Of the engine, name=value: mesh=[3,3,1]; repeat."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
@@ -76,7 +76,8 @@ def label(
         structures = [atoms.repeat(_cells(supercell)) for atoms in structures]
         sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
     else:
-        how |= {"grid": grid, "conv_tol_grad": gradient, "density_fitting": density_fitting}
+        how = {"grid": grid, "conv_tol_grad": gradient, **how}
+        how |= {"density_fitting": True} if density_fitting else {}
         sampling = sampling if sigma is None else Displaced(sigma=sigma)
     asked = {"train": train, "valid": valid, "test": test}
     path = wb.label(
@@ -136,7 +137,7 @@ def assignments(settings: list[str]) -> dict[str, Any]:
         try:
             given[name.strip()] = json.loads(value)
         except json.JSONDecodeError:
-            if not value.isalpha():
+            if not value.isidentifier():
                 raise ValueError(
                     f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
                 ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.basis import Basis
 from workbench.dataset import Sample
-from workbench.engines import Reference, SCFError
+from workbench.engines import Reference, SCFError, spinors
 from workbench.engines.choose import check_engine, reference
 from workbench.engines.molecules import basis_of, method, solver
 from workbench.matrices import BlockMatrix, aligned
@@ -22,7 +22,9 @@ from workbench.structures import StructureError
 
 __all__ = ["Way", "label_arrays", "sample_of"]
 
-_MOLECULES = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100, "density_fitting": False}
+_EITHER = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100}
+_MOLECULES = {**_EITHER, "density_fitting": False}
+_SPINORS = {**_EITHER, "relativity": "ecp", "spin_orbit": True}
 _NO_VALUE = ("max_cycle",)  # decides no label's value, so a job may be taken up with more
 
 
@@ -64,19 +66,28 @@ class Way:
         if len(set(periodic)) != 1:
             raise StructureError("A job labels molecules or crystals, not both: make two datasets.")
         check_engine(engine, periodic[0], settings)
-        if not periodic[0]:
-            settings = {**_MOLECULES, **settings}
-            basis = basis or "def2-svp"
-            for atoms in structures:
-                solver(atoms, basis, xc, settings["grid"])  # raises where a worker would
-        return cls(periodic[0], engine, basis, xc, settings)
+        if periodic[0]:
+            return cls(True, engine, basis, xc, settings)
+        coupled = settings.get("spin_orbit", False)
+        settings = {**(_SPINORS if coupled else _MOLECULES), **settings}
+        grid = settings["grid"]
+        if coupled:
+            relativity = settings["relativity"]
+            for atoms in structures:  # raises where a worker would
+                spinors.solver(atoms, basis, xc, grid, relativity=relativity)
+            return cls(False, engine, basis or spinors.BASES[relativity], xc, settings)
+        basis = basis or "def2-svp"
+        for atoms in structures:
+            solver(atoms, basis, xc, grid)
+        return cls(False, engine, basis, xc, settings)
 
     def recorded(self) -> dict[str, Any]:
         """All that decides a label, JSON-able."""
         kept = {k: v for k, v in self.settings.items() if k not in _NO_VALUE}
         kept = json.loads(json.dumps(kept))  # tuples come back from a file as lists
         if not self.periodic:
-            return method(self.basis or "", self.xc, **kept)
+            record = spinors.method if kept.pop("spin_orbit", False) else method
+            return record(self.basis or "", self.xc, **kept)
         return {
             "engine": self.engine,
             "basis": self.basis,
@@ -129,8 +140,9 @@ def sample_of(
         "group": group,
     }
     if "edges" not in arrays:
-        basis = basis_of(basis_name, atoms.numbers)
-        H = BlockMatrix.from_dense(basis, atoms.numbers, arrays["hamiltonian"])
+        dense = arrays["hamiltonian"]
+        basis = replace(basis_of(basis_name, atoms.numbers), spinor=np.iscomplexobj(dense))
+        H = BlockMatrix.from_dense(basis, atoms.numbers, dense)
         return Sample(atoms, H, **rest)
     basis = Basis.from_json(json.loads(str(arrays["basis"])))
     scalar = Basis(basis.name, basis.shells)

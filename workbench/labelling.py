@@ -79,7 +79,8 @@ def label(
         settings: the engine's, as in `workbench.reference`. Of molecules grid (4), conv_tol_grad
             (1e-8 Hartree; for more than a few atoms 1e-6 leaves an error far below that of the
             grid, and saves a third), density_fitting (False) and max_cycle (100), which decides no
-            label's value: a job that met failures can be taken up again with more.
+            label's value: a job that met failures can be taken up again with more. With
+            spin_orbit=True, relativity ("ecp") in place of density_fitting.
 
     Returns:
         The path of the dataset.

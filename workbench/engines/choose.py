@@ -10,6 +10,7 @@ from ase import Atoms
 
 from workbench.engines import Reference
 from workbench.engines.molecules import reference as of_molecule
+from workbench.engines.spinors import reference as of_spinors
 
 __all__ = ["ENGINES", "again", "check_engine", "reference"]
 
@@ -29,14 +30,16 @@ def reference(
     Args:
         atoms: a molecule, or a crystal (some `atoms.pbc` set).
         basis: any that the engine knows; by default "def2-svp" for molecules, of crystals
-            "gth-szv-molopt-sr", with pseudopotentials, from PySCF and "dzp" from GPAW.
+            "gth-szv-molopt-sr", with pseudopotentials, from PySCF and "dzp" from GPAW; of
+            molecules with spin-orbit coupling as `engines.spinors.BASES` says.
         xc: functional, or "hf" for molecules.
         engine: "pyscf", or for crystals "gpaw", which is far cheaper for layers and has spin-orbit
             coupling; `make crystals` installs it.
         settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle,
-            density_fitting), `engines.crystals.reference` (mesh, pseudo, ke_cutoff, smearing,
-            conv_tol, max_cycle) or `engines.lcao.reference` (mesh, spacing, smearing, spin_orbit,
-            density, energy, max_cycle) says what they mean.
+            density_fitting), with `spin_orbit=True` `engines.spinors.reference` (grid, relativity,
+            conv_tol, conv_tol_grad, max_cycle), `engines.crystals.reference` (mesh, pseudo,
+            ke_cutoff, smearing, conv_tol, max_cycle) or `engines.lcao.reference` (mesh, spacing,
+            smearing, spin_orbit, density, energy, max_cycle) says what they mean.
 
     Returns:
         H in eV, S, the energy in eV and the method.
@@ -55,6 +58,8 @@ def reference(
 
         return by_gpaw(atoms, basis or "dzp", xc, **settings)
     if not atoms.pbc.any():
+        if settings.pop("spin_orbit", False):
+            return of_spinors(atoms, basis, xc, **settings)
         return of_molecule(atoms, basis or "def2-svp", xc, **settings)
     from workbench.engines.crystals import reference as of_crystal  # half a second to import
 
@@ -70,7 +75,10 @@ def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> No
     """
     if engine not in ENGINES:
         raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
-    function: Callable[..., Reference] = of_molecule
+    coupled = settings.get("spin_orbit", False)
+    if not isinstance(coupled, bool):
+        raise ValueError(f"spin_orbit is {coupled!r}: it must be true or false.")
+    function: Callable[..., Reference] = of_spinors if coupled else of_molecule
     if engine == "gpaw":
         from workbench.engines import lcao
 
@@ -79,9 +87,12 @@ def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> No
     elif periodic:
         from workbench.engines.crystals import reference as function
     known = set(signature(function).parameters) - {"atoms", "basis", "xc"}
+    if function in (of_molecule, of_spinors):
+        known.add("spin_orbit")  # what chooses between the two
     if unknown := settings.keys() - known:
+        what = " with spin-orbit coupling" if coupled else ""
         raise ValueError(
-            f"{engine} has no setting '{min(unknown)}' for these structures: it has "
+            f"{engine} has no setting '{min(unknown)}' for these structures{what}: it has "
             f"{', '.join(sorted(known))}."
         )
 
@@ -112,9 +123,11 @@ def again(atoms: Atoms, made: Reference) -> Reference:
             energy=how["energy_tolerance_ev"],
         )
     if not atoms.pbc.any():
-        xc = "hf" if how.get("method") == "RHF" else how["functional"]
-        fitted = how.get("density_fitting", False)
+        xc = "hf" if how.get("method") in ("RHF", "GHF") else how["functional"]
         grid = how.get("grid_level", 4)
+        if how.get("spin_orbit"):
+            return of_spinors(atoms, how["basis"], xc, grid, relativity=how["relativity"])
+        fitted = how.get("density_fitting", False)
         return of_molecule(atoms, how["basis"], xc, grid, density_fitting=fitted)
     return reference(
         atoms,

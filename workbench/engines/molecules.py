@@ -32,7 +32,10 @@ __all__ = [
     "ao_order",
     "basis_of",
     "check_known",
+    "mean_field",
+    "method",
     "mole",
+    "not_converged",
     "overlap",
     "pyscf",
     "reference",
@@ -82,11 +85,7 @@ def reference(
         energy = field.kernel()
         solved = (field.get_fock(), float(energy)) if field.converged else None
     if solved is None:
-        raise SCFError(
-            f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
-            f"converge in {max_cycle} cycles: check the geometry and the charge, raise max_cycle, "
-            "or try xc='hf'."
-        )
+        raise not_converged(atoms, basis, xc, max_cycle)
     used = basis_of(basis, atoms.numbers)
     order, numbers = ao_order(field.mol), atoms.numbers
     fock = solved[0][np.ix_(order, order)] * HARTREE
@@ -112,8 +111,29 @@ def solver(
     Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
     """
     molecule = mole(require_closed_shell(validate(atoms)), basis)
+    return _fitted(mean_field(molecule, xc, grid, scf.RHF, dft.RKS), density_fitting)
+
+
+def mean_field(
+    molecule: gto.Mole,
+    xc: str,
+    grid: int,
+    hartree_fock: Callable[..., Any],
+    kohn_sham: Callable[..., Any],
+) -> Any:
+    """One of two solvers of PySCF, the second with the functional and an unpruned grid.
+
+    Args:
+        molecule: as `mole` makes it.
+        xc: functional, or "hf" for the first solver.
+        grid: level 0 to 9; unused by "hf".
+        hartree_fock, kohn_sham: PySCF's classes, e.g. `scf.RHF` and `dft.RKS`.
+
+    Raises:
+        ValueError: for an unknown functional or grid.
+    """
     if _is_hf(xc):
-        return _fitted(scf.RHF(molecule), density_fitting)
+        return hartree_fock(molecule)
     try:
         if not any(dft.libxc.parse_xc(xc)[1]):  # an empty name parses to no functional at all
             raise KeyError(xc)
@@ -123,9 +143,18 @@ def solver(
         ) from error
     if grid not in range(10):
         raise ValueError(f"The grid level is {grid}; it must be a whole number from 0 to 9.")
-    field = dft.RKS(molecule, xc=xc)
+    field = kohn_sham(molecule, xc=xc)
     field.grids.level, field.grids.prune = grid, None
-    return _fitted(field, density_fitting)
+    return field
+
+
+def not_converged(atoms: Atoms, basis: str, xc: str, max_cycle: int) -> SCFError:
+    """The error of a self-consistent field that used up its cycles."""
+    return SCFError(
+        f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
+        f"converge in {max_cycle} cycles: check the geometry and the charge, raise max_cycle, "
+        "or try xc='hf'."
+    )
 
 
 def _fitted(field: Any, wanted: bool) -> Any:

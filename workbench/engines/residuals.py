@@ -14,8 +14,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pyscf import gto, scf
 
-from workbench.basis import Basis
 from workbench.conventions import E3NN_AXES, harmonics, random_rotation
+from workbench.engines import spinors
 from workbench.engines.molecules import ao_order, basis_of, mole, overlap
 from workbench.matrices import BlockMatrix
 from workbench.structures import rotate
@@ -24,7 +24,6 @@ __all__ = ["convention_residuals"]
 
 _LMAX = 4
 _UP_TO_G = "cc-pvqz"
-_SPIN_ORBIT = "crenbl"  # effective core potentials that come with spin-orbit terms
 
 
 def convention_residuals(seed: int = 0) -> dict[str, float]:
@@ -84,18 +83,8 @@ def _core(atoms: Atoms) -> BlockMatrix:
 
 def _spin_orbit(atoms: Atoms) -> BlockMatrix:
     """One-electron Hamiltonian with spin-orbit coupling, Hartree: all up orbitals first."""
-    molecule = mole(atoms, _SPIN_ORBIT)
-    if not molecule.has_ecp_soc():  # PySCF would go on silently without the coupling
-        raise RuntimeError(f"PySCF's {_SPIN_ORBIT} lacks its spin-orbit part: reinstall PySCF.")
-    solver: Any = scf.GHF(molecule)
-    solver.with_soc = True
-    order = ao_order(molecule)
-    both = np.concatenate([order, order + molecule.nao])
-    dense = solver.get_hcore()[np.ix_(both, both)]
-    scalar = basis_of(_SPIN_ORBIT, atoms.numbers)
-    return BlockMatrix.from_dense(
-        Basis(scalar.name, scalar.shells, spinor=True), atoms.numbers, dense
-    )
+    field = spinors.solver(atoms, xc="hf")
+    return spinors.blocks(field.mol, atoms, spinors.BASES["ecp"], field.get_hcore())
 
 
 def _pyscf_harmonics(points: NDArray[np.float64]) -> NDArray[np.float64]:
