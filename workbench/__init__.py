@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
-    from workbench.widgets import Heat, RotationLab, StructureView
+    from workbench.widgets import Heat, RotationLab, SpinorTurn, StructureView
 
 __version__ = "0.1.0"
 
@@ -68,6 +68,7 @@ _HOME = {
     "gap": "physics",
     "view": "views",
     "RotationLab": "widgets",
+    "SpinorTurn": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
 }
@@ -111,6 +112,7 @@ __all__ = [
     "gap",
     "view",
     "RotationLab",
+    "SpinorTurn",
     "StructureView",
     "Heat",
 ]

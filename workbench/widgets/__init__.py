@@ -1,7 +1,8 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
-`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
-`RotationLab` (both, with predictions that follow). Needs the optional extra `notebooks`.
+`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
+(both, with predictions that follow) and `SpinorTurn` (a spinor, turned once and twice). Needs the
+optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ except ModuleNotFoundError as error:
 
 from workbench.widgets.heat import Heat
 from workbench.widgets.rotation_lab import RotationLab
+from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
 
-__all__ = ["Heat", "RotationLab", "StructureView"]
+__all__ = ["Heat", "RotationLab", "SpinorTurn", "StructureView"]

@@ -12,13 +12,16 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import rotation
-from workbench.widgets.block_panel import BlockPanel, limits_of, quantities_of
+from workbench.views.parts import shown
+from workbench.widgets.block_panel import BlockPanel, error_limit, quantities_of
+from workbench.widgets.closing import close_inside
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.readout import error_table, heading, summary
+from workbench.widgets.spin_choice import SpinChoice, family_of
 from workbench.widgets.structure_view import StructureView
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
@@ -34,8 +37,9 @@ class RotationLab(widgets.VBox):
 
     Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
     errors in meV; the orbital energies, which must not move; and the block of a picked pair of
-    atoms. The reference follows as `D H D^T`; a button recomputes it with its program at the
-    present orientation, which also measures how well that itself obeys the rotation law.
+    atoms. Of matrices with spin one real part is shown, or modulus and phase. The reference follows
+    as `D H D^T` (dagger for spinors); a button recomputes it with its program at the present
+    orientation, which also measures how well that itself obeys the rotation law.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
@@ -44,7 +48,8 @@ class RotationLab(widgets.VBox):
         subjects: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
 
     Raises:
-        ValueError: if there is nothing to show, or the reference belongs to other atoms.
+        ValueError: if there is nothing to show, the reference belongs to other atoms, or only some
+            matrices have spin.
 
     >>> wb.RotationLab(atoms, model=wb.load_model("water"), reference=ref)  # doctest: +SKIP
     """
@@ -103,17 +108,17 @@ class RotationLab(widgets.VBox):
     def reset(self) -> None:
         """Back to R = 1, the first pair of atoms and the first colours."""
         self.controls.reset()
-        self.limit.value, self.error_limit.value = self._limits
-        self.scale.value = "log"
+        self._limits = dict(self.spin.limits)
+        self.spin.buttons.index = 0
+        self._offer_limit()
+        self.error_limit.value, self.scale.value = self._first_error_limit, "log"
         self.against.value = self.against.options[0]
         self.pick(0, min(1, len(self.experiment.atoms) - 1))
         self.turn_to(np.eye(3))
 
     def close(self) -> None:
         """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        for widget in _inside(self):
-            widget.unobserve_all()
-            widget.close() if widget is not self else None
+        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------
@@ -122,24 +127,21 @@ class RotationLab(widgets.VBox):
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
         # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
-        self._limits = limits_of(
-            experiment.at(rotation((1, 1, 0), 40)), experiment.model_names or names
-        )
+        turned = experiment.at(rotation((1, 1, 0), 40))
+        self._first_error_limit = error_limit(turned, experiment.model_names or names)
+        self.spin = SpinChoice(turned.matrices)
+        self._limits = dict(self.spin.limits)  # eV, by family of parts
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
-        first = self.snapshot
-        shown = [REFERENCE, *names] if known else names
+        columns = [REFERENCE, *names] if known else names
+        first = self._limits[family_of(self.spin.part)]
         self.matrices = Heat(
-            [first.matrix(name) for name in shown],
-            shown,
-            limit=self._limits[0],
-            scale="log",
-            max_size=400,
+            [None for _ in columns], columns, limit=first, scale="log", max_size=400
         )
         self.differences = Heat(
             [None for _ in names] or [None],
             [*names] or [""],
-            limit=self._limits[1],
+            limit=self._first_error_limit,
             unit="meV",
             factor=1000.0,
             hint="",
@@ -148,9 +150,9 @@ class RotationLab(widgets.VBox):
         self.block = BlockPanel(
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
-        self.limit = _log_slider("colours ± eV", self._limits[0], "eV at the end of the colours")
+        self.limit = _log_slider("colours ± eV", first, "eV at the end of the colours")
         self.error_limit = _log_slider(
-            "errors ± meV", self._limits[1], "meV at the end of the colours"
+            "errors ± meV", self._first_error_limit, "meV at the end of the colours"
         )
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
@@ -171,6 +173,7 @@ class RotationLab(widgets.VBox):
         for control in (self.limit, self.error_limit, self.scale):
             control.observe(guard(lambda _: self._recolour()), "value")
         self.against.observe(guard(lambda _: self._repaint()), "value")
+        self.spin.buttons.observe(guard(lambda _: self._choose_part()), "value")
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._show_block()), "value")
         self.button.on_click(guard(lambda _: self.recompute()))
@@ -189,7 +192,7 @@ class RotationLab(widgets.VBox):
         columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
         body = _group(widgets.Box, "wb-body", columns)
         style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
-        return [style, head, self.guard.panel, body, self.block.box]
+        return [style, head, self.spin.box, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""
@@ -223,15 +226,22 @@ class RotationLab(widgets.VBox):
     def _repaint(self, tick: int = 0) -> None:
         """Send everything of the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
-        shown = [REFERENCE, *self.experiment.names] if known else self.experiment.names
-        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in shown]
-        self.matrices.show([snapshot.matrix(n) for n in shown], tick=tick, notes=notes)
+        names = [REFERENCE, *self.experiment.names] if known else self.experiment.names
+        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in names]
+        parts = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
+        self.matrices.show(parts, tick=tick, notes=notes)
+        if self.spin.names:
+            self.spin.describe(names[0], snapshot.matrices[0])
         self._show_differences(tick)
         drift = self.experiment.drift_mev(snapshot)
         self.errors.value = error_table(snapshot, self.experiment.floor, self.experiment.program)
         if snapshot.levels:
             self.levels.value = level_diagram(
-                snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied, drift
+                snapshot.levels,
+                self.experiment.upright.levels,
+                self.experiment.n_occupied,
+                drift,
+                spinor=self.experiment.template.basis.spinor,
             )
         self.view.announcement = summary(snapshot, drift)
         self._show_block()
@@ -248,22 +258,40 @@ class RotationLab(widgets.VBox):
             self.differences.hint = (
                 "Prediction minus reference." if to_reference else "f(Rx) − D f(x) Dᵀ"
             )
-        parts = [self.snapshot.difference(n, against) for n in names]
+        found = [self.snapshot.difference(n, against) for n in names]
+        parts = [None if d is None else shown(d, self.spin.part) for d in found]
         self.differences.show(parts, tick=tick)
 
     def _show_block(self) -> None:
         self.block.set_pair(*self._pair)
         self.block.show(
-            self.snapshot, self.limit.value, self.error_limit.value, str(self.scale.value)
+            self.snapshot,
+            self.limit.value,
+            self.error_limit.value,
+            str(self.scale.value),
+            self.spin.block_parts,
         )
 
     def _reference_note(self) -> str:
         if not self.snapshot.recomputed:
-            return "turned: D H Dᵀ"
+            return "turned: D H D†" if self.spin.names else "turned: D H Dᵀ"
         floor = self.experiment.floor
         return f"recomputed here, {floor.seconds:.1f} s" if floor else "recomputed here"
 
+    def _choose_part(self) -> None:
+        self._offer_limit()
+        self._repaint()
+
+    def _offer_limit(self) -> None:
+        """The limit that the user last gave to parts of this size, and a slider around it."""
+        value = self._limits[family_of(self.spin.part)]
+        middle = float(np.log10(self.spin.limits[family_of(self.spin.part)]))
+        with self.limit.hold_trait_notifications():
+            self.limit.min, self.limit.max = middle - 3, middle + 1
+            self.limit.value = value
+
     def _recolour(self) -> None:
+        self._limits[family_of(self.spin.part)] = self.limit.value
         self.matrices.limit, self.matrices.scale = self.limit.value, str(self.scale.value)
         self.differences.limit = self.error_limit.value
         self._show_block()
@@ -299,15 +327,3 @@ def _choice(options: list[str], tooltip: str) -> widgets.ToggleButtons:
     return widgets.ToggleButtons(
         options=options, tooltips=[tooltip] * len(options), style={"button_width": "auto"}
     )
-
-
-def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget, everything below it, and their layouts and styles."""
-    found = [widget]
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, widgets.Widget):
-            found.append(part)
-    for child in getattr(widget, "children", ()):
-        found += _inside(child)
-    return found
