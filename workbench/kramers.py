@@ -73,7 +73,7 @@ def turn_state(
 ) -> NDArray[np.complex128]:
     """The coefficients (..., n_ao) of a state (n_ao,) turned by each D (..., 2M, 2M).
 
-    Every orbital turns and rides along with its atom.
+    They belong to orbitals along the same axes as before, on the turned atoms.
     """
     index = matrix.orbital_index  # (N, 2M)
     padded = np.where(index >= 0, state[index], 0)

@@ -21,7 +21,8 @@ from workbench.views.look import (
 )
 
 _REACH = 35.0  # eV below the HOMO and above it: the valence, without the core
-_BAR = 74  # px, length of a level
+_BAR, _HALF_BAR = 74, 35  # size of the marker of a level, and of one of a pair
+_DRAWN = 1.4  # px a unit of size that plotly draws of the symbol "line-ew"
 
 
 def level_diagram(
@@ -50,7 +51,8 @@ def level_diagram(
                 f"'{name}'."
             )
     width = 190 + 170 * max(len(columns), 2)
-    aside = (_BAR / 4 + 1) * (len(columns) + 0.2) / (width - 110) if spinor else 0.0
+    per_column = (width - 110) / (len(columns) + 0.2)  # px
+    aside = (0.5 * _DRAWN * _HALF_BAR + 1.5) / per_column if spinor else 0.0
     figure = go.Figure([_bars(columns, n_occupied, filled, aside) for filled in (True, False)])
     for k, energies in enumerate(columns.values()):
         _mark_gap(figure, k, *energies[n_occupied - 1 : n_occupied + 1])
@@ -107,7 +109,7 @@ def _bars(
         name="occupied" if filled else "virtual",
         marker={
             "symbol": "line-ew",
-            "size": _BAR / 2 - 2 if aside else _BAR,
+            "size": _HALF_BAR if aside else _BAR,
             "line": {"width": 2.5, "color": colour},
         },
         hovertemplate="level %{customdata}<br><b>%{y:.4f} eV</b>",

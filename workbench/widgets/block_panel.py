@@ -11,7 +11,6 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
-from workbench.views.look import round_limit
 from workbench.views.parts import PARTS, shown
 from workbench.widgets.experiment import REFERENCE, Snapshot
 from workbench.widgets.heat import Heat, atom_axis
@@ -157,21 +156,6 @@ def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
     if not has_reference:
         return list(subjects)
     return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
-
-
-def error_limit(snapshot: Snapshot, subjects: Sequence[str]) -> float:
-    """A round colour limit of the differences, meV.
-
-    It is a third of the largest error: a few elements go beyond, and the many small ones can be
-    seen.
-
-    Args:
-        snapshot: at an orientation where symmetry errors show.
-        subjects: whose errors count; one far worse (a broken toy) may go beyond altogether.
-    """
-    tables = (snapshot.errors, snapshot.symmetry)
-    errors = [table[name].max_mev for table in tables for name in table if name in subjects]
-    return round_limit(max(errors, default=3.0) / 3)
 
 
 def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:

@@ -12,8 +12,9 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import rotation
+from workbench.matrices import BlockMatrix
 from workbench.views.parts import shown
-from workbench.widgets.block_panel import BlockPanel, error_limit, quantities_of
+from workbench.widgets.block_panel import BlockPanel, quantities_of
 from workbench.widgets.closing import close_inside
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
@@ -21,7 +22,7 @@ from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.readout import error_table, heading, summary
-from workbench.widgets.spin_choice import SpinChoice, family_of
+from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.structure_view import StructureView
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
@@ -108,10 +109,10 @@ class RotationLab(widgets.VBox):
     def reset(self) -> None:
         """Back to R = 1, the first pair of atoms and the first colours."""
         self.controls.reset()
-        self._limits = dict(self.spin.limits)
+        self._limits = [dict(first) for first in self._first_limits]
         self.spin.buttons.index = 0
-        self._offer_limit()
-        self.error_limit.value, self.scale.value = self._first_error_limit, "log"
+        self._offer_limits()
+        self.scale.value = "log"
         self.against.value = self.against.options[0]
         self.pick(0, min(1, len(self.experiment.atoms) - 1))
         self.turn_to(np.eye(3))
@@ -128,20 +129,25 @@ class RotationLab(widgets.VBox):
         names, known = experiment.names, experiment.reference is not None
         # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
         turned = experiment.at(rotation((1, 1, 0), 40))
-        self._first_error_limit = error_limit(turned, experiment.model_names or names)
         self.spin = SpinChoice(turned.matrices)
-        self._limits = dict(self.spin.limits)  # eV, by family of parts
+        self._first_limits = [
+            limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
+            # Of the largest error a third, in meV: a few elements go beyond, and the many small
+            # ones can be seen. A subject far worse (a broken toy) may go beyond altogether.
+            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, 1000 / 3),
+        ]
+        self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
         columns = [REFERENCE, *names] if known else names
-        first = self._limits[family_of(self.spin.part)]
+        limit, error_limit = (limits[family_of(self.spin.part)] for limits in self._limits)
         self.matrices = Heat(
-            [None for _ in columns], columns, limit=first, scale="log", max_size=400
+            [None for _ in columns], columns, limit=limit, scale="log", max_size=400
         )
         self.differences = Heat(
             [None for _ in names] or [None],
             [*names] or [""],
-            limit=self._first_error_limit,
+            limit=error_limit,
             unit="meV",
             factor=1000.0,
             hint="",
@@ -150,10 +156,8 @@ class RotationLab(widgets.VBox):
         self.block = BlockPanel(
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
-        self.limit = _log_slider("colours ± eV", first, "eV at the end of the colours")
-        self.error_limit = _log_slider(
-            "errors ± meV", self._first_error_limit, "meV at the end of the colours"
-        )
+        self.limit = _log_slider("colours ± eV", limit, "eV at the end of the colours")
+        self.error_limit = _log_slider("errors ± meV", error_limit, "meV at the end of the colours")
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
         self.against = _choice(ways, "What the predictions are compared with")
@@ -279,19 +283,24 @@ class RotationLab(widgets.VBox):
         return f"recomputed here, {floor.seconds:.1f} s" if floor else "recomputed here"
 
     def _choose_part(self) -> None:
-        self._offer_limit()
+        self._offer_limits()
         self._repaint()
 
-    def _offer_limit(self) -> None:
-        """The limit that the user last gave to parts of this size, and a slider around it."""
-        value = self._limits[family_of(self.spin.part)]
-        middle = float(np.log10(self.spin.limits[family_of(self.spin.part)]))
-        with self.limit.hold_trait_notifications():
-            self.limit.min, self.limit.max = middle - 3, middle + 1
-            self.limit.value = value
+    def _offer_limits(self) -> None:
+        """The limits that the user last gave to parts of this size, and sliders around them."""
+        family = family_of(self.spin.part)
+        values = [limits[family] for limits in self._limits]
+        for slider, first, value in zip(
+            (self.limit, self.error_limit), self._first_limits, values, strict=True
+        ):
+            low, high = _decades(first[family])
+            # One message: the browser would send a value between old and new ends back, cut off.
+            with slider.hold_sync(), slider.hold_trait_notifications():
+                slider.min, slider.max, slider.value = low, high, value
 
     def _recolour(self) -> None:
-        self._limits[family_of(self.spin.part)] = self.limit.value
+        for slider, limits in zip((self.limit, self.error_limit), self._limits, strict=True):
+            limits[family_of(self.spin.part)] = slider.value
         self.matrices.limit, self.matrices.scale = self.limit.value, str(self.scale.value)
         self.differences.limit = self.error_limit.value
         self._show_block()
@@ -307,13 +316,25 @@ def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget
     return box
 
 
+def _errors(snapshot: Snapshot, subjects: Sequence[str]) -> list[BlockMatrix]:
+    """The differences of subjects from the reference and from their own turns."""
+    both = [snapshot.difference(n, against) for n in subjects for against in (REFERENCE, "turned")]
+    return [d for d in both if d is not None]
+
+
+def _decades(value: float) -> tuple[float, float]:
+    """Exponents of the least and the largest limit that is offered around a first one."""
+    middle = float(np.log10(value))
+    return middle - 3, middle + 1
+
+
 def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
     """A slider over four decades around a value."""
-    middle = float(np.log10(value))
+    low, high = _decades(value)
     return widgets.FloatLogSlider(
         value=value,
-        min=middle - 3,
-        max=middle + 1,
+        min=low,
+        max=high,
         step=0.05,
         description=name,
         tooltip=tooltip,

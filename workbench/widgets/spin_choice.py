@@ -13,6 +13,8 @@ from workbench.spin import EVEN
 from workbench.views.look import number, round_limit
 from workbench.views.parts import COMPLEX, PARTS, parts_of, shown
 
+_ROUNDING = 1e-6  # of the largest element: what is smaller is noise, which full colours would hide
+
 _TOOLTIPS = {
     "scalar": "What is left without spin-orbit coupling and magnetisation",
     "spin-orbit": "Spin-orbit coupling along one axis; the three turn as an axial vector",
@@ -27,6 +29,25 @@ def family_of(part: str) -> str:
     return PARTS[part].family if part in PARTS else part
 
 
+def limits_of(
+    matrices: Sequence[BlockMatrix], names: Sequence[str], factor: float = 1.0
+) -> dict[str, float]:
+    """Round colour limits by family of parts, which hold the largest elements of all matrices.
+
+    Args:
+        matrices: with or without spin; none give limits of 1.
+        names: of the parts, besides the whole matrix.
+        factor: the elements are multiplied by it, e.g. 1000 from eV to meV.
+    """
+    limits: dict[str, float] = {}
+    for part in [*names, COMPLEX]:
+        largest = max((shown(m, part).max_abs() for m in matrices), default=0.0)
+        family = family_of(part)
+        limits[family] = max(round_limit(factor * largest), limits.get(family, 0.0))
+    least = round_limit(_ROUNDING * max(limits.values()))
+    return {family: max(limit, least) for family, limit in limits.items()}
+
+
 class SpinChoice:
     """Buttons for the parts of matrices with spin, and in words what the chosen one holds.
 
@@ -35,16 +56,11 @@ class SpinChoice:
 
     Attributes:
         names: the parts to choose from, without `COMPLEX`.
-        limits: round limits in eV by family, which hold all the matrices.
         box: the widget to show.
     """
 
     def __init__(self, matrices: Sequence[BlockMatrix]):
         self.names = parts_of(matrices)
-        self.limits: dict[str, float] = {}
-        for part in [*self.names, COMPLEX]:
-            largest = round_limit(max(shown(m, part).max_abs() for m in matrices))
-            self.limits[family_of(part)] = max(largest, self.limits.get(family_of(part), 0.0))
         options = [(PARTS[name].factor, name) for name in self.names]
         self.buttons = widgets.ToggleButtons(
             options=[*options, ("modulus, phase", COMPLEX)],
@@ -52,7 +68,8 @@ class SpinChoice:
             style={"button_width": "auto"},
         )
         self.text = widgets.HTML()
-        self.box = widgets.Box([widgets.Label("spin part"), self.buttons, self.text])
+        label = widgets.Label("part of H = X₀ 1 + Σ Aₐ iσₐ")
+        self.box = widgets.Box([label, self.buttons, self.text])
         self.box.add_class("wb-spin")
         if not self.names:
             self.box.layout.display = "none"

@@ -100,16 +100,16 @@ class SpinorTurn(widgets.VBox):
             description="state",
             tooltip="Each state holds one electron; two make a Kramers pair",
             layout=widgets.Layout(width="330px"),
-            style={"description_width": "40px"},
+            style={"description_width": "46px"},
         )
         self.angle = widgets.FloatSlider(
             min=0,
             max=720,
             step=5,
-            description="angle θ",
+            description="angle θ, °",
             tooltip="Angle turned in all, degrees; arrow keys turn by 5",
             readout_format=".0f",
-            style={"description_width": "52px"},
+            style={"description_width": "80px"},
             layout=widgets.Layout(width="auto", flex="1 1 300px"),
         )
         self.stops = {a: _button(f"{a}°", f"Turn to {a} degrees") for a in STOPS}
@@ -127,7 +127,7 @@ class SpinorTurn(widgets.VBox):
         title = widgets.HTML("<b>Turning a spinor</b> <span>grey before, orange after</span>")
         rows = {
             "wb-head": [title, widgets.Label("axis"), self.axis, self.level, self.reset_button],
-            "wb-colours": [self.angle, *self.stops.values()],
+            "wb-stops": [self.angle, *self.stops.values()],
             "wb-body": [widgets.VBox([self.arrows, self.text]), self.plot],
         }
         boxes = [widgets.Box(children) for children in rows.values()]
@@ -173,7 +173,7 @@ class SpinorTurn(widgets.VBox):
     def _words(self, change: BlockMatrix) -> str:
         """The pictures in words, and what has moved in each part of H, as HTML."""
         value = self.overlap
-        imaginary = f"{value.imag:+.4f} i".replace("+", "+ ").replace("-", "− ")
+        imaginary = f"{round(value.imag, 4) + 0.0:+.4f} i".replace("+", "+ ").replace("-", "− ")
         said = f"⟨ψ|U(θ)ψ⟩ = {value.real:.4f} {imaginary}".replace("-", "−")
         verdict = f"{_fate(value)}; {_matrix_fate(change.max_abs())}"
         rows = "".join(_row(name, shown(change, name)) for name in parts_of(self.states.H))
@@ -182,7 +182,8 @@ class SpinorTurn(widgets.VBox):
             f"Turned by {self.degrees:.0f}° about {escape(str(self.axis.value))}: {verdict}.</p>"
             '<table class="wb-errors"><thead><tr><th>part of H</th><th>largest change, eV</th>'
             f"<th>between</th></tr></thead><tbody>{rows}</tbody></table>"
-            '<p class="wb-note">Löwdin orbitals, which turn and ride along with their atoms.</p>'
+            '<p class="wb-note">Components in Löwdin orbitals along fixed axes, which ride along '
+            "with their atoms.</p>"
         )
 
 

@@ -90,5 +90,6 @@ export function drawColourBar(canvas, limit, scale, unit, phases) {
     pen.fillText(text, x, 17);
   }
   pen.textAlign = "left";
-  pen.fillText(phases ? `full at ${short(limit)} ${unit}` : unit, WIDTH + 4, 1);
+  const full = `full at ${short(limit)} ${unit}${scale === "log" ? ", log" : ""}`;
+  pen.fillText(phases ? full : unit, WIDTH + 4, 1);
 }

@@ -7,6 +7,7 @@ import "./heat.css";
 
 const FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif";
 const GRID = "rgba(20, 24, 31, 0.42)";
+const NARROW = 34; // px of a column: below it the orbitals' names stand upright
 const ROW_COLOUR = "#d97706";
 const COLUMN_COLOUR = "#0f766e";
 
@@ -63,11 +64,13 @@ class Panel {
   }
 
   draw(values, n, m, look) {
-    const { size, height, rows, columns } = look;
+    const { size, rows, columns } = look;
     const ratio = window.devicePixelRatio || 1;
-    const byOrbital = height / Math.max(n, 1) >= 15 && rows.atoms.length === 1;
+    const byOrbital = look.height / Math.max(n, 1) >= 15 && rows.atoms.length === 1;
     const left = byOrbital ? 62 : 30;
-    const top = 20;
+    const upright = byOrbital && (size - left) / m < NARROW; // names of the columns
+    const top = upright ? 66 : 20;
+    const height = look.height + top - 20;
     const inner = { left, top, width: size - left - 2, height: height - top - 2, n, m };
     this.frame = inner;
     this.resize(Math.round(size * ratio), Math.round(height * ratio), height);
@@ -77,7 +80,7 @@ class Panel {
     this.drawImage(pen, values, inner, look);
     if (look.showValues) this.drawValues(pen, values, inner, look);
     this.drawBorders(pen, inner, rows, columns);
-    this.drawLabels(pen, inner, rows, columns, byOrbital);
+    this.drawLabels(pen, inner, rows, columns, byOrbital, upright);
     this.drawPair(pen, inner, rows, columns, look.pair);
     if (look.hover) this.drawHover(pen, inner, look.hover);
   }
@@ -136,7 +139,7 @@ class Panel {
     pen.stroke();
   }
 
-  drawLabels(pen, f, rows, columns, byOrbital) {
+  drawLabels(pen, f, rows, columns, byOrbital, upright) {
     pen.fillStyle = "#14181f";
     pen.textBaseline = "middle";
     pen.font = `${byOrbital ? 12 : 13}px ${FONT}`;
@@ -154,6 +157,14 @@ class Panel {
     };
     pen.textAlign = "right";
     place(rows, f.height, 13, (name, y) => pen.fillText(name, f.left - 5, f.top + y, f.left - 6));
+    if (upright) {
+      pen.textAlign = "left";
+      pen.save();
+      pen.rotate(-Math.PI / 2);
+      place(columns, f.width, 12, (name, x) => pen.fillText(name, 5 - f.top, f.left + x, f.top - 6));
+      pen.restore();
+      return;
+    }
     pen.textAlign = "center";
     place(columns, f.width, 22, (name, x, w) => pen.fillText(name, f.left + x, 10, Math.max(w - 2, 22)));
   }
