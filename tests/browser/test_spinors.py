@@ -85,7 +85,7 @@ def test_each_part_is_painted_and_described(shown: LabPage, notebooks: Path):
         assert f"spin-orbit part · {part}, of the reference: largest element" in text
         assert " eV between" in text
     assert len(sums) == 4
-    assert shown.evaluate("[lab.limit.value, lab.matrices.limit]") == "[1.0, 1.0]"
+    assert shown.evaluate("[lab.matrices.limit, lab.block.heat.limit]") == "[1.0, 1.0]"
     shown.page.screenshot(path=notebooks / "spin_part.png")
 
 

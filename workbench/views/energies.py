@@ -139,7 +139,7 @@ def _mark_gap(figure: go.Figure, column: int, homo: float, lumo: float) -> None:
         text=f"<b>{lumo - homo:.3f} eV</b>",
         showarrow=False,
         xanchor="left",
-        xshift=6,
+        xshift=0.5 * _DRAWN * _BAR + 6,
     )
 
 

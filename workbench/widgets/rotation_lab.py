@@ -30,6 +30,7 @@ _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
 _STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
+_STEP = 0.05  # decades, of the sliders of colours
 _RECOMPUTE = "Recompute reference with {} here"
 
 
@@ -140,7 +141,7 @@ class RotationLab(widgets.VBox):
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
         columns = [REFERENCE, *names] if known else names
-        limit, error_limit = (limits[family_of(self.spin.part)] for limits in self._limits)
+        limit, error_limit = self._colours
         self.matrices = Heat(
             [None for _ in columns], columns, limit=limit, scale="log", max_size=400
         )
@@ -156,8 +157,12 @@ class RotationLab(widgets.VBox):
         self.block = BlockPanel(
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
-        self.limit = _log_slider("colours ± eV", limit, "eV at the end of the colours")
-        self.error_limit = _log_slider("errors ± meV", error_limit, "meV at the end of the colours")
+        self.limit = _log_slider(
+            "colours ± eV", limit, self._limits[0], "eV at the end of the colours"
+        )
+        self.error_limit = _log_slider(
+            "errors ± meV", error_limit, self._limits[1], "meV at the end of the colours"
+        )
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
         self.against = _choice(ways, "What the predictions are compared with")
@@ -268,13 +273,8 @@ class RotationLab(widgets.VBox):
 
     def _show_block(self) -> None:
         self.block.set_pair(*self._pair)
-        self.block.show(
-            self.snapshot,
-            self.limit.value,
-            self.error_limit.value,
-            str(self.scale.value),
-            self.spin.block_parts,
-        )
+        scale = str(self.scale.value)
+        self.block.show(self.snapshot, *self._colours, scale, self.spin.block_parts)
 
     def _reference_note(self) -> str:
         if not self.snapshot.recomputed:
@@ -287,22 +287,24 @@ class RotationLab(widgets.VBox):
         self._repaint()
 
     def _offer_limits(self) -> None:
-        """The limits that the user last gave to parts of this size, and sliders around them."""
-        family = family_of(self.spin.part)
-        values = [limits[family] for limits in self._limits]
-        for slider, first, value in zip(
-            (self.limit, self.error_limit), self._first_limits, values, strict=True
-        ):
-            low, high = _decades(first[family])
-            # One message: the browser would send a value between old and new ends back, cut off.
-            with slider.hold_sync(), slider.hold_trait_notifications():
-                slider.min, slider.max, slider.value = low, high, value
+        """The limits that the user last gave to parts of this size."""
+        for slider, value in zip((self.limit, self.error_limit), self._colours, strict=True):
+            slider.value = value
+
+    @property
+    def _colours(self) -> tuple[float, float]:
+        """Limits of what is shown: eV of matrices and meV of differences."""
+        matrices, errors = (limits[family_of(self.spin.part)] for limits in self._limits)
+        return matrices, errors
 
     def _recolour(self) -> None:
+        family = family_of(self.spin.part)
         for slider, limits in zip((self.limit, self.error_limit), self._limits, strict=True):
-            limits[family_of(self.spin.part)] = slider.value
-        self.matrices.limit, self.matrices.scale = self.limit.value, str(self.scale.value)
-        self.differences.limit = self.error_limit.value
+            # The browser sends back what it was given, rounded to the slider's step: nobody's wish.
+            if abs(np.log10(slider.value / limits[family])) > 0.51 * _STEP:
+                limits[family] = slider.value
+        self.matrices.limit, self.differences.limit = self._colours
+        self.matrices.scale = str(self.scale.value)
         self._show_block()
 
     def _spread_pair(self) -> None:
@@ -322,20 +324,18 @@ def _errors(snapshot: Snapshot, subjects: Sequence[str]) -> list[BlockMatrix]:
     return [d for d in both if d is not None]
 
 
-def _decades(value: float) -> tuple[float, float]:
-    """Exponents of the least and the largest limit that is offered around a first one."""
-    middle = float(np.log10(value))
-    return middle - 3, middle + 1
+def _log_slider(
+    name: str, value: float, limits: Mapping[str, float], tooltip: str
+) -> widgets.FloatLogSlider:
+    """A slider from a thousandth of the least first limit to ten times the largest.
 
-
-def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
-    """A slider over four decades around a value."""
-    low, high = _decades(value)
+    Its ends stay where they are: a browser that moves them cuts values off and sends those back.
+    """
     return widgets.FloatLogSlider(
         value=value,
-        min=low,
-        max=high,
-        step=0.05,
+        min=float(np.log10(min(limits.values()))) - 3,
+        max=float(np.log10(max(limits.values()))) + 1,
+        step=_STEP,
         description=name,
         tooltip=tooltip,
         readout_format=".3r",
