@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,13 +128,6 @@ def test_compare_shows_differences_in_mev(matrix, figures):
 def test_compare_needs_something_to_compare(matrix):
     with pytest.raises(ValueError, match="at least one"):
         views.compare({}, matrix)
-
-
-def test_a_complex_matrix_is_refused(matrix):
-    spinor = replace(matrix.basis, spinor=True)
-    complex_matrix = wb.BlockMatrix.from_dense(spinor, matrix.numbers, np.eye(2 * matrix.n_ao))
-    with pytest.raises(ValueError, match="complex"):
-        views.heat(complex_matrix)
 
 
 def test_levels_are_split_at_the_gap():

@@ -152,7 +152,7 @@ def test_heat_scales_leaves_gaps_and_counts(ref):
     assert np.isnan(heat.painted()[1]).all()
 
 
-@pytest.mark.parametrize("wrong", [[np.eye(2), np.eye(3)], [np.eye(2)], [1j * np.eye(2)] * 2])
+@pytest.mark.parametrize("wrong", [[np.eye(2), np.eye(3)], [np.eye(2)], [np.zeros((2, 2, 2))] * 2])
 def test_heat_refuses_what_it_cannot_show(wrong):
     with pytest.raises(ValueError, match=r"Heat shows"):
         Heat([np.eye(2), np.eye(2)], ["a", "b"]).show(wrong)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.views.errors import equivariance_bars
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
+    from workbench.views.parts import spin_parts
     from workbench.views.structure import view
     from workbench.views.training import training_curves
     from workbench.views.xray import xray_bars
@@ -25,6 +26,7 @@ _HOME = {
     "view": "structure",
     "heat": "matrices",
     "compare": "matrices",
+    "spin_parts": "parts",
     "level_diagram": "energies",
     "training_curves": "training",
     "xray_bars": "xray",
@@ -38,6 +40,7 @@ __all__ = [
     "view",
     "heat",
     "compare",
+    "spin_parts",
     "level_diagram",
     "training_curves",
     "xray_bars",

@@ -8,13 +8,26 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.views.look import GRID, INK, LEGEND_ABOVE, OCCUPIED, VIRTUAL, finished, listed
+from workbench.kramers import splitting
+from workbench.views.look import (
+    GRID,
+    INK,
+    LEGEND_ABOVE,
+    OCCUPIED,
+    VIRTUAL,
+    finished,
+    listed,
+    number,
+)
 
 _REACH = 35.0  # eV below the HOMO and above it: the valence, without the core
-_BAR = 74  # px, length of a level
+_BAR, _HALF_BAR = 74, 35  # size of the marker of a level, and of one of a pair
+_DRAWN = 1.4  # px a unit of size that plotly draws of the symbol "line-ew"
 
 
-def level_diagram(levels: Mapping[str, ArrayLike], n_occupied: int) -> go.Figure:
+def level_diagram(
+    levels: Mapping[str, ArrayLike], n_occupied: int, spinor: bool = False
+) -> go.Figure:
     """The levels of each column, occupied below and virtual above its gap.
 
     All levels are in the figure; it opens on those within 35 eV of the first column's HOMO.
@@ -22,6 +35,8 @@ def level_diagram(levels: Mapping[str, ArrayLike], n_occupied: int) -> go.Figure
     Args:
         levels: name -> eigenvalues (n,) in eV, in any order.
         n_occupied: how many orbitals are filled, between 1 and n - 1.
+        spinor: levels of spinors, with one electron each, are drawn two by two as halves of a line,
+            level where time reversal makes the two a Kramers pair.
 
     Raises:
         ValueError: if no column is given or `n_occupied` leaves no gap.
@@ -35,7 +50,10 @@ def level_diagram(levels: Mapping[str, ArrayLike], n_occupied: int) -> go.Figure
                 f"{n_occupied} occupied orbitals leave no gap in the {len(energies)} levels of "
                 f"'{name}'."
             )
-    figure = go.Figure([_bars(columns, n_occupied, filled) for filled in (True, False)])
+    width = 190 + 170 * max(len(columns), 2)
+    per_column = (width - 110) / (len(columns) + 0.2)  # px
+    aside = (0.5 * _DRAWN * _HALF_BAR + 1.5) / per_column if spinor else 0.0
+    figure = go.Figure([_bars(columns, n_occupied, filled, aside) for filled in (True, False)])
     for k, energies in enumerate(columns.values()):
         _mark_gap(figure, k, *energies[n_occupied - 1 : n_occupied + 1])
     figure.update_xaxes(
@@ -54,8 +72,10 @@ def level_diagram(levels: Mapping[str, ArrayLike], n_occupied: int) -> go.Figure
     )
     gaps = [f"{_gap(e, n_occupied):.3f} eV ({name})" for name, e in columns.items()]
     alt = f"Orbital energies with {n_occupied} occupied levels; the gap is {listed(gaps)}."
+    if spinor:
+        split = max(splitting(e) for e in columns.values())
+        alt += f" Each level holds one electron; Kramers pairs are split by {number(split)} eV."
     legend = {**LEGEND_ABOVE, "itemsizing": "constant"}
-    width = 190 + 170 * max(len(columns), 2)
     return finished(figure, "Orbital energies", alt, width, 560, legend=legend)
 
 
@@ -63,13 +83,23 @@ def _gap(energies: NDArray[np.float64], n_occupied: int) -> float:
     return float(energies[n_occupied] - energies[n_occupied - 1])
 
 
-def _bars(columns: Mapping[str, NDArray[np.float64]], n_occupied: int, filled: bool) -> go.Scatter:
-    """All occupied or all virtual levels as one trace of short horizontal bars."""
+def _bars(
+    columns: Mapping[str, NDArray[np.float64]], n_occupied: int, filled: bool, aside: float
+) -> go.Scatter:
+    """All occupied or all virtual levels as one trace of short horizontal bars.
+
+    Args:
+        columns: name -> levels, ascending.
+        n_occupied: how many are filled.
+        filled: which of both is drawn.
+        aside: how far, in columns, the two levels of a pair stand to the left and right.
+    """
     part = slice(0, n_occupied) if filled else slice(n_occupied, None)
     first = 1 if filled else n_occupied + 1
     energies = [e[part] for e in columns.values()]
-    x = np.repeat(np.arange(len(columns)), [len(e) for e in energies])
     order = np.concatenate([first + np.arange(len(e)) for e in energies])
+    x = np.repeat(np.arange(len(columns)), [len(e) for e in energies])
+    x = x + np.where(order % 2, -aside, aside)
     colour = OCCUPIED if filled else VIRTUAL
     return go.Scatter(
         x=x,
@@ -77,7 +107,11 @@ def _bars(columns: Mapping[str, NDArray[np.float64]], n_occupied: int, filled: b
         customdata=order,
         mode="markers",
         name="occupied" if filled else "virtual",
-        marker={"symbol": "line-ew", "size": _BAR, "line": {"width": 2.5, "color": colour}},
+        marker={
+            "symbol": "line-ew",
+            "size": _HALF_BAR if aside else _BAR,
+            "line": {"width": 2.5, "color": colour},
+        },
         hovertemplate="level %{customdata}<br><b>%{y:.4f} eV</b>",
     )
 
@@ -105,7 +139,7 @@ def _mark_gap(figure: go.Figure, column: int, homo: float, lumo: float) -> None:
         text=f"<b>{lumo - homo:.3f} eV</b>",
         showarrow=False,
         xanchor="left",
-        xshift=6,
+        xshift=0.5 * _DRAWN * _BAR + 6,
     )
 
 

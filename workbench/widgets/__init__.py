@@ -1,8 +1,8 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
-`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
-`RotationLab` (both, with predictions that follow), `Quiz` (a question that answers). Needs the
-optional extra `notebooks`.
+`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
+(both, with predictions that follow), `SpinorTurn` (a spinor, turned once and twice) and `Quiz` (a
+question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
+from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
 
-__all__ = ["Heat", "Quiz", "RotationLab", "StructureView"]
+__all__ = ["Heat", "Quiz", "RotationLab", "SpinorTurn", "StructureView"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -10,11 +11,12 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
-from workbench.views.look import round_limit
+from workbench.views.parts import PARTS, shown
 from workbench.widgets.experiment import REFERENCE, Snapshot
 from workbench.widgets.heat import Heat, atom_axis
 
 _MINUS = " − reference"
+_NARROW = 5  # columns of a block of which four parts stand in one row
 
 
 class BlockPanel:
@@ -70,8 +72,23 @@ class BlockPanel:
             self._setting = False
         self._offer_cells()
 
-    def show(self, snapshot: Snapshot, limit_ev: float, limit_mev: float, scale: str) -> None:
-        """Show the picked block at an orientation, in the colours of the large maps."""
+    def show(
+        self,
+        snapshot: Snapshot,
+        limit_ev: float,
+        limit_mev: float,
+        scale: str,
+        parts: Sequence[str],
+    ) -> None:
+        """Show the picked block at an orientation, in the colours of the large maps.
+
+        Args:
+            snapshot: what is known there.
+            limit_ev: at the end of the colours of matrices.
+            limit_mev: of differences.
+            scale: "log" or "linear"; differences are always linear.
+            parts: what to show of a block with spin, side by side (`views.parts.shown`).
+        """
         i, j = self.pair
         name = str(self.quantity.value)
         is_difference = name.endswith(_MINUS)
@@ -82,19 +99,28 @@ class BlockPanel:
         )
         if matrix is None:
             return
-        block = _block(matrix, i, j, tuple(self.cell.value or (0, 0, 0)))
-        axes = (atom_axis(matrix, i), atom_axis(matrix, j))
+        cell = tuple(self.cell.value or (0, 0, 0))
+        chosen = [shown(matrix, part) for part in parts]
+        blocks = [_block(m, i, j, cell) for m in chosen]
+        axes = (atom_axis(chosen[0], i), atom_axis(chosen[0], j))
+        rows, columns = blocks[0].shape
+        factors = [PARTS[part].factor for part in parts if part in PARTS]
+        first = f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"
         with self.heat.hold_sync():
             self.heat.factor = 1000.0 if is_difference else 1.0
             self.heat.unit = "meV" if is_difference else "eV"
             self.heat.limit = limit_mev if is_difference else limit_ev
             self.heat.scale = "linear" if is_difference else scale
-            self.heat.panel_height = 24 + max(19 * block.shape[0], 44)
-            self.heat.titles = [f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"]
-            self.heat.show(block, axes=axes)
+            self.heat.panel_height = 24 + max(19 * rows, 44)
+            self.heat.across = 2 if len(blocks) > 1 and columns > _NARROW else 0
+            self.heat.digits = max(2, 2 - int(np.floor(np.log10(self.heat.limit))))
+            self.heat.titles = [first, *("" for _ in blocks[1:])]
+            self.heat.show(blocks, axes=axes, notes=factors)
         sort = "on-site block" if i == j else "pair block"
-        rows, columns = block.shape
-        self.caption.value = f'<p class="wb-note">{sort}, {rows} × {columns} {self.heat.unit}</p>'
+        split = f", in {len(blocks)} real parts" if len(blocks) > 1 else ""
+        self.caption.value = (
+            f'<p class="wb-note">{sort}, {rows} × {columns} {self.heat.unit}{split}</p>'
+        )
 
     def _offer_cells(self) -> None:
         """The cells in which the picked pair has a block, nearest numbers first."""
@@ -115,13 +141,14 @@ def _far(cell: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     return sum(abs(n) for n in cell), cell
 
 
-def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArray[np.float64]:
+def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArray[Any]:
     """The block of a pair, zero where this matrix does not reach so far."""
     try:
         return matrix.block(i, j, cell)
     except KeyError:
-        sizes = (matrix.basis.n_orbitals(int(matrix.numbers[a])) for a in (i, j))
-        return np.zeros(tuple(sizes))
+        spins = 2 if matrix.basis.spinor else 1
+        sizes = (spins * matrix.basis.n_orbitals(int(matrix.numbers[a])) for a in (i, j))
+        return np.zeros(tuple(sizes), matrix.values.dtype)
 
 
 def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
@@ -129,23 +156,6 @@ def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
     if not has_reference:
         return list(subjects)
     return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
-
-
-def limits_of(snapshot: Snapshot, subjects: Sequence[str]) -> tuple[float, float]:
-    """Round colour limits: of the matrices in eV, which hold all, and of the differences in meV.
-
-    The second is a third of the largest error: a few elements go beyond, and the many small ones
-    can be seen.
-
-    Args:
-        subjects: whose errors count; one far worse (a broken toy) may go beyond altogether.
-    """
-    matrices = [*snapshot.predictions.values()]
-    matrices += [snapshot.reference] if snapshot.reference is not None else []
-    largest = max(matrix.max_abs() for matrix in matrices)
-    tables = (snapshot.errors, snapshot.symmetry)
-    errors = [table[name].max_mev for table in tables for name in table if name in subjects]
-    return round_limit(largest), round_limit(max(errors, default=3.0) / 3)
 
 
 def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:

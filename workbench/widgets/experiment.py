@@ -54,6 +54,12 @@ class Snapshot:
     symmetry: dict[str, Errors]
     levels: dict[str, NDArray[np.float64]]
 
+    @property
+    def matrices(self) -> list[BlockMatrix]:
+        """The reference, if known, and every prediction."""
+        known = [] if self.reference is None else [self.reference]
+        return [*known, *self.predictions.values()]
+
     def matrix(self, name: str) -> BlockMatrix | None:
         """The reference or one subject's prediction."""
         return self.reference if name == REFERENCE else self.predictions[name]
@@ -84,8 +90,8 @@ class Experiment:
         subjects: more callables atoms -> BlockMatrix by name, e.g. a broken toy.
 
     Raises:
-        ValueError: if there is nothing to show, a name is taken, or the reference belongs to
-            other atoms.
+        ValueError: if there is nothing to show, a name is taken, the reference belongs to
+            other atoms, or only some matrices have spin.
     """
 
     def __init__(
@@ -107,6 +113,7 @@ class Experiment:
         if reference is not None and not np.array_equal(reference.H.numbers, atoms.numbers):
             raise ValueError("The reference belongs to other atoms than those shown.")
         self._upright = self.predict(atoms)
+        self._refuse_mixed_spin()
         self.overlap = self._overlap()
         self._fresh: tuple[NDArray[np.float64], BlockMatrix] | None = None
         self.floor: Floor | None = None
@@ -201,6 +208,17 @@ class Experiment:
         if self.model is None:
             return []
         return [BASELINE, REFINED] if hasattr(self.model, "predict") else ["model"]
+
+    def _refuse_mixed_spin(self) -> None:
+        """Matrices with and without spin are of different size and cannot stand side by side."""
+        expected = self.template.basis.spinor
+        other = [n for n, H in self._upright.items() if H.basis.spinor != expected]
+        if other:
+            kinds = ("without", "with") if expected else ("with", "without")
+            raise ValueError(
+                f"The matrix of '{other[0]}' is {kinds[0]} spin and the others are {kinds[1]} it: "
+                "show one kind at a time, or give those without spin as H.with_spin()."
+            )
 
     def _reference_at(self, R: NDArray[np.float64]) -> tuple[BlockMatrix | None, bool]:
         if self.reference is None:

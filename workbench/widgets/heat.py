@@ -1,4 +1,7 @@
-"""Matrices as colours: blue below zero, white at zero, red above, one scale for all panels."""
+"""Matrices as colours: blue below zero, white at zero, red above, one scale for all panels.
+
+Complex matrices are coloured by phase, and the paler the smaller their modulus.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ class Heat(anywidget.AnyWidget):
     of two atoms (`pair`). Values beyond `limit` take the outermost colour.
 
     Args:
-        matrices: `BlockMatrix` (real, of a molecule) or arrays (n, m); None leaves a panel empty.
+        matrices: `BlockMatrix` or arrays (n, m), real or complex; of a crystal the matrix at k = 0
+            is shown. None leaves a panel empty. The real parts of a matrix with spin are those of
+            `views.spin_parts`.
         titles: one per panel.
         limit: value of the outermost colours, in `unit`; by default a round number that holds all.
         unit: of the numbers shown.
@@ -44,6 +49,7 @@ class Heat(anywidget.AnyWidget):
 
     shape = traitlets.List(traitlets.Int(), default_value=[0, 0, 0]).tag(sync=True)
     values = traitlets.Bytes(b"").tag(sync=True)
+    phases = traitlets.Bool(False).tag(sync=True)  # whether values are complex
     sequence = traitlets.Int(0).tag(sync=True)
     tick = traitlets.Int(0).tag(sync=True)
     titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -108,22 +114,26 @@ class Heat(anywidget.AnyWidget):
                 f"{sorted(shapes)}."
             )
         n, m = shapes.pop() if shapes else tuple(self.shape[1:])
-        stack = np.full((len(panels), n, m), np.nan, dtype=np.float32)
+        phases = any(np.iscomplexobj(a) for a in arrays if a is not None)
+        kind = np.complex64 if phases else np.float32
+        stack = np.full((len(panels), n, m), np.nan, dtype=kind)
         for k, array in enumerate(arrays):
             if array is not None:
                 stack[k] = self.factor * array
         with self.hold_sync():
             self.shape = [len(panels), n, m]
             self.values = stack.tobytes()
+            self.phases = phases
             self.sequence += 1
             self.tick = tick
             if notes is not None:
                 self.notes = list(notes)
             self.rows, self.columns = axes or self._axes(panels, n, m)
 
-    def painted(self) -> NDArray[np.float32]:
+    def painted(self) -> NDArray[Any]:
         """The numbers now shown, (panels, n, m) in `unit`; NaN where a panel is empty."""
-        return np.frombuffer(self.values, dtype=np.float32).reshape(self.shape)
+        kind = np.complex64 if self.phases else np.float32
+        return np.frombuffer(self.values, dtype=kind).reshape(self.shape)
 
     def _axes(self, panels: Sequence[Matrix | None], n: int, m: int) -> tuple[Axis, Axis]:
         """Rows and columns of these panels; the present ones where nothing says otherwise."""
@@ -140,16 +150,20 @@ class Heat(anywidget.AnyWidget):
 
 
 def atom_axis(matrix: BlockMatrix, atom: int | None = None) -> Axis:
-    """Names and borders of a matrix's rows for the browser, of all atoms or of one."""
-    labels = [label.split(" ", 1) for label in matrix.orbital_labels()]
-    borders = [int(k) for k in matrix.offsets]
-    if atom is not None:
-        labels = labels[borders[atom] : borders[atom + 1]]
-        borders = [0, len(labels)]
+    """Names and borders of a matrix's rows for the browser, of all atoms or of one.
+
+    A matrix with spin has every atom's orbitals twice: first all up, then all down.
+    """
+    offsets, labels = matrix.offsets, np.array(matrix.orbital_labels())
+    chosen = slice(None) if atom is None else slice(offsets[atom], offsets[atom + 1])
+    by_spin = labels.reshape(-1, offsets[-1])[:, chosen]  # (1 or 2, n)
+    ends = offsets[1:] if atom is None else [by_spin.shape[1]]
+    names = [label.split(" ", 1) for label in by_spin.ravel()]
+    borders = [0, *(s * by_spin.shape[1] + int(k) for s in range(len(by_spin)) for k in ends)]
     return {
-        "atoms": list(dict.fromkeys(name for name, _ in labels)),
+        "atoms": list(dict.fromkeys(name for name, _ in names)),
         "borders": borders,
-        "orbitals": [orbital for _, orbital in labels],
+        "orbitals": [orbital for _, orbital in names],
     }
 
 
@@ -167,11 +181,9 @@ def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:
     return list(matrices)  # type: ignore[arg-type]
 
 
-def _dense(matrix: Matrix) -> NDArray[np.float64]:
-    """A real array (n, m) of a matrix; of a crystal's at k = 0."""
+def _dense(matrix: Matrix) -> NDArray[Any]:
+    """An array (n, m) of a matrix; of a crystal's at k = 0."""
     array = matrix.at_gamma() if isinstance(matrix, BlockMatrix) else np.asarray(matrix)
-    if np.iscomplexobj(array):
-        raise ValueError("Heat shows real numbers: pass the real part, imaginary part or modulus.")
     if array.ndim != 2:
         raise ValueError(f"Heat shows matrices (n, m), not an array of shape {array.shape}.")
-    return array.astype(float)
+    return array

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.kramers import splitting
 from workbench.views.look import OCCUPIED, VIRTUAL
 from workbench.widgets.readout import milli
 
 BEFORE = "#c3cad4"
 
-_LEFT, _TOP, _BOTTOM = 40, 44, 44
+_LEFT, _TOP, _BOTTOM, _LINE = 40, 44, 44, 18
 
 Levels = NDArray[np.float64]
 
@@ -24,36 +25,45 @@ def level_diagram(
     n_occupied: int | None,
     drift_mev: Mapping[str, float],
     height: int = 320,
+    spinor: bool = False,
 ) -> str:
     """Levels of each column around the gap, over grey bars where they stood at R = 1.
+
+    Levels of spinors hold one electron each and stand two by two, as time reversal pairs them
+    (Kramers): the halves of a line are level only as long as the pair is degenerate.
 
     Args:
         now: column -> eigenvalues in eV, ascending.
         before: the same at R = 1; nothing grey shows as long as the levels stay.
         n_occupied: orbitals filled; None if unknown, then all have one colour and no gap.
         drift_mev: column -> largest shift of a level since R = 1, meV.
+        height: of the picture, in pixels.
+        spinor: whether the levels are those of spinors.
 
     Returns: an SVG element as text.
     """
     width = max(260, _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now))
     low, high = window(next(iter(before.values())), n_occupied)
-    scale = (height - _TOP - _BOTTOM) / (high - low)
+    bottom = _BOTTOM + (2 * _LINE if spinor else 0)
+    scale = (height - _TOP - bottom) / (high - low)
     column = (width - _LEFT) / len(now)
     parts = [_axis(low, high, scale, width)]
     for k, (name, energies) in enumerate(now.items()):
         x = _LEFT + (k + 0.5) * column
         half = min(0.36 * column, 46)
-        stood = before[name]
-        shown = np.flatnonzero((stood >= low) & (stood <= high))
         parts.append(_heading(name, energies, n_occupied, x))
-        parts.append(_centred(milli(drift_mev[name]), x, height - 8))
-        for index in shown:
-            parts.append(_bar(x, half + 5, _TOP + (high - stood[index]) * scale, BEFORE, 5.5))
-        for index in np.flatnonzero((energies >= low) & (energies <= high)):
+        parts.append(_centred(milli(drift_mev[name]), x, height - bottom + _LINE * 2))
+        if spinor:
+            parts.append(_centred(milli(1000 * splitting(energies)), x, height - 8))
+        for index, y in _heights(before[name], low, high, scale):
+            parts.append(_bar(*_ends(x, half + 5, index, spinor), y, BEFORE, 5.5))
+        for index, y in _heights(energies, low, high, scale):
             filled = n_occupied is not None and index < n_occupied
             colour = OCCUPIED if filled else VIRTUAL
-            parts.append(_bar(x, half, _TOP + (high - energies[index]) * scale, colour, 2.5))
-    parts.append(f'<text x="0" y="{height - 26}">largest shift since R = 1, meV</text>')
+            parts.append(_bar(*_ends(x, half, index, spinor), y, colour, 2.5))
+    parts.append(_left("largest shift since R = 1, meV", height - bottom + _LINE))
+    if spinor:
+        parts.append(_left("largest splitting of a Kramers pair, meV", height - 8 - _LINE))
     label = "Orbital energies in eV of " + ", ".join(now)
     return (
         f'<svg class="wb-levels" viewBox="0 0 {width} {height}" role="img" '
@@ -105,8 +115,27 @@ def _centred(text: str, x: float, y: float, style: str = "") -> str:
     )
 
 
-def _bar(x: float, half: float, y: float, colour: str, thickness: float) -> str:
+def _left(text: str, y: float) -> str:
+    return f'<text x="0" y="{y}">{text}</text>'
+
+
+def _heights(
+    energies: Levels, low: float, high: float, scale: float
+) -> Iterator[tuple[int, float]]:
+    """Index and y of the levels that are drawn."""
+    for index in np.flatnonzero((energies >= low) & (energies <= high)):
+        yield int(index), _TOP + (high - energies[index]) * scale
+
+
+def _ends(x: float, half: float, index: int, spinor: bool) -> tuple[float, float]:
+    """From where to where a level's bar reaches: of a pair's two levels each has one half."""
+    if not spinor:
+        return x - half, x + half
+    return (x - half, x - 1.5) if index % 2 == 0 else (x + 1.5, x + half)
+
+
+def _bar(start: float, end: float, y: float, colour: str, thickness: float) -> str:
     return (
-        f'<line x1="{x - half:.1f}" x2="{x + half:.1f}" y1="{y:.2f}" y2="{y:.2f}" '
+        f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y:.2f}" y2="{y:.2f}" '
         f'stroke="{colour}" stroke-width="{thickness}"/>'
     )

@@ -12,13 +12,17 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import rotation
-from workbench.widgets.block_panel import BlockPanel, limits_of, quantities_of
+from workbench.matrices import BlockMatrix
+from workbench.views.parts import shown
+from workbench.widgets.block_panel import BlockPanel, quantities_of
+from workbench.widgets.closing import close_inside
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.readout import error_table, heading, summary
+from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.structure_view import StructureView
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
@@ -26,6 +30,7 @@ _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
 _STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
+_STEP = 0.05  # decades, of the sliders of colours
 _RECOMPUTE = "Recompute reference with {} here"
 
 
@@ -34,8 +39,9 @@ class RotationLab(widgets.VBox):
 
     Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
     errors in meV; the orbital energies, which must not move; and the block of a picked pair of
-    atoms. The reference follows as `D H D^T`; a button recomputes it with its program at the
-    present orientation, which also measures how well that itself obeys the rotation law.
+    atoms. Of matrices with spin one real part is shown, or modulus and phase. The reference follows
+    as `D H D^T` (dagger for spinors); a button recomputes it with its program at the present
+    orientation, which also measures how well that itself obeys the rotation law.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
@@ -44,7 +50,8 @@ class RotationLab(widgets.VBox):
         subjects: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
 
     Raises:
-        ValueError: if there is nothing to show, or the reference belongs to other atoms.
+        ValueError: if there is nothing to show, the reference belongs to other atoms, or only some
+            matrices have spin.
 
     >>> wb.RotationLab(atoms, model=wb.load_model("water"), reference=ref)  # doctest: +SKIP
     """
@@ -103,7 +110,9 @@ class RotationLab(widgets.VBox):
     def reset(self) -> None:
         """Back to R = 1, the first pair of atoms and the first colours."""
         self.controls.reset()
-        self.limit.value, self.error_limit.value = self._limits
+        self._limits = [dict(first) for first in self._first_limits]
+        self.spin.buttons.index = 0
+        self._offer_limits()
         self.scale.value = "log"
         self.against.value = self.against.options[0]
         self.pick(0, min(1, len(self.experiment.atoms) - 1))
@@ -111,9 +120,7 @@ class RotationLab(widgets.VBox):
 
     def close(self) -> None:
         """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        for widget in _inside(self):
-            widget.unobserve_all()
-            widget.close() if widget is not self else None
+        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------
@@ -122,24 +129,26 @@ class RotationLab(widgets.VBox):
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
         # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
-        self._limits = limits_of(
-            experiment.at(rotation((1, 1, 0), 40)), experiment.model_names or names
-        )
+        turned = experiment.at(rotation((1, 1, 0), 40))
+        self.spin = SpinChoice(turned.matrices)
+        self._first_limits = [
+            limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
+            # Of the largest error a third, in meV: a few elements go beyond, and the many small
+            # ones can be seen. A subject far worse (a broken toy) may go beyond altogether.
+            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, 1000 / 3),
+        ]
+        self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
-        first = self.snapshot
-        shown = [REFERENCE, *names] if known else names
+        columns = [REFERENCE, *names] if known else names
+        limit, error_limit = self._colours
         self.matrices = Heat(
-            [first.matrix(name) for name in shown],
-            shown,
-            limit=self._limits[0],
-            scale="log",
-            max_size=400,
+            [None for _ in columns], columns, limit=limit, scale="log", max_size=400
         )
         self.differences = Heat(
             [None for _ in names] or [None],
             [*names] or [""],
-            limit=self._limits[1],
+            limit=error_limit,
             unit="meV",
             factor=1000.0,
             hint="",
@@ -148,9 +157,11 @@ class RotationLab(widgets.VBox):
         self.block = BlockPanel(
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
-        self.limit = _log_slider("colours ± eV", self._limits[0], "eV at the end of the colours")
+        self.limit = _log_slider(
+            "colours ± eV", limit, self._limits[0], "eV at the end of the colours"
+        )
         self.error_limit = _log_slider(
-            "errors ± meV", self._limits[1], "meV at the end of the colours"
+            "errors ± meV", error_limit, self._limits[1], "meV at the end of the colours"
         )
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
         ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
@@ -171,6 +182,7 @@ class RotationLab(widgets.VBox):
         for control in (self.limit, self.error_limit, self.scale):
             control.observe(guard(lambda _: self._recolour()), "value")
         self.against.observe(guard(lambda _: self._repaint()), "value")
+        self.spin.buttons.observe(guard(lambda _: self._choose_part()), "value")
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._show_block()), "value")
         self.button.on_click(guard(lambda _: self.recompute()))
@@ -189,7 +201,7 @@ class RotationLab(widgets.VBox):
         columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
         body = _group(widgets.Box, "wb-body", columns)
         style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
-        return [style, head, self.guard.panel, body, self.block.box]
+        return [style, head, self.spin.box, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""
@@ -223,15 +235,22 @@ class RotationLab(widgets.VBox):
     def _repaint(self, tick: int = 0) -> None:
         """Send everything of the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
-        shown = [REFERENCE, *self.experiment.names] if known else self.experiment.names
-        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in shown]
-        self.matrices.show([snapshot.matrix(n) for n in shown], tick=tick, notes=notes)
+        names = [REFERENCE, *self.experiment.names] if known else self.experiment.names
+        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in names]
+        parts = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
+        self.matrices.show(parts, tick=tick, notes=notes)
+        if self.spin.names:
+            self.spin.describe(names[0], snapshot.matrices[0])
         self._show_differences(tick)
         drift = self.experiment.drift_mev(snapshot)
         self.errors.value = error_table(snapshot, self.experiment.floor, self.experiment.program)
         if snapshot.levels:
             self.levels.value = level_diagram(
-                snapshot.levels, self.experiment.upright.levels, self.experiment.n_occupied, drift
+                snapshot.levels,
+                self.experiment.upright.levels,
+                self.experiment.n_occupied,
+                drift,
+                spinor=self.experiment.template.basis.spinor,
             )
         self.view.announcement = summary(snapshot, drift)
         self._show_block()
@@ -248,24 +267,44 @@ class RotationLab(widgets.VBox):
             self.differences.hint = (
                 "Prediction minus reference." if to_reference else "f(Rx) − D f(x) Dᵀ"
             )
-        parts = [self.snapshot.difference(n, against) for n in names]
+        found = [self.snapshot.difference(n, against) for n in names]
+        parts = [None if d is None else shown(d, self.spin.part) for d in found]
         self.differences.show(parts, tick=tick)
 
     def _show_block(self) -> None:
         self.block.set_pair(*self._pair)
-        self.block.show(
-            self.snapshot, self.limit.value, self.error_limit.value, str(self.scale.value)
-        )
+        scale = str(self.scale.value)
+        self.block.show(self.snapshot, *self._colours, scale, self.spin.block_parts)
 
     def _reference_note(self) -> str:
         if not self.snapshot.recomputed:
-            return "turned: D H Dᵀ"
+            return "turned: D H D†" if self.spin.names else "turned: D H Dᵀ"
         floor = self.experiment.floor
         return f"recomputed here, {floor.seconds:.1f} s" if floor else "recomputed here"
 
+    def _choose_part(self) -> None:
+        self._offer_limits()
+        self._repaint()
+
+    def _offer_limits(self) -> None:
+        """The limits that the user last gave to parts of this size."""
+        for slider, value in zip((self.limit, self.error_limit), self._colours, strict=True):
+            slider.value = value
+
+    @property
+    def _colours(self) -> tuple[float, float]:
+        """Limits of what is shown: eV of matrices and meV of differences."""
+        matrices, errors = (limits[family_of(self.spin.part)] for limits in self._limits)
+        return matrices, errors
+
     def _recolour(self) -> None:
-        self.matrices.limit, self.matrices.scale = self.limit.value, str(self.scale.value)
-        self.differences.limit = self.error_limit.value
+        family = family_of(self.spin.part)
+        for slider, limits in zip((self.limit, self.error_limit), self._limits, strict=True):
+            # The browser sends back what it was given, rounded to the slider's step: nobody's wish.
+            if abs(np.log10(slider.value / limits[family])) > 0.51 * _STEP:
+                limits[family] = slider.value
+        self.matrices.limit, self.differences.limit = self._colours
+        self.matrices.scale = str(self.scale.value)
         self._show_block()
 
     def _spread_pair(self) -> None:
@@ -279,14 +318,24 @@ def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget
     return box
 
 
-def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
-    """A slider over four decades around a value."""
-    middle = float(np.log10(value))
+def _errors(snapshot: Snapshot, subjects: Sequence[str]) -> list[BlockMatrix]:
+    """The differences of subjects from the reference and from their own turns."""
+    both = [snapshot.difference(n, against) for n in subjects for against in (REFERENCE, "turned")]
+    return [d for d in both if d is not None]
+
+
+def _log_slider(
+    name: str, value: float, limits: Mapping[str, float], tooltip: str
+) -> widgets.FloatLogSlider:
+    """A slider from a thousandth of the least first limit to ten times the largest.
+
+    Its ends stay where they are: a browser that moves them cuts values off and sends those back.
+    """
     return widgets.FloatLogSlider(
         value=value,
-        min=middle - 3,
-        max=middle + 1,
-        step=0.05,
+        min=float(np.log10(min(limits.values()))) - 3,
+        max=float(np.log10(max(limits.values()))) + 1,
+        step=_STEP,
         description=name,
         tooltip=tooltip,
         readout_format=".3r",
@@ -299,15 +348,3 @@ def _choice(options: list[str], tooltip: str) -> widgets.ToggleButtons:
     return widgets.ToggleButtons(
         options=options, tooltips=[tooltip] * len(options), style={"button_width": "auto"}
     )
-
-
-def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget, everything below it, and their layouts and styles."""
-    found = [widget]
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, widgets.Widget):
-            found.append(part)
-    for child in getattr(widget, "children", ()):
-        found += _inside(child)
-    return found

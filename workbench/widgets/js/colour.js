@@ -42,7 +42,34 @@ export function paint(values, limit, scale, rgba) {
   }
 }
 
-/** Black or white, whichever can be read on the colour of a value. */
+// Hue by phase from 0 to 360 degrees (`CYCLIC` in views/parts.py): red and blue on the real axis, as
+// above, light and dark on the imaginary one, so that lightness helps where hues look alike.
+const CYCLE = [
+  ...["#b2182b", "#d9681d", "#e8b92e", "#5aa46a", "#2166ac", "#2a3f8f", "#351257", "#7a1650"],
+  "#b2182b",
+].map(parse);
+
+/** Full colour [r, g, b] of a phase in radians. */
+function hue(phase) {
+  const turns = phase / (2 * Math.PI);
+  const place = (turns - Math.floor(turns)) * (CYCLE.length - 1);
+  const low = Math.min(Math.floor(place), CYCLE.length - 2);
+  return [0, 1, 2].map((c) => CYCLE[low][c] + (place - low) * (CYCLE[low + 1][c] - CYCLE[low][c]));
+}
+
+/** As `paint`, of complex values given as pairs: hue by phase, white at zero. */
+export function paintPhases(pairs, limit, scale, rgba) {
+  for (let k = 0; 2 * k < pairs.length; k++) {
+    const [re, im] = [pairs[2 * k], pairs[2 * k + 1]];
+    const full = hue(Math.atan2(im, re));
+    const part = strength(Math.hypot(re, im), limit, scale);
+    const missing = Number.isNaN(re);
+    for (let c = 0; c < 3; c++) rgba[4 * k + c] = missing ? 236 : Math.round(255 + part * (full[c] - 255));
+    rgba[4 * k + 3] = 255;
+  }
+}
+
+/** Black or white, whichever can be read on the colour of a value (of a complex one, its modulus). */
 export function ink(value, limit, scale) {
   return strength(Math.abs(value), limit, scale) > 0.62 ? "#ffffff" : "#14181f";
 }

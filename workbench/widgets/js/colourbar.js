@@ -1,4 +1,4 @@
-import { paint } from "./colour.js";
+import { paint, paintPhases } from "./colour.js";
 
 const WIDTH = 300;
 const HEIGHT = 30;
@@ -24,43 +24,72 @@ function drawArrow(pen, x, direction, rgb) {
   pen.fill();
 }
 
-/** A colour bar with its unit. */
-export function drawColourBar(canvas, limit, scale, unit) {
+/** A canvas of colours, one pixel a value. */
+function strip(width, height, fill) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(width, height);
+  fill(pixels.data);
+  context.putImageData(pixels, 0, 0);
+  return { canvas, rgba: pixels.data };
+}
+
+/** Signed values: from minus to plus the limit. */
+function drawSigned(pen, length, limit, scale) {
+  const values = Array.from({ length: 256 }, (_, k) => (k - 127.5) / 127.5);
+  const { canvas, rgba } = strip(256, 1, (data) => paint(values, 1, "linear", data));
+  pen.drawImage(canvas, EDGE, 1, length, 11);
+  drawArrow(pen, EDGE, -1, rgba.subarray(0, 3));
+  drawArrow(pen, EDGE + length, 1, rgba.subarray(4 * 255, 4 * 255 + 3));
+  return ticks(limit, scale).map(([at, value]) => [(at + 1) / 2, short(value)]);
+}
+
+/** Phases from left to right; the modulus grows from white below to the full colours above. */
+function drawPhases(pen, length) {
+  const pairs = [];
+  for (let row = 10; row >= 0; row--) {
+    for (let k = 0; k < 256; k++) {
+      const phase = (k / 255 - 0.5) * 2 * Math.PI;
+      pairs.push((row / 10) * Math.cos(phase), (row / 10) * Math.sin(phase));
+    }
+  }
+  pen.drawImage(strip(256, 11, (data) => paintPhases(pairs, 1, "linear", data)).canvas, EDGE, 1, length, 11);
+  return [-180, -90, 0, 90, 180].map((degrees) => [(degrees + 180) / 360, `${degrees}°`.replace("-", "−")]);
+}
+
+/** A colour bar with its unit; of complex values a phase's, with the modulus of the full colours. */
+export function drawColourBar(canvas, limit, scale, unit, phases) {
   const ratio = window.devicePixelRatio || 1;
-  const key = [limit, scale, unit, ratio].join();
+  const key = [limit, scale, unit, phases, ratio].join();
   if (canvas.dataset.key === key) return;
   canvas.dataset.key = key;
-  const width = WIDTH + 34;
+  const width = WIDTH + (phases ? 130 : 34);
   canvas.width = width * ratio;
   canvas.height = HEIGHT * ratio;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${HEIGHT}px`;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `Colours from minus to plus ${limit} ${unit}, white at zero`);
+  const label = phases
+    ? `Colours by phase from minus to plus 180 degrees, white at zero, full from ${limit} ${unit} on`
+    : `Colours from minus to plus ${limit} ${unit}, white at zero`;
+  canvas.setAttribute("aria-label", label);
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   const length = WIDTH - 2 * EDGE;
-  const strip = document.createElement("canvas");
-  strip.width = 256;
-  strip.height = 1;
-  const context = strip.getContext("2d");
-  const pixels = context.createImageData(256, 1);
-  paint(Array.from({ length: 256 }, (_, k) => (k - 127.5) / 127.5), 1, "linear", pixels.data);
-  context.putImageData(pixels, 0, 0);
-  pen.drawImage(strip, EDGE, 1, length, 11);
+  const marks = phases ? drawPhases(pen, length) : drawSigned(pen, length, limit, scale);
   pen.strokeStyle = "rgba(20, 24, 31, 0.5)";
   pen.strokeRect(EDGE + 0.5, 1.5, length - 1, 10);
-  drawArrow(pen, EDGE, -1, pixels.data.subarray(0, 3));
-  drawArrow(pen, EDGE + length, 1, pixels.data.subarray(4 * 255, 4 * 255 + 3));
   pen.fillStyle = "#14181f";
   pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
   pen.textBaseline = "top";
   pen.textAlign = "center";
-  for (const [at, value] of ticks(limit, scale)) {
-    const x = EDGE + ((at + 1) / 2) * length;
+  for (const [at, text] of marks) {
+    const x = EDGE + at * length;
     pen.fillRect(x - 0.5, 12, 1, 3);
-    pen.fillText(short(value), x, 17);
+    pen.fillText(text, x, 17);
   }
   pen.textAlign = "left";
-  pen.fillText(unit, WIDTH + 4, 1);
+  const full = `full at ${short(limit)} ${unit}${scale === "log" ? ", log" : ""}`;
+  pen.fillText(phases ? full : unit, WIDTH + 4, 1);
 }

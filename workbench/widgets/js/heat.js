@@ -1,12 +1,13 @@
 // Heat: small multiples of matrices on one colour scale, with linked hover and picked block.
 // Python sends shape, float32 bytes and a sequence number together; only the sequence redraws.
 
-import { ink, paint } from "./colour.js";
+import { ink, paint, paintPhases } from "./colour.js";
 import { drawColourBar } from "./colourbar.js";
 import "./heat.css";
 
 const FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif";
 const GRID = "rgba(20, 24, 31, 0.42)";
+const NARROW = 34; // px of a column: below it the orbitals' names stand upright
 const ROW_COLOUR = "#d97706";
 const COLUMN_COLOUR = "#0f766e";
 
@@ -22,6 +23,12 @@ function groupOf(borders, index) {
   let group = 0;
   while (group + 2 < borders.length && index >= borders[group + 1]) group++;
   return group;
+}
+
+/** Name of a group: its atom, and where every atom comes twice the spin of its orbitals. */
+function groupName({ atoms, borders }, group) {
+  const spin = borders.length - 1 > atoms.length ? "↑↓"[Math.floor(group / atoms.length)] : "";
+  return (atoms[group % atoms.length] ?? "") + spin;
 }
 
 export function formatted(value, digits) {
@@ -57,21 +64,23 @@ class Panel {
   }
 
   draw(values, n, m, look) {
-    const { size, height, rows, columns, limit, scale } = look;
+    const { size, rows, columns } = look;
     const ratio = window.devicePixelRatio || 1;
-    const byOrbital = height / Math.max(n, 1) >= 15 && rows.atoms.length === 1;
+    const byOrbital = look.height / Math.max(n, 1) >= 15 && rows.atoms.length === 1;
     const left = byOrbital ? 62 : 30;
-    const top = 20;
+    const upright = byOrbital && (size - left) / m < NARROW; // names of the columns
+    const top = upright ? 66 : 20;
+    const height = look.height + top - 20;
     const inner = { left, top, width: size - left - 2, height: height - top - 2, n, m };
     this.frame = inner;
     this.resize(Math.round(size * ratio), Math.round(height * ratio), height);
     const pen = this.canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, size, height);
-    this.drawImage(pen, values, inner, limit, scale);
+    this.drawImage(pen, values, inner, look);
     if (look.showValues) this.drawValues(pen, values, inner, look);
     this.drawBorders(pen, inner, rows, columns);
-    this.drawLabels(pen, inner, rows, columns, byOrbital);
+    this.drawLabels(pen, inner, rows, columns, byOrbital, upright);
     this.drawPair(pen, inner, rows, columns, look.pair);
     if (look.hover) this.drawHover(pen, inner, look.hover);
   }
@@ -84,14 +93,14 @@ class Panel {
     this.canvas.style.height = `${shownHeight}px`;
   }
 
-  drawImage(pen, values, f, limit, scale) {
+  drawImage(pen, values, f, { limit, scale, phases }) {
     const context = this.image.getContext("2d");
     if (this.pixels?.width !== f.m || this.pixels?.height !== f.n) {
       this.image.width = f.m;
       this.image.height = f.n;
       this.pixels = context.createImageData(f.m, f.n);
     }
-    paint(values, limit, scale, this.pixels.data);
+    (phases ? paintPhases : paint)(values, limit, scale, this.pixels.data);
     context.putImageData(this.pixels, 0, 0);
     pen.imageSmoothingEnabled = false;
     pen.drawImage(this.image, f.left, f.top, f.width, f.height);
@@ -103,11 +112,12 @@ class Panel {
     pen.font = `${Math.min(13, h - 3, w / 3.6)}px ${FONT}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    for (let k = 0; k < values.length; k++) {
-      if (Number.isNaN(values[k])) continue;
-      pen.fillStyle = ink(values[k], look.limit, look.scale);
+    for (let k = 0; k < f.n * f.m; k++) {
+      const value = look.phases ? Math.hypot(values[2 * k], values[2 * k + 1]) : values[k];
+      if (Number.isNaN(value)) continue;
+      pen.fillStyle = ink(value, look.limit, look.scale);
       const [row, column] = [Math.floor(k / f.m), k % f.m];
-      const text = formatted(values[k], look.digits);
+      const text = formatted(value, look.digits);
       pen.fillText(text, f.left + (column + 0.5) * w, f.top + (row + 0.55) * h, w - 2);
     }
   }
@@ -129,13 +139,13 @@ class Panel {
     pen.stroke();
   }
 
-  drawLabels(pen, f, rows, columns, byOrbital) {
+  drawLabels(pen, f, rows, columns, byOrbital, upright) {
     pen.fillStyle = "#14181f";
     pen.textBaseline = "middle";
     pen.font = `${byOrbital ? 12 : 13}px ${FONT}`;
     const place = (axis, extent, least, put) => {
       const borders = byOrbital ? axis.orbitals.map((_, k) => k).concat(axis.orbitals.length) : axis.borders;
-      const names = byOrbital ? axis.orbitals : axis.atoms;
+      const names = byOrbital ? axis.orbitals : borders.slice(1).map((_, k) => groupName(axis, k));
       const unit = extent / axis.orbitals.length;
       let free = -Infinity;
       names.forEach((name, k) => {
@@ -147,14 +157,28 @@ class Panel {
     };
     pen.textAlign = "right";
     place(rows, f.height, 13, (name, y) => pen.fillText(name, f.left - 5, f.top + y, f.left - 6));
+    if (upright) {
+      pen.textAlign = "left";
+      pen.save();
+      pen.rotate(-Math.PI / 2);
+      place(columns, f.width, 12, (name, x) => pen.fillText(name, 5 - f.top, f.left + x, f.top - 6));
+      pen.restore();
+      return;
+    }
     pen.textAlign = "center";
     place(columns, f.width, 22, (name, x, w) => pen.fillText(name, f.left + x, 10, Math.max(w - 2, 22)));
   }
 
-  /** The picked block: outlined, with its row atom and column atom in their two colours. */
+  /** The picked block of every spin: outlined, with row atom and column atom in their two colours. */
   drawPair(pen, f, rows, columns, pair) {
-    if (pair.length !== 2 || rows.borders.length < 3) return;
-    const [i, j] = pair;
+    if (pair.length !== 2 || rows.atoms.length < 2) return;
+    const groups = (axis, atom) => axis.borders.slice(1).map((_, k) => k).filter((k) => k % axis.atoms.length === atom);
+    for (const i of groups(rows, pair[0])) {
+      for (const j of groups(columns, pair[1])) this.outline(pen, f, rows, columns, i, j);
+    }
+  }
+
+  outline(pen, f, rows, columns, i, j) {
     const x0 = f.left + (columns.borders[j] / f.m) * f.width;
     const x1 = f.left + (columns.borders[j + 1] / f.m) * f.width;
     const y0 = f.top + (rows.borders[i] / f.n) * f.height;
@@ -209,8 +233,9 @@ function render({ model, el }) {
   }
 
   function pick(cell) {
-    if (cell === null || axis("rows").borders.length < 3) return;
-    model.set("pair", [groupOf(axis("rows").borders, cell[0]), groupOf(axis("columns").borders, cell[1])]);
+    if (cell === null || axis("rows").atoms.length < 2) return;
+    const atom = ({ atoms, borders }, index) => groupOf(borders, index) % atoms.length;
+    model.set("pair", [atom(axis("rows"), cell[0]), atom(axis("columns"), cell[1])]);
     model.save_changes();
   }
 
@@ -235,7 +260,9 @@ function render({ model, el }) {
     const [count, n, m] = model.get("shape");
     const values = floats(model.get("values"));
     const size = panels.length ? panels[0].figure.clientWidth : 0;
-    if (!size || values.length !== count * n * m || count !== panels.length) return;
+    const phases = model.get("phases");
+    const each = n * m * (phases ? 2 : 1); // floats in a panel
+    if (!size || values.length !== count * each || count !== panels.length) return;
     const height = model.get("panel_height") || size - 10;
     const look = {
       size,
@@ -244,19 +271,21 @@ function render({ model, el }) {
       columns: axis("columns"),
       limit: model.get("limit"),
       scale: model.get("scale"),
+      phases,
       showValues: model.get("show_values"),
       digits: model.get("digits"),
       pair: model.get("pair"),
       hover: hover && hover[0] < n && hover[1] < m ? hover : null,
     };
     panels.forEach((panel, k) => {
-      const part = values.subarray(k * n * m, (k + 1) * n * m);
+      const part = values.subarray(k * each, (k + 1) * each);
       panel.draw(part, n, m, look);
-      const label = `${model.get("titles")[k]}: ${n} by ${m} matrix in ${model.get("unit")}`;
+      const kind = phases ? "complex matrix" : "matrix";
+      const label = `${model.get("titles")[k]}: ${n} by ${m} ${kind} in ${model.get("unit")}`;
       if (panel.canvas.ariaLabel !== label) panel.canvas.ariaLabel = label;
     });
     describeHover(values, n, m, look);
-    drawColourBar(bar, look.limit, look.scale, model.get("unit"));
+    drawColourBar(bar, look.limit, look.scale, model.get("unit"), phases);
     host.dataset.tick = model.get("tick");
     host.dataset.sequence = model.get("sequence");
     const detail = { tick: model.get("tick"), sequence: model.get("sequence"), at: performance.now() };
@@ -269,10 +298,14 @@ function render({ model, el }) {
       return;
     }
     const [row, column] = look.hover;
-    const name = (a, k) => `${a.atoms[groupOf(a.borders, k)] ?? ""} ${a.orbitals[k]}`;
+    const name = ({ atoms, borders, orbitals }, k) => `${atoms[groupOf(borders, k) % atoms.length] ?? ""} ${orbitals[k]}`;
     const numbers = model.get("titles").map((title, k) => {
-      const value = values[(k * n + row) * m + column];
-      return Number.isNaN(value) ? null : `${title} ${formatted(value, look.digits)}`;
+      const at = (k * n + row) * m + column;
+      const [value, imaginary] = look.phases ? [values[2 * at], values[2 * at + 1]] : [values[at]];
+      if (Number.isNaN(value)) return null;
+      if (!look.phases) return `${title} ${formatted(value, look.digits)}`;
+      const degrees = (Math.atan2(imaginary, value) * 180) / Math.PI;
+      return `${title} ${formatted(Math.hypot(value, imaginary), look.digits)} ∠ ${formatted(degrees, 0)}°`;
     });
     const where = `${name(look.rows, row)} | ${name(look.columns, column)}`;
     readout.textContent = `${where}:  ${numbers.filter((t) => t !== null).join("  ·  ")} ${model.get("unit")}`;

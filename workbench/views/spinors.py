@@ -1,0 +1,89 @@
+"""Pictures of a whole matrix with spin: all its real parts, or its modulus and phase."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.matrices import BlockMatrix
+from workbench.views.look import finished, number, round_limit
+from workbench.views.panels import (
+    Scale,
+    add_panel,
+    after,
+    axis_of,
+    colour_bar,
+    draw_borders,
+    side_of,
+    words_of,
+)
+from workbench.views.parts import CYCLIC, PARTS, parts_of, phase_colours, shown
+
+
+def all_parts(
+    matrix: BlockMatrix, title: str, limit: float | None, unit: str, scale: Scale
+) -> go.Figure:
+    """Every real part of a spinor matrix, two in a row; parts of one family share their colours."""
+    parts = {name: shown(matrix, name) for name in parts_of(matrix)}
+    families: dict[str, float] = {}
+    for name, m in parts.items():
+        family = PARTS[name].family
+        families[family] = max(limit or round_limit(m.max_abs()), families.get(family, 0.0))
+    rows = len(parts) // 2
+    figure = make_subplots(
+        rows=rows,
+        cols=2,
+        subplot_titles=[PARTS[name].title for name in parts],
+        horizontal_spacing=0.12,
+        vertical_spacing=0.26 / rows,
+    )
+    for k, (name, m) in enumerate(parts.items()):
+        row, column = divmod(k, 2)
+        order = list(families).index(PARTS[name].family)
+        axis = f"coloraxis{order + 1 if order else ''}"
+        own = families[PARTS[name].family]
+        add_panel(figure, m, (row + 1, column + 1), axis, own, unit, scale)
+        share = 1 / len(families)
+        bar = colour_bar(own, unit, scale) | {"y": 1 - (order + 0.5) * share, "len": 0.92 * share}
+        figure.update_layout({f"{axis}_colorbar": bar})
+    said = [words_of(m, PARTS[name].title, m.at_gamma(), unit) for name, m in parts.items()]
+    side = int(np.clip(side_of(matrix) // 2, 300, 420))
+    return finished(figure, title, " ".join(said), 2 * side + 230, rows * (side + 30) + 140)
+
+
+def phases(matrix: BlockMatrix, title: str, limit: float, unit: str, scale: Scale) -> go.Figure:
+    """A complex matrix: hue by phase, white at zero, full colours at the limit."""
+    values, names = matrix.at_gamma(), np.array(matrix.orbital_labels(), dtype=object)
+    rows, columns = np.meshgrid(names, names, indexing="ij")
+    said = np.stack([rows, columns, np.abs(values), np.angle(values, deg=True)], axis=-1)
+    hover = (
+        "row %{customdata[0]}<br>column %{customdata[1]}<br><b>%{customdata[2]:.5g}"
+        f"{after(unit)} ∠ %{{customdata[3]:.1f}}°</b><extra></extra>"
+    )
+    image = go.Image(z=phase_colours(values, limit, scale), customdata=said, hovertemplate=hover)
+    figure = go.Figure([image, _key()])
+    note = f"white at zero, full colours from {number(limit)}{after(unit)} on"
+    axis = {k: v for k, v in axis_of(matrix).items() if k != "type"}  # pixels have numbers
+    figure.update_xaxes(**axis, title=f"orbital of the column atom<br>{note}")
+    figure.update_yaxes(**axis, title="orbital of the row atom")
+    draw_borders(figure, matrix)
+    side = side_of(matrix)
+    return finished(figure, title, words_of(matrix, title, values, unit), side + 190, side + 170)
+
+
+def _key() -> go.Scatter:
+    """A trace without points, for its colour bar of phases."""
+    half = len(CYCLIC) // 2
+    colours = [colour for _, colour in [*CYCLIC[half:], *CYCLIC[1 : half + 1]]]  # from -180 on
+    ticks = [-180, -90, 0, 90, 180]
+    bar = {
+        "title": {"text": "phase", "side": "top"},
+        "tickvals": ticks,
+        "ticktext": [f"{t}°".replace("-", "−") for t in ticks],
+        "outlinewidth": 1,
+        "thickness": 16,
+    }
+    scale = [[k / (len(colours) - 1), colour] for k, colour in enumerate(colours)]
+    marker = {"color": [0], "colorscale": scale, "cmin": -180, "cmax": 180, "colorbar": bar}
+    return go.Scatter(x=[None], y=[None], marker=marker, showlegend=False)

@@ -1,0 +1,214 @@
+"""SpinorTurn: after one full turn the Hamiltonian is back and its spinors have changed sign."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from workbench.kramers import SpinorStates, leading_orbitals, turn, turn_matrix, turn_state
+from workbench.matrices import BlockMatrix
+from workbench.physics import occupied_count
+from workbench.views.look import number
+from workbench.views.parts import PARTS, parts_of, shown
+from workbench.widgets.closing import close_inside
+from workbench.widgets.guard import Guard
+from workbench.widgets.spinor_picture import curves, phasors
+
+_CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
+
+AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "(1,1,1)": (1, 1, 1)}
+"""Button -> axis of the turn."""
+
+STOPS = (0, 90, 180, 360, 540, 720)
+"""Angles in degrees that have a button."""
+
+_COLUMNS = 9  # orbitals of which components are drawn
+_ANGLES = np.arange(0.0, 721.0, 10.0)  # degrees, of the curves
+_SAME = 1e-6  # overlap from +-1, and eV: below it nothing is left but rounding
+
+
+class SpinorTurn(widgets.VBox):
+    """A state of a Hamiltonian with spin, turned by 0 to 720 degrees about an axis.
+
+    Shown are the state's components before and after as arrows in the complex plane, its overlap
+    with itself before the turn, and how far each part of the Hamiltonian, ``D H D^+``, is from
+    where it was: the state comes back with the opposite sign after 360 degrees, where the
+    Hamiltonian is as it was, and whole only after 720. Everything is computed for the angle shown.
+
+    Args:
+        H: with spin, eV; of a crystal the states at k = 0 are shown.
+        S: its overlap matrix.
+        n_electrons: to start at the highest occupied level; else at the lowest of all.
+
+    Raises:
+        ValueError: for matrices without spin or that do not fit together.
+
+    >>> wb.SpinorTurn(ref.H, ref.S, ref.n_electrons)  # doctest: +SKIP
+    """
+
+    def __init__(self, H: BlockMatrix, S: BlockMatrix, n_electrons: int | None = None):
+        self.states = SpinorStates.of(H, S)
+        self.guard = Guard()
+        self.overlap, self.change_ev = 1.0 + 0j, 0.0
+        self._first = occupied_count(H, n_electrons) - 1 if n_electrons else 0
+        self._build()
+        self._change_curve()
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self._repaint()
+
+    @property
+    def degrees(self) -> float:
+        """The angle turned so far, 0 to 720."""
+        return float(self.angle.value)
+
+    def turn_to(self, degrees: float) -> None:
+        """Turn to an angle between 0 and 720 degrees."""
+        self.angle.value = degrees
+
+    def reset(self) -> None:
+        """Not turned, about z, and the first state."""
+        self.axis.value, self.level.value = "z", self._first
+        self.turn_to(0)
+
+    def close(self) -> None:
+        """Take it off the page: every widget inside, its callbacks and its channel."""
+        close_inside(self)
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.axis = widgets.ToggleButtons(
+            options=list(AXES),
+            value="z",
+            tooltips=["Axis of the turn"] * len(AXES),
+            style={"button_width": "auto"},
+        )
+        energies = self.states.energies
+        name = {self._first: ", highest occupied"} if self._first else {}
+        self.level = widgets.Dropdown(
+            options=[
+                (f"{k + 1} of {len(energies)}: {e:.3f} eV{name.get(k, '')}".replace("-", "−"), k)
+                for k, e in enumerate(energies)
+            ],
+            value=self._first,
+            description="state",
+            tooltip="Each state holds one electron; two make a Kramers pair",
+            layout=widgets.Layout(width="330px"),
+            style={"description_width": "46px"},
+        )
+        self.angle = widgets.FloatSlider(
+            min=0,
+            max=720,
+            step=5,
+            description="angle θ, °",
+            tooltip="Angle turned in all, degrees; arrow keys turn by 5",
+            readout_format=".0f",
+            style={"description_width": "80px"},
+            layout=widgets.Layout(width="auto", flex="1 1 300px"),
+        )
+        self.stops = {a: _button(f"{a}°", f"Turn to {a} degrees") for a in STOPS}
+        self.reset_button = _button("Reset", "Everything as at first")
+        self.arrows, self.plot, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        guard = self.guard
+        self.axis.observe(guard(lambda _: self._choose_axis()), "value")
+        for control in (self.level, self.angle):
+            control.observe(guard(lambda _: self._repaint()), "value")
+        for stop, button in self.stops.items():
+            button.on_click(guard(lambda _, stop=stop: self.turn_to(stop)))
+        self.reset_button.on_click(guard(lambda _: self.reset()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        title = widgets.HTML("<b>Turning a spinor</b> <span>grey before, orange after</span>")
+        rows = {
+            "wb-head": [title, widgets.Label("axis"), self.axis, self.level, self.reset_button],
+            "wb-stops": [self.angle, *self.stops.values()],
+            "wb-body": [widgets.VBox([self.arrows, self.text]), self.plot],
+        }
+        boxes = [widgets.Box(children) for children in rows.values()]
+        for name, box in zip(rows, boxes, strict=True):
+            box.add_class(name)
+        boxes[2].add_class("wb-turn")
+        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
+        return [style, boxes[0], self.guard.panel, *boxes[1:]]
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    def _turns(self, degrees: Any) -> Any:
+        return turn(self.states.H.basis, AXES[str(self.axis.value)], degrees)
+
+    def _choose_axis(self) -> None:
+        self._change_curve()
+        self._repaint()
+
+    def _change_curve(self) -> None:
+        """The curve of the Hamiltonian, which the chosen state does not alter."""
+        self._turned = self._turns(_ANGLES)
+        H = self.states.H
+        self._changes = np.array([(turn_matrix(H, D) - H).mae() for D in self._turned])
+
+    def _repaint(self) -> None:
+        states, level = self.states, int(self.level.value or 0)
+        H, state = states.H, states.vectors[:, level]
+        D = self._turns(self.degrees)
+        change = turn_matrix(H, D) - H
+        self.overlap, self.change_ev = complex(states.overlaps(level, D)), change.mae()
+        columns = leading_orbitals(H, state, _COLUMNS)
+        labels = [name.split(" ")[:2] for name in np.array(H.orbital_labels())[columns]]
+        before, now = (c.reshape(2, -1)[:, columns] for c in (state, turn_state(H, state, D)))
+        self.arrows.value = phasors([(a, o) for a, o in labels], before, now)
+        self.plot.value = curves(
+            _ANGLES,
+            states.overlaps(level, self._turned),
+            self._changes,
+            (self.degrees, self.overlap, self.change_ev),
+        )
+        self.text.value = self._words(change)
+
+    def _words(self, change: BlockMatrix) -> str:
+        """The pictures in words, and what has moved in each part of H, as HTML."""
+        value = self.overlap
+        imaginary = f"{round(value.imag, 4) + 0.0:+.4f} i".replace("+", "+ ").replace("-", "− ")
+        said = f"⟨ψ|U(θ)ψ⟩ = {value.real:.4f} {imaginary}".replace("-", "−")
+        verdict = f"{_fate(value)}; {_matrix_fate(change.max_abs())}"
+        rows = "".join(_row(name, shown(change, name)) for name in parts_of(self.states.H))
+        return (
+            f'<p aria-live="polite"><b>{escape(said)}</b><br>'
+            f"Turned by {self.degrees:.0f}° about {escape(str(self.axis.value))}: {verdict}.</p>"
+            '<table class="wb-errors"><thead><tr><th>part of H</th><th>largest change, eV</th>'
+            f"<th>between</th></tr></thead><tbody>{rows}</tbody></table>"
+            '<p class="wb-note">Components in Löwdin orbitals along fixed axes, which ride along '
+            "with their atoms.</p>"
+        )
+
+
+def _fate(overlap: complex) -> str:
+    if abs(overlap - 1) < _SAME:
+        return "the state is as it was"
+    if abs(overlap + 1) < _SAME:
+        return "the state has the opposite sign"
+    return "the state is another one"
+
+
+def _matrix_fate(change_ev: float) -> str:
+    return "the Hamiltonian is as it was" if change_ev < _SAME else "the Hamiltonian has turned"
+
+
+def _row(name: str, change: BlockMatrix) -> str:
+    """The largest change of one part, and the orbitals between which it stands."""
+    dense = change.at_gamma()
+    row, column = np.unravel_index(np.abs(dense).argmax(), dense.shape)
+    value, labels = abs(float(dense[row, column])), change.orbital_labels()
+    moved = value > _SAME
+    where = f"{labels[row]} | {labels[column]}" if moved else "nothing has moved"
+    cells = f"<td>{number(value) if moved else '0'}</td><td>{escape(where)}</td>"
+    return f'<tr><th scope="row">{escape(PARTS[name].title)}</th>{cells}</tr>'
+
+
+def _button(name: str, tooltip: str) -> widgets.Button:
+    return widgets.Button(description=name, tooltip=tooltip, layout=widgets.Layout(width="auto"))
