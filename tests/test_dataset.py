@@ -147,13 +147,26 @@ def test_a_large_header_fits(path, samples, tmp_path):
         assert ds.provenance == long
 
 
+def test_a_coarser_part_rounds_stored_overlaps_too(tmp_path):
+    samples = some_samples(np.random.default_rng(0), with_overlap=True)
+    write(tmp_path / "whole.h5", samples, SPLITS, {})
+    with Dataset(tmp_path / "whole.h5") as whole:
+        write_part(whole, tmp_path / "same.h5", {"train": 3})
+        write_part(whole, tmp_path / "part.h5", {"train": 3}, step=1e-4)
+    with Dataset(tmp_path / "same.h5") as same, Dataset(tmp_path / "part.h5") as part:
+        for one, other in zip(same, part, strict=True):
+            assert (one.H - other.H).max_abs() <= 0.5e-4 + 1e-12
+            assert 0 < (one.S - other.S).max_abs() <= 0.5e-6
+
+
 def test_a_bundled_set_has_a_name_and_its_labels_can_be_computed_again():
-    with Dataset("water") as bundled:
-        label = bundled.reference(0)
-        made = again(bundled.atoms(0), label)
-        assert (made.H - label.H).max_abs() < 2 * bundled.step + 1e-5
-        assert made.energy == pytest.approx(label.energy, abs=1e-5)
-        assert label.n_electrons == 10
+    for name, electrons in (("water", 10), ("malondialdehyde", 38)):  # a whole and a part
+        with Dataset(name) as bundled:
+            label = bundled.reference(0)
+            made = again(bundled.atoms(0), label)
+            assert (made.H - label.H).max_abs() < 2 * bundled.step + 1e-5
+            assert made.energy == pytest.approx(label.energy, abs=1e-5)
+            assert label.n_electrons == electrons
     with pytest.raises(ValueError, match="not on record"):
         again(Atoms("He"), replace(label, method={}))
 

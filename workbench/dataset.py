@@ -121,12 +121,13 @@ class Dataset:
     def reference(self, index: int) -> Reference:
         """A label as what the engine returned, with how it was made, e.g. for `RotationLab`."""
         sample = self[index]
+        whole = self.provenance.get("the_whole", self.provenance)  # of a part
         return Reference(
             H=sample.H,
             S=sample.S,
             energy=sample.energy,
             n_electrons=sample.n_electrons,
-            method=dict(self.provenance.get("recipe", {}).get("method", {})),
+            method=dict(whole.get("recipe", {}).get("method", {})),
             fermi_level=sample.fermi_level,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def write_part(
         path: the file.
         splits: name -> how many of its samples.
         step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
-            makes a smaller file.
+            makes a smaller file. Stored overlaps are then rounded as well, to a power of two of
+            about a hundredth of its number, which 20 eV of an orbital make a fifth of its step.
 
     Returns:
         The hash of the content.
@@ -98,7 +100,18 @@ def write_part(
     }
     numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
     samples = (source[int(i)] for i in order)
-    return write(path, samples, numbers, provenance, step=source.step if step is None else step)
+    if step is None or step <= source.step:
+        return write(path, samples, numbers, provenance, step=step or source.step)
+    return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
+
+
+def _rounded(sample: Sample, step: float) -> Sample:
+    """The sample with a stored overlap of fewer digits: trailing zero bits take no room."""
+    S = sample.stored_overlap
+    if S is None:
+        return sample
+    unit = 2.0 ** np.floor(np.log2(step))
+    return replace(sample, stored_overlap=replace(S, values=np.round(S.values / unit) * unit))
 
 
 class _Collected:
