@@ -22,6 +22,10 @@ BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
 ROWS = (
     ("matrix, MAE over all elements, 1e-6 Hartree", "mae_hartree", 1e6, ".3g"),
+    ("the same (MAE_all), meV", "mae_all_mev", 1, ".3g"),
+    ("the worst structure's (MAE_cha_s), meV", "mae_cha_s_mev", 1, ".3g"),
+    ("the worst block's (MAE_cha_b), meV", "mae_cha_b_mev", 1, ".3g"),
+    ("bands within 2 eV of the Fermi level, MAE, meV", "band_mae_mev", 1, ".3g"),
     ("the median structure's, 1e-6 Hartree", "median_structure_mae_hartree", 1e6, ".3g"),
     ("the worst structure's, 1e-6 Hartree", "worst_structure_mae_hartree", 1e6, ".3g"),
     ("the largest error of any element, meV", "max_mev", 1, ".3g"),
@@ -62,12 +66,13 @@ def measured(name: str, dataset: wb.Dataset, split: str) -> str:
         "| mean over structures | stage 1 | stages 1+2 |",
         "|---|---|---|",
     ]
-    for text, key, factor, form in ROWS:
-        lines.append(
-            _line(text, [format(found[s][key] * factor, form) for s in ("baseline", "refined")])
-        )
-    unlike = [f"{1 - found[s]['occupied_similarity']:.1e}" for s in ("baseline", "refined")]
-    lines.append(_line("occupied orbitals, 1 - cosine similarity", unlike))
+    both = [found[s] for s in ("baseline", "refined")]
+    for text, key, factor, form in ROWS:  # some are of molecules, some of crystals
+        if key in both[0]:
+            lines.append(_line(text, [format(of[key] * factor, form) for of in both]))
+    if "occupied_similarity" in both[0]:
+        unlike = [f"{1 - of['occupied_similarity']:.1e}" for of in both]
+        lines.append(_line("occupied orbitals, 1 - cosine similarity", unlike))
     return "\n".join(lines)
 
 
