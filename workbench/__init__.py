@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
-    from workbench.widgets import Heat, Quiz, RotationLab, StructureView
+    from workbench.widgets import BlockInspector, Heat, Quiz, RotationLab, StructureView
 
 __version__ = "0.1.0"
 
@@ -68,6 +68,7 @@ _HOME = {
     "gap": "physics",
     "view": "views",
     "RotationLab": "widgets",
+    "BlockInspector": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
     "Quiz": "widgets",
@@ -112,6 +113,7 @@ __all__ = [
     "gap",
     "view",
     "RotationLab",
+    "BlockInspector",
     "StructureView",
     "Heat",
     "Quiz",

@@ -1,8 +1,8 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
-`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
-`RotationLab` (both, with predictions that follow), `Quiz` (a question that answers). Needs the
-optional extra `notebooks`.
+`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours),
+`RotationLab` (both, with predictions that follow), `BlockInspector` (one block taken apart into
+irreps) and `Quiz` (a question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from workbench.widgets.block_inspector import BlockInspector
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.structure_view import StructureView
 
-__all__ = ["Heat", "Quiz", "RotationLab", "StructureView"]
+__all__ = ["BlockInspector", "Heat", "Quiz", "RotationLab", "StructureView"]

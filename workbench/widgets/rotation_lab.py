@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.readout import error_table, heading, summary
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.tree import close_inside
+from workbench.widgets.tree import group as _group
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 
@@ -111,9 +113,7 @@ class RotationLab(widgets.VBox):
 
     def close(self) -> None:
         """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        for widget in _inside(self):
-            widget.unobserve_all()
-            widget.close() if widget is not self else None
+        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------
@@ -273,12 +273,6 @@ class RotationLab(widgets.VBox):
             widget.pair = list(self._pair)
 
 
-def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
-    box = kind(children)
-    box.add_class(name)
-    return box
-
-
 def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
     """A slider over four decades around a value."""
     middle = float(np.log10(value))
@@ -299,15 +293,3 @@ def _choice(options: list[str], tooltip: str) -> widgets.ToggleButtons:
     return widgets.ToggleButtons(
         options=options, tooltips=[tooltip] * len(options), style={"button_width": "auto"}
     )
-
-
-def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget, everything below it, and their layouts and styles."""
-    found = [widget]
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, widgets.Widget):
-            found.append(part)
-    for child in getattr(widget, "children", ()):
-        found += _inside(child)
-    return found
