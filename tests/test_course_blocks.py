@@ -108,12 +108,14 @@ def test_hermiticity_leaves_the_even_irreps_of_a_shell_with_itself(H):
         assert says in verdict.why
 
 
-@pytest.mark.parametrize("shell", ["p", "d"])
-def test_misread_orbitals_keep_the_numbers_and_lose_the_law(H, shell):
+@pytest.mark.parametrize(
+    ("shell", "moves"), [("d", {"sd", "ds", "pd", "dp", "dd"}), ("p", {"pd", "dp"})]
+)
+def test_misread_orbitals_keep_the_numbers_and_lose_the_law(H, shell, moves):
+    """A cyclic exchange of x, y, z is a rotation: among s and p alone no norm notices it."""
     wrong, turned = task.misread(H, shell), task.misread(H.rotate(R), shell)
-    assert sorted(np.abs(wrong.values.ravel())) == sorted(np.abs(H.values.ravel()))
+    np.testing.assert_array_equal(np.sort(wrong.values, axis=None), np.sort(H.values, axis=None))
     assert matrix_errors(turned, wrong.rotate(R)).max_mev > 100
-    before, after = xray(wrong, 0, 1), xray(turned, 0, 1)
+    before, after = xray(wrong, 0, 0), xray(turned, 0, 0)
     moved = {key for key in before if abs(after[key] - before[key]) > 1e-6}
-    assert {key[:2] for key in moved} >= {(f"{2 + (shell == 'd')}{shell}", "2p")}
-    assert all(shell in key[0] + key[1] for key in moved)
+    assert {a[-1] + b[-1] for a, b, _ in moved} == moves

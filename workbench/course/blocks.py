@@ -51,9 +51,7 @@ def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
         return Verdict(False, "a p-p block has 3 x 3 elements: turn all of it at once.")
     wrong = {
         "this is the block as it was: nothing has been turned.": h,
-        "that is D^T h D, the turn backwards: D goes to the left and D^T to the right.": D.T
-        @ h
-        @ D,
+        "that is D^T h D, the turn backwards: D goes to the left, D^T to the right.": D.T @ h @ D,
         "only the rows have been turned: the orbitals of the column atom turn as well.": D @ h,
         "only the columns have been turned: the orbitals of the row atom turn as well.": h @ D.T,
         "both sides have D: on the right it is D^T.": D @ h @ D,
@@ -114,7 +112,7 @@ def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom:
     """
     l, given = SHELL_LETTERS.index(shell[-1]), set(answer)
     norms = {key[2]: v for key, v in xray(matrix, atom, atom).items() if key[:2] == (shell, shell)}
-    there = {n for n in range(0, 2 * l + 1, 2)}
+    there = set(range(0, 2 * l + 1, 2))
     if given == there:
         most = max((norms[n] for n in norms if n % 2), default=0.0)
         none = "zero" if most < _NONE else f"{most:.1g} eV"
