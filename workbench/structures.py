@@ -156,8 +156,8 @@ def rotate(atoms: Atoms, R: ArrayLike) -> Atoms:
 
 def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
     """From the row atom to the column atom of each block, (E, 3) in A; zero for on-site blocks."""
-    i, j = matrix.edges
-    return atoms.positions[j] + matrix.shifts @ atoms.cell.array - atoms.positions[i]
+    ends: NDArray[np.float64] = atoms.positions[matrix.edges]  # (2, E, 3)
+    return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
 
 
 def electron_count(atoms: Atoms) -> int:

@@ -11,8 +11,13 @@ import pytest
 from jupyter import LabPage
 
 NAME = "03_blocks_to_irreps.ipynb"
-CELL = """() => window.jupyterapp.shell.currentWidget.content.widgets
-    .findIndex(cell => cell.model.sharedModel.getSource().includes('inspector = wb.'))"""
+SHOW_CELL = """source => {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    const has = cell => cell.model.sharedModel.getSource().includes(source);
+    const k = content.widgets.findIndex(cell => cell.model.type === 'code' && has(cell));
+    content.scrollToItem(k, 'start');
+    return k;
+}"""
 ANSWERED = """() => {
     const { sent, acknowledged } = document.querySelector('.wb-inspector .wb-structure').dataset;
     const heat = document.querySelector('.wb-inspector .wb-where .wb-heat').dataset;
@@ -30,16 +35,18 @@ def shown(page: LabPage) -> LabPage:
     page.hide_sidebar()
     page.run_all()
     page.run_code("import json")
-    page.page.evaluate(
-        "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')",
-        page.page.evaluate(CELL),
-    )
+    show_cell(page, "inspector = wb.")
     page.page.locator(".wb-inspector .wb-structure canvas").first.wait_for()
     page.page.locator(".wb-inspector").first.evaluate("e => e.scrollIntoView({ block: 'start' })")
     page.page.wait_for_function(
         "() => document.querySelector('.wb-inspector .wb-where .wb-heat')?.dataset.sequence"
     )
     return page
+
+
+def show_cell(lab: LabPage, source: str) -> int:
+    """Scroll to the code cell that contains this, as cells out of sight are not on the page."""
+    return lab.page.evaluate(SHOW_CELL, source)
 
 
 def inspected(lab: LabPage, what: str) -> dict:
@@ -98,7 +105,7 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
     heat.scroll_into_view_if_needed()
     box = heat.bounding_box()
     assert box is not None
-    # The map's margins are 30 px to the left and 20 px above; C1 and C2 have 14 of 72 orbitals each.
+    # The map's margins are 30 px to the left and 20 px above; C1 and C2 have 14 of 72 orbitals.
     cell = (box["width"] - 32) / 72, (box["height"] - 22) / 72
     heat.click(position={"x": 30 + 20 * cell[0], "y": 20 + 6 * cell[1]})
     shown.page.wait_for_function(
@@ -111,10 +118,32 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
     )
     along = np.array(inspected(shown, VALUES)["2p/2p/2"])
     assert np.abs(along[[0, 1, 3, 4]]).max() < 0.1 * abs(along[2])
-    screenshot(shown, "inspector_map")
     inspector.evaluate("e => e.scrollIntoView({ block: 'start' })")
     shown.page.wait_for_timeout(300)
     screenshot(shown, "inspector_along_bond")
+    inspector.locator(".wb-where").evaluate("e => e.scrollIntoView({ block: 'end' })")
+    shown.page.wait_for_timeout(300)
+    screenshot(shown, "inspector_map")
+
+
+def test_blocks_fade_in_a_figure(shown: LabPage):
+    show_cell(shown, "views.irrep_decay(")
+    shown.page.get_by_text("Irreps of all blocks by distance").wait_for()
+    shown.page.wait_for_timeout(300)
+    screenshot(shown, "irreps_by_distance")
+
+
+def test_a_wrong_order_moves_the_norms(shown: LabPage):
+    k = show_cell(shown, "broken = wb.")
+    cell = shown.page.locator(f".jp-Cell[data-windowed-list-index='{k}']")
+    cell.locator(".wb-structure canvas").first.wait_for()
+    before = cell.locator(".wb-xray svg").first.inner_html()
+    cell.get_by_role("button", name="90° x").click()
+    cell.locator(".wb-said", has_text="law of turning is broken by").wait_for()
+    assert cell.locator(".wb-xray svg").first.inner_html() != before
+    cell.locator(".wb-inspector").evaluate("e => e.scrollIntoView({ block: 'start' })")
+    shown.page.wait_for_timeout(300)
+    screenshot(shown, "inspector_broken")
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown: LabPage):

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.conventions import along_z
 from workbench.matrices import BlockMatrix
 from workbench.structures import pair_vectors
-from workbench.views.look import round_limit
+from workbench.views.look import number, round_limit
 from workbench.widgets.block_panel import BlockPanel, quantities_of
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.distance_plot import distance_plot
@@ -168,7 +168,7 @@ class BlockInspector(widgets.VBox):
             widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._pair_changed()), "value")
-        self.shells.observe(guard(lambda _: self._offering or self._shells_changed()), "value")
+        self.shells.observe(guard(lambda _: self._shells_picked()), "value")
         self.align_button.on_click(guard(lambda _: self.align()))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
@@ -222,6 +222,10 @@ class BlockInspector(widgets.VBox):
         finally:
             self._offering = False
 
+    def _shells_picked(self) -> None:
+        if not self._offering:
+            self._shells_changed()
+
     def _shells_changed(self) -> None:
         self._show_distances()
         self._repaint()
@@ -271,7 +275,8 @@ class BlockInspector(widgets.VBox):
     def _irreps(self, matrix: BlockMatrix) -> Irreps:
         from workbench.irreps import components
 
-        found = components(matrix, *self._pair, self._cell())
+        i, j = self._pair
+        found = components(matrix, i, j, self._cell())
         return {key: values[0] for key, values in found.items()}
 
     def _cell(self) -> tuple[int, ...]:
@@ -291,14 +296,14 @@ class BlockInspector(widgets.VBox):
         """How far norms and components have moved since R = 1, and what the law of turning says."""
         norms, parts = _moved(now, before)
         said = (
-            f"Since R = 1 (all shells): norms moved by at most <b>{plain(norms)} eV</b>, "
-            f"components by <b>{plain(parts)} eV</b>."
+            f"Since R = 1 (all shells): norms moved by at most <b>{number(norms)} eV</b>, "
+            f"components by <b>{number(parts)} eV</b>."
         )
         broken = self.snapshot.symmetry.get(str(self.block.quantity.value))
         if broken is None:
             return said
         mean, most = milli(broken.mae_mev), milli(broken.max_mev)
-        return f"{said} The law of turning is broken by <b>{mean} meV</b> (mean), {most} at most."
+        return f"{said} The law of turning is broken by <b>{mean} meV</b> on average, {most} meV at most."
 
     def _summary(self, now: Irreps, before: Irreps) -> str:
         """The pictures in two sentences, for `aria-live`."""

@@ -13,7 +13,7 @@ from workbench.widgets.svg import across, down, picture, text
 __all__ = ["distance_plot"]
 
 _WIDTH, _HEIGHT = 470, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 44, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 56, 44
 _LOW, _DECADES = -3, 6  # from 1 meV to 1 keV
 
 
@@ -36,7 +36,7 @@ def distance_plot(
     far = float(max(np.ceil(distances.max()), 1.0))
     wide = _WIDTH - _LEFT - _RIGHT
     x = _LEFT + wide * distances / far
-    parts = [text(0, 14, title, "start", bold=True), _axes(far, wide)]
+    parts = [text(0, 14, title, "start", style="wb-strong"), _axes(far, wide)]
     for place, (l, values) in enumerate(sorted(norms.items())):
         colour = COLOURS[l % len(COLOURS)]
         parts.append(_marker(l, 300 + 56 * place, 32, colour, 1))

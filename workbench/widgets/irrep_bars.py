@@ -83,24 +83,33 @@ def component_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], limit: 
     for key in keys:
         l, values = key[2], now[key]
         middle = x + slot * (2 * l + 1) / 2
-        parts.append(text(middle, 14, f"l = {l}", bold=True))
+        parts.append(text(middle, 14, f"l = {l}", style="wb-strong"))
         parts.append(text(middle, 30, f"{plain(float(np.linalg.norm(values)))}"))
         for m, value, stood in zip(range(-l, l + 1), values, before[key], strict=True):
             colour = COLOURS[l % len(COLOURS)]
             parts.append(
                 _component(value / limit, stood / limit, x, slot, top + half, half, colour)
             )
-            parts.append(text(x + slot / 2, top + 2 * half + 18, f"{m:+d}" if m else "0"))
+            m_name = f"{m:+d}".replace("-", "−") if m else "0"
+            parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
             if slot >= 44:
                 below = top + half + (15 if value < 0 else -6) - value / limit * half
-                low, high = top + 11, top + 2 * half - 3
-                parts.append(text(x + slot / 2, float(np.clip(below, low, high)), plain(value)))
+                y = float(np.clip(below, top + 11, top + 2 * half - 3))
+                parts.append(
+                    text(x + slot / 2, y, _fixed(value, 3 if slot > 52 else 2), style="wb-halo")
+                )
             x += slot
         x += _GAP
     parts.append(text(0, 30, "norm, eV", anchor="start"))
     parts.append(text(0, top + 2 * half + 18, "m", anchor="start"))
     label = f"Components in eV of the irreps of {chosen[0]} with {chosen[1]}"
     return picture("".join(parts), WIDTH, top + 2 * half + 26, label)
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """A number whose digits keep their places while it changes."""
+    shown = round(value, decimals) + 0.0  # no negative zero
+    return f"{shown:.{decimals}f}".replace("-", "−")
 
 
 def _height(norm: float) -> float:

@@ -7,10 +7,13 @@ from html import escape
 __all__ = ["across", "down", "picture", "text"]
 
 
-def text(x: float, y: float, content: str, anchor: str = "middle", bold: bool = False) -> str:
-    """A line of text that starts, ends or has its middle at x, on the base line y."""
-    weight = ' class="wb-strong"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{weight}>{escape(content)}</text>'
+def text(x: float, y: float, content: str, anchor: str = "middle", style: str = "") -> str:
+    """A line of text that starts, ends or has its middle at x, on the base line y.
+
+    `style` is a class of the style sheet: "wb-strong", or "wb-halo" upon other lines.
+    """
+    named = f' class="{style}"' if style else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(content)}</text>'
 
 
 def across(x: float, end: float, y: float, colour: str, thickness: float = 1) -> str:
