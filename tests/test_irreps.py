@@ -6,7 +6,7 @@ import torch
 
 from workbench.basis import Basis
 from workbench.conventions import random_rotation, wigner_d
-from workbench.irreps import BlockIrreps, xray
+from workbench.irreps import BlockIrreps, components, is_pseudo, xray, xrays
 from workbench.matrices import BlockMatrix
 
 BASIS = Basis("toy", {1: (0, 0, 1), 8: (0, 0, 1, 1, 2, 3)})
@@ -60,3 +60,31 @@ def test_xray_does_not_move_under_rotation():
     assert np.linalg.norm(list(before.values())) == pytest.approx(total)
     with pytest.raises(KeyError, match="No block"):
         xray(matrix, 0, 5)
+
+
+def test_xrays_of_all_pairs_of_two_elements_are_those_of_each():
+    n = 2 * BASIS.n_orbitals(1) + BASIS.n_orbitals(8)
+    matrix = BlockMatrix.from_dense(BASIS, [1, 8, 1], np.random.default_rng(5).normal(size=(n, n)))
+    blocks, norms = xrays(matrix, 1, 8)
+    pairs = matrix.edges[:, blocks].T.tolist()
+    assert pairs == [[0, 1], [2, 1]]
+    for k, (i, j) in enumerate(pairs):
+        expected = xray(matrix, i, j)
+        assert norms.keys() == expected.keys()
+        np.testing.assert_allclose([norms[key][k] for key in expected], list(expected.values()))
+
+
+def test_components_of_p_with_p_are_trace_axial_vector_and_traceless_part():
+    n = BASIS.n_orbitals(1) * 2
+    matrix = BlockMatrix.from_dense(BASIS, [1, 1], np.random.default_rng(6).normal(size=(n, n)))
+    block = matrix.block(0, 1)[2:5, 2:5]
+    found = {l: components(matrix, 0, 1)["2p", "2p", l][0] for l in range(3)}
+    trace, odd = np.trace(block), (block - block.T) / 2
+    assert abs(found[0][0]) == pytest.approx(abs(trace) / np.sqrt(3))
+    y, z, x = 0, 1, 2
+    vector = np.array([odd[z, x], odd[x, y], odd[y, z]]) * np.sqrt(2)  # along y, z, x
+    sign = np.sign(found[1][0] * vector[0])
+    np.testing.assert_allclose(sign * found[1], vector)
+    left = (block + block.T) / 2 - trace / 3 * np.eye(3)
+    assert np.linalg.norm(found[2]) == pytest.approx(np.linalg.norm(left))
+    assert [is_pseudo(("2p", "2p", l)) for l in range(3)] == [False, True, False]

@@ -14,6 +14,7 @@ import workbench as wb
 from workbench import views
 from workbench.irreps import xray
 from workbench.symmetry import EquivarianceReport, Errors
+from workbench.views.fading import norms_by_degree
 from workbench.views.look import DIVERGING, WIDEST, log_strength, log_ticks, number, round_limit
 
 STATIC = Path(views.__file__).parent / "static"
@@ -177,6 +178,18 @@ def test_xray_bars_do_not_move_with_the_structure(matrix):
         views.xray_bars(matrix, 1, 0).data, views.xray_bars(turned, 1, 0).data, strict=True
     ):
         np.testing.assert_allclose(after.y, before.y, atol=1e-6)
+
+
+def test_irreps_by_distance_add_up_to_the_blocks_and_do_not_turn(matrix, water):
+    norms = norms_by_degree(matrix)
+    whole = np.sqrt(sum(values**2 for values in norms.values()))
+    np.testing.assert_allclose(whole, np.linalg.norm(matrix.values, axis=(1, 2)), rtol=1e-12)
+    turned = norms_by_degree(matrix.rotate(wb.rotation((1, 1, 0), 40)))
+    for kind, values in norms.items():
+        np.testing.assert_allclose(turned[kind], values, atol=1e-12)
+    figure = views.irrep_decay(matrix, water, unit="1")
+    assert {trace.name for trace in figure.data} >= {"l = 0", "l = 2", "l = 1, pseudo"}
+    assert f"{len(norms)} kinds of irreps in 9 blocks" in views.alt_text(figure)
 
 
 def test_equivariance_bars_show_the_report_and_its_floor(figures):

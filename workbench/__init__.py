@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
-    from workbench.widgets import Heat, Quiz, RotationLab, SpinorTurn, StructureView
+    from workbench.widgets import (
+        BlockInspector,
+        Heat,
+        Quiz,
+        RotationLab,
+        SpinorTurn,
+        StructureView,
+    )
 
 __version__ = "0.1.0"
 
@@ -69,6 +76,7 @@ _HOME = {
     "view": "views",
     "RotationLab": "widgets",
     "SpinorTurn": "widgets",
+    "BlockInspector": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
     "Quiz": "widgets",
@@ -114,6 +122,7 @@ __all__ = [
     "view",
     "RotationLab",
     "SpinorTurn",
+    "BlockInspector",
     "StructureView",
     "Heat",
     "Quiz",

@@ -64,6 +64,11 @@ def orbital_name(l: int, m: int) -> str:
     return _ORBITAL_NAMES[l][m + l] if l in _ORBITAL_NAMES else f"{m:+d}"
 
 
+def shell_rank(shell: str) -> tuple[int, int]:
+    """A key that sorts shells such as "2p" by l, then by number: 1s 2s 3s 2p 3p 3d."""
+    return SHELL_LETTERS.index(shell[-1]), int(shell[:-1])
+
+
 def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
     """Active rotation matrix about an axis through the origin, right-handed.
 
@@ -87,6 +92,16 @@ def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
 def rotation_from_quaternion(quaternion: ArrayLike) -> NDArray[np.float64]:
     """Rotation matrix (3, 3) of a quaternion (x, y, z, w), scalar last, of any length but zero."""
     return Rotation.from_quat(np.asarray(quaternion, dtype=float)).as_matrix()
+
+
+def along_z(vectors: ArrayLike) -> NDArray[np.float64]:
+    """A rotation (..., 3, 3) for each vector (..., 3), not zero, that turns it along z."""
+    given = np.asarray(vectors, dtype=float)
+    z = given / np.linalg.norm(given, axis=-1, keepdims=True)
+    least = np.eye(3)[np.abs(z).argmin(axis=-1)]
+    x = np.cross(least, z)
+    x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.stack([x, np.cross(z, x), z], axis=-2)
 
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:

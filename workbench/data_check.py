@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
 from workbench.basis import Basis
-from workbench.conventions import wigner_blocks
+from workbench.conventions import along_z, wigner_blocks
 from workbench.matrices import BlockMatrix
+from workbench.structures import pair_vectors
 
 __all__ = [
     "DataCheck",
@@ -140,15 +141,14 @@ def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
     Returns:
         ``|B - axial part of B| / |B|`` in the Frobenius norm over all off-site blocks, 0 to 1.
     """
-    ends: Any = atoms.positions[matrix.edges]  # (2, E, 3)
-    vectors = ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
+    vectors = pair_vectors(matrix, atoms)
     off_site = matrix.off_site
     if not off_site.any():
         return 0.0
     m, values = matrix.basis.dim, matrix.values[off_site]
     if matrix.basis.spinor:
         values = (values[:, :m, :m] + values[:, m:, m:]) / 2
-    turn = wigner_blocks(matrix.basis.layout, _along_z(vectors[off_site]))
+    turn = wigner_blocks(matrix.basis.layout, along_z(vectors[off_site]))
     local = turn @ values @ turn.swapaxes(1, 2)
     order, mirrored = _components(matrix.basis)
     axial = np.where(order[:, None] == order, (local + local[:, mirrored][..., mirrored]) / 2, 0)
@@ -220,15 +220,6 @@ def _asymmetry(matrix: BlockMatrix) -> float:
 def _floor(S: BlockMatrix) -> float:
     """Smallest eigenvalue of S(k) where S(k) is real: at the zone's centre and far corner."""
     return min(float(eigvalsh(S.at_k([k] * 3).real)[0]) for k in (0.0, 0.5))
-
-
-def _along_z(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(E, 3, 3) a rotation for each vector (E, 3) that turns it along z."""
-    z = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    least = np.eye(3)[np.abs(z).argmin(axis=1)]
-    x = np.cross(least, z)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def _components(basis: Basis) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

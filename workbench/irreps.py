@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from math import prod
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from e3nn import o3
 from numpy.typing import NDArray
 
 from workbench.basis import Basis
+from workbench.conventions import SHELL_LETTERS
 from workbench.matrices import BlockMatrix
 from workbench.spin import SPIN_L, to_parts
 
@@ -164,9 +165,35 @@ def _like(matrix: NDArray[np.float64], array: Array) -> Array:
     return matrix
 
 
-def xray(
+Key = tuple[str, str, int]
+"""An irrep of a block of two elements: row shell, column shell, l."""
+
+
+def components(
     matrix: BlockMatrix, i: int, j: int, T: Sequence[int] = (0, 0, 0)
-) -> dict[tuple[str, str, int], float]:
+) -> dict[Key, NDArray[np.float64]]:
+    """The irreps of a pair's block: numbers that turn by ``D^l`` among themselves.
+
+    Args:
+        matrix: real, or with spin.
+        i: row atom.
+        j: column atom.
+        T: its cell.
+
+    Returns:
+        (row shell, column shell, l) -> (P, 2l+1) for m = -l..l, in the unit of the matrix; shells
+        named per element. P is 1 without spin; with it, so many irreps share the name.
+
+    Raises:
+        KeyError: if the pair is not stored.
+    """
+    block = matrix.padded_block(i, j, T)
+    row, column = int(matrix.numbers[i]), int(matrix.numbers[j])
+    found = _components(matrix.basis, row, column, block[None])
+    return {key: values[0] for key, values in found.items()}
+
+
+def xray(matrix: BlockMatrix, i: int, j: int, T: Sequence[int] = (0, 0, 0)) -> dict[Key, float]:
     """The "X-ray" of a pair's block: the norm of each irrep, which no rotation moves.
 
     Args:
@@ -177,21 +204,62 @@ def xray(
 
     Returns:
         (row shell, column shell, l) -> norm, in the unit of the matrix; shells named per element.
+
+    Raises:
+        KeyError: if the pair is not stored.
     """
-    basis = matrix.basis
-    irreps = BlockIrreps(basis, time_reversal=False)
-    values = matrix.padded_block(i, j, T)
+    found = components(matrix, i, j, T)
+    return {key: float(np.linalg.norm(values)) for key, values in found.items()}
+
+
+def xrays(
+    matrix: BlockMatrix, row_number: int, column_number: int
+) -> tuple[NDArray[np.intp], dict[Key, NDArray[np.float64]]]:
+    """The X-rays of all blocks between two elements at once.
+
+    Args:
+        matrix: real, or with spin.
+        row_number: atomic number of the row atoms.
+        column_number: of the column atoms.
+
+    Returns:
+        Which blocks these are, (P,) positions in ``matrix.edges``; and per irrep their norms (P,),
+        in the unit of the matrix.
+    """
+    row, column = matrix.numbers[matrix.edges]
+    blocks = np.flatnonzero((row == row_number) & (column == column_number))
+    found = _components(matrix.basis, row_number, column_number, matrix.values[blocks])
+    return blocks, {key: np.linalg.norm(v, axis=(1, 2)) for key, v in found.items()}
+
+
+def is_pseudo(key: Key) -> bool:
+    """Whether an irrep is a pseudo-tensor: its parity (-1)^(la + lb) is not that of its l."""
+    row, column, l = key
+    return (SHELL_LETTERS.index(row[-1]) + SHELL_LETTERS.index(column[-1]) + l) % 2 == 1
+
+
+def _components(
+    basis: Basis, row_number: int, column_number: int, values: NDArray[Any]
+) -> dict[Key, NDArray[np.float64]]:
+    """Irreps (E, P, 2l+1) of the padded blocks (E, M, M) of two elements."""
+    irreps = _block_irreps(basis)
     if basis.spinor:
         values = to_parts(values) * np.sqrt(2.0)  # so that squares add up to those of the block
-    squares = np.zeros(len(irreps.paths))
-    np.add.at(squares, irreps.path_index, irreps.encode(values) ** 2)
-    names = [_shell_names(basis, int(matrix.numbers[a])) for a in (i, j)]
-    found: dict[tuple[str, str, int], float] = {}
-    for p, square in zip(irreps.paths, squares, strict=True):
-        if p.row_shell in names[0] and p.column_shell in names[1]:
-            key = (names[0][p.row_shell], names[1][p.column_shell], p.l)
-            found[key] = found.get(key, 0.0) + float(square)
-    return {key: float(np.sqrt(square)) for key, square in found.items()}
+    coefficients = irreps.encode(values)
+    rows, columns = (_shell_names(basis, z) for z in (row_number, column_number))
+    found: dict[Key, list[NDArray[np.float64]]] = {}
+    at = 0
+    for p in irreps.paths:
+        start, at = at, at + 2 * p.l + 1
+        if p.row_shell in rows and p.column_shell in columns:
+            key = rows[p.row_shell], columns[p.column_shell], p.l
+            found.setdefault(key, []).append(coefficients[:, start:at])
+    return {key: np.stack(parts, axis=1) for key, parts in found.items()}
+
+
+@lru_cache(maxsize=2)  # with spin the change is a large matrix
+def _block_irreps(basis: Basis) -> BlockIrreps:
+    return BlockIrreps(basis, time_reversal=False)
 
 
 def _shell_names(basis: Basis, number: int) -> dict[int, str]:

@@ -21,10 +21,11 @@ from ase.data import chemical_symbols
 from ase.io import read
 from ase.io.formats import UnknownFileTypeError
 from ase.neighborlist import neighbor_list
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 
 from workbench.bundled import data_path
+from workbench.matrices import BlockMatrix
 
 __all__ = [
     "StructureError",
@@ -34,6 +35,7 @@ __all__ = [
     "electron_count",
     "g2_names",
     "load",
+    "pair_vectors",
     "require_closed_shell",
     "rotate",
     "validate",
@@ -150,6 +152,12 @@ def rotate(atoms: Atoms, R: ArrayLike) -> Atoms:
     if turned.has("momenta"):
         turned.arrays["momenta"] = turned.arrays["momenta"] @ matrix.T
     return turned
+
+
+def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
+    """From the row atom to the column atom of each block, (E, 3) in A; zero for on-site blocks."""
+    ends: NDArray[np.float64] = atoms.positions[matrix.edges]  # (2, E, 3)
+    return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
 
 
 def electron_count(atoms: Atoms) -> int:

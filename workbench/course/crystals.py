@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.bands import energies_at
-from workbench.course.verdict import Verdict
+from workbench.course.verdict import Verdict, compared
 from workbench.matrices import BlockMatrix
 
 __all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 
-_CLOSE = 1e-8  # relative; two ways of adding the same numbers
 _TOUCHING = 0.02  # eV; what a real-space grid may open where two bands should touch
 
 
@@ -49,13 +48,8 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
             np.exp(1j * (k @ T)) * value for T, value in found.items()
         ),
     }
-    if _same(given, whole):
-        return Verdict(True, f"{len(found)} cells T, each block with its phase.")
-    for why, mistaken in wrong.items():
-        if _same(given, mistaken):
-            return Verdict(False, why)
-    off = np.abs(given - whole).max()
-    return Verdict(False, f"some element is off by {off:.3g} eV; the sum has {len(found)} terms.")
+    done = f"{len(found)} cells T, each block with its phase."
+    return compared(given, whole, done, wrong, f"the sum has {len(found)} terms")
 
 
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
@@ -86,8 +80,3 @@ def blocks(H: BlockMatrix, i: int, j: int) -> dict[tuple[int, ...], NDArray[Any]
     mine = np.flatnonzero((H.edges[0] == i) & (H.edges[1] == j))
     cells = [tuple(int(c) for c in T) for T in H.shifts[mine]]
     return {T: H.block(i, j, T) for T in cells}
-
-
-def _same(a: ArrayLike, b: ArrayLike) -> bool:
-    a, b = np.asarray(a), np.asarray(b)
-    return bool(np.abs(a - b).max() <= _CLOSE * max(np.abs(b).max(), 1e-12))

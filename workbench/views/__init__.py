@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
+    from workbench.views.fading import irrep_decay
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
     from workbench.views.parts import spin_parts
@@ -32,6 +33,7 @@ _HOME = {
     "xray_bars": "xray",
     "bands": "bands",
     "decay": "decay",
+    "irrep_decay": "fading",
     "equivariance_bars": "errors",
     "alt_text": "look",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "xray_bars",
     "bands",
     "decay",
+    "irrep_decay",
     "equivariance_bars",
     "alt_text",
 ]

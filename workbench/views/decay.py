@@ -8,6 +8,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
+from workbench.structures import pair_vectors
 from workbench.views.look import COLOURS, finished, log_ticks, number
 
 _FLOOR = 1e-9  # of the largest; a logarithm has no place for zero
@@ -26,7 +27,7 @@ def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
     """
     if not np.array_equal(matrix.numbers, atoms.numbers):
         raise ValueError("The matrix belongs to other atoms than these.")
-    distances = pair_distances(matrix, atoms)
+    distances = np.linalg.norm(pair_vectors(matrix, atoms), axis=1)
     sizes = np.linalg.norm(matrix.values, axis=(1, 2))  # Frobenius: the root of all squares' sum
     shown = sizes > _FLOOR * sizes.max()
     low, high = sizes[shown].min(), sizes.max()
@@ -51,13 +52,6 @@ def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
         "below a thousandth of the largest."
     )
     return finished(figure, "How blocks fade with distance", alt, 720, 420)
-
-
-def pair_distances(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
-    """Distance (E,) in A of the two atoms of each block."""
-    i, j = matrix.edges
-    apart = atoms.positions[j] + matrix.shifts @ atoms.cell.array - atoms.positions[i]
-    return np.linalg.norm(apart, axis=1)
 
 
 def _addresses(matrix: BlockMatrix, shown: NDArray[np.bool_]) -> list[tuple[int, int, list[int]]]:

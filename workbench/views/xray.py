@@ -8,12 +8,10 @@ from itertools import groupby
 import plotly.graph_objects as go
 from ase.data import chemical_symbols
 
-from workbench.conventions import SHELL_LETTERS
-from workbench.irreps import xray
+from workbench.conventions import shell_rank
+from workbench.irreps import Key, xray
 from workbench.matrices import BlockMatrix
 from workbench.views.look import COLOURS, GRID, finished, log_ticks, number
-
-Key = tuple[str, str, int]  # row shell, column shell, l
 
 _SMALLEST = 1e-6  # of the largest norm: below it a bar is rounding
 
@@ -34,7 +32,7 @@ def xray_bars(
         KeyError: if the pair is not stored.
     """
     norms = xray(matrix, i, j, T)
-    ordered = sorted(norms, key=lambda key: (_rank(key[0]), _rank(key[1]), key[2]))
+    ordered = sorted(norms, key=lambda key: (shell_rank(key[0]), shell_rank(key[1]), key[2]))
     place = {key: k for k, key in enumerate(ordered)}
     figure = go.Figure([_bars(l, norms, place, unit) for l in sorted({k[2] for k in ordered})])
     row, column = (f"{chemical_symbols[int(matrix.numbers[a])]}{a + 1}" for a in (i, j))
@@ -85,8 +83,3 @@ def _name_pairs(figure: go.Figure, place: dict[Key, int]) -> None:
     )
     for _, keys in pairs[1:]:
         figure.add_vline(place[keys[0]] - 0.5, line={"color": GRID, "width": 1})
-
-
-def _rank(shell: str) -> tuple[int, int]:
-    """Shells by l, then by number: 1s 2s 3s 2p 3p 3d."""
-    return SHELL_LETTERS.index(shell[1]), int(shell[0])

@@ -1,8 +1,9 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
-(both, with predictions that follow), `SpinorTurn` (a spinor, turned once and twice) and `Quiz` (a
-question that answers). Needs the optional extra `notebooks`.
+(both, with predictions that follow), `BlockInspector` (one block taken apart into irreps),
+`SpinorTurn` (a spinor, turned once and twice) and `Quiz` (a question that answers). Needs the
+optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from workbench.widgets.block_inspector import BlockInspector
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
 
-__all__ = ["Heat", "Quiz", "RotationLab", "SpinorTurn", "StructureView"]
+__all__ = ["BlockInspector", "Heat", "Quiz", "RotationLab", "SpinorTurn", "StructureView"]

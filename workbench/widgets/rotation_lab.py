@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from workbench.conventions import rotation
 from workbench.matrices import BlockMatrix
 from workbench.views.parts import shown
 from workbench.widgets.block_panel import BlockPanel, quantities_of
-from workbench.widgets.closing import close_inside
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
@@ -24,6 +23,8 @@ from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.readout import error_table, heading, summary
 from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.tree import close_inside
+from workbench.widgets.tree import group as _group
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 
@@ -310,12 +311,6 @@ class RotationLab(widgets.VBox):
     def _spread_pair(self) -> None:
         for widget in (self.view, self.matrices, self.differences):
             widget.pair = list(self._pair)
-
-
-def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
-    box = kind(children)
-    box.add_class(name)
-    return box
 
 
 def _errors(snapshot: Snapshot, subjects: Sequence[str]) -> list[BlockMatrix]:

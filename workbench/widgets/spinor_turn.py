@@ -14,9 +14,9 @@ from workbench.matrices import BlockMatrix
 from workbench.physics import occupied_count
 from workbench.views.look import number
 from workbench.views.parts import PARTS, parts_of, shown
-from workbench.widgets.closing import close_inside
 from workbench.widgets.guard import Guard
 from workbench.widgets.spinor_picture import curves, phasors
+from workbench.widgets.tree import close_inside
 
 _CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 

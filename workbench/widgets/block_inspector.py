@@ -1,0 +1,335 @@
+"""BlockInspector: one pair's block, its X-ray, and how it compares with all pairs of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import along_z
+from workbench.matrices import BlockMatrix
+from workbench.structures import pair_vectors
+from workbench.views.look import number, round_limit
+from workbench.widgets.block_panel import BlockPanel, quantities_of
+from workbench.widgets.controls import TurnControls
+from workbench.widgets.distance_plot import distance_plot
+from workbench.widgets.experiment import Experiment, Snapshot, Subject
+from workbench.widgets.guard import Guard
+from workbench.widgets.heat import Heat
+from workbench.widgets.irrep_bars import Irreps, component_bars, norm_bars, ordered, plain
+from workbench.widgets.readout import heading, milli, orientation
+from workbench.widgets.structure_view import StructureView
+from workbench.widgets.tree import close_inside, group
+
+if TYPE_CHECKING:
+    from workbench.engines import Reference
+
+_STATIC = Path(__file__).parent / "static"
+_CSS = "".join(
+    (_STATIC / f"{name}.css").read_text() for name in ("rotation_lab", "block_inspector")
+)
+_DIFFERENCE = " − reference"
+
+
+class BlockInspector(widgets.VBox):
+    """The block of a picked pair of atoms, taken apart into irreps while the structure turns.
+
+    Shown are the norms of all its irreps, which no rotation may move; the components of those of
+    one pair of shells, which turn; the block with its numbers; and the same norms for all pairs of
+    the same two elements against their distance. A pair is picked in the structure, in the map of
+    the whole matrix, or from the lists.
+
+    Args:
+        atoms: the structure; its present orientation is R = 1.
+        reference: `wb.reference(atoms)` or a dataset's, which follows as `D H D^T`; or None.
+        model: as for `RotationLab`, or None.
+        subjects: callables atoms -> BlockMatrix by name, e.g. one that reads orbitals wrongly.
+        pair: row atom and column atom at first, counted from 0.
+
+    Raises:
+        ValueError: if there is nothing to show, the matrices are with spin, or the reference
+            belongs to other atoms.
+
+    >>> wb.BlockInspector(atoms, ref, pair=(2, 1))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        reference: Reference | None = None,
+        model: Any = None,
+        subjects: Mapping[str, Subject] | None = None,
+        pair: tuple[int, int] = (0, 0),
+    ):
+        self.experiment = Experiment(atoms, model, reference, subjects)
+        if self.experiment.template.basis.spinor:
+            raise ValueError("BlockInspector shows matrices without spin.")
+        self.experiment.overlap = None  # no levels here: a turn costs a few milliseconds
+        self.snapshot: Snapshot = self.experiment.at(np.eye(3))
+        self.guard = Guard()
+        self._first, self._pair = list(pair), list(pair)
+        self._offering = False
+        self._build()
+        self._connect()
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self.add_class("wb-inspector")
+        self._pair_changed()
+
+    # ---- what the user can do from code as well ---------------------------------------------
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """The present orientation R (3, 3)."""
+        return self.snapshot.R
+
+    @property
+    def irreps(self) -> Irreps:
+        """(row shell, column shell, l) -> components (2l+1,) of the picked block now, eV."""
+        return self._irreps(self._matrix(self.snapshot))
+
+    @property
+    def upright_irreps(self) -> Irreps:
+        """The same at R = 1."""
+        return self._irreps(self._matrix(self.experiment.upright))
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn everything to a rotation matrix (3, 3)."""
+        matrix = np.asarray(R, dtype=float)
+        self.controls.follow(matrix)
+        self.view.turn_to(matrix)
+        self._show(matrix)
+
+    def pick(self, i: int, j: int) -> None:
+        """Pick the block of row atom i and column atom j, counted from 0."""
+        if [i, j] == self._pair:
+            return
+        self._pair = [i, j]
+        self._pair_changed()
+
+    def align(self) -> None:
+        """Turn the line between the two atoms along z, towards the viewer."""
+        vector = pair_vectors(self.experiment.template, self.experiment.atoms)[self._edge()]
+        if not vector.any():
+            raise ValueError("An on-site block has no bond: pick two different atoms.")
+        self.turn_to(along_z(vector))
+
+    def reset(self) -> None:
+        """Back to R = 1 and the first pair of atoms."""
+        self.controls.reset()
+        self.block.quantity.value = self.block.quantity.options[0]
+        self.pick(*self._first)
+        self.turn_to(np.eye(3))
+
+    def close(self) -> None:
+        """Take the inspector off the page: every widget inside, its callbacks and its channel."""
+        close_inside(self)
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        experiment = self.experiment
+        known = experiment.reference is not None
+        template = experiment.template
+        self._limit = round_limit(template.max_abs())
+        self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
+        self.controls = TurnControls(self.guard(self._controls_turned))
+        self.map = Heat([template], ["whole matrix"], limit=self._limit, scale="log", max_size=400)
+        self.block = BlockPanel(
+            template, quantities_of(experiment.names, known), self.guard(self.pick)
+        )
+        self.shells = widgets.Dropdown(
+            options=[("", None)],
+            description="shells",
+            tooltip="The pair of shells whose components and distances are shown",
+            style={"description_width": "48px"},
+            layout=widgets.Layout(width="180px"),
+        )
+        self.align_button = widgets.Button(
+            description="bond along z",
+            tooltip="Turns the line between the two atoms to z: you look along it",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.norms, self.components, self.said, self.distances = (widgets.HTML() for _ in range(4))
+
+    def _connect(self) -> None:
+        """One guard around every callback."""
+        guard = self.guard
+        self.view.on_turn(guard(self._dragged))
+        for widget in (self.view, self.map):
+            widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
+        for choice in (self.block.quantity, self.block.cell):
+            choice.observe(guard(lambda _: self._pair_changed()), "value")
+        self.shells.observe(guard(lambda _: self._shells_picked()), "value")
+        self.align_button.on_click(guard(lambda _: self.align()))
+        self.reset_button.on_click(guard(lambda _: self.reset()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        """Structure to the left, X-ray to the right; below the block, then where it stands."""
+        title = widgets.HTML(heading(self.experiment))
+        head = group(widgets.Box, "wb-head", [title, self.reset_button])
+        left = group(widgets.VBox, "wb-left", [self.view, self.controls.box])
+        choices = group(widgets.Box, "wb-shells", [self.shells, self.align_button])
+        xray = [self.norms, choices, self.components, self.said]
+        right = group(widgets.VBox, "wb-right", [group(widgets.VBox, "wb-xray", xray)])
+        body = group(widgets.Box, "wb-body", [left, right])
+        where = group(widgets.Box, "wb-where", [self.map, self.distances])
+        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
+        return [style, head, self.guard.panel, body, self.block.box, where]
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
+        self._show(R, self.view.tick)
+        if not moving:
+            self.controls.follow(R)
+
+    def _controls_turned(self, R: NDArray[np.float64]) -> None:
+        self.view.turn_to(R)
+        self._show(R)
+
+    def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
+        self.snapshot = self.experiment.at(R)
+        self._repaint(tick)
+
+    def _pair_changed(self) -> None:
+        """Another block: other shells on offer, other pairs to compare it with."""
+        for widget in (self.view, self.map):
+            widget.pair = list(self._pair)
+        self.block.set_pair(*self._pair)
+        self._offer_shells()
+        self._shells_changed()
+
+    def _offer_shells(self) -> None:
+        """The pairs of shells that this block has; the present one, or p with p, stays chosen."""
+        pairs = list(dict.fromkeys(key[:2] for key in ordered(self.upright_irreps)))
+        options = [(f"{a} – {b}", (a, b)) for a, b in pairs]
+        if list(self.shells.options) == options:
+            return
+        wanted = [self.shells.value, ("2p", "2p"), pairs[-1]]
+        self._offering = True  # new options choose the first of them for a moment
+        try:
+            self.shells.options = options
+            self.shells.value = next(choice for choice in wanted if choice in pairs)
+        finally:
+            self._offering = False
+
+    def _shells_picked(self) -> None:
+        if not self._offering:
+            self._shells_changed()
+
+    def _shells_changed(self) -> None:
+        self._show_distances()
+        self._repaint()
+
+    def _repaint(self, tick: int = 0) -> None:
+        """Send everything that moves to the browser."""
+        matrix = self._matrix(self.snapshot)
+        now, before, chosen = self._irreps(matrix), self.upright_irreps, self._chosen()
+        # Of the whole block of the two shells: it stands still even where single norms do not.
+        squares = [np.sum(values**2) for key, values in before.items() if key[:2] == chosen]
+        limit = round_limit(float(np.sqrt(np.sum(squares))))
+        self.norms.value = norm_bars(now, before, chosen, _pseudo(now))
+        self.components.value = component_bars(now, before, chosen, limit)
+        self.said.value = f'<p class="wb-said">{self._drift(now, before)}</p>'
+        self.view.announcement = self._summary(now, before)
+        self.map.show([matrix], tick=tick, notes=[str(self.block.quantity.value)])
+        self.block.show(self.snapshot, self._limit, 1000 * self._limit, "log")
+
+    def _show_distances(self) -> None:
+        from workbench.irreps import xrays
+
+        i, j = self._pair
+        matrix = self._matrix(self.experiment.upright)
+        row, column = (int(matrix.numbers[a]) for a in (i, j))
+        blocks, norms = xrays(matrix, row, column)
+        apart = np.linalg.norm(pair_vectors(matrix, self.experiment.atoms)[blocks], axis=1)
+        a, b = self._chosen()
+        kind = f"{chemical_symbols[row]}–{chemical_symbols[column]}"
+        self.distances.value = distance_plot(
+            apart,
+            {l: values for (*shells, l), values in norms.items() if tuple(shells) == (a, b)},
+            int(np.flatnonzero(blocks == self._edge(matrix))[0]),
+            f"{a} with {b} in all {kind} blocks; this one ringed",
+        )
+
+    # ---- looking ----------------------------------------------------------------------------
+
+    def _matrix(self, snapshot: Snapshot) -> BlockMatrix:
+        """What the block is taken from, at an orientation."""
+        name = str(self.block.quantity.value)
+        if name.endswith(_DIFFERENCE):
+            found = snapshot.difference(name.removesuffix(_DIFFERENCE))
+        else:
+            found = snapshot.matrix(name)
+        return self.experiment.template if found is None else found
+
+    def _irreps(self, matrix: BlockMatrix) -> Irreps:
+        from workbench.irreps import components
+
+        i, j = self._pair
+        found = components(matrix, i, j, self._cell())
+        return {key: values[0] for key, values in found.items()}
+
+    def _cell(self) -> tuple[int, ...]:
+        return tuple(self.block.cell.value or (0, 0, 0))
+
+    def _edge(self, matrix: BlockMatrix | None = None) -> int:
+        """Where the picked block stands in a matrix's list of blocks."""
+        H = self.experiment.template if matrix is None else matrix
+        same = (H.edges == np.array(self._pair)[:, None]).all(axis=0)
+        return int(np.flatnonzero(same & (H.shifts == self._cell()).all(axis=1))[0])
+
+    def _chosen(self) -> tuple[str, str]:
+        a, b = self.shells.value or ("1s", "1s")
+        return a, b
+
+    def _drift(self, now: Irreps, before: Irreps) -> str:
+        """How far norms and components have moved since R = 1, and what the law of turning says."""
+        norms, parts = _moved(now, before)
+        said = (
+            f"Since R = 1 (all shells): norms moved by at most <b>{number(norms)} eV</b>, "
+            f"components by <b>{number(parts)} eV</b>."
+        )
+        broken = self.snapshot.symmetry.get(str(self.block.quantity.value))
+        if broken is None:
+            return said
+        mean, most = milli(broken.mae_mev), milli(broken.max_mev)
+        return f"{said} The law of turning is broken by <b>{mean} meV</b> on average, {most} meV at most."
+
+    def _summary(self, now: Irreps, before: Irreps) -> str:
+        """The pictures in two sentences, for `aria-live`."""
+        i, j = self._pair
+        a, b = self._chosen()
+        names = [f"{chemical_symbols[self.experiment.atoms.numbers[k]]}{k + 1}" for k in (i, j)]
+        own = {key[2]: values for key, values in now.items() if key[:2] == (a, b)}
+        norms = ", ".join(
+            f"{plain(float(np.linalg.norm(own[l])))} for l = {l}" for l in sorted(own)
+        )
+        moved = [plain(value) for value in _moved(now, before)]
+        return (
+            f"Structure {orientation(self.rotation)}. Block {names[0]} with {names[1]}, {a} with "
+            f"{b}: norms in eV {norms}. Since R = 1 norms moved by at most {moved[0]} eV, "
+            f"components by {moved[1]} eV."
+        )
+
+
+def _moved(now: Irreps, before: Irreps) -> tuple[float, float]:
+    """Largest change of a norm, and of a component."""
+    norm = np.linalg.norm
+    norms = max(abs(float(norm(now[key]) - norm(before[key]))) for key in now)
+    return norms, max(float(np.abs(now[key] - before[key]).max()) for key in now)
+
+
+def _pseudo(irreps: Irreps) -> set[tuple[str, str, int]]:
+    from workbench.irreps import is_pseudo
+
+    return {key for key in irreps if is_pseudo(key)}
