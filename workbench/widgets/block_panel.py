@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
-from workbench.views.parts import PARTS, shown
+from workbench.views.parts import COMPLEX, PARTS, shown
 from workbench.widgets.experiment import REFERENCE, Snapshot
 from workbench.widgets.heat import Heat, atom_axis
 
@@ -78,7 +78,7 @@ class BlockPanel:
         limit_ev: float,
         limit_mev: float,
         scale: str,
-        parts: Sequence[str],
+        parts: Sequence[str] = (COMPLEX,),
     ) -> None:
         """Show the picked block at an orientation, in the colours of the large maps.
 
@@ -87,7 +87,8 @@ class BlockPanel:
             limit_ev: at the end of the colours of matrices.
             limit_mev: of differences.
             scale: "log" or "linear"; differences are always linear.
-            parts: what to show of a block with spin, side by side (`views.parts.shown`).
+            parts: what to show of a block with spin, side by side (`views.parts.shown`); others
+                are shown as they are.
         """
         i, j = self.pair
         name = str(self.quantity.value)
