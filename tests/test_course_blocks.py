@@ -110,8 +110,7 @@ def test_hermiticity_leaves_the_even_irreps_of_a_shell_with_itself(H):
 
 @pytest.mark.parametrize(("shell", "moves"), [("d", {"pd", "dp", "dd"}), ("p", {"pd", "dp"})])
 def test_misread_orbitals_keep_the_numbers_and_lose_the_law(H, shell, moves):
-    """Some norms do not notice: of s with anything, which is one irrep whatever its order, and
-    of p with p, as a cyclic exchange of x, y and z is a rotation."""
+    """With s there is one irrep, whose norm keeps; x, y, z exchanged cyclically are a turn."""
     wrong, turned = task.misread(H, shell), task.misread(H.rotate(R), shell)
     np.testing.assert_array_equal(np.sort(wrong.values, axis=None), np.sort(H.values, axis=None))
     assert matrix_errors(turned, wrong.rotate(R)).max_mev > 100

@@ -303,9 +303,8 @@ class BlockInspector(widgets.VBox):
         if broken is None:
             return said
         mean, most = milli(broken.mae_mev), milli(broken.max_mev)
-        return (
-            f"{said} The law of turning is broken by <b>{mean} meV</b> in the mean, {most} at most."
-        )
+        law = f"The law of turning is broken by <b>{mean} meV</b> on average, {most} meV at most."
+        return f"{said} {law}"
 
     def _summary(self, now: Irreps, before: Irreps) -> str:
         """The pictures in two sentences, for `aria-live`."""
