@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from workbench.symmetry import EquivarianceReport, equivariance
     from workbench.training import StepRecord, train
     from workbench.views import view
-    from workbench.widgets import Heat, Quiz, RotationLab, StructureView
+    from workbench.widgets import HarmonicsLab, Heat, Quiz, RotationLab, StructureView, TurnedHeat
 
 __version__ = "0.1.0"
 
@@ -70,6 +70,8 @@ _HOME = {
     "RotationLab": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
+    "HarmonicsLab": "widgets",
+    "TurnedHeat": "widgets",
     "Quiz": "widgets",
 }
 
@@ -114,6 +116,8 @@ __all__ = [
     "RotationLab",
     "StructureView",
     "Heat",
+    "HarmonicsLab",
+    "TurnedHeat",
     "Quiz",
 ]
 

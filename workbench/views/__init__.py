@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
+    from workbench.views.harmonics import harmonics_surfaces
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
     from workbench.views.structure import view
@@ -31,6 +32,7 @@ _HOME = {
     "bands": "bands",
     "decay": "decay",
     "equivariance_bars": "errors",
+    "harmonics_surfaces": "harmonics",
     "alt_text": "look",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "bands",
     "decay",
     "equivariance_bars",
+    "harmonics_surfaces",
     "alt_text",
 ]
 

@@ -1,8 +1,9 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours) and
-`RotationLab` (both, with predictions that follow), `Quiz` (a question that answers). Needs the
-optional extra `notebooks`.
+`RotationLab` (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how
+their components mix), `TurnedHeat` (matrices that follow a rotation), `Quiz` (a question that
+answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.turned_heat import TurnedHeat
 
-__all__ = ["Heat", "Quiz", "RotationLab", "StructureView"]
+__all__ = ["HarmonicsLab", "Heat", "Quiz", "RotationLab", "StructureView", "TurnedHeat"]

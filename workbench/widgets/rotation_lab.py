@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -13,15 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import rotation
 from workbench.widgets.block_panel import BlockPanel, limits_of, quantities_of
+from workbench.widgets.closing import close_inside
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
+from workbench.widgets.page import group, lab_style
 from workbench.widgets.readout import error_table, heading, summary
 from workbench.widgets.structure_view import StructureView
-
-_CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
@@ -111,9 +110,7 @@ class RotationLab(widgets.VBox):
 
     def close(self) -> None:
         """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        for widget in _inside(self):
-            widget.unobserve_all()
-            widget.close() if widget is not self else None
+        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------
@@ -182,14 +179,13 @@ class RotationLab(widgets.VBox):
         title = widgets.HTML(heading(self.experiment))
         choice = [widgets.Label("differences"), self.against]
         choice = choice if known and self.experiment.names else []
-        head = _group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
+        head = group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
         colours = [self.limit, self.scale, self.error_limit]
-        right = [self.matrices, self._lower(), _group(widgets.Box, "wb-colours", colours)]
-        columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
-        body = _group(widgets.Box, "wb-body", columns)
-        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
-        return [style, head, self.guard.panel, body, self.block.box]
+        right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
+        columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
+        body = group(widgets.Box, "wb-body", columns)
+        return [lab_style(), head, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""
@@ -198,12 +194,12 @@ class RotationLab(widgets.VBox):
         if self.experiment.overlap is not None:
             parts.append(self.levels)
         if count:
-            parts.append(_group(widgets.VBox, "wb-differences", [self.differences]))
+            parts.append(group(widgets.VBox, "wb-differences", [self.differences]))
         if count > 2:
-            return _group(widgets.VBox, "wb-stacked", parts[::-1])
+            return group(widgets.VBox, "wb-stacked", parts[::-1])
         self.levels.layout.flex = "1 1 240px"
         parts[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
-        return _group(widgets.Box, "wb-lower", parts)
+        return group(widgets.Box, "wb-lower", parts)
 
     # ---- reacting ---------------------------------------------------------------------------
 
@@ -273,12 +269,6 @@ class RotationLab(widgets.VBox):
             widget.pair = list(self._pair)
 
 
-def _group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
-    box = kind(children)
-    box.add_class(name)
-    return box
-
-
 def _log_slider(name: str, value: float, tooltip: str) -> widgets.FloatLogSlider:
     """A slider over four decades around a value."""
     middle = float(np.log10(value))
@@ -299,15 +289,3 @@ def _choice(options: list[str], tooltip: str) -> widgets.ToggleButtons:
     return widgets.ToggleButtons(
         options=options, tooltips=[tooltip] * len(options), style={"button_width": "auto"}
     )
-
-
-def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget, everything below it, and their layouts and styles."""
-    found = [widget]
-    for name in ("layout", "style"):
-        part = getattr(widget, name, None)
-        if isinstance(part, widgets.Widget):
-            found.append(part)
-    for child in getattr(widget, "children", ()):
-        found += _inside(child)
-    return found
