@@ -140,5 +140,5 @@ def test_surfaces_of_all_harmonics_have_a_text_twin():
     figure = views.harmonics_surfaces(2)
     assert len(figure.data) == 10
     assert "9 real spherical harmonics" in views.alt_text(figure)
-    with pytest.raises(ValueError, match="up to l = 4"):
-        views.harmonics_surfaces(5)
+    with pytest.raises(ValueError, match="up to l = 3"):
+        views.harmonics_surfaces(4)

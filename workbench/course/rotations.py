@@ -64,7 +64,7 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
         a: (3,).
         b: (3,), not parallel to a.
     """
-    given, outer = np.asarray(answer, dtype=float), np.outer(a, b)
+    given, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
     if given.shape != (3, 3):
         return Verdict(False, f"a tensor of two vectors is 3 x 3; yours has shape {given.shape}.")
     even, dot = (outer + outer.T) / 2, float(np.trace(outer))

@@ -10,6 +10,7 @@ from workbench.views.look import DIVERGING, finished, listed
 from workbench.views.sphere import COLUMNS, ROWS, directions
 
 _SPACING = 1.5  # between neighbours, in units of the surfaces' common scale
+_FILLING = 1.75  # height of the scene in plotly's units, of which about 2.1 are seen
 _SIDE, _MARGIN = 145, 40  # px of a surface, px around all
 
 
@@ -19,13 +20,13 @@ def harmonics_surfaces(lmax: int = 2) -> go.Figure:
     Drag to turn. Each l is a row, m = -l..l from left to right; the axis z points up.
 
     Args:
-        lmax: highest l, at most 4.
+        lmax: highest l, at most 3.
 
     Raises:
-        ValueError: for an lmax outside 0 to 4.
+        ValueError: for an lmax outside 0 to 3.
     """
-    if not 0 <= lmax <= 4:
-        raise ValueError(f"Surfaces are drawn up to l = 4, not for l = {lmax}.")
+    if not 0 <= lmax <= 3:
+        raise ValueError(f"Surfaces are drawn up to l = 3, not for l = {lmax}.")
     points = directions()
     values = harmonics(lmax, points)  # (points, (lmax + 1)^2)
     figure = go.Figure()
@@ -34,9 +35,18 @@ def harmonics_surfaces(lmax: int = 2) -> go.Figure:
             f = values[:, l * l + l + m]
             figure.add_trace(_surface(f, points, l, m))
     figure.add_trace(_names(lmax))
-    hidden = {"visible": False}
-    view = {"eye": {"x": 0, "y": -1.6, "z": 0.35}, "projection": {"type": "orthographic"}}
-    scene = {f"{axis}axis": hidden for axis in "xyz"} | {"aspectmode": "data", "camera": view}
+    ranges = {
+        "x": [-_SPACING * lmax - 0.7, _SPACING * lmax + 0.7],
+        "y": [-0.7, 0.7],
+        "z": [-_SPACING * lmax - 1.0, 0.7],
+    }
+    scale = _FILLING / (ranges["z"][1] - ranges["z"][0])
+    scene = {f"{axis}axis": {"visible": False, "range": ends} for axis, ends in ranges.items()}
+    scene |= {
+        "aspectmode": "manual",
+        "aspectratio": {axis: scale * (high - low) for axis, (low, high) in ranges.items()},
+        "camera": {"eye": {"x": 0.3, "y": -0.9, "z": 0.3}, "projection": {"type": "orthographic"}},
+    }
     shells = listed([SHELL_LETTERS[l] for l in range(lmax + 1)])
     alt = (
         f"The {(lmax + 1) ** 2} real spherical harmonics of the shells {shells}, each l a row: "
@@ -60,11 +70,11 @@ def _surface(f: np.ndarray, points: np.ndarray, l: int, m: int) -> go.Surface:
         y=y,
         z=z - _SPACING * l,
         surfacecolor=np.sign(sign),
-        cmin=-1.25,
-        cmax=1.25,
+        cmin=-1.5,
+        cmax=1.5,
         colorscale=DIVERGING,
         showscale=False,
-        lighting={"ambient": 0.62, "diffuse": 0.6, "specular": 0.1},
+        lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.1},
         hovertemplate=f"{name}, l = {l}, m = {m}<extra></extra>".replace("-", "−"),
     )
 
@@ -75,7 +85,7 @@ def _names(lmax: int) -> go.Scatter3d:
     return go.Scatter3d(
         x=[_SPACING * m for _, m in of],
         y=[-0.4] * len(of),
-        z=[-_SPACING * l - 0.72 for l, _ in of],
+        z=[-_SPACING * l - 0.78 for l, _ in of],
         mode="text",
         text=[f"{SHELL_LETTERS[l]} {orbital_name(l, m)}".replace("-", "−") for l, m in of],
         hoverinfo="skip",

@@ -60,6 +60,7 @@ class HarmonicsLab(widgets.VBox):
         self._connect()
         super().__init__(self._layout())
         self.add_class("wb-lab")
+        self.add_class("wb-harmonics")
         self._new_function()
 
     @property
@@ -98,27 +99,30 @@ class HarmonicsLab(widgets.VBox):
 
     def _build(self) -> None:
         options = list(dict.fromkeys([*CHOICES, self._first]))
-        self.choice = _dropdown(options, "shells", "Which l the function holds", self._first)
+        self.choice = _dropdown(
+            options, "shells", "Which l the function holds", self._first, "125px"
+        )
         self.function = _dropdown(
             self._functions(),
             "function",
             "One orbital, or a mix of all with norm 1 for each l",
             MIX,
+            "165px",
         )
         rules = list(self.rules)
-        self.rule = _dropdown(rules, "rule", "How D is computed from R", rules[0])
+        self.rule = _dropdown(rules, "rule", "How D is computed from R", rules[0], "180px")
         self.rule.layout.display = None if len(rules) > 1 else "none"
         self.inversion = inversion_button()
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
         start = self.shells.on_grid @ self.components
-        self.turned = SurfaceView(start, height=232, label="function turned by hand")
+        self.turned = SurfaceView(start, height=204, label="function turned by hand")
         self.turned.hint = "drag, or arrow keys"
-        self.built = SurfaceView(start, height=232, fixed=True, label="function built from D c")
+        self.built = SurfaceView(start, height=204, fixed=True, label="function built from D c")
         self.built.hint = "red +, blue −"
         self.controls = TurnControls(self.guard(self._turned_by_controls))
         self.table, self.laws = widgets.HTML(), widgets.HTML()
         axes = (self.shells.axis, self.shells.axis)
-        self.heat = Heat(np.eye(len(self.components)), ["D(R)"], limit=1.0, unit="", max_size=440)
+        self.heat = Heat(np.eye(len(self.components)), ["D(R)"], limit=1.0, unit="", max_size=400)
         self.heat.show_values, self.heat.digits = True, 2
         self.heat.show(np.eye(len(self.components)), axes=axes)
 
@@ -203,12 +207,14 @@ def _caption(text: str) -> widgets.HTML:
     return widgets.HTML(f'<p class="wb-note">{text}</p>')
 
 
-def _dropdown(options: list, name: str, tooltip: str, value: object) -> widgets.Dropdown:
+def _dropdown(
+    options: list, name: str, tooltip: str, value: object, width: str
+) -> widgets.Dropdown:
     return widgets.Dropdown(
         options=options,
         value=value,
         description=name,
         tooltip=tooltip,
-        style={"description_width": "54px"},
-        layout=widgets.Layout(width="190px"),
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width=width),
     )

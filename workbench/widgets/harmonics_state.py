@@ -80,7 +80,7 @@ class Shells:
 
 def matrix_of(rule: Rule, ls: Sequence[int], R: NDArray[np.float64]) -> NDArray[np.float64]:
     """Block diagonal D(R) of several shells by any rule."""
-    return block_diag(*(rule(l, R) for l in ls))
+    return np.asarray(block_diag(*(rule(l, R) for l in ls)))
 
 
 def checks(
@@ -90,7 +90,9 @@ def checks(
     after = shells.split(matrix_of(rule, shells.ls, R) @ c)
     norms = zip(shells.split(c), after, strict=True)
     return {
-        "norm of each l stays": max(abs(np.linalg.norm(a) - np.linalg.norm(b)) for a, b in norms),
+        "norm of each l stays": max(
+            abs(float(np.linalg.norm(a) - np.linalg.norm(b))) for a, b in norms
+        ),
         "D(R R₁) = D(R) D(R₁)": max(group_error(rule, l, R, _ANOTHER) for l in shells.ls),
         "Y(R x) = D(R) Y(x)": max(harmonics_error(rule, l, R) for l in shells.ls),
     }

@@ -15,6 +15,8 @@ from workbench.widgets.heat import Axis, Heat
 from workbench.widgets.page import group, lab_style
 from workbench.widgets.readout import orientation
 
+_ZERO = 1e-9
+
 Matrices = Callable[[NDArray[np.float64]], Sequence[ArrayLike]]
 
 
@@ -83,8 +85,8 @@ class TurnedHeat(widgets.VBox):
         axes = (self._axis, self._axis) if self._axis else None
         self.heat.show(shown, axes=axes)
         where = orientation(self._turn) + (", then inverted" if self.inversion.value else "")
-        zeros = ", ".join(
-            f"{title}: {np.mean(np.abs(matrix) < 1e-9):.0%} of its elements are zero"
+        zeros = "; ".join(
+            f"{title}: {np.mean(np.abs(matrix) < _ZERO):.0%} zeros"
             for title, matrix in zip(self.heat.titles, shown, strict=True)
         )
-        self.words.value = f'<p class="wb-note" role="status">R: {where}. {zeros}.</p>'
+        self.words.value = f'<p class="wb-note" role="status">R: {where}.<br>{zeros}.</p>'
