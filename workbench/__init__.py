@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from workbench.views import view
     from workbench.widgets import (
         BlockInspector,
+        HarmonicsLab,
         Heat,
         Quiz,
         RotationLab,
         SpinorTurn,
         StructureView,
+        TurnedHeat,
     )
 
 __version__ = "0.1.0"
@@ -79,6 +81,8 @@ _HOME = {
     "BlockInspector": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
+    "HarmonicsLab": "widgets",
+    "TurnedHeat": "widgets",
     "Quiz": "widgets",
 }
 
@@ -125,6 +129,8 @@ __all__ = [
     "BlockInspector",
     "StructureView",
     "Heat",
+    "HarmonicsLab",
+    "TurnedHeat",
     "Quiz",
 ]
 

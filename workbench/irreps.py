@@ -151,6 +151,23 @@ class BlockIrreps:
         return flat.reshape(*flat.shape[:-1], *self.shape)
 
 
+def product_to_irreps(la: int, lb: int) -> NDArray[np.float64]:
+    """Orthogonal change from the product of two irreps to the direct sum of those it consists of.
+
+    ``Q.T @ kron(D^la, D^lb) @ Q`` is block diagonal in D^l, l = |la - lb| .. la + lb.
+
+    Args:
+        la: of the outer index of the product.
+        lb: of the inner one.
+
+    Returns:
+        (n, n) with n = (2la+1)(2lb+1): its columns are real Clebsch-Gordan coefficients.
+    """
+    n = (2 * la + 1) * (2 * lb + 1)
+    parts = [_coupling(la, lb, l).reshape(n, -1) for l in range(abs(la - lb), la + lb + 1)]
+    return np.concatenate(parts, axis=1)
+
+
 @cache
 def _coupling(la: int, lb: int, l: int) -> NDArray[np.float64]:
     """(2la+1, 2lb+1, 2l+1) real Clebsch-Gordan coefficients, an isometry from irrep to block."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
     from workbench.views.fading import irrep_decay
+    from workbench.views.harmonics import harmonics_surfaces
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
     from workbench.views.parts import spin_parts
@@ -35,6 +36,7 @@ _HOME = {
     "decay": "decay",
     "irrep_decay": "fading",
     "equivariance_bars": "errors",
+    "harmonics_surfaces": "harmonics",
     "alt_text": "look",
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "decay",
     "irrep_decay",
     "equivariance_bars",
+    "harmonics_surfaces",
     "alt_text",
 ]
 

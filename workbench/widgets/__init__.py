@@ -1,9 +1,10 @@
 """Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
 
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
-(both, with predictions that follow), `BlockInspector` (one block taken apart into irreps),
-`SpinorTurn` (a spinor, turned once and twice) and `Quiz` (a question that answers). Needs the
-optional extra `notebooks`.
+(both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
+components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
+apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
+answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,21 @@ except ModuleNotFoundError as error:
     ) from error
 
 from workbench.widgets.block_inspector import BlockInspector
+from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.turned_heat import TurnedHeat
 
-__all__ = ["BlockInspector", "Heat", "Quiz", "RotationLab", "SpinorTurn", "StructureView"]
+__all__ = [
+    "BlockInspector",
+    "HarmonicsLab",
+    "Heat",
+    "Quiz",
+    "RotationLab",
+    "SpinorTurn",
+    "StructureView",
+    "TurnedHeat",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -23,17 +22,13 @@ from workbench.widgets.experiment import Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.irrep_bars import Irreps, component_bars, norm_bars, ordered, plain
+from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import heading, milli, orientation
 from workbench.widgets.structure_view import StructureView
-from workbench.widgets.tree import close_inside, group
 
 if TYPE_CHECKING:
     from workbench.engines import Reference
 
-_STATIC = Path(__file__).parent / "static"
-_CSS = "".join(
-    (_STATIC / f"{name}.css").read_text() for name in ("rotation_lab", "block_inspector")
-)
 _DIFFERENCE = " − reference"
 
 
@@ -182,7 +177,7 @@ class BlockInspector(widgets.VBox):
         right = group(widgets.VBox, "wb-right", [group(widgets.VBox, "wb-xray", xray)])
         body = group(widgets.Box, "wb-body", [left, right])
         where = group(widgets.Box, "wb-where", [self.map, self.distances])
-        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
+        style = lab_style("block_inspector")
         return [style, head, self.guard.panel, body, self.block.box, where]
 
     # ---- reacting ---------------------------------------------------------------------------

@@ -111,6 +111,15 @@ class TurnControls:
         self._on_turn(self.rotation())
 
 
+def inversion_button() -> widgets.ToggleButton:
+    """A button that makes an operation improper: after the turn every x goes to -x."""
+    return widgets.ToggleButton(
+        description="invert x → −x",
+        tooltip="Turn, then invert: an improper operation, determinant -1",
+        layout=widgets.Layout(width="auto"),
+    )
+
+
 def _slider(name: str, low: float, high: float, tooltip: str, value: float) -> widgets.FloatSlider:
     return widgets.FloatSlider(
         value=value,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -20,13 +19,10 @@ from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subjec
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
 from workbench.widgets.level_diagram import level_diagram
+from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import error_table, heading, summary
 from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.structure_view import StructureView
-from workbench.widgets.tree import close_inside
-from workbench.widgets.tree import group as _group
-
-_CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
@@ -195,14 +191,13 @@ class RotationLab(widgets.VBox):
         title = widgets.HTML(heading(self.experiment))
         choice = [widgets.Label("differences"), self.against]
         choice = choice if known and self.experiment.names else []
-        head = _group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
+        head = group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
         colours = [self.limit, self.scale, self.error_limit]
-        right = [self.matrices, self._lower(), _group(widgets.Box, "wb-colours", colours)]
-        columns = [_group(widgets.VBox, "wb-left", left), _group(widgets.VBox, "wb-right", right)]
-        body = _group(widgets.Box, "wb-body", columns)
-        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
-        return [style, head, self.spin.box, self.guard.panel, body, self.block.box]
+        right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
+        columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
+        body = group(widgets.Box, "wb-body", columns)
+        return [lab_style(), head, self.spin.box, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""
@@ -211,12 +206,12 @@ class RotationLab(widgets.VBox):
         if self.experiment.overlap is not None:
             parts.append(self.levels)
         if count:
-            parts.append(_group(widgets.VBox, "wb-differences", [self.differences]))
+            parts.append(group(widgets.VBox, "wb-differences", [self.differences]))
         if count > 2:
-            return _group(widgets.VBox, "wb-stacked", parts[::-1])
+            return group(widgets.VBox, "wb-stacked", parts[::-1])
         self.levels.layout.flex = "1 1 240px"
         parts[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
-        return _group(widgets.Box, "wb-lower", parts)
+        return group(widgets.Box, "wb-lower", parts)
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -15,10 +14,8 @@ from workbench.physics import occupied_count
 from workbench.views.look import number
 from workbench.views.parts import PARTS, parts_of, shown
 from workbench.widgets.guard import Guard
+from workbench.widgets.page import close_inside, lab_style
 from workbench.widgets.spinor_picture import curves, phasors
-from workbench.widgets.tree import close_inside
-
-_CSS = (Path(__file__).parent / "static" / "rotation_lab.css").read_text()
 
 AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "(1,1,1)": (1, 1, 1)}
 """Button -> axis of the turn."""
@@ -134,8 +131,7 @@ class SpinorTurn(widgets.VBox):
         for name, box in zip(rows, boxes, strict=True):
             box.add_class(name)
         boxes[2].add_class("wb-turn")
-        style = widgets.HTML(f"<style>{_CSS}</style>", layout=widgets.Layout(display="none"))
-        return [style, boxes[0], self.guard.panel, *boxes[1:]]
+        return [lab_style(), boxes[0], self.guard.panel, *boxes[1:]]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
-from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
-from workbench.conventions import rotation_from_quaternion
 from workbench.views.structure import SCRIPT
+from workbench.widgets.turnable import Turnable
 
 _STATIC = Path(__file__).parent / "static"
-
-TurnCallback = Callable[[NDArray[np.float64], bool], None]
-
 
 _BONDED = 1.15  # times the sum of two covalent radii
 
@@ -54,13 +47,10 @@ def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
     return [[(np.array(p) @ cell).tolist(), (np.array(q) @ cell).tolist()] for p, q in edges]
 
 
-class StructureView(anywidget.AnyWidget):
+class StructureView(Turnable):
     """A turnable ball-and-stick picture of `ase.Atoms`.
 
-    The orientation is kept here, in the kernel, as an active rotation matrix: a point x of the
-    structure is seen at R x, with x to the right, y up and z towards the viewer. While it is
-    dragged the browser sends one orientation at a time and waits until all `on_turn` callbacks
-    are done (they repaint what follows), so nothing ever queues up.
+    A point x of the structure is seen at R x; how it turns says `Turnable`.
 
     Args:
         atoms: the structure, in its orientation at R = 1.
@@ -76,19 +66,12 @@ class StructureView(anywidget.AnyWidget):
 
     structure = traitlets.Dict().tag(sync=True)
     pair = traitlets.List(traitlets.Int(), default_value=[]).tag(sync=True)
-    announcement = traitlets.Unicode("").tag(sync=True)
     label = traitlets.Unicode("structure").tag(sync=True)
-    hint = traitlets.Unicode("drag or arrow keys").tag(sync=True)
-    height = traitlets.Int(280).tag(sync=True)
 
     def __init__(self, atoms: Atoms, *, height: int = 280, label: str = "", **settings: Any):
-        self.tick = 0  # number of the browser's newest turn, for whoever repaints
-        self._rotation: NDArray[np.float64] = np.eye(3)
-        self._callbacks: list[TurnCallback] = []
         described = label or atoms.get_chemical_formula()
         super().__init__(height=height, label=described, **settings)
         self.show(atoms)
-        self.on_msg(self._receive)
 
     def show(self, atoms: Atoms) -> None:
         """Draw another structure, in the present orientation."""
@@ -98,43 +81,3 @@ class StructureView(anywidget.AnyWidget):
             "bonds": bonds(atoms),
             "cell": [*cell_lines(atoms), *bonds_across(atoms)],
         }
-
-    @property
-    def rotation(self) -> NDArray[np.float64]:
-        """The present orientation R (3, 3)."""
-        return self._rotation
-
-    def turn_to(self, R: ArrayLike) -> None:
-        """Turn the picture to a rotation matrix (3, 3); does not call the `on_turn` callbacks."""
-        self._rotation = np.asarray(R, dtype=float)
-        self.send({"kind": "set", "quaternion": self._quaternion()})
-
-    def on_turn(self, callback: TurnCallback) -> None:
-        """Call `callback(R, moving)` whenever the user turns it; moving is False at the last one.
-
-        The browser sends the next orientation only after all callbacks have returned.
-        """
-        self._callbacks.append(callback)
-
-    def close(self) -> None:
-        """Take the widget off the page and forget the callbacks."""
-        self._callbacks.clear()
-        self.on_msg(self._receive, remove=True)
-        super().close()
-
-    def _quaternion(self) -> list[float]:
-        return Rotation.from_matrix(self._rotation).as_quat().tolist()
-
-    def _receive(self, _: Any, content: dict[str, Any], __: Any) -> None:
-        """Handle a message of the browser; a turn is acknowledged whatever happens."""
-        if content.get("kind") == "hello":
-            self.send({"kind": "set", "quaternion": self._quaternion()})
-        elif content.get("kind") == "turn":
-            try:
-                self.tick = int(content["tick"])
-                self._rotation = rotation_from_quaternion(content["quaternion"])
-                for callback in list(self._callbacks):
-                    callback(self._rotation, bool(content.get("moving")))
-            finally:
-                answer = {"kind": "ack", "view": content.get("view"), "tick": content.get("tick")}
-                self.send(answer)

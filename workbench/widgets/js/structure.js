@@ -1,50 +1,14 @@
 // StructureView: a molecule or crystal that is turned by mouse, touch or arrow keys (3Dmol.js).
-// It tells Python each orientation under the flow control of credit.js. `$3Dmol` is no import:
+// Turning it and telling Python is turnable.js's affair. `$3Dmol` is no import:
 // Python puts the one copy of 3Dmol.js, which also draws the still pictures, before this module.
 
-import { Credit } from "./credit.js";
-import { aboutAxis, describe, IDENTITY, multiply, normalised, same, turnedAxes } from "./quaternion.js";
+import { Turnable } from "./turnable.js";
 import { createViewer, disposeViewer } from "./viewer.js";
-import "./structure.css";
 
 const ROW_COLOUR = "#d97706";
 const COLUMN_COLOUR = "#0f766e";
-const AXIS_COLOURS = ["#b91c1c", "#15803d", "#1d4ed8"];
 const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xe6ebf1 };
 const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
-const KEYS = {
-  ArrowLeft: [0, -1, 0],
-  ArrowRight: [0, 1, 0],
-  ArrowUp: [-1, 0, 0],
-  ArrowDown: [1, 0, 0],
-  PageUp: [0, 0, 1],
-  PageDown: [0, 0, -1],
-};
-
-function element(tag, className, parent) {
-  const node = document.createElement(tag);
-  node.className = className;
-  parent.append(node);
-  return node;
-}
-
-/** The model's own axes, drawn as they now point; x to the right, y up when not turned. */
-function drawAxes(svg, q) {
-  const arrows = turnedAxes(q).map(([x, y, z], k) => ({ x: 36 + 22 * x, y: 36 - 22 * y, z, k }));
-  arrows.sort((a, b) => a.z - b.z);
-  svg.innerHTML = arrows
-    .map(({ x, y, z, k }) => {
-      const opacity = 0.55 + 0.45 * (z + 1) / 2;
-      const endOn = Math.hypot(x - 36, y - 36) < 5;
-      const [tx, ty] = endOn ? [x - 10, y + 8] : [36 + (x - 36) * 1.42, 36 + (y - 36) * 1.42];
-      return (
-        `<g opacity="${opacity}"><line x1="36" y1="36" x2="${x}" y2="${y}" stroke="${AXIS_COLOURS[k]}" stroke-width="2.5"/>` +
-        `<circle cx="${x}" cy="${y}" r="2.6" fill="${AXIS_COLOURS[k]}"/>` +
-        `<text x="${tx}" y="${ty}" fill="${AXIS_COLOURS[k]}">${"xyz"[k]}</text></g>`
-      );
-    })
-    .join("");
-}
 
 function addStructure(viewer, { symbols, positions, bonds, cell }) {
   viewer.removeAllModels();
@@ -108,70 +72,15 @@ function labelAtoms(viewer, { symbols, positions }, pair) {
 }
 
 function render({ model, el }) {
-  const host = element("div", "wb-structure", el);
-  host.tabIndex = 0;
-  host.setAttribute("role", "application");
-  host.dataset.lmSuppressShortcuts = "true";
-  host.style.height = `${model.get("height")}px`;
-  const scene = element("div", "wb-structure-scene", host);
-  const turn = element("div", "wb-structure-turn", host);
-  const help = element("div", "wb-structure-help", host);
-  help.textContent = model.get("hint");
-  const axes = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  axes.setAttribute("class", "wb-structure-axes");
-  axes.setAttribute("width", "72");
-  axes.setAttribute("height", "72");
-  axes.setAttribute("aria-hidden", "true");
-  host.append(axes);
-  const busy = element("div", "wb-structure-busy", host);
-  busy.textContent = "kernel busy …";
-  busy.hidden = true;
-  const live = element("div", "wb-structure-live", host);
-  live.setAttribute("aria-live", "polite");
-
-  const view = `${Date.now()}-${Math.random()}`; // several views may show one model
-  const name = model.get("label");
-  let quaternion = IDENTITY;
-  let dragging = false;
   let firstPick = null;
   let rings = [];
   let viewer = null;
   let failed = false;
 
-  const credit = new Credit(
-    (tick, value, movedAt) => {
-      model.send({ kind: "turn", view, tick, ...value });
-      host.dataset.sent = tick;
-      host.dispatchEvent(new CustomEvent("workbench:sent", { bubbles: true, detail: { tick, movedAt } }));
-    },
-    (isBusy) => (busy.hidden = !isBusy),
-  );
-
-  function showOrientation() {
-    turn.textContent = describe(quaternion);
-    drawAxes(axes, quaternion);
-    host.setAttribute("aria-label", `${name}, ${describe(quaternion)}. ${model.get("hint")}`);
-    host.dataset.quaternion = JSON.stringify(quaternion);
-  }
-
-  /** Turn the picture without telling Python. */
-  function setOrientation(q) {
-    quaternion = normalised(q);
-    if (viewer) {
-      const state = viewer.getView();
-      viewer.setView([...state.slice(0, 4), ...quaternion]);
-    }
-    showOrientation();
-  }
-
-  /** Called by 3Dmol on every redraw; zoom, pan and our own setView leave the quaternion alone. */
-  function viewChanged(state) {
-    const q = state.slice(4, 8);
-    if (same(q, quaternion)) return;
-    quaternion = normalised(q);
-    showOrientation();
-    credit.push({ quaternion, moving: dragging });
-  }
+  const frame = new Turnable(model, el, "wb-structure", (quaternion) => {
+    if (viewer) viewer.setView([...viewer.getView().slice(0, 4), ...quaternion]);
+  });
+  const { host, scene } = frame;
 
   function showPair() {
     if (!viewer) return;
@@ -208,7 +117,7 @@ function render({ model, el }) {
   function refit() {
     viewer.resize();
     fit(viewer, scene, model.get("structure").positions);
-    setOrientation(quaternion);
+    frame.turnTo(frame.quaternion);
   }
 
   /** Called on every change of size; out of sight a scene has none and 3Dmol would start lost. */
@@ -220,7 +129,8 @@ function render({ model, el }) {
     }
     try {
       viewer = createViewer(scene, $3Dmol);
-      viewer.setViewChangeCallback(viewChanged);
+      // 3Dmol calls on every redraw; zoom, pan and our own setView leave the quaternion alone.
+      viewer.setViewChangeCallback((state) => frame.moved(state.slice(4, 8)));
       scene.viewer = viewer;
       showStructure();
     } catch (error) {
@@ -230,76 +140,23 @@ function render({ model, el }) {
     }
   }
 
-  function onKey(event) {
-    const axis = KEYS[event.key];
-    if (!axis && event.key !== "Home") return;
-    event.preventDefault();
-    event.stopPropagation();
-    const step = aboutAxis(axis ?? [0, 0, 1], event.shiftKey ? 1 : 5);
-    setOrientation(axis ? multiply(step, quaternion) : IDENTITY);
-    credit.push({ quaternion, moving: false });
-  }
-
-  function onPointerDown() {
-    dragging = true;
-    host.focus({ preventScroll: true });
-  }
-
-  function onPointerUp() {
-    if (!dragging) return;
-    dragging = false;
-    credit.push({ quaternion, moving: false });
-  }
-
   /** A page must scroll past the picture: the wheel zooms only after a click into it. */
   function onWheel(event) {
     if (document.activeElement !== host) event.stopPropagation();
     else resizing.disconnect();
   }
 
-  function onMessage(message) {
-    if (message.kind === "set") setOrientation(message.quaternion);
-    if (message.kind === "ack" && message.view === view) {
-      credit.acknowledge(message.tick);
-      host.dataset.acknowledged = credit.acknowledged;
-    }
-  }
-
-  // A screen reader hears the newest sentence, at most once a second.
-  let announced = 0;
-  let announcing = null;
-  function announce() {
-    if (announcing !== null) return;
-    announcing = setTimeout(() => {
-      announcing = null;
-      announced = performance.now();
-      live.textContent = model.get("announcement");
-    }, Math.max(0, announced + 1000 - performance.now()));
-  }
-
-  showOrientation();
-
   const resizing = new ResizeObserver(place);
   resizing.observe(scene);
-  host.addEventListener("keydown", onKey);
-  scene.addEventListener("pointerdown", onPointerDown, true);
-  window.addEventListener("pointerup", onPointerUp, true);
   scene.addEventListener("wheel", onWheel, true);
-  model.on("msg:custom", onMessage);
   model.on("change:structure", showStructure);
   model.on("change:pair", showPair);
-  model.on("change:announcement", announce);
-  model.send({ kind: "hello" });
 
   return () => {
-    credit.dispose();
+    frame.dispose();
     resizing.disconnect();
-    clearTimeout(announcing);
-    window.removeEventListener("pointerup", onPointerUp, true);
-    model.off("msg:custom", onMessage);
     model.off("change:structure", showStructure);
     model.off("change:pair", showPair);
-    model.off("change:announcement", announce);
     if (viewer) disposeViewer(viewer, host);
     viewer = null;
     host.remove();

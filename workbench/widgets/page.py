@@ -1,12 +1,22 @@
-"""Widgets inside widgets: grouping them under a style, and finding them all to close them."""
+"""How labs lie on the page: named boxes, style sheets, and taking them off again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import ipywidgets as widgets
 
-__all__ = ["close_inside", "group"]
+__all__ = ["close_inside", "group", "lab_style"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def lab_style(*more: str) -> widgets.HTML:
+    """The style sheet of all labs, and further ones by name, as an invisible child of one."""
+    sheets = ((_STATIC / f"{name}.css").read_text() for name in ("rotation_lab", *more))
+    text = "".join(sheets)
+    return widgets.HTML(f"<style>{text}</style>", layout=widgets.Layout(display="none"))
 
 
 def group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
@@ -17,7 +27,7 @@ def group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]
 
 
 def close_inside(widget: widgets.Widget) -> None:
-    """Close everything below a widget and drop all callbacks, its own too."""
+    """Close everything below a widget and drop all callbacks, its own too; it stays open."""
     for inner in _inside(widget):
         inner.unobserve_all()
         if inner is not widget:

@@ -1,0 +1,178 @@
+"""Tasks about rotations and irreps: turned components, products of vectors, rules with mistakes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import AO_TO_M, SHELL_LETTERS, wigner_d
+from workbench.course.verdict import Verdict
+
+__all__ = ["MISTAKES", "irreps_of_product", "traceless_part", "turned_components"]
+
+_CLOSE = 1e-6  # what answers typed with six digits may differ by
+
+
+def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> Verdict:
+    """Whether an answer holds the components ``D^l(R) c`` of a function that has been turned by R.
+
+    Args:
+        answer: (2l+1,).
+        c: (2l+1,) components before, m = -l..l.
+        l: angular momentum.
+        R: (3, 3) orthogonal.
+    """
+    before, given, matrix = np.asarray(c, dtype=float), np.asarray(answer), np.asarray(R)
+    D = wigner_d(l, matrix)
+    if given.shape != before.shape:
+        return Verdict(
+            False,
+            f"a function of l = {l} has {before.size} components, your answer has the shape "
+            f"{given.shape}. D is a matrix and c a vector: their product is a vector again.",
+        )
+    if _same(given, D @ before):
+        norm = np.linalg.norm(before)
+        return Verdict(True, f"D c; the norm is {norm:.3f} as before, the numbers inside moved.")
+    wrong = {
+        "these are the components before the turn.": before,
+        "this turns backwards: D must stand to the left of c, and not be transposed.": D.T @ before,
+        "* multiplies number by number and sums nothing: a matrix product is written @.": (
+            np.diagonal(D) * before
+        ),
+    }
+    if l == 1:
+        wrong["R mixes (x, y, z), but these components stand in the order y, z, x."] = (
+            matrix @ before
+        )
+    reason = _first_same(given, wrong)
+    lengths = np.linalg.norm(given), np.linalg.norm(before)
+    if not reason and not np.isclose(*lengths):
+        reason = (
+            f"its norm is {lengths[0]:.3f}, before the turn it was {lengths[1]:.3f}: "
+            "no rotation can do that."
+        )
+    return Verdict(False, reason or "the norm is right, but these are other components than D c.")
+
+
+def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
+    """Whether an answer is the l = 2 part of a b^T: ``(a b^T + b a^T) / 2 - (a.b / 3) 1``.
+
+    Args:
+        answer: (3, 3).
+        a: (3,).
+        b: (3,), not parallel to a.
+    """
+    given, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
+    if given.shape != (3, 3):
+        return Verdict(False, f"a tensor of two vectors is 3 x 3; yours has shape {given.shape}.")
+    even, dot = (outer + outer.T) / 2, float(np.trace(outer))
+    right = even - dot / 3 * np.eye(3)
+    if _same(given, right):
+        return Verdict(True, "symmetric without trace: 5 independent numbers, an irrep l = 2.")
+    wrong = {
+        "that is the whole product: l = 0 and l = 1 are still in it.": outer,
+        "that is the antisymmetric part: three numbers, the cross product, l = 1.": outer - even,
+        "that is l = 0, the part of the dot product.": dot / 3 * np.eye(3),
+        "twice too large: the symmetric part is the mean of the tensor and its transpose.": (
+            2 * right
+        ),
+        "a.b is the whole trace, spread over three diagonal elements: divide it by 3.": (
+            even - dot * np.eye(3)
+        ),
+    }
+    reason = _first_same(given, wrong)
+    if not reason and not _same(given, given.T):
+        reason = "it is not symmetric: the cross product, l = 1, is still in it."
+    if not reason and abs(np.trace(given)) > _CLOSE:
+        reason = f"its trace is {np.trace(given):.3f}: the dot product, l = 0, is still in it."
+    return Verdict(False, reason or "symmetric and without trace, but not made of a and b.")
+
+
+def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
+    """Whether an answer names the irreps of a product, e.g. "0e + 1e + 2e" for "1o" and "1o".
+
+    An irrep is written as in e3nn: its l, then e (even) or o (odd under inversion).
+
+    Args:
+        answer: irreps joined by "+", in any order.
+        first: one irrep.
+        second: another.
+    """
+    (la, pa), (lb, pb) = _parsed(first)[0], _parsed(second)[0]
+    parity = "e" if pa == pb else "o"
+    right = {(l, parity) for l in range(abs(la - lb), la + lb + 1)}
+    try:
+        given = _parsed(answer)
+    except ValueError as error:
+        return Verdict(False, str(error))
+    size, held = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in given)
+    if set(given) == right and len(given) == len(right):
+        return Verdict(True, f"{' + '.join(map(str, (2 * l + 1 for l, _ in given)))} = {size}.")
+    if {p for _, p in given} != {parity}:
+        return Verdict(
+            False,
+            f"parities multiply: {pa} times {pb} is {parity}, for every l alike. It is not (-1)^l.",
+        )
+    outside = [l for l, _ in given if not abs(la - lb) <= l <= la + lb]
+    if outside:
+        return Verdict(
+            False, f"l = {outside[0]} cannot occur: l runs from |{la} - {lb}| to {la} + {lb}."
+        )
+    return Verdict(
+        False,
+        f"the product has {size} components, your irreps have {held}: sum 2l + 1, each l once.",
+    )
+
+
+def openmx_order(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A mistake: the right numbers for orbitals in OpenMX's order, taken for m = -l..l."""
+    order = np.argsort(AO_TO_M["openmx"][l])
+    return wigner_d(l, R)[np.ix_(order, order)]
+
+
+def alternating_signs(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A mistake: orbitals of odd m with the opposite sign (the Condon-Shortley phase)."""
+    signs = (-1.0) ** np.arange(-l, l + 1)
+    return signs[:, None] * wigner_d(l, R) * signs
+
+
+def transposed(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A mistake: D of the inverse turn."""
+    return wigner_d(l, R).T
+
+
+def without_parity(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A mistake: an improper operation treated as its proper part."""
+    return wigner_d(l, np.linalg.det(R) * R)
+
+
+MISTAKES = {
+    "right": wigner_d,
+    "OpenMX's order": openmx_order,
+    "signs of odd m": alternating_signs,
+    "transposed": transposed,
+    "no parity": without_parity,
+}
+"""Rules for D, of which one is right and all others look it."""
+
+
+def _parsed(text: str) -> list[tuple[int, str]]:
+    """Irreps (l, parity) of a text such as "0e + 2e"."""
+    terms = [term.strip() for term in text.split("+")]
+    found = [re.fullmatch(r"(\d+)([eo])", term) for term in terms]
+    for term, match in zip(terms, found, strict=True):
+        if match is None:
+            known = "a shell is l with its parity" if term in SHELL_LETTERS else "e.g. 0e + 2e"
+            raise ValueError(f"'{term}' is no irrep: write l and then e or o, {known}.")
+    return [(int(match[1]), match[2]) for match in found if match]
+
+
+def _first_same(given: NDArray, wrong: dict[str, NDArray]) -> str:
+    """The reason of the first mistake that gives this answer; empty if none does."""
+    return next((why for why, mistaken in wrong.items() if _same(given, mistaken)), "")
+
+
+def _same(a: ArrayLike, b: ArrayLike) -> bool:
+    return np.allclose(a, b, rtol=0, atol=_CLOSE)

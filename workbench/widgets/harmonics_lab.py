@@ -1,0 +1,219 @@
+"""HarmonicsLab: turn a function on the sphere, and watch its components mix by D(R)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ipywidgets as widgets
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import wigner_d
+from workbench.rotation_laws import Rule
+from workbench.widgets.controls import TurnControls, inversion_button
+from workbench.widgets.guard import Guard
+from workbench.widgets.harmonics_state import (
+    MIX,
+    Shells,
+    check_table,
+    checks,
+    component_table,
+    matrix_of,
+    sentence,
+)
+from workbench.widgets.heat import Heat
+from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.readout import orientation
+from workbench.widgets.surface_view import SurfaceView
+
+CHOICES = ("s", "p", "d", "f", "sp", "spd")
+"""Shells that can be chosen on the page."""
+
+
+class HarmonicsLab(widgets.VBox):
+    """A function of direction, sum of c_m Y_m, turned by hand; everything is computed as it turns.
+
+    To the left the browser turns the picture itself. Beside it stands the picture of the components
+    ``D(R) c`` on harmonics that never move: if D is right both look the same. Further the matrix D
+    as a heat map, the components and the norm of each l, and the laws that D must obey.
+
+    Args:
+        shells: letters of the shells at first, e.g. "p" or "spd".
+        rules: name -> callable (l, R) -> (2l+1, 2l+1) that gives D, to choose among; by default
+            the right one alone.
+
+    Raises:
+        ValueError: for letters that are no shells, or no rule.
+
+    >>> wb.HarmonicsLab("spd")  # doctest: +SKIP
+    """
+
+    def __init__(self, shells: str = "p", rules: Mapping[str, Rule] | None = None):
+        self.rules = {"D": wigner_d} if rules is None else dict(rules)
+        if not self.rules:
+            raise ValueError("Give at least one rule for D, or none at all for the right one.")
+        self.shells, self._first = Shells(shells), shells
+        self.components = self.shells.start(MIX)
+        self.guard = Guard()
+        self._build()
+        self._connect()
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self.add_class("wb-harmonics")
+        self._new_function()
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """The present operation (3, 3): the turn, times -1 where inverted."""
+        return self._sign * self.turned.rotation
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """D of the present operation by the chosen rule, block diagonal in the shells."""
+        return matrix_of(self.rules[str(self.rule.value)], self.shells.ls, self.rotation)
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn to a proper rotation (3, 3)."""
+        matrix = np.asarray(R, dtype=float)
+        self.controls.follow(matrix)
+        self._turned_by_controls(matrix)
+
+    def reset(self) -> None:
+        """The first shells, their mix, the first rule, neither turned nor inverted."""
+        self.choice.value, self.rule.value = self._first, next(iter(self.rules))
+        self.function.value, self.inversion.value = MIX, False
+        self.controls.reset()
+        self.turn_to(np.eye(3))
+
+    def close(self) -> None:
+        """Take the lab off the page: every widget inside, its callbacks and its channel."""
+        close_inside(self)
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self.inversion.value else 1
+
+    def _build(self) -> None:
+        options = list(dict.fromkeys([*CHOICES, self._first]))
+        self.choice = _dropdown(
+            options, "shells", "Which l the function holds", self._first, "125px"
+        )
+        self.function = _dropdown(
+            self._functions(),
+            "function",
+            "One orbital, or a mix of all with norm 1 for each l",
+            MIX,
+            "165px",
+        )
+        rules = list(self.rules)
+        self.rule = _dropdown(rules, "rule", "How D is computed from R", rules[0], "180px")
+        self.rule.layout.display = None if len(rules) > 1 else "none"
+        self.inversion = inversion_button()
+        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        start = self.shells.on_grid @ self.components
+        self.turned = SurfaceView(start, height=204, label="function turned by hand")
+        self.turned.hint = "drag, or arrow keys"
+        self.built = SurfaceView(start, height=204, fixed=True, label="function built from D c")
+        self.built.hint = "red +, blue −"
+        self.controls = TurnControls(self.guard(self._turned_by_controls))
+        self.table, self.laws = widgets.HTML(), widgets.HTML()
+        axes = (self.shells.axis, self.shells.axis)
+        self.heat = Heat(np.eye(len(self.components)), ["D(R)"], limit=1.0, unit="", max_size=400)
+        self.heat.show_values, self.heat.digits = True, 2
+        self.heat.show(np.eye(len(self.components)), axes=axes)
+
+    def _connect(self) -> None:
+        guard = self.guard
+        self.turned.on_turn(guard(self._dragged))
+        self.choice.observe(guard(lambda _: self._choose_shells()), "value")
+        for control in (self.function, self.inversion):
+            control.observe(guard(lambda _: self._new_function()), "value")
+        self.rule.observe(guard(lambda _: self._repaint()), "value")
+        self.reset_button.on_click(guard(lambda _: self.reset()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        title = widgets.HTML("<b>Turning a function</b>")
+        head = [title, self.choice, self.function, self.rule, self.inversion, self.reset_button]
+        left = [_caption("the picture, turned"), self.turned, self.controls.box, self.laws]
+        middle = [_caption("the picture of the numbers D c"), self.built, self.table]
+        columns = [
+            group(widgets.VBox, "wb-left", left),
+            group(widgets.VBox, "wb-left", middle),
+            group(widgets.VBox, "wb-right", [self.heat]),
+        ]
+        body = group(widgets.Box, "wb-body", columns)
+        return [lab_style(), group(widgets.Box, "wb-head", head), self.guard.panel, body]
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    def _functions(self) -> list[tuple[str, int | str]]:
+        names = zip(self._long_names(), range(len(self.components)), strict=True)
+        return [(MIX, MIX), *names]
+
+    def _long_names(self) -> list[str]:
+        letters = [
+            x
+            for x, l in zip(self.shells.letters, self.shells.ls, strict=True)
+            for _ in range(2 * l + 1)
+        ]
+        pairs = zip(letters, self.shells.orbitals, strict=True)
+        return [a if a == b else f"{a} {b}" for a, b in pairs]
+
+    def _choose_shells(self) -> None:
+        self.shells = Shells(str(self.choice.value))
+        self.components = self.shells.start(MIX)
+        self.function.options = self._functions()
+        self._new_function()
+
+    def _new_function(self) -> None:
+        choice = self.function.value
+        self.components = self.shells.start(MIX if choice is None else choice)
+        parity = np.repeat([self._sign**l for l in self.shells.ls], np.diff(self.shells.borders))
+        values = self.shells.on_grid @ self.components
+        reach = float(np.abs(values).max())
+        self.turned.show(self.shells.on_grid @ (parity * self.components), reach)
+        self.built.reach = reach
+        self._repaint()
+
+    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
+        self._repaint(self.turned.tick)
+        if not moving:
+            self.controls.follow(R)
+
+    def _turned_by_controls(self, R: NDArray[np.float64]) -> None:
+        self.turned.turn_to(R)
+        self._repaint()
+
+    def _repaint(self, tick: int = 0) -> None:
+        """Send everything of the present operation to the browser."""
+        D = self.matrix
+        after = D @ self.components
+        axes = (self.shells.axis, self.shells.axis)
+        self.heat.show(D, tick=tick, axes=axes)
+        self.built.show(self.shells.on_grid @ after)
+        self.table.value = component_table(self.shells, self.components, after)
+        rule = self.rules[str(self.rule.value)]
+        found = checks(rule, self.shells, self.rotation, self.components)
+        self.laws.value = check_table(found)
+        where = orientation(self.turned.rotation) + (", then inverted" if self._sign < 0 else "")
+        self.turned.announcement = sentence(self.shells, where, after, found)
+
+
+def _caption(text: str) -> widgets.HTML:
+    return widgets.HTML(f'<p class="wb-note">{text}</p>')
+
+
+def _dropdown(
+    options: list, name: str, tooltip: str, value: object, width: str
+) -> widgets.Dropdown:
+    return widgets.Dropdown(
+        options=options,
+        value=value,
+        description=name,
+        tooltip=tooltip,
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width=width),
+    )

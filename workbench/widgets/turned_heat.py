@@ -1,0 +1,91 @@
+"""TurnedHeat: matrices that depend on a rotation, as colours that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.widgets.controls import TurnControls, inversion_button
+from workbench.widgets.guard import Guard
+from workbench.widgets.heat import Axis, Heat
+from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.readout import orientation
+
+_ZERO = 1e-9
+
+Matrices = Callable[[NDArray[np.float64]], Sequence[ArrayLike]]
+
+
+class TurnedHeat(widgets.VBox):
+    """Heat maps of any matrices that are functions of R, beside the controls that turn R.
+
+    Args:
+        matrices: R (3, 3), proper or not -> matrices of one shape.
+        titles: one for each matrix.
+        axis: names and borders of rows and columns, as of `HarmonicsLab`; by default numbers.
+        limit: value of the outermost colours.
+
+    Raises:
+        ValueError: if there are more or fewer titles than matrices.
+
+    >>> wb.TurnedHeat(lambda R: [R, R.T], ["R", "its transpose"])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        matrices: Matrices,
+        titles: Sequence[str],
+        axis: Axis | None = None,
+        limit: float = 1.0,
+    ):
+        self.guard = Guard()
+        self._matrices, self._axis = matrices, axis
+        self._turn = np.eye(3)
+        self.controls = TurnControls(self.guard(self._turned))
+        self.inversion = inversion_button()
+        self.inversion.observe(self.guard(lambda _: self._repaint()), "value")
+        self.heat = Heat(list(matrices(self._turn)), titles, limit=limit, unit="", max_size=370)
+        self.words = widgets.HTML()
+        side = [self.controls.box, self.inversion, self.words]
+        columns = [
+            group(widgets.VBox, "wb-left", side),
+            group(widgets.VBox, "wb-right", [self.heat]),
+        ]
+        body = group(widgets.Box, "wb-body", columns)
+        super().__init__([lab_style(), self.guard.panel, body])
+        self.add_class("wb-lab")
+        self._repaint()
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """The present operation (3, 3): the turn, times -1 where inverted."""
+        return -self._turn if self.inversion.value else self._turn
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn to a proper rotation (3, 3)."""
+        matrix = np.asarray(R, dtype=float)
+        self.controls.follow(matrix)
+        self._turned(matrix)
+
+    def close(self) -> None:
+        """Take it off the page: every widget inside, its callbacks and its channel."""
+        close_inside(self)
+        super().close()
+
+    def _turned(self, R: NDArray[np.float64]) -> None:
+        self._turn = R
+        self._repaint()
+
+    def _repaint(self) -> None:
+        shown = [np.asarray(matrix, dtype=float) for matrix in self._matrices(self.rotation)]
+        axes = (self._axis, self._axis) if self._axis else None
+        self.heat.show(shown, axes=axes)
+        where = orientation(self._turn) + (", then inverted" if self.inversion.value else "")
+        zeros = "; ".join(
+            f"{title}: {np.mean(np.abs(matrix) < _ZERO):.0%} zeros"
+            for title, matrix in zip(self.heat.titles, shown, strict=True)
+        )
+        self.words.value = f'<p class="wb-note" role="status">R: {where}.<br>{zeros}.</p>'
