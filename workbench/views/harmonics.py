@@ -38,7 +38,7 @@ def harmonics_surfaces(lmax: int = 2) -> go.Figure:
     ranges = {
         "x": [-_SPACING * lmax - 0.7, _SPACING * lmax + 0.7],
         "y": [-0.7, 0.7],
-        "z": [-_SPACING * lmax - 1.0, 0.7],
+        "z": [-_SPACING * lmax - 1.15, 0.7],
     }
     scale = _FILLING / (ranges["z"][1] - ranges["z"][0])
     scene = {f"{axis}axis": {"visible": False, "range": ends} for axis, ends in ranges.items()}
@@ -85,7 +85,7 @@ def _names(lmax: int) -> go.Scatter3d:
     return go.Scatter3d(
         x=[_SPACING * m for _, m in of],
         y=[-0.4] * len(of),
-        z=[-_SPACING * l - 0.78 for l, _ in of],
+        z=[-_SPACING * l - 0.92 for l, _ in of],
         mode="text",
         text=[f"{SHELL_LETTERS[l]} {orbital_name(l, m)}".replace("-", "−") for l, m in of],
         hoverinfo="skip",
