@@ -129,7 +129,8 @@ def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: f
         held = each * expit((level - energies) / width)
         return float(held.sum(axis=-1).mean()) - n_electrons
 
-    edges = energies.min() - 50 * width, energies.max() + 50 * width
+    levels = energies[np.isfinite(energies)]  # others are left out, see `bands.energies_at`
+    edges = levels.min() - 50 * width, levels.max() + 50 * width
     found: Any = brentq(missing, *edges, xtol=1e-12)
     return float(found)
 

@@ -94,7 +94,8 @@ def _curves(
 ) -> go.Scatter:
     """All bands (points, n) as one trace: curves with a gap between them."""
     n = energies.shape[1]
-    gapped = np.vstack([energies, np.full(n, np.nan)]).T.ravel()
+    drawn = np.where(np.isfinite(energies), energies, np.nan)
+    gapped = np.vstack([drawn, np.full(n, np.nan)]).T.ravel()
     return go.Scatter(
         x=np.tile(np.append(x, np.nan), n),
         y=gapped,
@@ -144,6 +145,6 @@ def _distances(structures: Mapping[str, BandStructure], window: tuple[float, flo
     said = []
     for name, made in others:
         off = made.energies[0] - made.reference
-        if off.shape == zero.shape:
+        if off.shape == zero.shape and np.isfinite(off[shown]).all():
             said.append(f"{name} {1000 * np.abs(off - zero)[shown].mean():.1f} meV")
     return f"; mean distance from the first: {listed(said)}" if said else ""
