@@ -91,7 +91,7 @@ def test_energies_of_sparse_matrices_are_those_of_dense_ones():
 
 
 def test_a_combination_of_no_overlap_makes_no_ghost_if_it_is_left_out():
-    """Two orbitals that are nearly one: an error of 1 meV in H puts a band 100 eV below the others."""
+    """Two orbitals that are nearly one: 1 meV of error in H puts a band 100 eV too low."""
     S = np.array([[1.0, 1 - 1e-5], [1 - 1e-5, 1.0]])
     H = np.array([[-5.0, -5.0 + 5e-5], [-5.0 + 5e-5, -5.0]])
     shaken = H - 5e-4 * np.array([[1, -1], [-1, 1]])
