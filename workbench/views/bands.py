@@ -15,6 +15,7 @@ from workbench.views.look import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finish
 
 _DASHES = ("solid", "dash", "dot")  # colour alone would not tell curves that coincide apart
 _WIDTHS = (4.0, 2.5, 2.5)  # px; the first, on which the others lie, shows on both sides of them
+_BEHIND = 0.4  # opacity of the first one, so that what lies on it can be told from it
 _GREEK = {"G": "Γ"}
 
 
@@ -47,6 +48,8 @@ def bands(
     for (name, made), style in zip(structures.items(), _styles(structures), strict=True):
         energies = made.energies[0] - made.reference
         figure.add_trace(_curves(name, np.asarray(x), energies, style), 1, 1)
+        if len(structures) > 1 and made is first:
+            figure.update_traces(opacity=_BEHIND)
         if densities and name in densities:
             at, states = (np.asarray(v, dtype=float) for v in densities[name])
             curve = go.Scatter(x=states, y=at, name=name, line=style, showlegend=False)

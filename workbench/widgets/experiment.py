@@ -15,6 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.bands import LEAST, energies_at
 from workbench.matrices import BlockMatrix
 from workbench.physics import levels, occupied_count
 from workbench.structures import electron_count, rotate
@@ -198,7 +199,7 @@ class Experiment:
         """Largest shift of any level since R = 1, meV: zero if rotation left the physics alone."""
         before = self.upright.levels
         return {
-            name: 1000 * float(np.abs(now - before[name]).max())
+            name: 1000 * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
             for name, now in snapshot.levels.items()
         }
 
@@ -248,4 +249,11 @@ class Experiment:
             return {}
         S = self.overlap.rotate(R)
         known = {} if reference is None else {REFERENCE: reference}
-        return {name: levels(H, S) for name, H in {**known, **predictions}.items()}
+        return {name: self._energies(H, S) for name, H in {**known, **predictions}.items()}
+
+    def _energies(self, H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
+        """Levels in eV; a crystal's at k = 0 and without the ghosts of `bands.LEAST`."""
+        if not self.atoms.pbc.any():
+            return levels(H, S)
+        energies = energies_at(H, S, (0, 0, 0), LEAST)
+        return energies[np.isfinite(energies)]
