@@ -258,6 +258,10 @@ def test_a_structure_beyond_the_training_set_is_called_so():
     water = molecule("H2O")
     domain = Domain.of([water])
     assert Domain(**domain.to_json()).outside(water) is None
+    charged = water.copy()
+    charged.info["charge"] = 1
+    assert "has the charge +1 e, and the model was shown 0" in (domain.outside(charged) or "")
+    assert Domain.of([water, charged]).outside(charged) is None
     assert "never shown" in (domain.outside(molecule("CH3OH")) or "")
     squeezed = water.copy()
     squeezed.positions *= 0.8

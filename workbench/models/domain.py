@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,12 @@ class Domain:
         formulas: formula in Hill's order, of crystals the empirical one -> number of structures.
         closest: "H-O" (symbols in alphabetical order) -> shortest distance seen, A; of crystals
             among neighbours within 6 A.
+        charges: of the structures, in e.
     """
 
     formulas: Mapping[str, int]
     closest: Mapping[str, float]
+    charges: Sequence[int] = (0,)  # as of all models made before charges were kept
 
     @classmethod
     def of(cls, structures: list[Atoms]) -> Domain:
@@ -44,15 +46,23 @@ class Domain:
             formulas[formula] = formulas.get(formula, 0) + 1
             for name, distance in _closest(atoms).items():
                 closest[name] = min(distance, closest.get(name, np.inf))
-        return cls(formulas, {name: round(d, 4) for name, d in sorted(closest.items())})
+        shortest = {name: round(d, 4) for name, d in sorted(closest.items())}
+        return cls(formulas, shortest, sorted({_charge(atoms) for atoms in structures}))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able dictionary; ``Domain(**data)`` reads it back."""
-        return {"formulas": dict(self.formulas), "closest": dict(self.closest)}
+        extents = {"formulas": dict(self.formulas), "closest": dict(self.closest)}
+        return {**extents, "charges": list(self.charges)}
 
     def outside(self, atoms: Atoms) -> str | None:
         """One sentence if a structure lies beyond the training set, else None."""
         found, formula = _closest(atoms), _formula(atoms)
+        if _charge(atoms) not in self.charges:
+            shown = ", ".join(f"{charge:+d}" if charge else "0" for charge in self.charges)
+            return (
+                f"{formula} has the charge {_charge(atoms):+d} e, and the model was shown {shown}: "
+                "its prediction means nothing there; train on structures of that charge."
+            )
         strange = sorted(set(found) - set(self.closest))
         if strange:
             return (
@@ -75,6 +85,10 @@ class Domain:
                 "prediction means nothing there."
             )
         return None
+
+
+def _charge(atoms: Atoms) -> int:
+    return int(atoms.info.get("charge", 0))
 
 
 def _formula(atoms: Atoms) -> str:
