@@ -1,4 +1,4 @@
-"""What several test files share: one thread and a tiny labelled set."""
+"""What several test files share: one thread, water, loud widgets and a tiny labelled set."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,21 @@ import torch
 from ase.build import molecule
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def water():
+    from workbench.structures import load
+
+    return load("water")
+
+
+@pytest.fixture
+def raise_errors(monkeypatch):
+    """Errors of a widget's callbacks are raised after they have been shown."""
+    from workbench.widgets.guard import RAISE
+
+    monkeypatch.setenv(RAISE, "1")
 
 
 @pytest.fixture(scope="session")

@@ -14,21 +14,11 @@ from workbench.course.blocks import misread
 from workbench.irreps import is_pseudo, xray, xrays
 from workbench.widgets import BlockInspector
 from workbench.widgets.distance_plot import distance_plot
-from workbench.widgets.guard import RAISE
 from workbench.widgets.irrep_bars import component_bars, norm_bars
 
 TURN = wb.rotation((1, 1, 0), 40)
 PAIR = ("2p", "2p")
-
-
-@pytest.fixture(autouse=True)
-def _raise_errors(monkeypatch):
-    monkeypatch.setenv(RAISE, "1")
-
-
-@pytest.fixture(scope="module")
-def water():
-    return wb.load("water")
+pytestmark = pytest.mark.usefixtures("raise_errors")
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import workbench as wb
-from workbench.cli import app
+from tests.command_line import numbers_of, run
 
 SMALL = [
     "lmax=2",
@@ -26,16 +25,6 @@ SMALL = [
 SMALL += ["refiner_width=16", "refiner_heads=2", "batch_size=4"]
 SETTINGS = [word for setting in SMALL for word in ("--set", setting)]
 BRIEF = ["--stage1", 6, "--stage2", 6]
-
-
-def run(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def numbers_of(*words):
-    result = run(*words, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A benchmark from a DeepH download to the table of the literature, and what its columns mean."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,12 +13,11 @@ import h5py
 import numpy as np
 import pytest
 from crystal import integrals, sheet, spin_orbit
-from typer.testing import CliRunner
 
 import workbench as wb
+from tests.command_line import numbers_of, run
 from workbench.bands import BandWindow, energies_at
 from workbench.benchmark_systems import SYSTEMS, benchmark_system
-from workbench.cli import app
 from workbench.conventions import HARTREE
 from workbench.conversion import export_deeph
 from workbench.dataset import Sample
@@ -31,16 +29,6 @@ SIZES += " refiner_heads=2 refiner_layers=1 batch_size=2"
 SMALL = [word for size in SIZES.split() for word in ("--set", size)]
 BRIEF = ["--stage1", "2", "--stage2", "2"]
 ROOT = Path(__file__).parents[1]
-
-
-def run(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def numbers_of(*words):
-    result = run(*words, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def matrices(atoms):

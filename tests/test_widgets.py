@@ -24,16 +24,7 @@ from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
 
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
 TURN = wb.rotation((1, 1, 0), 40)
-
-
-@pytest.fixture(autouse=True)
-def _raise_errors(monkeypatch):
-    monkeypatch.setenv(RAISE, "1")
-
-
-@pytest.fixture(scope="module")
-def water():
-    return wb.load("water")
+pytestmark = pytest.mark.usefixtures("raise_errors")
 
 
 @pytest.fixture(scope="module")

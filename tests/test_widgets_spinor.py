@@ -11,20 +11,10 @@ from test_engines_gpaw import QUICK, bismuth, needs_gpaw
 import workbench as wb
 from workbench.views.parts import COMPLEX, PARTS, shown
 from workbench.widgets import Heat, RotationLab, SpinorTurn
-from workbench.widgets.guard import RAISE
 from workbench.widgets.level_diagram import level_diagram
 
 TURN = wb.rotation((1, 1, 0), 40)
-
-
-@pytest.fixture(autouse=True)
-def _raise_errors(monkeypatch):
-    monkeypatch.setenv(RAISE, "1")
-
-
-@pytest.fixture(scope="module")
-def water():
-    return wb.load("water")
+pytestmark = pytest.mark.usefixtures("raise_errors")
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,7 @@ LEAST = 1e-3
 """Combinations of orbitals of less overlap than this are left out of predicted bands.
 
 In a large basis some are nearly nothing: an error of 1 meV in H over an overlap of 1e-5 is 100 eV,
-and a ghost among the filled bands. On shaken graphene in GPAW's dzp, leaving them out moves DFT's
-own bands by some meV, and takes the error of predicted ones from 360 to 6 meV.
+and a ghost among the filled bands (`notebooks/08_crystals_and_bands.ipynb` shows them).
 """
 
 SPARSE = 0.5
