@@ -27,6 +27,10 @@ NORMS = "{ '/'.join(map(str, k)): float(np.linalg.norm(v)) for k, v in inspector
 VALUES = "{ '/'.join(map(str, k)): v.tolist() for k, v in inspector.irreps.items() }"
 
 
+BARS_MOVED = """([k, before]) => document.querySelector(
+    `.jp-Cell[data-windowed-list-index='${k}'] .wb-xray svg`).innerHTML !== before"""
+
+
 @pytest.fixture(scope="module")
 def shown(page: LabPage) -> LabPage:
     """The notebook, run, with its first inspector wholly in view."""
@@ -140,7 +144,7 @@ def test_a_wrong_order_moves_the_norms(shown: LabPage):
     before = cell.locator(".wb-xray svg").first.inner_html()
     cell.get_by_role("button", name="90° x").click()
     cell.locator(".wb-said", has_text="law of turning is broken by").wait_for()
-    assert cell.locator(".wb-xray svg").first.inner_html() != before
+    shown.page.wait_for_function(BARS_MOVED, arg=[k, before])  # painted after the words, or before
     cell.locator(".wb-inspector").evaluate("e => e.scrollIntoView({ block: 'start' })")
     shown.page.wait_for_timeout(300)
     screenshot(shown, "inspector_broken")
