@@ -1,6 +1,6 @@
 """What each stage contributes, at equal total CPU time per row, over several seeds.
 
-    python benchmarks/ablation.py --system water --cpu-seconds 600 [--seeds 3]
+    python benchmarks/ablation.py --system water --guess none --cpu-seconds 60 [--seeds 3]
 
 Rows of two stages share one stage 1, trained for its share of the budget; each stage 2 then gets
 the rest. Results are kept in runs/ablation as they come, so that a stopped run goes on. The test
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,9 +24,19 @@ import torch
 import workbench as wb
 from workbench.bundled import data_path
 from workbench.conventions import HARTREE
+from workbench.dataset_writing import write_part
 
 STAGE1_SHARE = {"water": 0.02}
 """Share of the budget for stage 1; for water its features need no gradients, see the recipe."""
+
+STAGE1_HOW: dict[str, Any] = {"batch_size": 2}
+"""What does best for stage 1 in some minutes, on validation sets (docs/measurements.md)."""
+
+STAGE2_HOW: dict[str, Any] = {"batch_size": 16}
+"""And for stage 2, at 3e-4 in the global frame; local axes bear and want larger steps."""
+
+SEEN = 2 / 3
+"""Share of the training structures that stage 1 sees in the row where stage 2 sees new ones."""
 
 WIDE = {"water": {"channels": 48, "readout": 1536, "pair_readout": 192}}
 """Where no gradient is taken, a stage 1 alone can only use up its time by being wider."""
@@ -35,13 +46,16 @@ RESERVE = 0.1
 
 ORIENTATIONS = (2, 4, 8, 16)
 
+LOCAL: dict[str, Any] = {"refiner_learning_rate": 2e-3}
+
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "two stages": ({}, {}),
     "stage 2 without stage 1's features": ({"refiner_features": False}, {}),
     "stage 2 without the baseline": ({"refiner_baseline": False}, {}),
     "stage 2 without turned data": ({}, {"turning": False}),
-    "stage 2 in local frames": ({"refiner_frame": "local"}, {}),
+    "stage 2 in local frames": ({"refiner_frame": "local"}, LOCAL),
 }
+UNSEEN = "local frames, stage 1 shown two thirds of the data"
 
 
 class Ablation:
@@ -58,12 +72,28 @@ class Ablation:
         self.folder = Path(chosen.out) / name
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def stage1(self, seconds: float, config: wb.ModelConfig) -> Any:
-        """Stage 1 alone."""
+    def stage1(self, seconds: float, config: wb.ModelConfig, data: wb.Dataset | None = None) -> Any:
+        """Stage 1 alone, shown all training structures or those of another dataset."""
         budget = wb.Budget(cpu_seconds=seconds)
         if self.share < 0.05:  # the features stay random; only the readouts are solved
             budget = wb.Budget(steps=0)
-        return self._last(config, wb.TrainConfig(stage1=budget, stage2=None, seed=self.seed))
+        how = wb.TrainConfig(stage1=budget, stage2=None, seed=self.seed, **STAGE1_HOW)
+        return self._last(config, how, data=data)
+
+    def shown_some(self, seconds: float) -> Any:
+        """Stage 1 that saw some training structures only, so that stage 2 meets true errors."""
+        sizes = {split: len(self.dataset.split(split)) for split in ("train", "valid")}
+        sizes["train"] = round(SEEN * sizes["train"])
+        with tempfile.TemporaryDirectory() as folder:
+            write_part(self.dataset, Path(folder) / "seen.h5", sizes)
+            with wb.Dataset(Path(folder) / "seen.h5") as seen:
+                return self.stage1(seconds, self.config, seen)
+
+    def stage2(self, sizes: dict[str, Any], how: dict[str, Any], stage1: Any) -> Any:
+        """Stage 2 after a stage 1, for the rest of the time."""
+        rest = wb.Budget(cpu_seconds=self.total * (1 - self.share - RESERVE))
+        training = wb.TrainConfig(stage2=rest, seed=self.seed, **{**STAGE2_HOW, **how})
+        return self._last(replace(self.config, **sizes), training, stage1)
 
     def alone(self) -> wb.ModelConfig:
         """Stage 1 as it makes the most of all the time."""
@@ -95,15 +125,17 @@ class Ablation:
             ),
         }
         name = "stage 1 of the rows below, before stage 2"
-        found[name] = self._row(name, lambda: self.stage1(self.share * self.total, self.config))
+        first_seconds = self.share * self.total
+        found[name] = self._row(name, lambda: self.stage1(first_seconds, self.config))
         first, before = self._kept(name), found[name]["cpu_seconds"]
-        rest = self.total * (1 - self.share - RESERVE)
         for name, (sizes, how) in VARIANTS.items():
-            config = replace(self.config, **sizes)
-            training = wb.TrainConfig(stage2=wb.Budget(cpu_seconds=rest), seed=self.seed, **how)
             found[name] = self._row(
-                name, lambda c=config, t=training: self._last(c, t, first), before=before
+                name, lambda s=sizes, h=how: self.stage2(s, h, first), before=before
             )
+        found[UNSEEN] = self._row(
+            UNSEEN,
+            lambda: self.stage2({"refiner_frame": "local"}, LOCAL, self.shown_some(first_seconds)),
+        )
         for count in ORIENTATIONS:
             name, spent = f"two stages, mean of {count} orientations", found["two stages"]
             found[name] = self._row(
@@ -111,8 +143,14 @@ class Ablation:
             )
         return found
 
-    def _last(self, config: wb.ModelConfig, how: wb.TrainConfig, stage1: Any = None) -> Any:
-        *_, last = wb.train(config, self.dataset, how, stage1=stage1)
+    def _last(
+        self,
+        config: wb.ModelConfig,
+        how: wb.TrainConfig,
+        stage1: Any = None,
+        data: wb.Dataset | None = None,
+    ) -> Any:
+        *_, last = wb.train(config, data or self.dataset, how, stage1=stage1)
         return last.model
 
     def _kept(self, name: str) -> Any:
