@@ -15,6 +15,7 @@ import pytest
 import torch
 from ase import Atoms
 
+from workbench import gathering
 from workbench.bundled import data_path
 from workbench.checkpoint import load_model, read_tensors
 from workbench.conventions import HARTREE
@@ -215,6 +216,14 @@ def test_ten_kills_change_nothing(undisturbed, tiny_path, tmp_path):
         process.join()
         assert process.exitcode == (-signal.SIGKILL if kill < 10 else 0)
     assert_same(undisturbed[0] / "model.safetensors", tmp_path / "model.safetensors")
+
+
+def test_a_set_that_lies_in_files_trains_to_the_same_bytes(
+    undisturbed, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(gathering, "IN_MEMORY", 0)
+    *_, _ = train(CONFIG, tiny, HOW, tmp_path / "run")
+    assert_same(undisturbed[0] / "model.safetensors", tmp_path / "run" / "model.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from workbench.gathering import Gathering
 from workbench.graph import Graph, join
 from workbench.models.blocks import Blocks
 from workbench.models.refiner import Tokens
+from workbench.models.turns import BlockTurn
+
+_OF_PAIRS = ("edges", "pair_blocks", "pair_back", "pair_class", "direction", "radial", "envelope")
+"""Fields of ``Tokens`` with a row for each pair; the others have one for each atom."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,8 @@ class Selection:
     def tokens(self, store: Tokens) -> Tokens:
         """Their part of tokens stored for all."""
         row, column = self.graph.edge_index
-        of_pairs = {"edges", "pair_blocks", "pair_back", "pair_class"}
-        of_pairs |= {"direction", "radial", "envelope"}
         parts = {
-            f.name: getattr(store, f.name)[self.pairs if f.name in of_pairs else self.nodes]
+            f.name: getattr(store, f.name)[self.pairs if f.name in _OF_PAIRS else self.nodes]
             for f in fields(Tokens)
             if f.name not in ("row", "column") and getattr(store, f.name) is not None
         }
@@ -89,6 +93,44 @@ class Store:
             batch=torch.repeat_interleave(torch.arange(len(n), device=n.device), n),
         )
         return Selection(graph, nodes, pairs, self.elements[indices])
+
+
+class GatheredTokens:
+    """Tokens of a store's structures, as they come, some structures at a time."""
+
+    def __init__(self, graph: Graph) -> None:
+        """``graph``: of all the structures."""
+        self.graph = graph
+        self._rows: dict[tuple[str, str | None], Gathering] = {}
+
+    def add(self, tokens: Tokens) -> None:
+        """Append those of the next structures."""
+        for f in fields(Tokens):
+            value = getattr(tokens, f.name)
+            if f.name in ("row", "column") or value is None:
+                continue
+            parts = vars(value) if isinstance(value, BlockTurn) else {None: value}
+            for name, part in parts.items():
+                if part is not None:
+                    self._of(f.name, name).add(part)
+
+    def _of(self, field: str, part: str | None) -> Gathering:
+        pairs, atoms = self.graph.edge_index.shape[1], self.graph.z.shape[0]
+        rows = pairs if field in _OF_PAIRS else atoms
+        return self._rows.setdefault((field, part), Gathering(rows))
+
+    def tokens(self) -> Tokens:
+        """Of all structures, when all have come."""
+        found: dict[str, Any] = {}
+        turns: dict[str, dict[str, Tensor]] = {}
+        for (field, part), rows in self._rows.items():
+            if part is None:
+                found[field] = rows.tensor
+            else:
+                turns.setdefault(field, {})[part] = rows.tensor
+        found |= {field: BlockTurn(**parts) for field, parts in turns.items()}
+        row, column = self.graph.edge_index
+        return Tokens(row=row, column=column, **found)
 
 
 def _ranges(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

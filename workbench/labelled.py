@@ -1,4 +1,4 @@
-"""The labelled structures of a split in memory, as the phases of training take them."""
+"""The labelled structures of a split, as the phases of training take them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from workbench.basis import Basis
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
+from workbench.gathering import Gathering
 from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
@@ -36,7 +37,10 @@ MAGNETIC_EV = 0.01
 
 @dataclass(frozen=True)
 class Labelled:
-    """The structures of a split and their Hamiltonians' blocks, eV, float64."""
+    """The structures of a split and their Hamiltonians' blocks, eV, float64.
+
+    Many blocks lie in a file (`gathering`), so that they are taken some structures at a time.
+    """
 
     store: Store
     blocks: Blocks
@@ -56,7 +60,9 @@ class Labelled:
             for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
         ]
         irreps = BlockIrreps(basis, config.time_reversal)
-        counts, blocks = [], []
+        counts = []
+        nodes = Gathering(sum(g.z.shape[0] for g in graphs))
+        pairs = Gathering(sum(g.edge_index.shape[1] for g in graphs))
         # A few at a time: all matrices of a set of large crystals are more than memory holds.
         some = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
         matrices = (h.in_basis(basis) for own in some for h in dataset.hamiltonians(own))
@@ -64,10 +70,10 @@ class Labelled:
             if basis.spinor and config.time_reversal:
                 _check_time_reversal(dataset, H)
             counts.append(int(H.mask.sum()))
-            blocks.append(target_blocks(H, graph, irreps))
-        store = Store(graphs, torch.tensor(counts))
-        nodes = torch.cat([b.nodes for b in blocks])
-        return cls(store, Blocks(nodes, torch.cat([b.pairs for b in blocks])))
+            blocks = target_blocks(H, graph, irreps)
+            nodes.add(blocks.nodes)
+            pairs.add(blocks.pairs)
+        return cls(Store(graphs, torch.tensor(counts)), Blocks(nodes.tensor, pairs.tensor))
 
     def to(self, device: torch.device) -> Labelled:
         """The same on a device."""

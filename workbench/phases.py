@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,17 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.basis import Basis
-from workbench.batching import Selection, Store
+from workbench.batching import GatheredTokens, Selection
 from workbench.dataset import Dataset
+from workbench.gathering import Gathering
 from workbench.labelled import Labelled
 from workbench.least_squares import NormalEquations, solve
 from workbench.loss import matrix_mae, moduli
 from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks
-from workbench.models.config import ModelConfig
+from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.refiner import Tokens
-from workbench.models.scaling import Scaling
-from workbench.models.turns import BlockTurn, haar, turn
+from workbench.models.scaling import ClassedBlocks, Scaling
+from workbench.models.turns import haar, turn
 from workbench.models.twostage import TwoStageModel
 
 COMPARED = 4
@@ -32,6 +32,9 @@ COMPARED = 4
 
 FITTED = 200
 """Structures from which the charges of a guess are fitted: a few numbers per element."""
+
+REMEMBERED = 1 << 17
+"""Pairs of the validation set whose features are kept while the strength of a ridge is chosen."""
 
 ROUNDING = 1e-3
 """How much larger, relatively, the validation error may become by rounding weights to float16."""
@@ -64,27 +67,38 @@ def untrained(basis: Basis, config: ModelConfig, train: Labelled, charges: Tenso
     model = TwoStageModel(basis, config, Scaling())
     model = model.to(train.store.elements.device)
     if config.guess == "none":
-        model.scaling = replace(_statistics(model, train, train.blocks), charges=charges)
+        model.scaling = replace(
+            _statistics(model, train, lambda part: part.blocks(train.blocks)), charges=charges
+        )
         return model
-    nodes, pairs = train.store.graph.node_guess, train.store.graph.pair_guess
-    guesses = [Blocks(nodes[:, k], pairs[:, k]) for k in range(nodes.shape[1])]
-    of_guesses = [_statistics(model, train, guess) for guess in guesses]
-    of_rest = _statistics(model, train, train.blocks - guesses[0])
-    model.scaling = model.scaler.fit_guess(of_rest, of_guesses, charges.to(nodes))
+    of_guesses = [
+        _statistics(model, train, partial(_guessed, k=k)) for k in range(GUESSES[config.guess])
+    ]
+    of_rest = _statistics(
+        model, train, lambda part: part.blocks(train.blocks) - _guessed(part, k=0)
+    )
+    charges = charges.to(train.blocks.nodes)
+    model.scaling = model.scaler.fit_guess(of_rest, of_guesses, charges)
     return model
 
 
-def _statistics(model: TwoStageModel, train: Labelled, blocks: Blocks) -> Scaling:
-    """Means and scales of blocks stored for a training set."""
-    local, node_class, pair_class = [], [], []
-    for part in train.chunks():
-        geometry = model.geometry_builder(part.graph)
-        local.append(turn(part.blocks(blocks).pairs, geometry.basis))
-        node_class.append(geometry.node_class)
-        pair_class.append(geometry.pair_class)
-    return model.scaler.fit(
-        blocks.nodes, torch.cat(local), torch.cat(node_class), torch.cat(pair_class)
-    )
+def _guessed(part: Selection, k: int) -> Blocks:
+    """Matrix ``k`` of the guess."""
+    return Blocks(part.graph.node_guess[:, k], part.graph.pair_guess[:, k])
+
+
+def _statistics(
+    model: TwoStageModel, train: Labelled, blocks: Callable[[Selection], Blocks]
+) -> Scaling:
+    """Means and scales of blocks of a training set, each pair's in its edge frame."""
+
+    def local() -> Iterator[ClassedBlocks]:
+        for part in train.chunks():
+            geometry, own = model.geometry_builder(part.graph), blocks(part)
+            own = Blocks(own.nodes, turn(own.pairs, geometry.basis))
+            yield ClassedBlocks(own, geometry.node_class, geometry.pair_class)
+
+    return model.scaler.fit(local)
 
 
 class Stage1:
@@ -104,7 +118,7 @@ class Stage1:
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
-        self.unit_ev = mean_modulus(self.targets[0], train.store)
+        self.unit_ev = mean_modulus(self.targets[0], train)
 
     @cached_property
     def read(self) -> tuple[Tensor, ...]:
@@ -115,13 +129,13 @@ class Stage1:
 
     def _target(self, split: Labelled) -> Blocks:
         """Blocks less what the model starts from, eV, float64."""
-        nodes, pairs = [], []
+        nodes, pairs = (Gathering(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
         for part in split.chunks():
             start = self.model.start(part.graph, self.model.geometry(part.graph))
             rest = part.blocks(split.blocks) - start
-            nodes.append(rest.nodes)
-            pairs.append(rest.pairs)
-        return Blocks(torch.cat(nodes), torch.cat(pairs))
+            nodes.add(rest.nodes)
+            pairs.add(rest.pairs)
+        return Blocks(nodes.tensor, pairs.tensor)
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch, eV. Equivariance makes any rotation of the input superfluous."""
@@ -182,10 +196,13 @@ class Stage1:
             nodes, pairs = model.baseline_targets(part.blocks(self.targets[0]), geometry)
             equations[0].add(features.node_parts, nodes, geometry.node_class)
             equations[1].add(features.pair_parts, pairs, geometry.pair_class)
-        known = []
+        known, pairs = [], 0
         for part in self.valid.chunks():
             geometry = model.geometry(part.graph)
             known.append((part, geometry, baseline.features(part.graph, geometry)))
+            pairs += len(part.pairs)
+            if pairs >= REMEMBERED:
+                break
 
         def validate() -> float:
             errors = []
@@ -195,7 +212,8 @@ class Stage1:
                 errors.append(per_structure(blocks - part.blocks(self.targets[1]), part))
             return float(torch.cat(errors).mean())
 
-        return solve(equations, validate)
+        error = solve(equations, validate)
+        return error if pairs == len(self.valid.blocks.pairs) else self.validate()
 
 
 class Stage2:
@@ -218,14 +236,15 @@ class Stage2:
             _left_by_stage1(model, split, target)
             for split, target in zip((train, valid), first.targets, strict=True)
         )
-        model.scaling = model.scaler.fit_residual(
-            model.scaling,
-            self.targets.nodes,
-            self.targets.pairs,
-            self.tokens.node_class,
-            self.tokens.pair_class,
-        )
-        self.unit_ev = mean_modulus(self.targets, train.store)
+        model.scaling = model.scaler.fit_residual(model.scaling, self._left)
+        self.unit_ev = mean_modulus(self.targets, train)
+
+    def _left(self) -> Iterator[ClassedBlocks]:
+        """What stage 1 leaves of the training set, some structures at a time."""
+        for part in self.train.chunks():
+            node_class, pair_class = self.tokens.node_class, self.tokens.pair_class
+            left = part.blocks(self.targets)
+            yield ClassedBlocks(left, node_class[part.nodes], pair_class[part.pairs])
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch, each structure turned at random, eV."""
@@ -281,29 +300,21 @@ class Stage2:
 
 @torch.no_grad()
 def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tuple[Tokens, Blocks]:
-    """Stage 1's tokens for a split and what it leaves of the target, eV."""
-    tokens, rest = [], []
+    """Stage 1's tokens for a split and, in their type, what it leaves of the target, eV."""
+    gathered = GatheredTokens(split.store.graph)
+    nodes, pairs = (Gathering(len(b)) for b in (target.nodes, target.pairs))
     for part in split.chunks():
         geometry = model.geometry(part.graph)
         out = model.baseline(part.graph, geometry)
-        tokens.append(model.tokens(out, part.graph, geometry))
+        tokens = model.tokens(out, part.graph, geometry)
         left = part.blocks(target)
         if model.config.refiner_baseline:
             left = left - model.baseline_blocks(out, part.graph, geometry)
-        rest.append(left)
-    row, column = split.store.graph.edge_index
-    joined = {
-        name: _joined([getattr(t, name) for t in tokens])
-        for name, value in vars(tokens[0]).items()
-        if name not in ("row", "column") and value is not None
-    }
-    blocks = Blocks(torch.cat([r.nodes for r in rest]), torch.cat([r.pairs for r in rest]))
-    return replace(tokens[0], row=row, column=column, **joined), blocks.to(joined["nodes"])
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Tensors or turns, one after the other."""
-    return BlockTurn.cat(parts) if isinstance(parts[0], BlockTurn) else torch.cat(parts)
+        left = left.to(tokens.nodes)
+        gathered.add(tokens)
+        nodes.add(left.nodes)
+        pairs.add(left.pairs)
+    return gathered.tokens(), Blocks(nodes.tensor, pairs.tensor)
 
 
 def with_short_weights(
@@ -325,9 +336,13 @@ def with_short_weights(
     return solve_readouts()
 
 
-def mean_modulus(blocks: Blocks, store: Store) -> float:
+def mean_modulus(blocks: Blocks, split: Labelled) -> float:
     """Mean modulus over all existing elements of all structures, eV."""
-    return float(matrix_mae(blocks, store.elements))
+    total = sum(
+        float(matrix_mae(part.blocks(blocks), part.elements) * part.elements.sum())
+        for part in split.chunks()
+    )
+    return total / float(split.store.elements.sum())
 
 
 def per_structure(error: Blocks, part: Selection) -> Tensor:

@@ -7,7 +7,7 @@ species. What is left is divided by its RMS per species (pair) and irrep of each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from workbench.irreps import BlockIrreps
 from workbench.models.baseline import Geometry
+from workbench.models.blocks import Blocks
 from workbench.models.frames import block_layout
 from workbench.models.turns import turn
 
@@ -68,6 +69,21 @@ class Scaling:
         return Scaling(**{name: t.to(device) for name, t in self.tensors().items()})
 
 
+@dataclass(frozen=True)
+class ClassedBlocks:
+    """Blocks of some structures, and what each belongs to.
+
+    Attributes:
+        blocks: on-site (N, [Q,] M, M) and of pairs (P, [Q,] M, M), eV.
+        node_class: (N,) species index.
+        pair_class: (P,) index of the ordered pair of species.
+    """
+
+    blocks: Blocks
+    node_class: Tensor
+    pair_class: Tensor
+
+
 class BlockScaler:
     """Applies a ``Scaling``: coefficients to blocks, and blocks to statistics."""
 
@@ -103,26 +119,27 @@ class BlockScaler:
         local = scaling.pair_mean[geometry.pair_class] * geometry.envelope
         return nodes, self.outside(local, geometry)
 
-    def fit(self, nodes: Tensor, local: Tensor, node_class: Tensor, pair_class: Tensor) -> Scaling:
+    def fit(self, parts: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
         """Measure means and scales.
 
         Args:
-            nodes: (N, [Q,] M, M) on-site blocks of the training set in eV, float64.
-            local: (P, [Q,] M, M) its pair blocks, each in its edge frame.
-            node_class: (N,) species index.
-            pair_class: (P,) index of the ordered pair of species.
+            parts: called twice; gives the blocks of the training set, eV, float64, some structures
+                at a time, each pair's in its edge frame.
         """
-        n_species = len(self.irreps.basis.elements)
-        node_mean, node_scale = _statistics(
-            self.irreps.encode(nodes),
-            node_class,
-            n_species,
-            self.node_invariant,
-            self.irreps.path_index,
+
+        def coefficients() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+            for p in parts():
+                nodes = self.irreps.encode(p.blocks.nodes)
+                yield nodes, p.node_class, self.to_frame(p.blocks.pairs), p.pair_class
+
+        kinds = (
+            (self.node_invariant, self.irreps.path_index),
+            (
+                self.pair_invariant,
+                self.framed_path,
+            ),
         )
-        pair_mean, pair_scale = _statistics(
-            self.to_frame(local), pair_class, n_species**2, self.pair_invariant, self.framed_path
-        )
+        (node_mean, node_scale), (pair_mean, pair_scale) = self._statistics(coefficients, kinds)
         zero = (torch.zeros_like(node_mean), torch.zeros_like(pair_mean))
         return Scaling(node_mean, node_scale, pair_mean, pair_scale, *zero)
 
@@ -145,29 +162,78 @@ class BlockScaler:
         )
 
     def fit_residual(
-        self, scaling: Scaling, nodes: Tensor, pairs: Tensor, node_class: Tensor, pair_class: Tensor
+        self, scaling: Scaling, parts: Callable[[], Iterable[ClassedBlocks]]
     ) -> Scaling:
-        """Add the scale of stage 2: RMS of what stage 1 left of the training set, in eV."""
-        path, none = self.irreps.path_index, np.zeros(len(self.irreps.path_index), dtype=bool)
-        n_species = len(scaling.node_mean)
-        _, node_residual = _statistics(self.irreps.encode(nodes), node_class, n_species, none, path)
-        _, pair_residual = _statistics(
-            self.irreps.encode(pairs), pair_class, n_species**2, none, path
-        )
+        """Add the scale of stage 2: RMS of what stage 1 left of the training set, in eV.
+
+        ``parts`` as `fit` wants them, but in the global frame.
+        """
+
+        def coefficients() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+            for p in parts():
+                nodes, pairs = (self.irreps.encode(b) for b in (p.blocks.nodes, p.blocks.pairs))
+                yield nodes, p.node_class, pairs, p.pair_class
+
+        none = np.zeros(len(self.irreps.path_index), dtype=bool)
+        kinds = ((none, self.irreps.path_index),) * 2
+        (_, node_residual), (_, pair_residual) = self._statistics(coefficients, kinds)
         return replace(scaling, node_residual=node_residual, pair_residual=pair_residual)
 
+    def _statistics(
+        self,
+        coefficients: Callable[[], Iterable[tuple[Tensor, Tensor, Tensor, Tensor]]],
+        kinds: Sequence[tuple[np.ndarray, np.ndarray]],
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Per class the mean of invariant coefficients, and the RMS of the rest, one per path.
 
-def _statistics(
-    coefficients: Tensor, classes: Tensor, n_classes: int, invariant: np.ndarray, path: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Per class the mean of invariant coefficients, and the RMS of the rest, one per path."""
-    x = coefficients.double()
-    count = torch.bincount(classes, minlength=n_classes).clamp(min=1)[:, None].to(x)
-    mean = x.new_zeros(n_classes, x.shape[1]).index_add(0, classes, x) / count
-    mean = mean * torch.as_tensor(invariant).to(x)
-    square = (x - mean[classes]) ** 2
-    variance = x.new_zeros(n_classes, x.shape[1]).index_add(0, classes, square) / count
-    index = torch.as_tensor(path, device=x.device)
-    width = torch.bincount(index).to(x)
-    per_path = x.new_zeros(n_classes, len(width)).index_add(1, index, variance) / width
-    return mean, per_path.sqrt()[:, index]
+        Two passes: in one, a variance of 1e-8 would be lost beside a squared mean of 1e5.
+
+        Args:
+            coefficients: gives, in parts, those of atoms (N, F), their classes, those of pairs
+                (P, F) and theirs.
+            kinds: of atoms and of pairs: (F,) which are invariant, and (F,) the path of each.
+        """
+        n_species = len(self.irreps.basis.elements)
+        sums = [_ClassSums(n) for n in (n_species, n_species**2)]
+        for nodes, node_class, pairs, pair_class in coefficients():
+            sums[0].add(nodes, node_class)
+            sums[1].add(pairs, pair_class)
+        means = [
+            s.mean() * torch.as_tensor(invariant).to(s.total)
+            for s, (invariant, _) in zip(sums, kinds, strict=True)
+        ]
+        squares = [_ClassSums(n) for n in (n_species, n_species**2)]
+        for nodes, node_class, pairs, pair_class in coefficients():
+            squares[0].add((nodes.double() - means[0][node_class]) ** 2, node_class)
+            squares[1].add((pairs.double() - means[1][pair_class]) ** 2, pair_class)
+        scales = [
+            _by_path(s.mean(), path).sqrt() for s, (_, path) in zip(squares, kinds, strict=True)
+        ]
+        return list(zip(means, scales, strict=True))
+
+
+class _ClassSums:
+    """Sums of coefficients per class, float64."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.n, self.count, self.total = n_classes, torch.zeros(0), torch.zeros(0)
+
+    def add(self, coefficients: Tensor, classes: Tensor) -> None:
+        """Take in (items, F) of classes (items,)."""
+        x = coefficients.double()
+        if not len(self.count):
+            self.count, self.total = x.new_zeros(self.n), x.new_zeros(self.n, x.shape[1])
+        self.count += torch.bincount(classes, minlength=self.n)
+        self.total.index_add_(0, classes, x)
+
+    def mean(self) -> Tensor:
+        """(classes, F); zero for a class that never came."""
+        return self.total / self.count.clamp(min=1)[:, None]
+
+
+def _by_path(variance: Tensor, path: np.ndarray) -> Tensor:
+    """(classes, F) averaged over the components of each path."""
+    index = torch.as_tensor(path, device=variance.device)
+    width = torch.bincount(index).to(variance)
+    per_path = variance.new_zeros(len(variance), len(width)).index_add(1, index, variance) / width
+    return per_path[:, index]

@@ -41,12 +41,6 @@ class BlockTurn:
         """The same in the type and on the device of a tensor."""
         return BlockTurn(self.orbitals.to(like), None if self.spin is None else self.spin.to(like))
 
-    @classmethod
-    def cat(cls, several: Sequence[BlockTurn]) -> BlockTurn:
-        """One after the other."""
-        spins = [t.spin for t in several if t.spin is not None]
-        return cls(torch.cat([t.orbitals for t in several]), torch.cat(spins) if spins else None)
-
 
 def turn(blocks: Tensor, by: BlockTurn) -> Tensor:
     """``D h D^T`` for (items, ..., M, M) blocks; (items, ..., Q, M, M) with spin."""
