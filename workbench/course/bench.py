@@ -29,7 +29,9 @@ _ANGLE = 0.5  # degrees within which an axis counts as kept
 _ENOUGH = 0.97  # of the error that a search found
 
 
-def preferred_axis(subject: Subject, axis: ArrayLike = (0, 0, 1), strength: float = 0.01) -> Subject:
+def preferred_axis(
+    subject: Subject, axis: ArrayLike = (0, 0, 1), strength: float = 0.01
+) -> Subject:
     """A toy: to the first p shell of every atom it adds strength u u^T, u an axis of the room.
 
     A network without built-in symmetry that saw molecules in one orientation only errs like that.
@@ -120,7 +122,9 @@ def axes_without_error(answer: Mapping[int, int]) -> Verdict:
             )
         if angle == 180 and count in (6, 12):
             other = {6: "through the edges (12 places)", 12: "through the faces (6 places)"}[count]
-            return Verdict(False, f"180°: these are right, and the axes {other} are half turns too.")
+            return Verdict(
+                False, f"180°: these are right, and the axes {other} are half turns too."
+            )
         return Verdict(
             False, f"{angle}°: {count} is not it. Look along an axis of the cube: which turns fit?"
         )
