@@ -100,7 +100,7 @@ def cube_turns() -> list[tuple[NDArray[np.float64], float]]:
 
 
 def axes_without_error(answer: Mapping[int, int]) -> Verdict:
-    """Whether an answer says on how many axes of the map a grid with a cube's symmetry has no error.
+    """Whether an answer says on how many axes a grid with a cube's symmetry has no error.
 
     Args:
         answer: angle in degrees -> number of places on the map.
@@ -122,9 +122,7 @@ def axes_without_error(answer: Mapping[int, int]) -> Verdict:
             )
         if angle == 180 and count in (6, 12):
             other = {6: "through the edges (12 places)", 12: "through the faces (6 places)"}[count]
-            return Verdict(
-                False, f"180°: these are right, and the axes {other} are half turns too."
-            )
+            return Verdict(False, f"180°: these are right, but half turns also go {other}.")
         return Verdict(
             False, f"{angle}°: {count} is not it. Look along an axis of the cube: which turns fit?"
         )

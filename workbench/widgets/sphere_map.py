@@ -168,7 +168,7 @@ class SphereMap(widgets.VBox):
             tooltip="Angle of the turn about each axis",
             continuous_update=False,
             style={"description_width": "62px"},
-            layout=widgets.Layout(width="300px"),
+            layout=widgets.Layout(width="250px"),
         )
         counts = sorted({*_COUNTS, axes})
         self.count = widgets.Dropdown(

@@ -103,7 +103,7 @@ class TestBench(widgets.VBox):
         self.sphere.foot.layout.display = "none"
         self.random, self.axis = RandomPanel(self.sphere), AxisPanel(self.sphere)
         self.worst = WorstPanel(self.sphere, self._go)
-        self.view = StructureView(atoms, height=236, hint="drag, or arrow keys")
+        self.view = StructureView(atoms, height=224, hint="drag, or arrow keys")
         self.turning = Turning(self.view, self.guard, self._show)
         self._wire(self.sphere)
         self.body.children = self._session_layout(self.sphere)
@@ -164,7 +164,7 @@ class TestBench(widgets.VBox):
             description="model",
             tooltip="Both of its stages are tested",
             style={"description_width": "initial"},
-            layout=widgets.Layout(width="170px"),
+            layout=widgets.Layout(width="165px"),
         )
         self.subjects = widgets.SelectMultiple(
             options=list(self._offered),
@@ -173,15 +173,17 @@ class TestBench(widgets.VBox):
             description="subjects",
             tooltip="Further subjects; Ctrl and click, or Shift and arrows, for several",
             style={"description_width": "initial"},
-            layout=widgets.Layout(width="270px"),
+            layout=widgets.Layout(width="220px"),
         )
         self.open_button = widgets.Button(
             description="Open",
             tooltip="Loads the structure and the subjects; what was measured is dropped",
+            layout=widgets.Layout(width="auto"),
         )
         self.export_button = widgets.Button(
             description="Export report",
             tooltip="Writes what was measured as JSON and as a page that opens anywhere",
+            layout=widgets.Layout(width="auto"),
         )
         self.exported, self.table, self.shells = (widgets.HTML() for _ in range(3))
         self.body = group(widgets.Box, "wb-body", [])

@@ -164,7 +164,7 @@ function render({ model, el }) {
   }
 
   function sizes() {
-    const across = Math.min(panels.length, Math.max(1, Math.floor(row.clientWidth / 250)));
+    const across = Math.min(panels.length, Math.max(1, Math.floor(row.clientWidth / 220)));
     const width = Math.min(model.get("max_width"), Math.floor((row.clientWidth - 10 * (across - 1)) / across));
     const inner = width - 2 * MARGIN.x;
     return { width, height: Math.round(inner / 2) + 2 * MARGIN.y };
@@ -228,7 +228,8 @@ function render({ model, el }) {
     pen.fillStyle = "#14181f";
     for (const [name, x, y] of AXES) {
       const [left, top] = at([x, y]);
-      const [dx, dy] = [Math.abs(x) === 1 ? 11 * x : 0, y ? -8 * y : Math.abs(x) === 1 ? 0 : -9];
+      const edge = Math.abs(x) === 1;
+      const [dx, dy] = [edge ? 11 * x : 0, y ? -8 * y : edge ? 0 : -17];
       pen.strokeText(name, left + dx, top + dy);
       pen.fillText(name, left + dx, top + dy);
     }
