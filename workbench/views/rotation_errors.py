@@ -12,7 +12,7 @@ from workbench.views.svg import Drawing, across, down, picture, text
 
 __all__ = ["angle_scan", "error_histogram"]
 
-_WIDTH, _LEFT, _RIGHT = 560, 60, 14
+_WIDTH, _LEFT, _RIGHT = 580, 60, 34
 _ROW = 64  # px of a subject's bars
 _BINS = 8  # a decade
 _LEAST = 1e-12  # meV; what is smaller, an exact zero above all, stands at the left end

@@ -87,7 +87,7 @@ class AxisPanel:
         self._sphere, self._improper = sphere, False
         self._axis = np.array([0.0, 0.0, 1.0])
         self._errors: list[dict[str, Errors]] = []
-        self.degrees = np.arange(_STEP, 361, _STEP)
+        self.degrees = np.arange(0, 361, _STEP)
         self.job = Job(self._steps, self._counted, self.show, "angles", "Turns about the axis")
         self.picture = widgets.HTML()
         self.box = _page([self.job.box], self.picture)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.rotation_errors import RotationErrors
 from workbench.rotation_report import RotationReport, Series, write_whole
-from workbench.structures import load
+from workbench.structures import load, rotate
 from workbench.symmetry import Errors, Subject, pair_name
 from workbench.views.rotation_report import report_html
 from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
@@ -214,7 +214,7 @@ class TestBench(widgets.VBox):
     def _wire(self, sphere: SphereMap) -> None:
         guard = self.guard
         sphere.observe(guard(lambda _: self._go(sphere.rotation)), "picked")
-        sphere.operations.observe(guard(lambda _: self._show(self._R, 0)), "value")
+        sphere.operations.observe(guard(lambda _: self._invert()), "value")
         sphere.measure.observe(guard(lambda _: self._measured_otherwise()), "value")
 
     def _close_session(self) -> None:
@@ -261,6 +261,12 @@ class TestBench(widgets.VBox):
         self._R = R
         self._now = self.errors.under([self.rotation])[0]
         self._describe()
+
+    def _invert(self) -> None:
+        """Show the structure, or what inversion makes of it; turned as it was."""
+        atoms = self.errors.atoms
+        self.view.show(rotate(atoms, -np.eye(3)) if self._session.improper else atoms)
+        self._show(self._R, 0)
 
     def _measured_otherwise(self) -> None:
         for panel in (self.random, self.axis, self.worst):

@@ -165,7 +165,7 @@ function render({ model, el }) {
 
   function sizes() {
     const across = Math.min(panels.length, Math.max(1, Math.floor(row.clientWidth / 220)));
-    const width = Math.min(model.get("max_width"), Math.floor((row.clientWidth - 10 * (across - 1)) / across));
+    const width = Math.min(model.get("max_width"), Math.floor((row.clientWidth - 10 * (across - 1)) / across) - 1);
     const inner = width - 2 * MARGIN.x;
     return { width, height: Math.round(inner / 2) + 2 * MARGIN.y };
   }
