@@ -205,6 +205,7 @@ def test_what_is_picked_turns_the_structure_and_fills_the_tables(bench):
     toy = bench.errors.under([bench.rotation])[0]["toy"]
     assert f"<td>{milli(toy.mae_mev)}</td><td>{milli(toy.max_mev)}</td>" in bench.table.value
     assert f"<b>{milli(toy.shell_pairs[1, 1][0])}</b>" in bench.shells.value
+    assert bench.shells.value.count("<b>") == len(bench.errors.names)
     bench.sphere.operations.value = "turns + inversion"
     np.testing.assert_allclose(bench.rotation, -wb.rotation((1, 0, 0), 90), atol=1e-12)
     wrong = bench.errors.under([bench.rotation])[0]["no parity"]

@@ -299,7 +299,7 @@ def shell_table(errors: Mapping[str, Errors]) -> str:
     for pair in pairs:
         cells = []
         for own in errors.values():
-            most = max(mean for mean, _ in own.shell_pairs.values())
+            most = max(mean for (a, b), (mean, _) in own.shell_pairs.items() if a <= b)
             mean = own.shell_pairs.get(pair, (np.nan, np.nan))[0]
             text = milli(mean) if np.isfinite(mean) else "–"
             cells.append(f"<td><b>{text}</b></td>" if mean == most else f"<td>{text}</td>")
