@@ -40,8 +40,10 @@ if TYPE_CHECKING:
         Heat,
         Quiz,
         RotationLab,
+        SphereMap,
         SpinorTurn,
         StructureView,
+        TestBench,
         TurnedHeat,
     )
 
@@ -77,6 +79,8 @@ _HOME = {
     "gap": "physics",
     "view": "views",
     "RotationLab": "widgets",
+    "SphereMap": "widgets",
+    "TestBench": "widgets",
     "SpinorTurn": "widgets",
     "BlockInspector": "widgets",
     "StructureView": "widgets",
@@ -125,6 +129,8 @@ __all__ = [
     "gap",
     "view",
     "RotationLab",
+    "SphereMap",
+    "TestBench",
     "SpinorTurn",
     "BlockInspector",
     "StructureView",

@@ -30,8 +30,10 @@ __all__ = [
     "Subject",
     "SubjectError",
     "aligned_rows",
+    "checked",
     "equivariance",
     "matrix_errors",
+    "pair_name",
 ]
 
 Subject = Callable[[Atoms], BlockMatrix]
@@ -63,7 +65,7 @@ class Errors:
     def to_json(self) -> dict[str, Any]:
         """Numbers only, JSON-able; shell pairs are named like "sp"."""
         pairs = {
-            _pair_name(pair): {"mae_mev": mean, "max_mev": largest}
+            pair_name(pair): {"mae_mev": mean, "max_mev": largest}
             for pair, (mean, largest) in self.shell_pairs.items()
         }
         return {"mae_mev": self.mae_mev, "max_mev": self.max_mev, "shell_pairs": pairs}
@@ -107,7 +109,7 @@ class EquivarianceReport:
     def table(self) -> str:
         """One row per subject: MAE and largest error, then the MAE of every shell pair, in meV."""
         pairs = sorted({pair for e in self.errors.values() for pair in e.shell_pairs})
-        rows = [["meV", "MAE", "max", *map(_pair_name, pairs)]]
+        rows = [["meV", "MAE", "max", *map(pair_name, pairs)]]
         for name, e in self.errors.items():
             means = [e.shell_pairs[p][0] if p in e.shell_pairs else np.nan for p in pairs]
             rows.append([name, *(f"{v:.3g}" for v in (e.mae_mev, e.max_mev, *means))])
@@ -267,6 +269,15 @@ def _call(name: str, subject: Subject, atoms: Atoms) -> BlockMatrix:
         matrix = subject(atoms.copy())  # a copy: a subject must not disturb the next one's input
     except Exception as error:
         raise SubjectError(f"Subject '{name}' failed: {type(error).__name__}: {error}") from error
+    return checked(name, matrix, atoms)
+
+
+def checked(name: str, matrix: object, atoms: Atoms) -> BlockMatrix:
+    """What a subject returned, if it is a finite matrix of these atoms.
+
+    Raises:
+        SubjectError: naming the subject, if it is not.
+    """
     if not isinstance(matrix, BlockMatrix):
         raise SubjectError(
             f"Subject '{name}' returned a {type(matrix).__name__}: it must return a BlockMatrix, "
@@ -285,7 +296,8 @@ def _orbital_l(matrix: BlockMatrix) -> NDArray[np.intp]:
     return np.tile(np.repeat(layout, 2 * layout + 1), 2 if matrix.basis.spinor else 1)
 
 
-def _pair_name(pair: ShellPair) -> str:
+def pair_name(pair: ShellPair) -> str:
+    """Letters of two shells, the row's first, e.g. "pd"."""
     return SHELL_LETTERS[pair[0]] + SHELL_LETTERS[pair[1]]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
     from workbench.views.parts import spin_parts
+    from workbench.views.rotation_errors import angle_scan, error_histogram
+    from workbench.views.sphere_map import sphere_map
     from workbench.views.structure import view
     from workbench.views.training import training_curves
     from workbench.views.xray import xray_bars
@@ -36,6 +38,9 @@ _HOME = {
     "decay": "decay",
     "irrep_decay": "fading",
     "equivariance_bars": "errors",
+    "error_histogram": "rotation_errors",
+    "angle_scan": "rotation_errors",
+    "sphere_map": "sphere_map",
     "harmonics_surfaces": "harmonics",
     "alt_text": "look",
 }
@@ -52,6 +57,9 @@ __all__ = [
     "decay",
     "irrep_decay",
     "equivariance_bars",
+    "error_histogram",
+    "angle_scan",
+    "sphere_map",
     "harmonics_surfaces",
     "alt_text",
 ]

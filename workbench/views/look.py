@@ -108,3 +108,13 @@ def log_ticks(low: float, high: float) -> dict[str, Any]:
         "ticktext": text,
         "gridcolor": GRID,
     }
+
+
+def shade(value: float, limit: float) -> str:
+    """Colour of a number that is never negative: white at zero, darkest red from the limit on."""
+    stops = ["#ffffff", *_POSITIVE]
+    place = min(max(value / limit, 0.0), 1.0) * (len(stops) - 1)
+    low = min(int(place), len(stops) - 2)
+    pair = ([int(stop[k : k + 2], 16) for k in (1, 3, 5)] for stop in stops[low : low + 2])
+    mixed = (round(a + (place - low) * (b - a)) for a, b in zip(*pair, strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)

@@ -3,7 +3,8 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
+apart into irreps), `SphereMap` (errors over all axes of a turn), `TestBench` (all tests of the law
+of turning), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
 answers). Needs the optional extra `notebooks`.
 """
 
@@ -24,8 +25,10 @@ from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
+from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.test_bench import TestBench
 from workbench.widgets.turned_heat import TurnedHeat
 
 __all__ = [
@@ -34,7 +37,9 @@ __all__ = [
     "Heat",
     "Quiz",
     "RotationLab",
+    "SphereMap",
     "SpinorTurn",
     "StructureView",
+    "TestBench",
     "TurnedHeat",
 ]

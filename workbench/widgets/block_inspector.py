@@ -16,7 +16,6 @@ from workbench.matrices import BlockMatrix
 from workbench.structures import pair_vectors
 from workbench.views.look import number, round_limit
 from workbench.widgets.block_panel import BlockPanel, quantities_of
-from workbench.widgets.controls import TurnControls
 from workbench.widgets.distance_plot import distance_plot
 from workbench.widgets.experiment import Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
@@ -25,6 +24,7 @@ from workbench.widgets.irrep_bars import Irreps, component_bars, norm_bars, orde
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import heading, milli, orientation
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.turning import Turning
 
 if TYPE_CHECKING:
     from workbench.engines import Reference
@@ -96,10 +96,7 @@ class BlockInspector(widgets.VBox):
 
     def turn_to(self, R: ArrayLike) -> None:
         """Turn everything to a rotation matrix (3, 3)."""
-        matrix = np.asarray(R, dtype=float)
-        self.controls.follow(matrix)
-        self.view.turn_to(matrix)
-        self._show(matrix)
+        self.turning.to(R)
 
     def pick(self, i: int, j: int) -> None:
         """Pick the block of row atom i and column atom j, counted from 0."""
@@ -135,7 +132,8 @@ class BlockInspector(widgets.VBox):
         template = experiment.template
         self._limit = round_limit(template.max_abs())
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
-        self.controls = TurnControls(self.guard(self._controls_turned))
+        self.turning = Turning(self.view, self.guard, self._show)
+        self.controls = self.turning.controls
         self.map = Heat([template], ["whole matrix"], limit=self._limit, scale="log", max_size=400)
         self.block = BlockPanel(
             template, quantities_of(experiment.names, known), self.guard(self.pick)
@@ -158,7 +156,6 @@ class BlockInspector(widgets.VBox):
     def _connect(self) -> None:
         """One guard around every callback."""
         guard = self.guard
-        self.view.on_turn(guard(self._dragged))
         for widget in (self.view, self.map):
             widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
         for choice in (self.block.quantity, self.block.cell):
@@ -181,15 +178,6 @@ class BlockInspector(widgets.VBox):
         return [style, head, self.guard.panel, body, self.block.box, where]
 
     # ---- reacting ---------------------------------------------------------------------------
-
-    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
-        self._show(R, self.view.tick)
-        if not moving:
-            self.controls.follow(R)
-
-    def _controls_turned(self, R: NDArray[np.float64]) -> None:
-        self.view.turn_to(R)
-        self._show(R)
 
     def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
         self.snapshot = self.experiment.at(R)

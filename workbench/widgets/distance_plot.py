@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.views.look import COLOURS, GRID, INK
-from workbench.widgets.svg import across, down, picture, text
+from workbench.views.svg import across, down, picture, text
 
 __all__ = ["distance_plot"]
 

@@ -7,7 +7,7 @@ either the matrix computed once at R = 1 and turned, D H D^T, or computed anew a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.bands import LEAST, energies_at
 from workbench.matrices import BlockMatrix
 from workbench.physics import levels, occupied_count
+from workbench.rotation_errors import BASELINE, REFINED, Subjects
 from workbench.structures import electron_count, rotate
-from workbench.symmetry import Errors, matrix_errors
+from workbench.symmetry import Errors, Subject, matrix_errors
 
 if TYPE_CHECKING:
     from workbench.engines import Reference
 
-Subject = Callable[[Atoms], BlockMatrix]
+__all__ = ["BASELINE", "REFERENCE", "REFINED", "Experiment", "Floor", "Snapshot", "Subject"]
 
 REFERENCE = "reference"
-BASELINE = "baseline"
-REFINED = "refined"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +102,9 @@ class Experiment:
         subjects: Mapping[str, Subject] | None = None,
     ):
         self.atoms, self.model, self.reference = atoms, model, reference
-        self.subjects = dict(subjects or {})
-        taken = {REFERENCE, *self.model_names} & set(self.subjects)
-        if taken:
-            raise ValueError(
-                f"The name {sorted(taken)[0]!r} is taken: call this subject otherwise."
-            )
+        self.subjects = Subjects(model, subjects)
+        if REFERENCE in self.names:
+            raise ValueError(f"The name {REFERENCE!r} is taken: call this subject otherwise.")
         if not self.names and reference is None:
             raise ValueError("There is nothing to show: give a model, a reference or subjects.")
         if reference is not None and not np.array_equal(reference.H.numbers, atoms.numbers):
@@ -123,7 +119,7 @@ class Experiment:
     @property
     def names(self) -> list[str]:
         """The subjects, in the order shown."""
-        return [*self.model_names, *self.subjects]
+        return self.subjects.names
 
     @property
     def n_occupied(self) -> int | None:
@@ -142,13 +138,7 @@ class Experiment:
 
     def predict(self, atoms: Atoms) -> dict[str, BlockMatrix]:
         """Every subject's matrix of a structure, eV; the model's two stages in one call."""
-        results: dict[str, BlockMatrix] = {}
-        if hasattr(self.model, "predict"):
-            prediction = self.model.predict(atoms)
-            results = {BASELINE: prediction.baseline, REFINED: prediction.refined}
-        elif self.model is not None:
-            results = {"model": self.model(atoms)}
-        return results | {name: subject(atoms) for name, subject in self.subjects.items()}
+        return self.subjects.predict([atoms])[0]
 
     def at(self, R: ArrayLike) -> Snapshot:
         """Predict, compare and diagonalise at an orientation."""
@@ -206,9 +196,7 @@ class Experiment:
     @property
     def model_names(self) -> list[str]:
         """The subjects that come from the model: its two stages, or itself."""
-        if self.model is None:
-            return []
-        return [BASELINE, REFINED] if hasattr(self.model, "predict") else ["model"]
+        return self.subjects.model_names
 
     def _refuse_mixed_spin(self) -> None:
         """Matrices with and without spin are of different size and cannot stand side by side."""

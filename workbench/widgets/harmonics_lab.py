@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import wigner_d
 from workbench.rotation_laws import Rule
-from workbench.widgets.controls import TurnControls, inversion_button
+from workbench.widgets.controls import inversion_button
 from workbench.widgets.guard import Guard
 from workbench.widgets.harmonics_state import (
     MIX,
@@ -25,6 +25,7 @@ from workbench.widgets.heat import Heat
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import orientation
 from workbench.widgets.surface_view import SurfaceView
+from workbench.widgets.turning import Turning
 
 CHOICES = ("s", "p", "d", "f", "sp", "spd")
 """Shells that can be chosen on the page."""
@@ -74,9 +75,7 @@ class HarmonicsLab(widgets.VBox):
 
     def turn_to(self, R: ArrayLike) -> None:
         """Turn to a proper rotation (3, 3)."""
-        matrix = np.asarray(R, dtype=float)
-        self.controls.follow(matrix)
-        self._turned_by_controls(matrix)
+        self.turning.to(R)
 
     def reset(self) -> None:
         """The first shells, their mix, the first rule, neither turned nor inverted."""
@@ -118,7 +117,8 @@ class HarmonicsLab(widgets.VBox):
         self.turned.hint = "drag, or arrow keys"
         self.built = SurfaceView(start, height=204, fixed=True, label="function built from D c")
         self.built.hint = "red +, blue −"
-        self.controls = TurnControls(self.guard(self._turned_by_controls))
+        self.turning = Turning(self.turned, self.guard, lambda _, tick: self._repaint(tick))
+        self.controls = self.turning.controls
         self.table, self.laws = widgets.HTML(), widgets.HTML()
         axes = (self.shells.axis, self.shells.axis)
         self.heat = Heat(np.eye(len(self.components)), ["D(R)"], limit=1.0, unit="", max_size=400)
@@ -127,7 +127,6 @@ class HarmonicsLab(widgets.VBox):
 
     def _connect(self) -> None:
         guard = self.guard
-        self.turned.on_turn(guard(self._dragged))
         self.choice.observe(guard(lambda _: self._choose_shells()), "value")
         for control in (self.function, self.inversion):
             control.observe(guard(lambda _: self._new_function()), "value")
@@ -176,15 +175,6 @@ class HarmonicsLab(widgets.VBox):
         reach = float(np.abs(values).max())
         self.turned.show(self.shells.on_grid @ (parity * self.components), reach)
         self.built.reach = reach
-        self._repaint()
-
-    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
-        self._repaint(self.turned.tick)
-        if not moving:
-            self.controls.follow(R)
-
-    def _turned_by_controls(self, R: NDArray[np.float64]) -> None:
-        self.turned.turn_to(R)
         self._repaint()
 
     def _repaint(self, tick: int = 0) -> None:

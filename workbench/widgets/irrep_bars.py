@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.conventions import shell_rank
 from workbench.views.look import COLOURS, GRID, INK, MUTED, number
-from workbench.widgets.svg import across, down, picture, text
+from workbench.views.svg import across, down, picture, text
 
 if TYPE_CHECKING:  # irreps need torch, which the page need not wait for
     from workbench.irreps import Key

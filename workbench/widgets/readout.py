@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.conventions import axis_angle
-from workbench.symmetry import Errors
+from workbench.symmetry import Errors, pair_name
 from workbench.widgets.experiment import Experiment, Floor, Snapshot
 
 _DASH = "–"
@@ -22,6 +23,11 @@ def milli(value: float) -> str:
         return f"{value:#.{3 if value >= 0.1 else 2}g}".rstrip(".")
     mantissa, _, exponent = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−") if value else "0"
+
+
+def seconds(value: float) -> str:
+    """A time that something takes, e.g. "3 s" or "2 min"."""
+    return f"{max(value, 1):.0f} s" if value < 90 else f"{value / 60:.0f} min"
 
 
 def orientation(R: NDArray[np.float64]) -> str:
@@ -50,6 +56,28 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
         "symmetry</th></tr>"
         "<tr><th></th><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
+    )
+
+
+def operation_table(
+    errors: Mapping[str, Errors] | None, axis: Sequence[float], degrees: float, improper: bool
+) -> str:
+    """HTML table, meV: each subject's symmetry error at one operation, and where it is worst."""
+    where = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
+    then = ", then x → −x" if improper else ""
+    title = f"{degrees:.0f}° about ({where}){then}".replace("-", "−")
+    rows = []
+    for name, own in (errors or {}).items():
+        pair = max(own.shell_pairs, key=lambda key: own.shell_pairs[key][0])
+        worst = f"{pair_name(pair)} {milli(own.shell_pairs[pair][0])}"
+        cells = "".join(f"<td>{v}</td>" for v in (milli(own.mae_mev), milli(own.max_mev), worst))
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
+    body = "".join(rows) or '<tr><td colspan="4">not computed yet</td></tr>'
+    return (
+        f'<table class="wb-errors"><caption>{title}; symmetry errors in meV</caption><thead><tr>'
+        "<th></th><th>mean</th><th>largest</th>"
+        '<th title="the pair of shells with the largest mean error">worst shells, mean</th></tr>'
+        f"</thead><tbody>{body}</tbody></table>"
     )
 
 

@@ -14,7 +14,6 @@ from workbench.conventions import rotation
 from workbench.matrices import BlockMatrix
 from workbench.views.parts import shown
 from workbench.widgets.block_panel import BlockPanel, quantities_of
-from workbench.widgets.controls import TurnControls
 from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
 from workbench.widgets.heat import Heat
@@ -23,6 +22,7 @@ from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import error_table, heading, summary
 from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.turning import Turning
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
@@ -80,10 +80,7 @@ class RotationLab(widgets.VBox):
 
     def turn_to(self, R: ArrayLike) -> None:
         """Turn everything to a rotation matrix (3, 3)."""
-        matrix = np.asarray(R, dtype=float)
-        self.controls.follow(matrix)
-        self.view.turn_to(matrix)
-        self._show(matrix)
+        self.turning.to(R)
 
     def pick(self, i: int, j: int) -> None:
         """Pick the block of row atom i and column atom j, counted from 0."""
@@ -136,7 +133,8 @@ class RotationLab(widgets.VBox):
         ]
         self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
-        self.controls = TurnControls(self.guard(self._controls_turned))
+        self.turning = Turning(self.view, self.guard, self._show)
+        self.controls = self.turning.controls
         columns = [REFERENCE, *names] if known else names
         limit, error_limit = self._colours
         self.matrices = Heat(
@@ -173,7 +171,6 @@ class RotationLab(widgets.VBox):
     def _connect(self) -> None:
         """One guard around every callback."""
         guard = self.guard
-        self.view.on_turn(guard(self._dragged))
         for widget in (self.view, self.matrices, self.differences):
             widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
         for control in (self.limit, self.error_limit, self.scale):
@@ -214,15 +211,6 @@ class RotationLab(widgets.VBox):
         return group(widgets.Box, "wb-lower", parts)
 
     # ---- reacting ---------------------------------------------------------------------------
-
-    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
-        self._show(R, self.view.tick)
-        if not moving:
-            self.controls.follow(R)
-
-    def _controls_turned(self, R: NDArray[np.float64]) -> None:
-        self.view.turn_to(R)
-        self._show(R)
 
     def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
         self.snapshot = self.experiment.at(R)

@@ -1,13 +1,13 @@
 import { paint, paintPhases } from "./colour.js";
 
 const WIDTH = 300;
-const HEIGHT = 30;
-const EDGE = 24; // room for the outer tick labels and the arrow heads
+export const HEIGHT = 30;
+export const EDGE = 24; // room for the outer tick labels and the arrow heads
 
-const short = (v) => (v === 0 || Math.abs(v) >= 1e-3 ? String(Number(v.toPrecision(3))) : v.toExponential(0)).replace("-", "−");
+export const short = (v) => (v === 0 || Math.abs(v) >= 1e-3 ? String(Number(v.toPrecision(3))) : v.toExponential(0)).replace("-", "−");
 
 /** Tick positions (-1 to 1 along the bar) and values. The bar itself is even in colour. */
-function ticks(limit, scale) {
+export function ticks(limit, scale) {
   if (scale !== "log") return [-1, -0.5, 0, 0.5, 1].map((at) => [at, at * limit]);
   const place = (ratio) => Math.log1p(1000 * ratio) / Math.log1p(1000);
   const half = [1, 0.1, 0.01];
@@ -25,7 +25,7 @@ function drawArrow(pen, x, direction, rgb) {
 }
 
 /** A canvas of colours, one pixel a value. */
-function strip(width, height, fill) {
+export function strip(width, height, fill) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d");

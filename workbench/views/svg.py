@@ -1,10 +1,27 @@
-"""The few SVG elements that the live pictures are made of, as text."""
+"""The few SVG elements that live and still pictures are made of, as text."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
-__all__ = ["across", "down", "picture", "text"]
+__all__ = ["Drawing", "across", "down", "picture", "text"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture that a notebook shows, a widget holds and a report keeps, all from one text.
+
+    Attributes:
+        svg: an SVG element; it needs no style sheet.
+        alt: its text twin, in a sentence or two.
+    """
+
+    svg: str
+    alt: str
+
+    def _repr_html_(self) -> str:
+        return f'<div style="font: 13px system-ui, sans-serif">{self.svg}</div>'
 
 
 def text(x: float, y: float, content: str, anchor: str = "middle", style: str = "") -> str:
@@ -32,6 +49,6 @@ def down(x: float, y: float, end: float, colour: str) -> str:
 def picture(content: str, width: float, height: float, label: str) -> str:
     """The whole drawing with its text twin; as wide as its place, as tall as that makes it."""
     return (
-        f'<svg class="wb-levels" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'<svg class="wb-levels" font-size="13" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         f'style="max-width: {1.1 * width:.0f}px" aria-label="{escape(label)}">{content}</svg>'
     )

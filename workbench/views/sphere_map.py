@@ -1,0 +1,107 @@
+"""A function of the axis as a map of the whole sphere (Mollweide: equal areas stay equal)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.views.look import MUTED, number, round_limit, shade
+from workbench.views.svg import Drawing, picture, text
+
+__all__ = ["AXIS_PLACES", "mollweide", "sphere_map"]
+
+_WIDTH = 330  # px of a map with its margins; the map itself is 300 by 150
+_PANEL = 212  # px of its height, with its title
+_STEPS = 30  # of Newton's method, far more than 1e-12 needs away from the poles
+
+AXIS_PLACES = {
+    "+z": (0.0, 0.0),
+    "+x": (0.5, 0.0),
+    "−x": (-0.5, 0.0),
+    "+y": (0.0, 1.0),
+    "−y": (0.0, -1.0),
+    "−z": (1.0, 0.0),
+}
+"""Where the axes lie on the map; -z on its whole edge, of which the right end is named."""
+
+
+def mollweide(directions: ArrayLike) -> NDArray[np.float64]:
+    """Places (n, 2) of directions (n, 3) on the map, in half its width and half its height.
+
+    The middle is +z, towards the viewer of a structure; +x lies to the right and +y on top, as in
+    the picture of a structure. With the longitude L from z towards x and the latitude B towards y:
+    ``2 t + sin 2 t = pi sin B``, place ``(L / pi cos t, sin t)`` (Snyder, Map Projections, 1987,
+    p. 249).
+    """
+    n = np.atleast_2d(np.asarray(directions, dtype=float))
+    n = n / np.linalg.norm(n, axis=1, keepdims=True)
+    sine = np.clip(n[:, 1], -1, 1)
+    t = np.arcsin(sine)
+    for _ in range(_STEPS):
+        slope = 2 + 2 * np.cos(2 * t)
+        t = t - (2 * t + np.sin(2 * t) - np.pi * sine) / np.maximum(slope, 1e-12)
+    t = np.where(np.abs(sine) > 1 - 1e-9, np.sign(sine) * np.pi / 2, t)
+    return np.stack([np.arctan2(n[:, 0], n[:, 2]) / np.pi * np.cos(t), np.sin(t)], axis=1)
+
+
+def sphere_map(
+    axes: ArrayLike, values: Mapping[str, ArrayLike], title: str, limit: float | None = None
+) -> Drawing:
+    """Errors over the axes of a rotation, one map for each subject, on one colour scale.
+
+    Args:
+        axes: (n, 3).
+        values: subject -> (n,) meV; NaN where nothing was computed.
+        title: what these are, e.g. "90° about each axis".
+        limit: of the colours, meV; by default a round number that holds all.
+    """
+    places = mollweide(axes)
+    arrays = {name: np.asarray(v, dtype=float) for name, v in values.items()}
+    most = max((float(np.nanmax(v, initial=0.0)) for v in arrays.values()), default=0.0)
+    top = limit or round_limit(most)
+    parts, said = [text(0, 14, title, "start")], []
+    for k, (name, v) in enumerate(arrays.items()):
+        caption = f"{name}: at most {number(float(np.nanmax(v)))} meV"
+        parts.append(_panel(caption, places, v, top, k))
+        worst = np.asarray(axes)[int(np.nanargmax(v))]
+        where = ", ".join(number(round(float(c), 2)) for c in worst)
+        said.append(
+            f"{name} errs by {number(float(np.nanmin(v)))} to {number(float(np.nanmax(v)))}"
+            f" meV, most about ({where})"
+        )
+    width = _WIDTH * len(arrays)
+    parts.append(_bar(top, _PANEL + 26))
+    alt = f"{title}: {'; '.join(said)}."
+    return Drawing(picture("".join(parts), width, _PANEL + 62, alt), alt)
+
+
+def _panel(
+    name: str, places: NDArray[np.float64], values: NDArray[np.float64], limit: float, index: int
+) -> str:
+    """One map: a disc for each axis, together about as large as the map."""
+    x0, y0, a, b = 165 + _WIDTH * index, 118, 150, 75
+    radius = 0.93 * np.sqrt(a * b / len(places))
+    parts = [
+        text(15 + _WIDTH * index, 36, name, "start"),
+        f'<ellipse cx="{x0}" cy="{y0}" rx="{a}" ry="{b}" fill="#ececec" stroke="{MUTED}"/>',
+    ]
+    for (x, y), value in zip(places, values, strict=True):
+        if np.isfinite(value):
+            parts.append(
+                f'<circle cx="{x0 + a * x:.1f}" cy="{y0 - b * y:.1f}" r="{radius:.1f}" '
+                f'fill="{shade(value, limit)}"/>'
+            )
+    for axis, (x, y) in AXIS_PLACES.items():
+        parts.append(text(x0 + a * x * 1.06, y0 - b * y * 1.1 + 4, axis))
+    return "".join(parts)
+
+
+def _bar(limit: float, y: float) -> str:
+    cells = [
+        f'<rect x="{15 + 2 * k}" y="{y}" width="2.2" height="11" fill="{shade(k, 99)}"/>'
+        for k in range(100)
+    ]
+    ends = text(15, y + 26, "0") + text(215, y + 26, f"{number(limit)} meV")
+    return "".join(cells) + ends

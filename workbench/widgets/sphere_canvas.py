@@ -1,0 +1,78 @@
+"""Maps of the sphere that fill while their values come in, on which an axis is picked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.views.sphere_map import mollweide
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class SphereCanvas(anywidget.AnyWidget):
+    """One map for each subject; every point has the colour of the nearest axis that is known.
+
+    The middle of a map is +z, towards the viewer of a structure, +x lies to the right, +y on top.
+
+    Args:
+        axes: (n, 3) unit vectors.
+        titles: of the subjects.
+        settings: any other trait: unit, label, hint, scale ("linear" or "log"), max_width of a map
+            in pixels.
+
+    Attributes:
+        chosen: index of the picked axis.
+    """
+
+    _esm = _STATIC / "sphere_map.js"
+    _css = _STATIC / "sphere_map.css"
+
+    axes = traitlets.List().tag(sync=True)
+    places = traitlets.List().tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    values = traitlets.List().tag(sync=True)
+    limits = traitlets.List(traitlets.Float(), default_value=[1.0]).tag(sync=True)
+    sequence = traitlets.Int(0).tag(sync=True)
+    chosen = traitlets.Int(0).tag(sync=True)
+    scale = traitlets.Enum(["linear", "log"], default_value="linear").tag(sync=True)
+    unit = traitlets.Unicode("meV").tag(sync=True)
+    label = traitlets.Unicode("errors over the axes of a turn").tag(sync=True)
+    hint = traitlets.Unicode(
+        "Click an axis, or use the arrow keys; Home: the worst of the first map."
+    ).tag(sync=True)
+    announcement = traitlets.Unicode("").tag(sync=True)
+    max_width = traitlets.Int(460).tag(sync=True)
+
+    def __init__(self, axes: ArrayLike, titles: list[str], **settings: Any):
+        super().__init__(titles=titles, **settings)
+        self.set_axes(axes)
+
+    def set_axes(self, axes: ArrayLike) -> None:
+        """Other axes (n, 3), nothing known of any."""
+        directions = np.asarray(axes, dtype=float)
+        with self.hold_sync():
+            self.axes = directions.round(9).tolist()
+            self.places = mollweide(directions).round(6).tolist()
+            self.values = [[None] * len(directions) for _ in self.titles]
+            self.chosen = min(self.chosen, len(directions) - 1)
+            self.sequence += 1
+
+    def show(self, values: Mapping[str, NDArray[np.float64]], limits: list[float]) -> None:
+        """Paint what is known.
+
+        Args:
+            values: subject -> (n,), NaN where nothing is known.
+            limits: value of the full colour, of each subject.
+        """
+        with self.hold_sync():
+            self.titles = list(values)
+            self.values = [[v if np.isfinite(v) else None for v in a] for a in values.values()]
+            self.limits = limits
+            self.sequence += 1
