@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.views import view
     from workbench.widgets import (
         BlockInspector,
+        FeatureBars,
         HarmonicsLab,
         Heat,
         Quiz,
@@ -79,6 +80,7 @@ _HOME = {
     "RotationLab": "widgets",
     "SpinorTurn": "widgets",
     "BlockInspector": "widgets",
+    "FeatureBars": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
@@ -127,6 +129,7 @@ __all__ = [
     "RotationLab",
     "SpinorTurn",
     "BlockInspector",
+    "FeatureBars",
     "StructureView",
     "Heat",
     "HarmonicsLab",
