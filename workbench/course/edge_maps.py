@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ GROUPS: dict[str, NDArray[np.float64]] = {
 }
 """Finite groups whose means are those of the whole group for features up to l = 2.
 
-The icosahedron's first invariant beyond l = 0 has l = 6, and 8 turns average all |m| below 8 to zero.
+The icosahedron's first invariant beyond l = 0 has l = 6; 8 turns average all |m| below 8 away.
 """
 
 _WARM_UP, _CALLS = 3, 15  # torch compiles e3nn's products during their first calls
@@ -101,7 +102,7 @@ def so2_map(weights: ArrayLike, vectors: ArrayLike, lmax: int) -> NDArray[np.flo
 
 
 def map_of_product(product: o3.TensorProduct, vector: ArrayLike) -> NDArray[np.float64]:
-    """(K', K) what an e3nn product with the harmonics of an edge (3,) does to features, as a matrix.
+    """(K, K) an e3nn product with the harmonics of an edge (3,), as a matrix upon features.
 
     Args:
         product: features x harmonics -> features, made with ``compile_right=True``.
@@ -109,8 +110,9 @@ def map_of_product(product: o3.TensorProduct, vector: ArrayLike) -> NDArray[np.f
     """
     permuted = torch.as_tensor(np.asarray(vector, dtype=float)[list(E3NN_AXES)])
     like = next(product.parameters())
-    edge = o3.spherical_harmonics(product.irreps_in2, permuted.to(like), True)
-    return product.right(edge).detach().numpy().T
+    harmonics = cast("o3.Irreps", product.irreps_in2)
+    edge = o3.spherical_harmonics(harmonics, permuted.to(like), True)
+    return cast("Any", product).right(edge).detach().numpy().T
 
 
 def shell_axis(lmax: int) -> dict[str, object]:

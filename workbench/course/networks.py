@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class _WrongAxes(nn.Module):
 
 
 def _silu_on_components(model: TwoStageModel) -> None:
-    for mix in model.baseline.mixes:
+    for mix in cast("Any", model.baseline.mixes):
         mix.gate = _ComponentSiLU(mix.gate.expand)
 
 
@@ -65,7 +66,8 @@ def _layer_norm(model: TwoStageModel) -> None:
 
 
 def _wrong_axes(model: TwoStageModel) -> None:
-    model.geometry_builder.frames = _WrongAxes(model.geometry_builder.frames)
+    builder = cast("Any", model.geometry_builder)
+    builder.frames = _WrongAxes(builder.frames)
 
 
 def _tensor_products(model: TwoStageModel) -> None:
@@ -114,7 +116,8 @@ def solved(
     """
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges
-    Stage1(model, *(_labelled(dataset, s, config, charges) for s in ("train", "valid"))).solve()
+    training, valid = (_labelled(dataset, s, config, charges) for s in ("train", "valid"))
+    Stage1(model, training, valid).solve()
     return model
 
 

@@ -157,7 +157,7 @@ def table(seed: int = 0) -> str:
 
 
 def _equations(features: Array, wanted: Array) -> tuple[Array, Array, Array]:
-    """Of least squares: eigenvalues and eigenvectors of the features' square, and its right side."""
+    """Of least squares: eigenvalues and eigenvectors of the features' square, and right side."""
     flat = features.reshape(-1, features.shape[2])
     values, vectors = np.linalg.eigh(flat.T @ flat)
     return values.clip(min=0.0), vectors, vectors.T @ (flat.T @ wanted.ravel())

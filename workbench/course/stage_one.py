@@ -37,7 +37,7 @@ def message(answer: Callable[[float, Vector, Vector], ArrayLike]) -> Verdict:
             return here
         turned, size = np.asarray(answer(s, R @ v, R @ r), dtype=float), np.linalg.norm(here)
         if not _same(turned, R @ here):
-            off = np.linalg.norm(turned - R @ here) / max(size, 1e-12)
+            off = float(np.linalg.norm(turned - R @ here) / max(size, 1e-12))
             return Verdict(False, _why_not_turning(answer, s, v, r, off))
         inverted = np.asarray(answer(s, -v, -r), dtype=float)
         if _same(inverted, here) and size > _CLOSE:
@@ -114,10 +114,9 @@ def free_numbers(answer: int, lmax: int) -> Verdict:
         dim**2: "that is every element: no symmetry used at all.",
         lmax + 1: "that is what turns about *every* axis leave, one number for each l: the edge "
         "allows more.",
-        dim: "that is how many components there are; count the pairs of them that may mix.",
-        2 * right - sizes[0] ** 2: "you counted cosine and sine apart: the same matrix serves both. "
+        2 * right - sizes[0] ** 2: "you counted cosine and sine apart: one matrix serves both. "
         "(Without mirrors it would be this many.)",
-        sizes[0] ** 2: "those are the ones of m = 0 alone.",
+        dim: "those are the numbers of m = 0 alone, or the count of components: go on to |m| = 1.",
         sum(sizes): "that counts components, not pairs: n of them mix by n x n numbers.",
     }
     hint = f"for |m| = {lmax} there is one component of each kind, so one number; go down from it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from e3nn import o3
 from torch import Tensor
@@ -27,7 +28,7 @@ class Features:
 
     def by_irrep(self) -> dict[str, Tensor]:
         """Features of the atoms, taken apart: name, e.g. "2e" -> (N, C, 2l+1)."""
-        irreps = o3.Irreps(self.irreps)
+        irreps = cast("o3.Irreps", o3.Irreps(self.irreps))
         return {
             str(term.ir): self.node[:, own].unflatten(1, (term.mul, -1))
             for term, own in zip(irreps, irreps.slices(), strict=True)

@@ -180,7 +180,7 @@ class FeatureBars(widgets.VBox):
             Group(k, x, before[k], norms[k] if norms[k] > _NONE * largest else largest)
             for k, x in now.items()
         ]
-        names = dict((k, name) for name, k in self.atom.options)
+        names = {k: name for name, k in self.atom.options}
         label = f"Components of copy {copy + 1} of each irrep of {names[atom]}"
         self.bars.value = bar_groups(groups, 1.0, label)
         moved = [plain(x) for x in self.moved]
