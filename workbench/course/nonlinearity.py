@@ -151,7 +151,7 @@ def table(seed: int = 0) -> str:
     rows = [["error in %", *TARGETS, "law broken by"]]
     for kind in KINDS:
         found = [learned(kind, target, seed) for target in TARGETS]
-        errors = (f"{100 * error:.2g}" for error, _ in found)
+        errors = (f"{100 * e:.0f}" if e > 0.1 else f"{100 * e:.2g}" for e, _ in found)
         rows.append([kind, *errors, f"{100 * max(broken for _, broken in found):.2g} %"])
     return "\n".join(aligned_rows(rows))
 

@@ -27,6 +27,7 @@ SMALLEST = 1e-3  # eV; shorter bars would be rounding and noise
 _LEFT, _TOP, _HEIGHT = 58, 26, 150
 _CHOSEN, _BEFORE = "#fdf0c4", "#8a94a3"
 _SLOT, _GAP = 58, 22  # px; of one component at most, between two irreps
+_NARROW = 24  # px; below it only the first, middle and last m are named
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def bar_groups(groups: Sequence[Group], limit: float, label: str, unit: str = ""
         for m, value, stood in zip(range(-l, l + 1), group.now, group.before, strict=True):
             share, colour = value / group.size, COLOURS[l % len(COLOURS)]
             parts.append(_component(share, stood / group.size, x, slot, top + half, half, colour))
-            m_name = f"{m:+d}".replace("-", "−") if m else "0"
-            parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
+            if slot >= _NARROW or m in (-l, 0, l):
+                m_name = f"{m:+d}".replace("-", "−") if m else "0"
+                parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
             if slot >= 44:
                 below = top + half + (15 if value < 0 else -6) - share * half
                 y = float(np.clip(below, top + 11, top + 2 * half - 3))
