@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.views import view
     from workbench.widgets import (
         BlockInspector,
+        FeatureBars,
         HarmonicsLab,
         Heat,
         Quiz,
@@ -83,6 +84,7 @@ _HOME = {
     "TestBench": "widgets",
     "SpinorTurn": "widgets",
     "BlockInspector": "widgets",
+    "FeatureBars": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
@@ -133,6 +135,7 @@ __all__ = [
     "TestBench",
     "SpinorTurn",
     "BlockInspector",
+    "FeatureBars",
     "StructureView",
     "Heat",
     "HarmonicsLab",

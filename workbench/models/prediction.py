@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
+from e3nn import o3
 from torch import Tensor
 
 from workbench.matrices import BlockMatrix
@@ -23,6 +25,14 @@ class Features:
     node: Tensor
     edge: Tensor | None
     irreps: str
+
+    def by_irrep(self) -> dict[str, Tensor]:
+        """Features of the atoms, taken apart: name, e.g. "2e" -> (N, C, 2l+1)."""
+        irreps = cast("o3.Irreps", o3.Irreps(self.irreps))
+        return {
+            str(term.ir): self.node[:, own].unflatten(1, (term.mul, -1))
+            for term, own in zip(irreps, irreps.slices(), strict=True)
+        }
 
 
 @dataclass(frozen=True)

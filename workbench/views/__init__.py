@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.views.bands import bands
+    from workbench.views.curves import curves
     from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
@@ -35,6 +36,7 @@ _HOME = {
     "training_curves": "training",
     "xray_bars": "xray",
     "bands": "bands",
+    "curves": "curves",
     "decay": "decay",
     "irrep_decay": "fading",
     "equivariance_bars": "errors",
@@ -54,6 +56,7 @@ __all__ = [
     "training_curves",
     "xray_bars",
     "bands",
+    "curves",
     "decay",
     "irrep_decay",
     "equivariance_bars",

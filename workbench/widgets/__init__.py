@@ -3,9 +3,9 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `SphereMap` (errors over all axes of a turn), `TestBench` (all tests of the law
-of turning), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
-answers). Needs the optional extra `notebooks`.
+apart into irreps), `FeatureBars` (what a network knows of one atom), `SphereMap` (errors over all
+axes of a turn), `TestBench` (all tests of the law of turning), `SpinorTurn` (a spinor, turned once
+and twice), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from workbench.widgets.block_inspector import BlockInspector
+from workbench.widgets.feature_bars import FeatureBars
 from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
@@ -33,6 +34,7 @@ from workbench.widgets.turned_heat import TurnedHeat
 
 __all__ = [
     "BlockInspector",
+    "FeatureBars",
     "HarmonicsLab",
     "Heat",
     "Quiz",

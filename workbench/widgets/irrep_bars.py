@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from workbench.views.svg import across, down, picture, text
 if TYPE_CHECKING:  # irreps need torch, which the page need not wait for
     from workbench.irreps import Key
 
-__all__ = ["Irreps", "component_bars", "norm_bars", "ordered", "plain"]
+__all__ = ["Group", "Irreps", "bar_groups", "component_bars", "norm_bars", "ordered", "plain"]
 
 Irreps = Mapping["Key", NDArray[np.float64]]
 
@@ -26,6 +27,24 @@ SMALLEST = 1e-3  # eV; shorter bars would be rounding and noise
 _LEFT, _TOP, _HEIGHT = 58, 26, 150
 _CHOSEN, _BEFORE = "#fdf0c4", "#8a94a3"
 _SLOT, _GAP = 58, 22  # px; of one component at most, between two irreps
+_NARROW = 24  # px; below it only the first, middle and last m are named
+
+
+@dataclass(frozen=True)
+class Group:
+    """One irrep to be drawn component by component.
+
+    Attributes:
+        title: written above it.
+        now: (2l+1,) m = -l..l.
+        before: the same at R = 1.
+        size: value at the end of the scale, either way.
+    """
+
+    title: str
+    now: NDArray[np.float64]
+    before: NDArray[np.float64]
+    size: float
 
 
 def ordered(keys: Mapping[Key, object]) -> list[Key]:
@@ -76,33 +95,48 @@ def component_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], limit: 
     Returns: an SVG element as text.
     """
     keys = [key for key in ordered(now) if key[:2] == chosen]
-    count = sum(2 * key[2] + 1 for key in keys)
-    slot = min(_SLOT, (WIDTH - _LEFT - 6 - _GAP * (len(keys) - 1)) / count)
+    groups = [Group(f"l = {key[2]}", now[key], before[key], limit) for key in keys]
+    label = f"Components in eV of the irreps of {chosen[0]} with {chosen[1]}"
+    return bar_groups(groups, limit, label, "eV")
+
+
+def bar_groups(groups: Sequence[Group], limit: float, label: str, unit: str = "") -> str:
+    """Components of some irreps side by side, upwards if positive, the norm of each above it.
+
+    Args:
+        groups: the irreps.
+        limit: what is written at the ends of the scale.
+        label: the picture's text twin.
+        unit: of components and norms.
+
+    Returns: an SVG element as text.
+    """
+    count = sum(len(group.now) for group in groups)
+    slot = min(_SLOT, (WIDTH - _LEFT - 6 - _GAP * (len(groups) - 1)) / count)
     top, half = 40, 58
-    parts, x = [_zero(top, half, limit)], float(_LEFT)
-    for key in keys:
-        l, values = key[2], now[key]
+    after = f" {unit}" if unit else ""
+    parts, x = [_zero(top, half, limit, after)], float(_LEFT)
+    for group in groups:
+        l = len(group.now) // 2
         middle = x + slot * (2 * l + 1) / 2
-        parts.append(text(middle, 14, f"l = {l}", style="wb-strong"))
-        parts.append(text(middle, 30, f"{plain(float(np.linalg.norm(values)))}"))
-        for m, value, stood in zip(range(-l, l + 1), values, before[key], strict=True):
-            colour = COLOURS[l % len(COLOURS)]
-            parts.append(
-                _component(value / limit, stood / limit, x, slot, top + half, half, colour)
-            )
-            m_name = f"{m:+d}".replace("-", "−") if m else "0"
-            parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
+        parts.append(text(middle, 14, group.title, style="wb-strong"))
+        parts.append(text(middle, 30, plain(float(np.linalg.norm(group.now)))))
+        for m, value, stood in zip(range(-l, l + 1), group.now, group.before, strict=True):
+            share, colour = value / group.size, COLOURS[l % len(COLOURS)]
+            parts.append(_component(share, stood / group.size, x, slot, top + half, half, colour))
+            if slot >= _NARROW or m in (-l, 0, l):
+                m_name = f"{m:+d}".replace("-", "−") if m else "0"
+                parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
             if slot >= 44:
-                below = top + half + (15 if value < 0 else -6) - value / limit * half
+                below = top + half + (15 if value < 0 else -6) - share * half
                 y = float(np.clip(below, top + 11, top + 2 * half - 3))
                 parts.append(
                     text(x + slot / 2, y, _fixed(value, 3 if slot > 52 else 2), style="wb-halo")
                 )
             x += slot
         x += _GAP
-    parts.append(text(0, 30, "norm, eV", anchor="start"))
+    parts.append(text(0, 30, f"norm, {unit}" if unit else "norm", anchor="start"))
     parts.append(text(0, top + 2 * half + 18, "m", anchor="start"))
-    label = f"Components in eV of the irreps of {chosen[0]} with {chosen[1]}"
     return picture("".join(parts), WIDTH, top + 2 * half + 26, label)
 
 
@@ -184,12 +218,12 @@ def _decades() -> str:
     return "".join(parts)
 
 
-def _zero(top: float, half: float, limit: float) -> str:
+def _zero(top: float, half: float, limit: float, after: str) -> str:
     """The scale of the components: its ends and zero."""
     parts = []
     for y, value in ((top, limit), (top + half, 0.0), (top + 2 * half, -limit)):
         colour = MUTED if value == 0 else GRID
         parts.append(across(_LEFT, WIDTH, y, colour))
-        name = f"{value:+g}".replace("-", "−") if value else "0 eV"
+        name = f"{value:+g}".replace("-", "−") if value else f"0{after}"
         parts.append(text(_LEFT - 6, y + 4.5, name, anchor="end"))
     return "".join(parts)

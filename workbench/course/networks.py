@@ -1,0 +1,134 @@
+"""Small stages 1 to be looked at: untrained, solved for, and with one layer that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.conventions import E3NN_AXES
+from workbench.dataset import Dataset
+from workbench.labelled import Labelled
+from workbench.models.baseline import Baseline
+from workbench.models.config import ModelConfig
+from workbench.models.tensor_product import TensorProductConvolution
+from workbench.models.twostage import TwoStageModel
+from workbench.phases import Stage1, guess_charges, untrained
+from workbench.symmetry import Subject, matrix_errors
+
+__all__ = ["CHANGES", "MISTAKES", "error_mev", "make", "solved"]
+
+
+class _ComponentSiLU(nn.Module):
+    """A mistake: SiLU on every component where a gate should be."""
+
+    def __init__(self, expand: nn.Module) -> None:
+        super().__init__()
+        self.expand = expand
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, C) -> (N, K, 2C)."""
+        return functional.silu(self.expand(x))
+
+
+class _ComponentLayerNorm(nn.Module):
+    """A mistake: the ordinary LayerNorm over all components and channels of an atom."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, C) -> (N, K, C)."""
+        return functional.layer_norm(x, x.shape[1:])
+
+
+class _WrongAxes(nn.Module):
+    """A mistake: frames of vectors whose axes were permuted for e3nn, but are not e3nn's."""
+
+    def __init__(self, frames: nn.Module) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(P, 3) -> (P, K, K)."""
+        return self.frames(vectors[:, list(E3NN_AXES)])
+
+
+def _silu_on_components(model: TwoStageModel) -> None:
+    for mix in cast("Any", model.baseline.mixes):
+        mix.gate = _ComponentSiLU(mix.gate.expand)
+
+
+def _layer_norm(model: TwoStageModel) -> None:
+    for k in range(len(model.baseline.node_norms)):
+        model.baseline.node_norms[k] = _ComponentLayerNorm()
+
+
+def _wrong_axes(model: TwoStageModel) -> None:
+    builder = cast("Any", model.geometry_builder)
+    builder.frames = _WrongAxes(builder.frames)
+
+
+def _tensor_products(model: TwoStageModel) -> None:
+    model.baseline = Baseline(model.irreps, model.config, convolution=TensorProductConvolution)
+
+
+MISTAKES: dict[str, Callable[[TwoStageModel], None]] = {
+    "SiLU on components": _silu_on_components,
+    "LayerNorm": _layer_norm,
+    "axes permuted": _wrong_axes,
+}
+"""Layers that break the symmetry."""
+
+CHANGES = {"tensor products": _tensor_products, **MISTAKES}
+"""What can be changed in a stage 1; tensor products keep the symmetry."""
+
+
+def make(
+    dataset: Dataset, config: ModelConfig, change: str | None = None, seed: int = 0
+) -> TwoStageModel:
+    """A model as `train` begins with for this seed: random weights, scaled to the training set.
+
+    Args:
+        dataset: with a split "train".
+        config: sizes.
+        change: of `CHANGES`, made after the weights were drawn; None for the right network.
+        seed: of the weights.
+    """
+    charges = guess_charges(dataset, dataset.split("train"), config)
+    training = _labelled(dataset, "train", config, charges)
+    torch.manual_seed(seed)
+    model = untrained(dataset.basis, config, training, charges)
+    if change is not None:
+        CHANGES[change](model)
+    return model
+
+
+def solved(
+    dataset: Dataset, config: ModelConfig, change: str | None = None, seed: int = 0
+) -> TwoStageModel:
+    """The same, with the readouts of stage 1 solved for: as `train` does in no steps at all.
+
+    Args:
+        dataset: with splits "train" and "valid".
+        config: as of `make`, and so are all others.
+    """
+    model = make(dataset, config, change, seed)
+    charges = model.scaling.charges
+    training, valid = (_labelled(dataset, s, config, charges) for s in ("train", "valid"))
+    Stage1(model, training, valid).solve()
+    return model
+
+
+def error_mev(subject: Subject, dataset: Dataset, split: str = "valid", limit: int = 100) -> float:
+    """Mean error of a callable atoms -> BlockMatrix on the first structures of a split, meV."""
+    errors = [
+        matrix_errors(subject(dataset.atoms(int(i))), dataset.reference(int(i)).H).mae_mev
+        for i in dataset.split(split)[:limit]
+    ]
+    return float(np.mean(errors))
+
+
+def _labelled(dataset: Dataset, split: str, config: ModelConfig, charges: Tensor) -> Labelled:
+    return Labelled.read(dataset, dataset.split(split), config, dataset.basis, charges)

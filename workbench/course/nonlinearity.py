@@ -1,0 +1,167 @@
+"""What non-linearities can learn: random features, and a readout solved for by least squares.
+
+A sample has a scalar s, a vector v and the unit vector r of an edge. Each kind of layer makes many
+random features that are vectors; a vector to be learned is then fitted as a linear combination.
+Nothing is trained, so what a kind cannot learn here it cannot *say*, however long one trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.conventions import random_rotation
+from workbench.symmetry import aligned_rows
+
+__all__ = ["KINDS", "TARGETS", "Sample", "draw", "learned", "table"]
+
+Array = NDArray[np.float64]
+
+_WIDTH = 200  # random features
+_RIDGES = tuple(10.0**-k for k in range(1, 13))  # of their mean square: validation chooses
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Scalars (n,), vectors (n, 3) and edges (n, 3) of length one."""
+
+    s: Array
+    v: Array
+    r: Array
+
+    def turned(self, R: Array) -> Sample:
+        """All vectors turned by R (3, 3); scalars stay."""
+        return Sample(self.s, self.v @ R.T, self.r @ R.T)
+
+
+def draw(count: int, rng: np.random.Generator) -> Sample:
+    """Random samples, oriented at random: |v| up to 2, s from -1 to 1."""
+    r, direction = (rng.normal(size=(count, 3)) for _ in range(2))
+    r, direction = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (r, direction))
+    length = rng.uniform(0, 2, (count, 1))
+    return Sample(rng.uniform(-1, 1, count), length * direction, r)
+
+
+def _along(x: Sample) -> Array:
+    return (x.v * x.r).sum(axis=1)
+
+
+TARGETS: dict[str, Callable[[Sample], Array]] = {
+    "2 v": lambda x: 2 * x.v,
+    "sin(3s) v": lambda x: np.sin(3 * x.s)[:, None] * x.v,
+    "v/(1+v²)": lambda x: x.v / (1 + (x.v**2).sum(axis=1, keepdims=True)),
+    "(v·r)² v": lambda x: _along(x)[:, None] ** 2 * x.v,
+}
+"""Vectors to be learned, by their formula; all of them turn as they must."""
+
+
+def _gated(*invariants: Array) -> Callable[[np.random.Generator], Array]:
+    """Random functions (n, width) of some invariants: SiLU of linear ones."""
+
+    def make(rng: np.random.Generator) -> Array:
+        x = np.stack([*invariants, np.ones_like(invariants[0])], axis=1)
+        return _silu(x @ rng.normal(scale=2.0, size=(x.shape[1], _WIDTH)))
+
+    return make
+
+
+def _silu(x: Array) -> Array:
+    return x / (1 + np.exp(-x))
+
+
+def _times(factors: Array, *vectors: Array) -> Array:
+    """(n, 3, features): each vector times each factor."""
+    parts = [vector[:, :, None] * factors[:, None, :] for vector in vectors]
+    return np.concatenate(parts, axis=2)
+
+
+def _none(x: Sample, rng: np.random.Generator) -> Array:
+    del rng
+    return x.v[:, :, None]
+
+
+def _norm(x: Sample, rng: np.random.Generator) -> Array:
+    return _times(_gated(np.linalg.norm(x.v, axis=1))(rng), x.v)
+
+
+def _gate(x: Sample, rng: np.random.Generator) -> Array:
+    return _times(_gated(x.s)(rng), x.v)
+
+
+def _edge_gate(x: Sample, rng: np.random.Generator) -> Array:
+    along = _along(x)
+    return _times(_gated(x.s, along)(rng), x.v, along[:, None] * x.r)
+
+
+def _components(x: Sample, rng: np.random.Generator) -> Array:
+    """An ordinary layer: SiLU of mixtures of all seven numbers, each output component fitted."""
+    inner = np.concatenate([x.s[:, None], x.v, x.r, np.ones((len(x.s), 1))], axis=1)
+    hidden = _silu(inner @ rng.normal(size=(inner.shape[1], 2 * _WIDTH)))
+    # Block diagonal: three components, each with weights of its own.
+    return np.einsum("nk,ij->nijk", hidden, np.eye(3)).reshape(len(x.s), 3, -1)
+
+
+KINDS: dict[str, Callable[[Sample, np.random.Generator], Array]] = {
+    "none": _none,
+    "norm |v|": _norm,
+    "gate s": _gate,
+    "gate s, v·r": _edge_gate,
+    "SiLU on all": _components,
+}
+"""What a non-linearity reads -> the random vectors (n, 3, features) that it makes of samples."""
+
+
+def learned(kind: str, target: str, seed: int = 0) -> tuple[float, float]:
+    """How well features of a kind express a target, and how far the fit breaks the law of turning.
+
+    Args:
+        kind: of `KINDS`.
+        target: of `TARGETS`.
+        seed: of samples and features.
+
+    Returns:
+        Root mean square of the error on new samples, and of f(Rx) - R f(x), both over that of the
+        target.
+    """
+    rng = np.random.default_rng(seed)
+    training, valid, new = (draw(count, rng) for count in (2000, 300, 300))
+    R = random_rotation(rng)
+
+    def features(x: Sample) -> Array:
+        return KINDS[kind](x, np.random.default_rng([seed, 1]))
+
+    right = TARGETS[target]
+    values, vectors, cross = _equations(features(training), right(training))
+    known, wanted = features(valid), right(valid)
+
+    def solution(ridge: float) -> Array:
+        return vectors @ (cross / (values + ridge * values.mean()))
+
+    weights = min(map(solution, _RIDGES), key=lambda w: _rms(known @ w - wanted))
+    found, turned = features(new) @ weights, features(new.turned(R)) @ weights
+    size = _rms(right(new))
+    return _rms(found - right(new)) / size, _rms(turned - found @ R.T) / size
+
+
+def table(seed: int = 0) -> str:
+    """Errors of all kinds on all targets, and by how much each kind breaks the law, in percent."""
+    rows = [["error in %", *TARGETS, "law broken by"]]
+    for kind in KINDS:
+        found = [learned(kind, target, seed) for target in TARGETS]
+        errors = (f"{100 * e:.0f}" if e > 0.1 else f"{100 * e:.2g}" for e, _ in found)
+        rows.append([kind, *errors, f"{100 * max(broken for _, broken in found):.2g} %"])
+    return "\n".join(aligned_rows(rows))
+
+
+def _equations(features: Array, wanted: Array) -> tuple[Array, Array, Array]:
+    """Of least squares: eigenvalues and eigenvectors of the features' square, and right side."""
+    flat = features.reshape(-1, features.shape[2])
+    values, vectors = np.linalg.eigh(flat.T @ flat)
+    return values.clip(min=0.0), vectors, vectors.T @ (flat.T @ wanted.ravel())
+
+
+def _rms(x: Array) -> float:
+    return float(np.sqrt(np.mean(x**2)))
