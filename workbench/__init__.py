@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RotationLab,
         SpinorTurn,
         StructureView,
+        SymmetriseSlider,
         TurnedHeat,
     )
 
@@ -80,6 +81,7 @@ _HOME = {
     "SpinorTurn": "widgets",
     "BlockInspector": "widgets",
     "StructureView": "widgets",
+    "SymmetriseSlider": "widgets",
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
     "TurnedHeat": "widgets",
@@ -128,6 +130,7 @@ __all__ = [
     "SpinorTurn",
     "BlockInspector",
     "StructureView",
+    "SymmetriseSlider",
     "Heat",
     "HarmonicsLab",
     "TurnedHeat",
