@@ -91,8 +91,10 @@ def error_curves(runs: Mapping[str, Watched], title: str = "Errors while trainin
             "symmetry error": [r.symmetry_mev for r in run.readings],
             "error of the matrix": [r.error_mev for r in run.readings],
         }
+        highest = max(values[-1] for values in kinds.values())
         for dash, (kind, values) in zip(("solid", "dot"), kinds.items(), strict=True):
-            figure.add_trace(_run(f"{name}: {kind}", run.steps, values, COLOURS[k], dash))
+            side = "top" if values[-1] == highest else "bottom"  # so that numbers keep apart
+            figure.add_trace(_run(f"{name}: {kind}", run.steps, values, COLOURS[k], dash, side))
             shown += [v for v in values if v > 0]
         ends = [f"{number(values[-1])} meV ({kind})" for kind, values in kinds.items()]
         said.append(f"{name} at {listed(ends)}")
@@ -107,9 +109,9 @@ def error_curves(runs: Mapping[str, Watched], title: str = "Errors while trainin
 
 
 def _run(
-    name: str, steps: Sequence[int], values: Sequence[float], colour: str, dash: str
+    name: str, steps: Sequence[int], values: Sequence[float], colour: str, dash: str, side: str
 ) -> go.Scatter:
-    """One curve; what it ends at is written beside its last point."""
+    """One curve; what it ends at is written at the top or bottom of its last point."""
     before = len(values) - 1
     return go.Scatter(
         x=list(steps),
@@ -118,7 +120,7 @@ def _run(
         mode="lines+markers+text",
         line={"color": colour, "width": 2.5, "dash": dash},
         marker={"size": [4] * before + [11], "symbol": "circle" if dash == "solid" else "square"},
-        text=[""] * before + [f"  {number(values[-1])}"],
-        textposition="middle right",
+        text=[""] * before + [f" {number(values[-1])}"],
+        textposition=f"{side} right",
         hovertemplate="step %{x}<br><b>%{y:.4g} meV</b>",
     )

@@ -46,9 +46,11 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
             x, y = _x(K), _y(max(value, _LEAST), low, high)
             parts.append(_marker(kind, x, y))
             if chosen == K:
+                aside = -3 if value == max(errors[K]) else 13  # so that numbers keep apart
                 parts.append(
                     f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="none" stroke="{INK}" '
-                    f'stroke-width="2"/>{text(x + 15, y + 4.5, milli(value), "start", "wb-halo")}'
+                    f'stroke-width="2"/>'
+                    f"{text(x + 14, y + aside, milli(value), 'start', 'wb-halo')}"
                 )
     label = "Symmetry error and error of the matrix in meV against the number of orientations"
     return picture("".join(parts), _WIDTH, _HEIGHT, label)
