@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         SphereMap,
         SpinorTurn,
         StructureView,
+        SymmetriseSlider,
         TestBench,
         TurnedHeat,
     )
@@ -86,6 +87,7 @@ _HOME = {
     "BlockInspector": "widgets",
     "FeatureBars": "widgets",
     "StructureView": "widgets",
+    "SymmetriseSlider": "widgets",
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
     "TurnedHeat": "widgets",
@@ -137,6 +139,7 @@ __all__ = [
     "BlockInspector",
     "FeatureBars",
     "StructureView",
+    "SymmetriseSlider",
     "Heat",
     "HarmonicsLab",
     "TurnedHeat",

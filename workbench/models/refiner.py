@@ -8,6 +8,7 @@ lack. The principle is the paper's (arXiv 2401.00744); tokens, layers and head a
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import torch
@@ -87,7 +88,7 @@ class Refiner(nn.Module):
         read = config.refiner_baseline + GUESSES[config.guess] * config.refiner_guess
         seen = features * self.reads_features + block * read
         self.node_norm, self.edge_norm = (Norm(layout, config.channels) for _ in range(2))
-        self.node_in = nn.Linear(seen, width)
+        self.node_in = linear(seen, width)
         self.edge_in = nn.Linear(seen + config.radial + 3, width)
         self.node_species = nn.Embedding(n_species, width)
         self.pair_species = nn.Embedding(n_species * n_species, width)
@@ -184,6 +185,13 @@ class TransformerLayer(nn.Module):
     def update(self, ends: Tensor, pair: Tensor, row: Tensor, column: Tensor) -> Tensor:
         """(P, width) what pairs add after their atoms, normed to (N, width), have changed."""
         return self.pair(torch.cat([ends[row], ends[column], pair], dim=1))
+
+
+def linear(inner: int, outer: int) -> nn.Linear:
+    """``nn.Linear``, which for an ablation may read nothing at all: torch warns of that."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        return nn.Linear(inner, outer)
 
 
 def mlp(inner: int, hidden: int, outer: int) -> nn.Sequential:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.views.rotation_errors import angle_scan, error_histogram
     from workbench.views.sphere_map import sphere_map
     from workbench.views.structure import view
-    from workbench.views.training import training_curves
+    from workbench.views.training import error_curves, training_curves
     from workbench.views.xray import xray_bars
 
 _HOME = {
@@ -34,6 +34,7 @@ _HOME = {
     "spin_parts": "parts",
     "level_diagram": "energies",
     "training_curves": "training",
+    "error_curves": "training",
     "xray_bars": "xray",
     "bands": "bands",
     "curves": "curves",
@@ -54,6 +55,7 @@ __all__ = [
     "spin_parts",
     "level_diagram",
     "training_curves",
+    "error_curves",
     "xray_bars",
     "bands",
     "curves",

@@ -1,13 +1,16 @@
-"""How the error fell while both stages were trained."""
+"""How errors went while a model was trained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from workbench.views.look import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
+
+if TYPE_CHECKING:  # a figure needs no torch
+    from workbench.watching import Watched
 
 _MEV = 1000.0  # meV in an eV
 
@@ -65,4 +68,59 @@ def _curve(
         line={"color": colour, "width": 2.5},
         marker={"size": 6},
         hovertemplate="step %{customdata}<br><b>%{y:.4g} meV</b>",
+    )
+
+
+def error_curves(runs: Mapping[str, Watched], title: str = "Errors while training") -> go.Figure:
+    """Symmetry error and error of the matrix against the step, for one run or several.
+
+    The last point, larger and with its number, is of the model whose readouts are solved.
+
+    Args:
+        runs: name -> what `workbench.watching.watch` returned.
+        title: of the figure.
+
+    Raises:
+        ValueError: if there is no run.
+    """
+    if not runs:
+        raise ValueError("There is no run to draw: give at least one, {'two stages': watched}.")
+    figure, said, shown = go.Figure(), [], []
+    for k, (name, run) in enumerate(runs.items()):
+        kinds = {
+            "symmetry error": [r.symmetry_mev for r in run.readings],
+            "error of the matrix": [r.error_mev for r in run.readings],
+        }
+        highest = max(values[-1] for values in kinds.values())
+        for dash, (kind, values) in zip(("solid", "dot"), kinds.items(), strict=True):
+            side = "top" if values[-1] == highest else "bottom"  # so that numbers keep apart
+            figure.add_trace(_run(f"{name}: {kind}", run.steps, values, COLOURS[k], dash, side))
+            shown += [v for v in values if v > 0]
+        ends = [f"{number(values[-1])} meV ({kind})" for kind, values in kinds.items()]
+        said.append(f"{name} at {listed(ends)}")
+    last = max(run.steps[-1] for run in runs.values())
+    figure.update_xaxes(title="step", gridcolor=GRID, range=[0, 1.12 * max(last, 1)])
+    figure.update_yaxes(
+        title="mean error in meV", **log_ticks(min(shown, default=1.0) / 2, max(shown) * 2)
+    )
+    alt = f"After at most {last} steps: {'; '.join(said)}."
+    height = 430 + 22 * len(runs)
+    return finished(figure, title, alt, 900, height, legend={"orientation": "h", "y": -0.18})
+
+
+def _run(
+    name: str, steps: Sequence[int], values: Sequence[float], colour: str, dash: str, side: str
+) -> go.Scatter:
+    """One curve; what it ends at is written at the top or bottom of its last point."""
+    before = len(values) - 1
+    return go.Scatter(
+        x=list(steps),
+        y=list(values),
+        name=name,
+        mode="lines+markers+text",
+        line={"color": colour, "width": 2.5, "dash": dash},
+        marker={"size": [4] * before + [11], "symbol": "circle" if dash == "solid" else "square"},
+        text=[""] * before + [f" {number(values[-1])}"],
+        textposition=f"{side} right",
+        hovertemplate="step %{x}<br><b>%{y:.4g} meV</b>",
     )

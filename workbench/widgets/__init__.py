@@ -4,8 +4,9 @@
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
 apart into irreps), `FeatureBars` (what a network knows of one atom), `SphereMap` (errors over all
-axes of a turn), `TestBench` (all tests of the law of turning), `SpinorTurn` (a spinor, turned once
-and twice), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
+axes of a turn), `TestBench` (all tests of the law of turning), `SymmetriseSlider` (stage 2 averaged
+over orientations), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that answers).
+Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.symmetrise_slider import SymmetriseSlider
 from workbench.widgets.test_bench import TestBench
 from workbench.widgets.turned_heat import TurnedHeat
 
@@ -43,5 +45,6 @@ __all__ = [
     "SpinorTurn",
     "StructureView",
     "TestBench",
+    "SymmetriseSlider",
     "TurnedHeat",
 ]
