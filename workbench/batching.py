@@ -15,7 +15,11 @@ from workbench.models.blocks import Blocks
 from workbench.models.refiner import Tokens
 from workbench.models.turns import BlockTurn
 
-_OF_PAIRS = ("edges", "pair_blocks", "pair_back", "pair_class", "direction", "radial", "envelope")
+_OF_PAIRS = {"edges", "pair_blocks", "pair_back", "pair_class", "pair_trust"} | {
+    "direction",
+    "radial",
+    "envelope",
+}
 """Fields of ``Tokens`` with a row for each pair; the others have one for each atom."""
 
 

@@ -293,8 +293,12 @@ class Stage2:
             tokens, target = self._turned(part, (number, 3))
             node_parts, pair_parts = refiner.parts(tokens)
             nodes, pairs = model.correction_targets(target, tokens)
-            equations[0].add(node_parts, nodes, tokens.node_class)
-            equations[1].add(pair_parts, pairs, tokens.pair_class)
+            for system, parts, wanted, classes, trust in (
+                (equations[0], node_parts, nodes, tokens.node_class, tokens.node_trust),
+                (equations[1], pair_parts, pairs, tokens.pair_class, tokens.pair_trust),
+            ):
+                sure = slice(None) if trust is None else trust == 1  # others have no axes of theirs
+                system.add([p[sure] for p in parts], wanted[sure], classes[sure])
         return solve(equations, self.validate)
 
 

@@ -19,8 +19,8 @@ from workbench.graph import Graph
 from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks, adjoint
 from workbench.models.layers import Pairs
+from workbench.models.local import scaled
 from workbench.models.refiner import Tokens
-from workbench.models.turns import BlockTurn
 
 if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
@@ -161,7 +161,8 @@ class _Stage1:
 def _correction(stage1: _Stage1, read: Blocks) -> Blocks:
     """Stage 2's correction, eV, hermitian, from the baseline as it reads it."""
     model, refiner, nodes = stage1.model, stage1.model.refiner, stage1.nodes
-    x, e, envelope, back = _first_tokens(stage1, read)
+    atoms, e, envelope = _first_tokens(stage1, read)
+    x = refiner.first_atoms(atoms)
     ends = [(piece.pairs, *piece.graph.edge_index) for piece in stage1.pieces]
     layers: Any = refiner.layers
     for layer in layers:
@@ -181,19 +182,17 @@ def _correction(stage1: _Stage1, read: Blocks) -> Blocks:
         out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class) * envelope[own]
         of_pairs = None
         if model.is_local:
-            of_pairs = model.local.of_pairs(nodes, piece.graph.edge_vec, row, column)[1]
-            of_pairs = of_pairs.to(out).inverse
+            _, by, trust = model.local.of_pairs(nodes, piece.graph.edge_vec, row, column)
+            of_pairs, out = by.to(out).inverse, scaled(out, trust.to(out))
         found[own] = model.pair_correction(out, pair_class, of_pairs)
     _make_hermitian(found, stage1.graph.reverse)
     out = refiner.node_head.readout([refiner.node_head(x)], stage1.node_class)
-    return Blocks(_hermitian(model.atom_correction(out, stage1.node_class, back)), found)
+    out = model.atom_correction(scaled(out, atoms.node_trust), stage1.node_class, atoms.node_back)
+    return Blocks(_hermitian(out), found)
 
 
-def _first_tokens(stage1: _Stage1, read: Blocks) -> tuple[Tensor, Tensor, Tensor, BlockTurn | None]:
-    """Tokens of atoms (N, width) and pairs (P, width) before any layer.
-
-    Beside them the envelope (P, 1), and the turns of atoms back from their own axes, if any.
-    """
+def _first_tokens(stage1: _Stage1, read: Blocks) -> tuple[Tokens, Tensor, Tensor]:
+    """What stage 2 reads of atoms; pairs (P, width) before any layer; the envelope (P, 1)."""
     model, refiner, nodes = stage1.model, stage1.model.refiner, stage1.nodes
     e = refiner.node_in.weight.new_zeros(len(read.pairs), refiner.edge_in.out_features)
     envelope, reads = e.new_zeros(len(e), 1), int(model.config.refiner_baseline)
@@ -209,7 +208,7 @@ def _first_tokens(stage1: _Stage1, read: Blocks) -> tuple[Tensor, Tensor, Tensor
             tokens = model.localised_pairs(tokens, nodes, graph.edge_vec)
         e[own], envelope[own] = refiner.first_pairs(tokens), tokens.envelope
     assert atoms is not None  # a structure has atoms, so at least one piece
-    return refiner.first_atoms(atoms), e, envelope, atoms.node_back
+    return atoms, e, envelope
 
 
 # ---- hermiticity ---------------------------------------------------------------------------------

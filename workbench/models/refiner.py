@@ -42,6 +42,8 @@ class Tokens:
         pair_class: (P,) index of the ordered pair of species.
         node_back: N turns from local axes back to the global frame; None in the global frame.
         pair_back: P turns, the same of pairs.
+        node_trust: (N,) how far an atom's own axes can be trusted; None in the global frame.
+        pair_trust: (P,) the same of pairs.
     """
 
     nodes: Tensor
@@ -57,6 +59,8 @@ class Tokens:
     pair_class: Tensor
     node_back: BlockTurn | None = None
     pair_back: BlockTurn | None = None
+    node_trust: Tensor | None = None
+    pair_trust: Tensor | None = None
 
     def turned(self, turns: Turns, batch: Tensor) -> Tokens:
         """The tokens of the turned structures, without running stage 1 again.

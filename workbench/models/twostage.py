@@ -23,7 +23,7 @@ from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.large import baseline_large, predict_large
-from workbench.models.local import LocalFrames
+from workbench.models.local import LocalFrames, scaled, trusted
 from workbench.models.prediction import Features, Prediction
 from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling
@@ -190,23 +190,25 @@ class TwoStageModel(nn.Module):
 
     def localised_atoms(self, tokens: Tokens, nodes: Tensor) -> Tokens:
         """The tokens with those of each atom in its own axes, which stage 1's features span."""
-        features, by = self.local.of_atoms(nodes)
-        by = by.to(tokens.nodes)
+        features, by, trust = self.local.of_atoms(nodes)
+        by, trust = by.to(tokens.nodes), trust.to(tokens.nodes)
         return replace(
             tokens,
-            nodes=features.to(tokens.nodes) @ tokens.nodes,
-            node_blocks=turn(tokens.node_blocks, by),
+            nodes=trusted(features.to(tokens.nodes) @ tokens.nodes, trust),
+            node_blocks=scaled(turn(tokens.node_blocks, by), trust),
             node_back=by.inverse,
+            node_trust=trust,
         )
 
     def localised_pairs(self, tokens: Tokens, nodes: Tensor, vectors: Tensor) -> Tokens:
         """The tokens with those of each pair in axes along the pair."""
-        features, by = self.local.of_pairs(nodes, vectors, tokens.row, tokens.column)
-        by = by.to(tokens.edges)
+        features, by, trust = self.local.of_pairs(nodes, vectors, tokens.row, tokens.column)
+        by, trust = by.to(tokens.edges), trust.to(tokens.edges)
         return replace(
             tokens,
-            edges=features.to(tokens.edges) @ tokens.edges,
-            pair_blocks=turn(tokens.pair_blocks, by),
+            edges=trusted(features.to(tokens.edges) @ tokens.edges, trust),
+            pair_blocks=scaled(turn(tokens.pair_blocks, by), trust),
+            pair_trust=trust,
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
             pair_back=by.inverse,
         )
@@ -215,8 +217,9 @@ class TwoStageModel(nn.Module):
         self, out: tuple[Tensor, Tensor], tokens: Tokens, reverse: Tensor
     ) -> Blocks:
         """Stage 2's correction to the baseline, eV, hermitian, from the refiner's output."""
-        nodes = self.atom_correction(out[0], tokens.node_class, tokens.node_back)
-        pairs = out[1] * tokens.envelope
+        nodes = scaled(out[0], tokens.node_trust)
+        nodes = self.atom_correction(nodes, tokens.node_class, tokens.node_back)
+        pairs = scaled(out[1] * tokens.envelope, tokens.pair_trust)
         pairs = self.pair_correction(pairs, tokens.pair_class, tokens.pair_back)
         return Blocks(nodes, pairs).symmetric(reverse)
 

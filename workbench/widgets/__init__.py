@@ -4,9 +4,9 @@
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
 apart into irreps), `FeatureBars` (what a network knows of one atom), `SphereMap` (errors over all
-axes of a turn), `TestBench` (all tests of the law of turning), `SymmetriseSlider` (stage 2 averaged
-over orientations), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that answers).
-Needs the optional extra `notebooks`.
+axes of a turn), `TestBench` (all tests of the law of turning), `SymmetriseSlider` (stage 2
+averaged over orientations), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question
+that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.views.look import COLOURS, GRID, INK, MUTED
 from workbench.widgets.readout import milli
-from workbench.widgets.svg import across, down, picture, text
+from workbench.views.svg import across, down, picture, text
 
 __all__ = ["averages_plot"]
 
