@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Quiz,
         RotationLab,
         SpinorTurn,
+        StructurePicker,
         StructureView,
         TurnedHeat,
     )
@@ -79,6 +80,7 @@ _HOME = {
     "RotationLab": "widgets",
     "SpinorTurn": "widgets",
     "BlockInspector": "widgets",
+    "StructurePicker": "widgets",
     "StructureView": "widgets",
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
@@ -127,6 +129,7 @@ __all__ = [
     "RotationLab",
     "SpinorTurn",
     "BlockInspector",
+    "StructurePicker",
     "StructureView",
     "Heat",
     "HarmonicsLab",

@@ -3,7 +3,8 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
+apart into irreps), `StructurePicker` (a structure from the library, a file, a SMILES or two
+sheets), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
 answers). Needs the optional extra `notebooks`.
 """
 
@@ -25,6 +26,7 @@ from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
+from workbench.widgets.structure_picker import StructurePicker
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.turned_heat import TurnedHeat
 
@@ -35,6 +37,7 @@ __all__ = [
     "Quiz",
     "RotationLab",
     "SpinorTurn",
+    "StructurePicker",
     "StructureView",
     "TurnedHeat",
 ]
