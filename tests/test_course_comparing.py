@@ -70,7 +70,8 @@ def test_the_mean_over_existing_elements_is_told_from_others():
 def test_a_longer_reach_dilutes_the_mean_by_the_number_of_pairs():
     sheet = wb.Dataset("graphene")[0]
     wrong = sheet.H + 0.01 * sheet.S
-    assert task.mae_within(wrong, sheet.H, sheet.atoms, 1.0) > 1, "on-site blocks alone"
+    on_site = 10 * np.abs(sheet.S.values[~sheet.S.off_site]).mean()
+    assert task.mae_within(wrong, sheet.H, sheet.atoms, 1.0) == pytest.approx(on_site)
     near, far = (task.mae_within(wrong, sheet.H, sheet.atoms, r) for r in (9.0, 18.0))
     # Beyond 7 A both are zero: the sums agree, and the mean falls with the area.
     assert near / far == pytest.approx(4, rel=0.06)

@@ -128,7 +128,7 @@ def test_two_sheets_are_shifted_and_twisted(picker):
     heights = sorted(picker.atoms.positions[:, 2])
     assert heights[-1] - heights[0] == pytest.approx(4.0)
     picker.bilayer.kind.value = "twisted"
-    assert picker.bilayer.pair.label == "21.79°  (1, 2)  28 atoms"
+    assert picker.bilayer.pair.label == "21.79°  (1, 2)"
     assert len(picker.atoms) == 28
     picker.bilayer.pair.value = (2, 3)
     assert len(picker.atoms) == 76

@@ -70,13 +70,14 @@ def test_every_structure_is_a_point_and_the_median_a_bar(reports):
 
 def test_the_same_matrix_error_with_other_levels_stands_on_one_line(reports):
     figure = views.errors_against_levels(reports, {"core": (1.0, 400.0), "LUMO": (1.0, 0.0)})
-    water, sheet, core, lumo = figure.data
+    water, sheet, lumo, core = figure.data
     assert list(water.x) == [1.0, 2.0, 9.0]
     assert list(water.y) == [3.0] * 3
     assert list(sheet.y) == [20.0]
     assert core.x[0] == lumo.x[0] == 1.0
     assert core.y[0] == 400.0
     assert lumo.y[0] > 0, "zero has no place on a logarithm"
-    assert lumo.text[0] == "LUMO: 0"
+    assert lumo.text[0].strip() == "LUMO: 0"
+    assert {core.textposition, lumo.textposition} == {"middle right", "middle left"}
     assert "LUMO at 1.00 meV: levels 0 meV" in views.alt_text(figure)
     assert figure.layout.xaxis.type == figure.layout.yaxis.type == "log"

@@ -111,15 +111,16 @@ def errors_against_levels(
         y = np.array([_level_error(e[stage]) for e in each], dtype=float)
         figure.add_trace(_points(name, k, x, y, each, "meV"))
         xs, ys = [*xs, *x], [*ys, *y]
-    for name, (x, y) in (more or {}).items():
+    sides = ("middle right", "middle left")  # neighbours, one above the other, on either side
+    for k, (name, (x, y)) in enumerate(sorted(_all(more), key=lambda item: item[1][1])):
         shown = max(y, _least(ys))
         figure.add_trace(
             go.Scatter(
                 x=[x],
                 y=[shown],
                 mode="markers+text",
-                text=[f"{name}: {number(y)}" if shown > y else name],
-                textposition="middle right",
+                text=[f"  {name}: {number(y)}  " if shown > y else f"  {name}  "],
+                textposition=sides[k % 2],
                 marker={"size": 12, "color": INK, "symbol": "diamond-open", "line": {"width": 2}},
                 showlegend=False,
                 hovertemplate=f"{name}<br>matrix {number(x)} meV<br><b>levels {number(y)} meV</b>"

@@ -196,7 +196,7 @@ class BilayerPanel:
             options=[""],
             description="twist",
             continuous_update=False,
-            tooltip="Angle, index pair (m, n) and number of atoms; arrow keys step",
+            tooltip="Angle and index pair (m, n); arrow keys step",
             style={"description_width": "72px"},
             layout=widgets.Layout(width="auto"),
         )
@@ -242,10 +242,9 @@ class BilayerPanel:
 
     def _offer(self) -> None:
         """The twists that fit, by their angles; the index pair chosen before stays if it can."""
-        layer = self._layer()
-        pairs = twist_pairs(layer, self._most)
+        pairs = twist_pairs(self._layer(), self._most)
         wanted = self.pair.value if isinstance(self.pair.value, tuple) else (1, 2)
-        options = [(_twist_name(pair, len(layer)), pair) for pair in pairs] or ["none fits"]
+        options = [(_twist_name(pair), pair) for pair in pairs] or ["none fits"]
         self.pair.options = options
         if pairs:
             self.pair.value = wanted if wanted in pairs else pairs[-1]
@@ -258,10 +257,9 @@ class BilayerPanel:
             slider.layout.display = "none" if twisted else None
 
 
-def _twist_name(pair: tuple[int, int], layer_atoms: int) -> str:
+def _twist_name(pair: tuple[int, int]) -> str:
     m, n = pair
-    atoms = 2 * layer_atoms * (m * m + m * n + n * n)
-    return f"{twist_angle(m, n):.2f}°  ({m}, {n})  {atoms} atoms"
+    return f"{twist_angle(m, n):.2f}°  ({m}, {n})"
 
 
 def _slider(name: str, low: float, high: float, step: float, tooltip: str) -> widgets.FloatSlider:
