@@ -54,11 +54,12 @@ def stages(prediction):
 
 def test_a_model_learns_crystals_and_is_evaluated_on_them(trained, path):
     with wb.Dataset(path) as dataset:
-        found = wb.evaluate(trained, dataset, progress=False)
+        found = wb.evaluate(trained, dataset, progress=False, each=True)
         size = np.mean([dataset[int(i)].H.mae() for i in dataset.split("test")]) * 1000
     assert found["refined"]["mae_mev"] < 0.02 * size
     assert found["refined"]["equivariance_max_mev"] < 1.0
     assert "gap_mae_mev" not in found["refined"]
+    assert all("band_mae_mev" in e["refined"] for e in found["each"])
 
 
 def test_predictions_are_hermitian_and_turn(trained):

@@ -306,6 +306,26 @@ def test_evaluate_measures_both_stages_the_same_way_twice(undisturbed, tiny):
     assert H.max_abs() > 100  # the deepest level of F or O
 
 
+def test_evaluate_reports_every_structure_of_a_choice(undisturbed, tiny):
+    model = load_model(undisturbed[0] / "model.safetensors")
+    whole = evaluate(model, tiny, progress=False, each=True)
+    assert [e["sample"] for e in whole["each"]] == tiny.split("test").tolist()
+    for stage in ("baseline", "refined"):
+        rows = [e[stage] for e in whole["each"]]
+        for key in ("mae_mev", "level_mae_mev", "gap_mae_mev", "equivariance_mae_mev"):
+            assert np.mean([r[key] for r in rows]) == pytest.approx(whole[stage][key], rel=1e-12)
+        worst = max(rows, key=lambda r: r["mae_mev"])
+        pairs = {k: v["mae_mev"] for k, v in worst["shell_pairs"].items()}
+        assert min(pairs.values()) < worst["mae_mev"] < max(pairs.values())
+    picked = evaluate(model, tiny, progress=False, each=True, samples=[18, 17])
+    assert picked["each"] == [whole["each"][2], whole["each"][1]]
+    assert picked["each"][1]["group"] == 17
+    with pytest.raises(ValueError, match="Sample 3 is not in the split"):
+        evaluate(model, tiny, progress=False, samples=[3, 17])
+    with pytest.raises(ValueError, match="at least one"):
+        evaluate(model, tiny, progress=False, samples=[])
+
+
 def test_stage1_stays_equivariant_after_training(undisturbed, tiny):
     model = load_model(undisturbed[0] / "model.safetensors")
     report = equivariance({"stage 1": model.stage1}, tiny.atoms(0), samples=3)

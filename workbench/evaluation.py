@@ -22,7 +22,7 @@ from workbench.models.domain import DomainWarning
 from workbench.models.twostage import TwoStageModel
 from workbench.physics import gap, levels, occupied_energy_mae, occupied_similarity
 from workbench.structures import rotate
-from workbench.symmetry import matrix_errors
+from workbench.symmetry import Errors, matrix_errors
 
 __all__ = ["Challenging", "Stage", "block_errors", "challenging", "evaluate"]
 
@@ -39,6 +39,7 @@ class _Found:
     """What was found out about one stage: of each structure, in turn."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
+    errors: list[Errors] = field(default_factory=list)
     blocks: list[NDArray[np.float64]] = field(default_factory=list)
     bands: list[float] = field(default_factory=list)
 
@@ -50,6 +51,8 @@ def evaluate(
     limit: int | None = None,
     progress: bool = True,
     symmetrise: int = 1,
+    samples: Sequence[int] | None = None,
+    each: bool = False,
 ) -> dict[str, Any]:
     """Errors of both stages against a split's labels.
 
@@ -69,16 +72,18 @@ def evaluate(
         limit: only the first so many of them.
         progress: show a bar.
         symmetrise: orientations over which stage 2 is averaged, as in ``predict``.
+        samples: these samples of the split and no others, by their numbers in the dataset.
+        each: also report every structure by itself, under the key ``each``: its number, formula,
+            group and, for each stage, the same metrics and those of pairs of shells.
 
     Returns:
         JSON-able; keys carry units. ``baseline`` and ``refined`` hold the same metrics.
 
     Raises:
-        ValueError: if the split is empty or its basis is not the model's.
+        ValueError: if the split is empty, lacks one of the samples, or its basis is not the
+            model's.
     """
-    indices = dataset.split(split)[:limit]
-    if not len(indices):
-        raise ValueError(f"The split {split!r} of {dataset.path} is empty: choose another.")
+    indices = _chosen(dataset, split, samples)[:limit]
     basis = model.basis.merged(dataset.basis)
     stages = {"baseline": _Found(), "refined": _Found()}
     outside = 0
@@ -95,15 +100,18 @@ def evaluate(
         window = _band_window(sample)
         for stage, found in stages.items():
             H, turned = getattr(here, stage), getattr(there, stage)
-            found.rows.append(_metrics(H, sample) | _symmetry(H, turned, R))
+            found.errors.append(matrix_errors(H, sample.H))
+            of_structure = _metrics(H, sample, found.errors[-1]) | _symmetry(H, turned, R)
+            found.rows.append(of_structure)
             if dataset.periodic:
                 found.blocks.append(block_errors(H, sample.H))
-            if window is not None:
-                found.bands.append(window.error(H) * _MEV)
-    summaries = {stage: _summary(found.rows) for stage, found in stages.items()}
+                found.bands.append(np.nan if window is None else window.error(H) * _MEV)
+    summaries: dict[str, Any] = {stage: _summary(f.rows) for stage, f in stages.items()}
     if dataset.periodic:
         for stage, found in stages.items():
             summaries[stage] |= _literature_columns(found, stages["baseline"], indices, basis)
+    if each:
+        summaries["each"] = [_structure(dataset, int(i), k, stages) for k, i in enumerate(indices)]
     return {
         "model_trained_on": dict(model.info.get("dataset", {})),
         "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
@@ -112,6 +120,34 @@ def evaluate(
         "beyond_what_was_trained_on": outside,
         **summaries,
     }
+
+
+def _chosen(dataset: Dataset, split: str, samples: Sequence[int] | None) -> NDArray[np.int64]:
+    """Numbers of the samples to be evaluated."""
+    members = dataset.split(split)
+    if not len(members):
+        raise ValueError(f"The split {split!r} of {dataset.path} is empty: choose another.")
+    if samples is None:
+        return members
+    asked = np.asarray(samples, dtype=np.int64)
+    if not len(asked):
+        raise ValueError("There is no sample to evaluate: name at least one.")
+    if foreign := sorted(set(asked.tolist()) - set(members.tolist())):
+        raise ValueError(f"Sample {foreign[0]} is not in the split {split!r}: take its own.")
+    return asked
+
+
+def _structure(dataset: Dataset, i: int, k: int, stages: dict[str, _Found]) -> dict[str, Any]:
+    """What was found out about the k-th structure, which is sample i."""
+    of_stages: dict[str, dict[str, Any]] = {}
+    for stage, found in stages.items():
+        pairs = found.errors[k].to_json()["shell_pairs"]
+        of_stages[stage] = found.rows[k] | {"shell_pairs": pairs}
+        if dataset.periodic:
+            error = found.bands[k]
+            of_stages[stage]["band_mae_mev"] = error if np.isfinite(error) else None
+    formula = dataset.atoms(i).get_chemical_formula("hill")
+    return {"sample": i, "formula": formula, "group": int(dataset.groups[i]), **of_stages}
 
 
 def block_errors(a: BlockMatrix, b: BlockMatrix) -> NDArray[np.float64]:
@@ -228,9 +264,8 @@ def _band_window(sample: Sample) -> BandWindow | None:
         return None
 
 
-def _metrics(H: BlockMatrix, sample: Sample) -> dict[str, float]:
+def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]:
     """Errors of one structure's matrix and, of a molecule, of its levels and orbitals."""
-    errors = matrix_errors(H, sample.H)
     of_matrix = {
         "mae_hartree": errors.mae_mev / _MEV / HARTREE,
         "mae_mev": errors.mae_mev,

@@ -7,18 +7,58 @@ and Castro Neto 2007, doi 10.1103/PhysRevLett.99.256802; counted there by other 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.build import make_supercell
+from ase.build import graphene, make_supercell, mx2
 
 from workbench.conventions import rotation
-from workbench.structures import StructureError, rotate, validate
+from workbench.structures import StructureError, load, rotate, validate
 
-__all__ = ["bilayer", "twist_angle", "twisted_bilayer"]
+__all__ = ["SHEETS", "bilayer", "sheet", "twist_angle", "twist_pairs", "twisted_bilayer"]
+
+SHEETS: Mapping[str, float] = {"graphene": 3.3555, "boron nitride": 3.3306, "MoS2": 6.1475}
+"""Sheets by name, and how far apart they lie in the bulk crystal, c/2 in A.
+
+Graphite: Trucano and Chen, Nature 258, 136 (1975). Boron nitride: Pease, Acta Cryst. 5, 356 (1952).
+MoS2: Bronsema, de Boer and Jellinek, Z. anorg. allg. Chem. 540, 15 (1986); from Mo to Mo.
+"""
 
 _HEXAGONAL = 1e-6  # relative; how exactly a cell must be hexagonal
+
+
+def sheet(name: str) -> Atoms:
+    """One of `SHEETS`, not relaxed: lattice constants as in its bulk, MoS2's thickness as in ASE.
+
+    Raises:
+        StructureError: for another name.
+    """
+    if name not in SHEETS:
+        raise StructureError(f"There is no sheet called '{name}': there is {', '.join(SHEETS)}.")
+    if name == "graphene":
+        return load(name)
+    made = graphene("BN", a=2.504) if name == "boron nitride" else mx2("MoS2", a=3.16)
+    made.center(vacuum=6.0, axis=2)
+    made.pbc = True, True, False
+    return load(made)
+
+
+def twist_pairs(layer: Atoms, most_atoms: int) -> list[tuple[int, int]]:
+    """Index pairs (m, n), m < n, whose twisted bilayers have so many atoms at most.
+
+    Returns:
+        In the order of their angles, smallest first.
+    """
+    most = most_atoms / (2 * len(layer))  # cells of one sheet: m2 + mn + n2
+    reach = range(1, int(np.sqrt(most)) + 1)
+    fitting = [
+        (m, n)
+        for m in reach
+        for n in reach
+        if m < n and np.gcd(m, n) == 1 and m * m + m * n + n * n <= most
+    ]
+    return sorted(fitting, key=lambda pair: twist_angle(*pair))
 
 
 def twist_angle(m: int, n: int) -> float:

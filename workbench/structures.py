@@ -28,6 +28,7 @@ from workbench.bundled import data_path
 from workbench.matrices import BlockMatrix
 
 __all__ = [
+    "ElectronsError",
     "StructureError",
     "bundled_names",
     "collection",
@@ -38,6 +39,7 @@ __all__ = [
     "pair_vectors",
     "require_closed_shell",
     "rotate",
+    "shortest_distance",
     "validate",
 ]
 
@@ -48,6 +50,10 @@ _PAIRWISE_LIMIT = 500  # atoms up to which all pairs are cheaper than a neighbou
 
 class StructureError(ValueError):
     """A structure that cannot be read or makes no physical sense; the message is one sentence."""
+
+
+class ElectronsError(StructureError):
+    """A molecule whose electrons do not fit its charge and spin: another choice may do."""
 
 
 def bundled_names() -> list[str]:
@@ -158,6 +164,24 @@ def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
     """From the row atom to the column atom of each block, (E, 3) in A; zero for on-site blocks."""
     ends: NDArray[np.float64] = atoms.positions[matrix.edges]  # (2, E, 3)
     return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
+
+
+def shortest_distance(atoms: Atoms) -> tuple[float, int, int] | None:
+    """The shortest distance of two atoms, images of a crystal included.
+
+    Returns:
+        Distance in A and the two atoms, counted from 0 (the same one twice where it is nearest to
+        its own image); None for a single atom that has no images.
+    """
+    if not atoms.pbc.any() and len(atoms) < 2:
+        return None
+    reach = 2.0
+    while True:  # ends: a second atom, or an image, stands somewhere
+        first, second, distance = neighbor_list("ijd", atoms, reach)
+        if len(distance):
+            k = int(distance.argmin())
+            return float(distance[k]), int(first[k]), int(second[k])
+        reach *= 2
 
 
 def electron_count(atoms: Atoms) -> int:
@@ -325,7 +349,7 @@ def _check_parity(atoms: Atoms) -> None:
     if (electrons - spin) % 2 == 0 and 0 <= spin <= electrons:
         return
     kind = "an odd" if electrons % 2 else "an even"
-    raise StructureError(
+    raise ElectronsError(
         f"{atoms.get_chemical_formula()} has {electrons} electrons, {kind} number, which cannot "
         f"leave {spin} unpaired: set the charge or the spin, e.g. load(..., charge=1) or "
         "load(..., spin=1)."

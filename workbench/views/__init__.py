@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
+    from workbench.views.evaluations import (
+        error_spread,
+        errors_against_levels,
+        evaluation_table,
+        shell_pair_table,
+    )
     from workbench.views.fading import irrep_decay
     from workbench.views.harmonics import harmonics_surfaces
     from workbench.views.look import alt_text
@@ -45,6 +51,10 @@ _HOME = {
     "angle_scan": "rotation_errors",
     "sphere_map": "sphere_map",
     "harmonics_surfaces": "harmonics",
+    "evaluation_table": "evaluations",
+    "shell_pair_table": "evaluations",
+    "error_spread": "evaluations",
+    "errors_against_levels": "evaluations",
     "alt_text": "look",
 }
 
@@ -66,6 +76,10 @@ __all__ = [
     "angle_scan",
     "sphere_map",
     "harmonics_surfaces",
+    "evaluation_table",
+    "shell_pair_table",
+    "error_spread",
+    "errors_against_levels",
     "alt_text",
 ]
 

@@ -5,8 +5,9 @@
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
 apart into irreps), `FeatureBars` (what a network knows of one atom), `SphereMap` (errors over all
 axes of a turn), `TestBench` (all tests of the law of turning), `SymmetriseSlider` (stage 2
-averaged over orientations), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question
-that answers). Needs the optional extra `notebooks`.
+averaged over orientations), `StructurePicker` (a structure from the library, a file, a SMILES or
+two sheets), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that answers).
+Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.spinor_turn import SpinorTurn
+from workbench.widgets.structure_picker import StructurePicker
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.symmetrise_slider import SymmetriseSlider
 from workbench.widgets.test_bench import TestBench
@@ -43,6 +45,7 @@ __all__ = [
     "RotationLab",
     "SphereMap",
     "SpinorTurn",
+    "StructurePicker",
     "StructureView",
     "TestBench",
     "SymmetriseSlider",

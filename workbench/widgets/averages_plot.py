@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from workbench.views.look import COLOURS, GRID, INK, MUTED
-from workbench.widgets.readout import milli
 from workbench.views.svg import across, down, picture, text
+from workbench.widgets.readout import milli
 
 __all__ = ["averages_plot"]
 
