@@ -21,6 +21,7 @@ from workbench.models.scaling import BlockScaler, Scaling
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.turns import haar
 from workbench.models.twostage import TwoStageModel
+from workbench.structures import load
 from workbench.symmetry import equivariance
 
 BASIS = Basis("def2-svp", {1: (0, 0, 1), 6: (0, 0, 0, 1, 1, 2), 8: (0, 0, 0, 1, 1, 2)})
@@ -287,6 +288,21 @@ def test_stage_2_in_local_axes_is_equivariant_by_construction():
     changed = (model.predict(_chiral()).refined - model.stage1(_chiral())).max_abs()
     assert found.max_mev < 1e-6 * 1000 * changed  # eV to meV
     assert changed > 0.1
+
+
+@pytest.mark.parametrize("name", ["water", "methane", "benzene"])
+@pytest.mark.parametrize("shift", [0.0, 1e-9, 1e-6])
+def test_local_axes_are_none_where_symmetry_leaves_none(name, shift):
+    """Exactly symmetric molecules, and such as a relaxation or a file of six digits leaves."""
+    model = refining_model(replace(SMALL, refiner_frame="local")).to(torch.float64)
+    atoms = load(name)
+    atoms.positions += shift * np.random.default_rng(0).normal(size=atoms.positions.shape)
+    found = equivariance({"both": model}, atoms, samples=3)["both"]
+    assert found.max_mev < 1e-3
+    pred = model.predict(atoms)
+    correction = pred.refined - pred.baseline
+    assert correction.max_abs() > 0.1  # pairs that have axes are still corrected
+    assert abs(correction.block(0, 0)).max() < 1e-3  # the first atom of each has none
 
 
 @pytest.mark.parametrize("left_out", ["refiner_features", "refiner_baseline"])
