@@ -3,8 +3,8 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
-answers). Needs the optional extra `notebooks`.
+apart into irreps), `OrbitalView` (orbitals in space, true and predicted), `SpinorTurn` (a spinor,
+turned once and twice), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 from workbench.widgets.block_inspector import BlockInspector
 from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
+from workbench.widgets.orbital_view import OrbitalView
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
@@ -32,6 +33,7 @@ __all__ = [
     "BlockInspector",
     "HarmonicsLab",
     "Heat",
+    "OrbitalView",
     "Quiz",
     "RotationLab",
     "SpinorTurn",
