@@ -1,4 +1,4 @@
-"""Orbitals in space: PySCF's values in our order, norms, turns, and how two Hamiltonians compare."""
+"""Orbitals in space: PySCF's values in our order, norms, turns, and two Hamiltonians compared."""
 
 import numpy as np
 import pytest
