@@ -47,7 +47,9 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
     }
     if len(given) != 2:
         return Verdict(False, "a block has rows and columns: give two numbers.")
-    fallback = f"count: s shells have 1, p 3, d 5 orbitals; the row atom's l are {basis.shells[row]}."
+    fallback = (
+        f"count: s shells have 1, p 3, d 5 orbitals; the row atom's l are {basis.shells[row]}."
+    )
     return Verdict(False, wrong.get(given, fallback))
 
 
@@ -112,7 +114,9 @@ def orbitals_of(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix) -> Verdict:
         )
     if np.abs(metric - np.eye(len(h))).max() > 1e-6:
         most = np.abs(metric - np.eye(len(h))).max()
-        return Verdict(False, f"C^T S C should be the unit matrix; an element is off by {most:.2g}.")
+        return Verdict(
+            False, f"C^T S C should be the unit matrix; an element is off by {most:.2g}."
+        )
     energies = np.einsum("ak,ab,bk->k", C, h, C)
     left = np.abs(h @ C - s @ C * energies).max()
     if left > 1e-5:
@@ -161,7 +165,8 @@ def usual_levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
 
     LAPACK's symmetric solver reads one triangle; this one reads all, so that a mistake shows.
     """
-    return np.sort(np.linalg.eigvals(np.linalg.solve(S.dense(), H.dense())).real)
+    found = np.linalg.eigvals(np.linalg.solve(S.dense(), H.dense()))
+    return np.sort(found.real).astype(np.float64)
 
 
 def ordinary_levels(H: BlockMatrix) -> NDArray[np.float64]:

@@ -10,7 +10,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.conventions import rotation
 from workbench.matrices import BlockMatrix
+from workbench.views.structure import widest
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import Guard
 from workbench.widgets.orbital_pictures import OrbitalPictures
@@ -23,14 +25,17 @@ if TYPE_CHECKING:
 
 MOLECULAR, ATOMIC = "molecular orbitals", "atomic orbitals"
 
+_FROM_ABOVE = rotation((1, 0.35, 0), -55)  # a flat molecule, and what stands above and below it
+
 
 class OrbitalView(widgets.VBox):
     """Isosurfaces of one level's orbital in every Hamiltonian given, seen from one side.
 
     All pictures turn together, by mouse, touch or arrow keys. The camera turns, not the molecule:
-    the coefficients stay as they are. The first Hamiltonian is the truth; orbitals of the others
-    take its sign, and within a degenerate set its mixture. A second mode shows single atomic
-    orbitals, two at a time, with their product and the elements of S and H between them.
+    the coefficients stay as they are. It first looks down at the plane of the molecule. The first
+    Hamiltonian is the truth; orbitals of the others take its sign, and within a degenerate set its
+    mixture. A second mode shows single atomic orbitals, two at a time, with their product and the
+    elements of S and H between them.
 
     Args:
         atoms: a molecule.
@@ -65,6 +70,7 @@ class OrbitalView(widgets.VBox):
         self.guard = Guard()
         self._first = (mode, self.state.n_occupied - 1 + level, pair)
         self._setting = False
+        self._camera = _FROM_ABOVE @ widest(atoms)
         self._build(heading(experiment))
         self._connect()
         super().__init__(self._layout())
@@ -108,10 +114,10 @@ class OrbitalView(widgets.VBox):
         self._set(ATOMIC, self.index, (row, column))
 
     def reset(self) -> None:
-        """The first choice and isovalue, not turned."""
+        """The first choice, isovalue and side."""
         self.iso.value = FIRST
         self._set(*self._first)
-        self.turn_to(np.eye(3))
+        self.turn_to(self._camera)
 
     def close(self) -> None:
         """Take the view off the page: every widget inside, its callbacks and its channel."""
@@ -163,6 +169,7 @@ class OrbitalView(widgets.VBox):
         self.view = OrbitalPictures(
             state.atoms, height=340, label="orbitals", hint="drag, or arrow keys; red +, blue −"
         )
+        self.view.turn_to(self._camera)
 
     def _connect(self) -> None:
         """One guard around every callback."""

@@ -9,8 +9,8 @@ import "./orbitals.css";
 
 const POSITIVE = "#b2182b"; // as in Heat and SurfaceView: red above zero, blue below
 const NEGATIVE = "#2166ac";
-const OPACITY = 0.72;
-const BEYOND = 1.7; // Angstrom around the nuclei: most orbitals reach as far
+const OPACITY = 0.8;
+const BEYOND = 1.3; // Angstrom around the nuclei: most orbitals reach as far
 
 /** One of the pictures: a viewer with its caption and its two surfaces. */
 class Picture {
