@@ -29,7 +29,7 @@ class OrbitalPictures(Turnable):
         atoms: the molecule, A.
         settings: any other trait: height in pixels, label, hint.
 
-    >>> OrbitalPictures(atoms).show(["2pz"], grid, values, [0.1])  # doctest: +SKIP
+    >>> OrbitalPictures(atoms).show(["2pz"], grid, values, 0.1)  # doctest: +SKIP
     """
 
     _esm = f"{SCRIPT.read_text()}\n{(_STATIC / 'orbitals.js').read_text()}"
@@ -39,44 +39,38 @@ class OrbitalPictures(Turnable):
     titles = traitlets.List(traitlets.Unicode(), default_value=[]).tag(sync=True)
     grid = traitlets.Dict().tag(sync=True)
     values = traitlets.Bytes(b"").tag(sync=True)
-    levels = traitlets.List(traitlets.Float(), default_value=[]).tag(sync=True)
+    level = traitlets.Float(1.0).tag(sync=True)
     sequence = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, atoms: Atoms, **settings: Any):
         super().__init__(structure=drawn_structure(atoms), **settings)
 
-    def show(
-        self, titles: Sequence[str], grid: Grid, values: ArrayLike, levels: Sequence[float]
-    ) -> None:
+    def show(self, titles: Sequence[str], grid: Grid, values: ArrayLike, level: float) -> None:
         """Draw other functions, from the side seen now.
 
         Args:
             titles: one for each picture.
             grid: where the values are, A.
             values: (pictures, P) in the order of `grid.points()`.
-            levels: of the surfaces in each picture, positive, in the unit of the values.
+            level: of the surfaces, positive, in the unit of the values.
 
         Raises:
-            ValueError: if values or levels do not fit the pictures and the grid.
+            ValueError: if the values do not fit the pictures and the grid.
         """
         numbers = np.asarray(values, dtype=np.float32)
         expected = (len(titles), int(np.prod(grid.shape)))
-        if numbers.shape != expected or len(levels) != len(titles):
+        if numbers.shape != expected:
             raise ValueError(
-                f"{len(titles)} pictures on this grid need values of shape {expected} and as many "
-                f"levels; got {numbers.shape} and {len(levels)}."
+                f"{len(titles)} pictures on this grid need values of shape {expected}; "
+                f"got {numbers.shape}."
             )
         with self.hold_sync():
             self.grid = {"origin": list(grid.origin), "step": grid.step, "shape": list(grid.shape)}
             self.values = numbers.tobytes()
             self.titles = list(titles)
-            self._levels(levels)
+            self.level, self.sequence = float(level), self.sequence + 1
 
-    def cut_at(self, levels: Sequence[float]) -> None:
-        """Draw the same functions with surfaces at other levels."""
+    def cut_at(self, level: float) -> None:
+        """Draw the same functions with surfaces at another level."""
         with self.hold_sync():
-            self._levels(levels)
-
-    def _levels(self, levels: Sequence[float]) -> None:
-        self.levels = [float(level) for level in levels]
-        self.sequence += 1
+            self.level, self.sequence = float(level), self.sequence + 1

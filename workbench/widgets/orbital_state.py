@@ -36,18 +36,13 @@ class Pictures:
     Attributes:
         titles: of each.
         grid: A.
-        values: (K, P), A^(-3/2), or A^-3 for a product of two orbitals.
-        powers: the isovalue's exponent in each: 1, or 2 for a product.
+        values: (K, P), A^(-3/2); of a product of two orbitals its root with the sign, so that it
+            is cut at an isovalue where the product has the square of it.
     """
 
     titles: list[str]
     grid: Grid
     values: NDArray[np.float64]
-    powers: list[int]
-
-    def levels(self, isovalue: float) -> list[float]:
-        """Where each is cut, in the unit of its values."""
-        return [isovalue**power for power in self.powers]
 
 
 class Levels:
@@ -117,7 +112,7 @@ class Levels:
         mix = np.stack([found.coefficients[:, index] for found in self.found.values()], axis=1)
         grid = grid_for(self.atoms, self.basis, mix, LEAST)
         titles = [f"{name}: {_ev(found.energies[index])} eV" for name, found in self.found.items()]
-        return Pictures(titles, grid, on_grid(self.atoms, self.basis, mix, grid), [1] * len(titles))
+        return Pictures(titles, grid, on_grid(self.atoms, self.basis, mix, grid))
 
     def molecular_table(self, index: int, pictures: Pictures, isovalue: float) -> str:
         """HTML: energies, how like the true orbital each is, and what lies inside its surfaces."""
@@ -184,7 +179,9 @@ class Levels:
         a, b = on_grid(self.atoms, self.basis, mix, grid)
         names = [self.orbital_name(k) for k in (row, column)]
         titles = [f"row: {names[0]}", f"column: {names[1]}", "their product"]
-        return Pictures(titles, grid, np.stack([a, b, a * b]), [1, 1, 2])
+        # The root falls off like an orbital: a straight line between points is nearer to it.
+        product = np.sign(a * b) * np.sqrt(np.abs(a * b))
+        return Pictures(titles, grid, np.stack([a, b, product]))
 
     def atomic_table(self, row: int, column: int) -> str:
         """HTML: the elements of S and of every Hamiltonian between two atomic orbitals."""

@@ -233,11 +233,11 @@ class OrbitalView(widgets.VBox):
         self._atomic.layout.display = "none" if molecular else None
         found = self.state.molecular(self.index) if molecular else self.state.atomic(*self.pair)
         self.pictures: Pictures = found
-        self.view.show(found.titles, found.grid, found.values, found.levels(self.isovalue))
+        self.view.show(found.titles, found.grid, found.values, self.isovalue)
         self._describe()
 
     def _cut(self) -> None:
-        self.view.cut_at(self.pictures.levels(self.isovalue))
+        self.view.cut_at(self.isovalue)
         self._describe()
 
     def _describe(self) -> None:

@@ -111,9 +111,9 @@ function render({ model, el }) {
   function showSurfaces() {
     waiting = null;
     if (!pictures.length) return;
-    const levels = model.get("levels");
+    const level = model.get("level");
     following = true;
-    volumes(model).forEach((volume, k) => pictures[k].showSurfaces(volume, levels[k]));
+    volumes(model).forEach((volume, k) => pictures[k].showSurfaces(volume, level));
     following = false;
     host.dataset.sequence = model.get("sequence");
   }
