@@ -141,7 +141,7 @@ class OrbitalView(widgets.VBox):
             description="level",
             tooltip="Which level; energies are those of the first picture",
             style={"description_width": "40px"},
-            layout=widgets.Layout(width="460px"),
+            layout=widgets.Layout(width="480px"),
         )
         self.jumps = {"HOMO": _button("HOMO", "The highest occupied level")}
         self.jumps["LUMO"] = _button("LUMO", "The lowest unoccupied level")

@@ -6,7 +6,8 @@ export const COLUMN_COLOUR = "#0f766e";
 const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xe6ebf1 };
 const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
 
-export function addStructure(viewer, { symbols, positions, bonds, cell }) {
+/** @param {number} ball radius of an atom, of its van der Waals radius */
+export function addStructure(viewer, { symbols, positions, bonds, cell }, ball = 0.27) {
   viewer.removeAllModels();
   viewer.removeAllLabels();
   viewer.removeAllShapes();
@@ -21,7 +22,7 @@ export function addStructure(viewer, { symbols, positions, bonds, cell }) {
   });
   const scheme = { prop: "elem", map: ELEMENT_COLOURS };
   viewer.addModel().addAtoms(atoms);
-  viewer.setStyle({}, { sphere: { scale: 0.27, colorscheme: scheme }, stick: { radius: 0.13, colorscheme: scheme } });
+  viewer.setStyle({}, { sphere: { scale: ball, colorscheme: scheme }, stick: { radius: Math.min(0.13, ball / 2), colorscheme: scheme } });
   for (const [from, to] of cell) {
     const [start, end] = [from, to].map(([x, y, z]) => ({ x, y, z }));
     viewer.addLine({ start, end, color: "#8a94a3" });

@@ -10,6 +10,7 @@ import "./orbitals.css";
 const POSITIVE = "#b2182b"; // as in Heat and SurfaceView: red above zero, blue below
 const NEGATIVE = "#2166ac";
 const OPACITY = 0.8;
+const BALL = 0.16; // small enough that a core orbital is seen around it
 const BEYOND = 1.3; // Angstrom around the nuclei: most orbitals reach as far
 
 /** One of the pictures: a viewer with its caption and its two surfaces. */
@@ -28,7 +29,7 @@ class Picture {
 
   showStructure(structure) {
     this.lobes = [];
-    addStructure(this.viewer, structure);
+    addStructure(this.viewer, structure, BALL);
     labelAtoms(this.viewer, structure, []);
   }
 
