@@ -15,7 +15,6 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.basis import Basis
-from workbench.engines.orbitals import atomic_orbitals
 from workbench.matrices import BlockMatrix
 from workbench.physics import DEGENERATE, degenerate_sets, solve
 
@@ -76,6 +75,8 @@ def grid_for(
         least: A^(-3/2), positive.
         n_points: more of them draw smoother surfaces, and take longer.
     """
+    from workbench.engines.orbitals import atomic_orbitals  # PySCF: widgets appear before it loads
+
     low, high = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
     coarse = Grid.around(low - _REACH, high + _REACH, _COARSE).points()
     # A core orbital may lie between the points of a coarse grid, but not beside its nucleus.
@@ -90,6 +91,8 @@ def grid_for(
 
 def on_grid(atoms: Atoms, basis: Basis, coefficients: ArrayLike, grid: Grid) -> NDArray[np.float64]:
     """Values (K, P) of orbitals at the points of a grid, A^(-3/2); coefficients (n_ao, K)."""
+    from workbench.engines.orbitals import atomic_orbitals
+
     return atomic_orbitals(atoms, basis, grid.points(), coefficients).T
 
 
