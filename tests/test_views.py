@@ -291,10 +291,10 @@ def test_the_script_is_3dmol_with_its_licence():
 
 @pytest.mark.parametrize("name", ["water", "benzene", "ethanol", "H2"])
 def test_a_still_picture_looks_from_where_a_structure_spreads_widest(name):
-    from workbench.views.structure import _widest
+    from workbench.views.structure import widest
 
     atoms = wb.load(name)
-    R = _widest(atoms)
+    R = widest(atoms)
     np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(R) == pytest.approx(1)
     spread = (atoms.positions @ R.T).std(axis=0)

@@ -23,6 +23,7 @@ from workbench.matrices import BlockMatrix
 __all__ = [
     "IllConditionedOverlap",
     "OverlapError",
+    "degenerate_sets",
     "fill_to",
     "gap",
     "homo_lumo",
@@ -135,6 +136,21 @@ def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: f
     return float(found)
 
 
+def degenerate_sets(
+    *energies: NDArray[np.float64], within: float = DEGENERATE
+) -> list[tuple[int, int]]:
+    """Where sets of degenerate levels begin and end; a level on its own is a set of one.
+
+    Args:
+        energies: (n,) eV, ascending, of one or several Hamiltonians: successive levels that are
+            closer than `within` in any of them belong to one set.
+        within: eV; 0 leaves every level on its own.
+    """
+    spacing = np.min([np.diff(e) for e in energies], axis=0)
+    edges = [0, *(np.flatnonzero(spacing >= within) + 1).tolist(), len(energies[0])]
+    return list(pairwise(edges))
+
+
 def occupied_energy_mae(
     H1: BlockMatrix, H2: BlockMatrix, S: BlockMatrix, n_electrons: int
 ) -> float:
@@ -170,9 +186,8 @@ def occupied_similarity(
     n_occ = occupied_count(H1, n_electrons)
     (eps1, C1), (eps2, C2) = solve(H1, S), solve(H2, S)
     overlap = C1[:, :n_occ].conj().T @ S.at_gamma() @ C2[:, :n_occ]  # (n_occ, n_occ)
-    spacing = np.minimum(np.diff(eps1[:n_occ]), np.diff(eps2[:n_occ]))
-    edges = [0, *(np.flatnonzero(spacing >= degenerate) + 1), n_occ]
-    cosines = [np.linalg.svd(overlap[a:b, a:b], compute_uv=False) for a, b in pairwise(edges)]
+    sets = degenerate_sets(eps1[:n_occ], eps2[:n_occ], within=degenerate)
+    cosines = [np.linalg.svd(overlap[a:b, a:b], compute_uv=False) for a, b in sets]
     return float(np.minimum(np.concatenate(cosines), 1.0).mean())  # rounding may exceed 1
 
 

@@ -90,7 +90,7 @@ def view(
         _label_atoms(result, atoms)
     result.setProjection("orthographic")
     result.zoomTo()
-    axis, degrees = axis_angle(_widest(atoms))
+    axis, degrees = axis_angle(widest(atoms))
     result.rotate(degrees, dict(zip("xyz", axis.tolist(), strict=True)))
     result.startjs += _FIT % (0.46 * min(width, height) / _radius(atoms))
     described = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
@@ -100,7 +100,7 @@ def view(
     return result
 
 
-def _widest(atoms: Atoms) -> NDArray[np.float64]:
+def widest(atoms: Atoms) -> NDArray[np.float64]:
     """The rotation (3, 3) that lays the widest spread of the atoms along x, the next along y.
 
     A planar molecule is then seen from above, whichever plane it lies in.

@@ -3,11 +3,11 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `FeatureBars` (what a network knows of one atom), `SphereMap` (errors over all
-axes of a turn), `TestBench` (all tests of the law of turning), `SymmetriseSlider` (stage 2
-averaged over orientations), `StructurePicker` (a structure from the library, a file, a SMILES or
-two sheets), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that answers).
-Needs the optional extra `notebooks`.
+apart into irreps), `OrbitalView` (orbitals in space, true and predicted), `FeatureBars` (what a
+network knows of one atom), `SphereMap` (errors over all axes of a turn), `TestBench` (all tests of
+the law of turning), `SymmetriseSlider` (stage 2 averaged over orientations), `StructurePicker` (a
+structure from the library, a file, a SMILES or two sheets), `SpinorTurn` (a spinor, turned once and
+twice), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from workbench.widgets.block_inspector import BlockInspector
 from workbench.widgets.feature_bars import FeatureBars
 from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
+from workbench.widgets.orbital_view import OrbitalView
 from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.sphere_map import SphereMap
@@ -41,6 +42,7 @@ __all__ = [
     "FeatureBars",
     "HarmonicsLab",
     "Heat",
+    "OrbitalView",
     "Quiz",
     "RotationLab",
     "SphereMap",

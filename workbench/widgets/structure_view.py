@@ -47,6 +47,16 @@ def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
     return [[(np.array(p) @ cell).tolist(), (np.array(q) @ cell).tolist()] for p, q in edges]
 
 
+def drawn_structure(atoms: Atoms) -> dict[str, Any]:
+    """What the browser draws of a structure: symbols, positions in A, bonds and lines."""
+    return {
+        "symbols": atoms.get_chemical_symbols(),
+        "positions": atoms.positions.tolist(),
+        "bonds": bonds(atoms),
+        "cell": [*cell_lines(atoms), *bonds_across(atoms)],
+    }
+
+
 class StructureView(Turnable):
     """A turnable ball-and-stick picture of `ase.Atoms`.
 
@@ -75,9 +85,4 @@ class StructureView(Turnable):
 
     def show(self, atoms: Atoms) -> None:
         """Draw another structure, in the present orientation."""
-        self.structure = {
-            "symbols": atoms.get_chemical_symbols(),
-            "positions": atoms.positions.tolist(),
-            "bonds": bonds(atoms),
-            "cell": [*cell_lines(atoms), *bonds_across(atoms)],
-        }
+        self.structure = drawn_structure(atoms)

@@ -2,74 +2,9 @@
 // Turning it and telling Python is turnable.js's affair. `$3Dmol` is no import:
 // Python puts the one copy of 3Dmol.js, which also draws the still pictures, before this module.
 
+import { addStructure, COLUMN_COLOUR, fit, labelAtoms, ROW_COLOUR } from "./molecule.js";
 import { Turnable } from "./turnable.js";
 import { createViewer, disposeViewer } from "./viewer.js";
-
-const ROW_COLOUR = "#d97706";
-const COLUMN_COLOUR = "#0f766e";
-const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xe6ebf1 };
-const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
-
-function addStructure(viewer, { symbols, positions, bonds, cell }) {
-  viewer.removeAllModels();
-  viewer.removeAllLabels();
-  viewer.removeAllShapes();
-  const neighbours = symbols.map(() => []);
-  for (const [i, j] of bonds) {
-    neighbours[i].push(j);
-    neighbours[j].push(i);
-  }
-  const atoms = symbols.map((elem, k) => {
-    const [x, y, z] = positions[k];
-    return { elem, x, y, z, serial: k, bonds: neighbours[k], bondOrder: neighbours[k].map(() => 1) };
-  });
-  const scheme = { prop: "elem", map: ELEMENT_COLOURS };
-  viewer.addModel().addAtoms(atoms);
-  viewer.setStyle({}, { sphere: { scale: 0.27, colorscheme: scheme }, stick: { radius: 0.13, colorscheme: scheme } });
-  for (const [from, to] of cell) {
-    const [start, end] = [from, to].map(([x, y, z]) => ({ x, y, z }));
-    viewer.addLine({ start, end, color: "#8a94a3" });
-  }
-}
-
-/** Zoom so that the structure, however it is turned, fills most of the picture. */
-function fit(viewer, scene, positions) {
-  viewer.zoomTo();
-  const centre = viewer.getView().slice(0, 3).map((c) => -c);
-  const away = positions.map((p) => Math.hypot(...p.map((c, k) => c - centre[k])));
-  const wanted = (0.42 * Math.min(scene.clientWidth, scene.clientHeight)) / (Math.max(...away) + 0.45);
-  const tips = [0, 1, 2].map((k) => centre.map((c, m) => c + (k === m ? 1 : 0)));
-  const ends = [centre, ...tips].map(([x, y, z]) => ({ x, y, z }));
-  for (let round = 0; round < 8; round++) {
-    const [origin, ...shown] = viewer.modelToScreen(ends);
-    const squares = shown.map((t) => (t.x - origin.x) ** 2 + (t.y - origin.y) ** 2);
-    const scale = Math.sqrt(squares.reduce((a, b) => a + b) / 2); // pixels an Angstrom
-    if (!(scale > 0 && wanted > 0) || Math.abs(wanted / scale - 1) < 0.02) return;
-    viewer.zoom(wanted / scale);
-  }
-}
-
-/** Names of the atoms; those of the picked pair stand on the colours of row and column. */
-function labelAtoms(viewer, { symbols, positions }, pair) {
-  viewer.removeAllLabels();
-  symbols.forEach((symbol, k) => {
-    const picked = pair.indexOf(k);
-    if (symbols.length > LABELLED_ATOMS && picked < 0) return;
-    const [x, y, z] = positions[k];
-    const settings = {
-      position: { x, y, z },
-      fontSize: 13,
-      fontColor: picked < 0 ? "#14181f" : "#ffffff",
-      backgroundColor: picked < 0 ? "#ffffff" : [ROW_COLOUR, COLUMN_COLOUR][picked],
-      backgroundOpacity: picked < 0 ? 0.72 : 0.92,
-      borderRadius: 5,
-      padding: 2,
-      inFront: true,
-      alignment: "center",
-    };
-    viewer.addLabel(`${symbol}${k + 1}`, settings, undefined, true);
-  });
-}
 
 function render({ model, el }) {
   let firstPick = null;

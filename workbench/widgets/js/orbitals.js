@@ -1,0 +1,176 @@
+// OrbitalPictures: functions in space as two surfaces each, around one molecule, side by side; all pictures
+// turn, zoom and shift together. `$3Dmol` is no import: Python puts 3Dmol.js before this module.
+
+import { isosurface, Volume } from "./isosurface.js";
+import { addStructure, fit, labelAtoms } from "./molecule.js";
+import { Turnable } from "./turnable.js";
+import { createViewer, disposeViewer } from "./viewer.js";
+import "./orbitals.css";
+
+const POSITIVE = "#b2182b"; // as in Heat and SurfaceView: red above zero, blue below
+const NEGATIVE = "#2166ac";
+const OPACITY = 0.8;
+const BALL = 0.16; // small enough that a core orbital is seen around it
+const BEYOND = 1.3; // Angstrom around the nuclei: most orbitals reach as far
+
+/** One of the pictures: a viewer with its caption and its two surfaces. */
+class Picture {
+  constructor(parent, onView) {
+    this.host = document.createElement("figure");
+    this.scene = document.createElement("div");
+    this.caption = document.createElement("figcaption");
+    this.host.append(this.scene, this.caption);
+    parent.append(this.host);
+    this.lobes = [];
+    this.viewer = createViewer(this.scene, $3Dmol);
+    this.viewer.setViewChangeCallback((state) => onView(this, state));
+    this.scene.viewer = this.viewer;
+  }
+
+  showStructure(structure) {
+    this.lobes = [];
+    addStructure(this.viewer, structure, BALL);
+    labelAtoms(this.viewer, structure, []);
+  }
+
+  showSurfaces(volume, level) {
+    this.lobes.forEach((shape) => this.viewer.removeShape(shape));
+    const surfaces = [[level, POSITIVE], [-level, NEGATIVE]].map(([at, color]) => ({ ...isosurface(volume, at), color }));
+    const drawn = surfaces.filter((surface) => surface.faceArr.length);
+    this.lobes = drawn.map(({ vertexArr, normalArr, faceArr, color }) =>
+      this.viewer.addCustom({ vertexArr, normalArr, faceArr, color, opacity: OPACITY }),
+    );
+    this.scene.surfaces = surfaces; // for whoever measures
+    this.host.dataset.triangles = JSON.stringify(surfaces.map((surface) => surface.faceArr.length / 3));
+    this.viewer.render();
+  }
+
+  dispose() {
+    disposeViewer(this.viewer, this.host);
+  }
+}
+
+/** What Python sent, one volume a picture. */
+function volumes(model) {
+  const view = model.get("values");
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const all = new Float32Array(bytes.slice().buffer); // a copy: the view may be unaligned
+  const { origin, step, shape } = model.get("grid");
+  const each = shape[0] * shape[1] * shape[2];
+  return model.get("titles").map((_, k) => new Volume(all.subarray(k * each, (k + 1) * each), shape, origin, step));
+}
+
+function render({ model, el }) {
+  let pictures = [];
+  let following = false;
+  let waiting = null;
+  let failed = false;
+  const frame = new Turnable(model, el, "wb-orbitals", (quaternion) => {
+    if (pictures.length) show([...pictures[0].viewer.getView().slice(0, 4), ...quaternion]);
+  });
+  const { host, scene } = frame;
+
+  /** Bring all pictures to one view; 3Dmol reports each change, ours too. */
+  function show(state, except = null) {
+    following = true;
+    pictures.filter((picture) => picture !== except).forEach((picture) => picture.viewer.setView(state));
+    following = false;
+  }
+
+  function onView(picture, state) {
+    if (following) return;
+    show(state, picture);
+    frame.moved(state.slice(4, 8));
+  }
+
+  function makePictures() {
+    pictures.forEach((picture) => picture.dispose());
+    pictures = model.get("titles").map(() => new Picture(scene, onView));
+    showStructure();
+  }
+
+  function showStructure() {
+    following = true;
+    pictures.forEach((picture) => picture.showStructure(model.get("structure")));
+    following = false;
+    refit();
+    showSurfaces();
+  }
+
+  /** Zoom to the size that the page gives the pictures now. */
+  function refit() {
+    if (!pictures.length) return;
+    following = true;
+    pictures.forEach((picture) => {
+      picture.viewer.resize();
+      fit(picture.viewer, picture.scene, model.get("structure").positions, BEYOND);
+    });
+    following = false;
+    frame.turnTo(frame.quaternion);
+  }
+
+  function showSurfaces() {
+    waiting = null;
+    if (!pictures.length) return;
+    const level = model.get("level");
+    following = true;
+    volumes(model).forEach((volume, k) => pictures[k].showSurfaces(volume, level));
+    following = false;
+    host.dataset.sequence = model.get("sequence");
+  }
+
+  /** At the next frame: of several changes at once the last one counts. */
+  function repaint() {
+    if (waiting === null) waiting = requestAnimationFrame(update);
+  }
+
+  function update() {
+    waiting = null;
+    if (failed || !scene.clientWidth) return;
+    const titles = model.get("titles");
+    if (titles.length !== pictures.length) makePictures();
+    else showSurfaces();
+    pictures.forEach((picture, k) => (picture.caption.textContent = titles[k]));
+  }
+
+  /** Called on every change of size; out of sight a scene has none and 3Dmol would start lost. */
+  function place() {
+    if (!scene.clientWidth || !scene.clientHeight || failed) return;
+    if (pictures.length) {
+      refit();
+      return;
+    }
+    try {
+      update();
+    } catch (error) {
+      failed = true;
+      scene.textContent = "This browser has no WebGL, so orbitals cannot be drawn; the table below still says how they compare.";
+      console.warn(error);
+    }
+  }
+
+  /** A page must scroll past the pictures: the wheel zooms only after a click into them. */
+  function onWheel(event) {
+    if (document.activeElement !== host) event.stopPropagation();
+    else resizing.disconnect();
+  }
+
+  const resizing = new ResizeObserver(place);
+  resizing.observe(scene);
+  scene.addEventListener("wheel", onWheel, true);
+  model.on("change:structure", showStructure);
+  model.on("change:sequence", repaint);
+
+  return () => {
+    frame.dispose();
+    resizing.disconnect();
+    if (waiting !== null) cancelAnimationFrame(waiting);
+    model.off("change:structure", showStructure);
+    model.off("change:sequence", repaint);
+    pictures.forEach((picture) => picture.dispose());
+    pictures = [];
+    host.remove();
+  };
+}
+
+export default { render };

@@ -1,0 +1,76 @@
+"""Functions in space as surfaces around one molecule, side by side, turned together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import traitlets
+from ase import Atoms
+from numpy.typing import ArrayLike
+
+from workbench.orbitals import Grid
+from workbench.views.structure import SCRIPT
+from workbench.widgets.structure_view import drawn_structure
+from workbench.widgets.turnable import Turnable
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class OrbitalPictures(Turnable):
+    """Real functions in space, each as the two surfaces where it is plus and minus a level.
+
+    All pictures show the same atoms from the same side: one of them is turned, zoomed or shifted by
+    mouse, touch or arrow keys, and the others follow. Red is positive, blue negative.
+
+    Args:
+        atoms: the molecule, A.
+        settings: any other trait: height in pixels, label, hint.
+
+    >>> OrbitalPictures(atoms).show(["2pz"], grid, values, 0.1)  # doctest: +SKIP
+    """
+
+    _esm = f"{SCRIPT.read_text()}\n{(_STATIC / 'orbitals.js').read_text()}"
+    _css = _STATIC / "orbitals.css"
+
+    structure = traitlets.Dict().tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode(), default_value=[]).tag(sync=True)
+    grid = traitlets.Dict().tag(sync=True)
+    values = traitlets.Bytes(b"").tag(sync=True)
+    level = traitlets.Float(1.0).tag(sync=True)
+    sequence = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, atoms: Atoms, **settings: Any):
+        super().__init__(structure=drawn_structure(atoms), **settings)
+
+    def show(self, titles: Sequence[str], grid: Grid, values: ArrayLike, level: float) -> None:
+        """Draw other functions, from the side seen now.
+
+        Args:
+            titles: one for each picture.
+            grid: where the values are, A.
+            values: (pictures, P) in the order of `grid.points()`.
+            level: of the surfaces, positive, in the unit of the values.
+
+        Raises:
+            ValueError: if the values do not fit the pictures and the grid.
+        """
+        numbers = np.asarray(values, dtype=np.float32)
+        expected = (len(titles), int(np.prod(grid.shape)))
+        if numbers.shape != expected:
+            raise ValueError(
+                f"{len(titles)} pictures on this grid need values of shape {expected}; "
+                f"got {numbers.shape}."
+            )
+        with self.hold_sync():
+            self.grid = {"origin": list(grid.origin), "step": grid.step, "shape": list(grid.shape)}
+            self.values = numbers.tobytes()
+            self.titles = list(titles)
+            self.level, self.sequence = float(level), self.sequence + 1
+
+    def cut_at(self, level: float) -> None:
+        """Draw the same functions with surfaces at another level."""
+        with self.hold_sync():
+            self.level, self.sequence = float(level), self.sequence + 1

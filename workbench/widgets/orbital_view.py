@@ -1,0 +1,277 @@
+"""OrbitalView: orbitals of the true and of predicted Hamiltonians, side by side in space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.conventions import rotation
+from workbench.matrices import BlockMatrix
+from workbench.views.structure import widest
+from workbench.widgets.experiment import Experiment
+from workbench.widgets.guard import Guard
+from workbench.widgets.orbital_pictures import OrbitalPictures
+from workbench.widgets.orbital_state import FIRST, LEAST, MOST, Levels, Pictures, isovalue_text
+from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.readout import heading
+
+if TYPE_CHECKING:
+    from workbench.engines import Reference
+
+MOLECULAR, ATOMIC = "molecular orbitals", "atomic orbitals"
+
+_FROM_ABOVE = rotation((1, 0.35, 0), -55)  # a flat molecule, and what stands above and below it
+
+
+class OrbitalView(widgets.VBox):
+    """Isosurfaces of one level's orbital in every Hamiltonian given, seen from one side.
+
+    All pictures turn together, by mouse, touch or arrow keys. The camera turns, not the molecule:
+    the coefficients stay as they are. It first looks down at the plane of the molecule. The first
+    Hamiltonian is the truth; orbitals of the others take its sign, and within a degenerate set its
+    mixture. A second mode shows single atomic orbitals, two at a time, with their product and the
+    elements of S and H between them.
+
+    Args:
+        atoms: a molecule.
+        reference: `wb.reference(atoms)` or a dataset's, or None.
+        model: as for `RotationLab`, or None: both stages are shown.
+        matrices: more Hamiltonians by name, eV.
+        mode: "molecular orbitals" or "atomic orbitals".
+        level: which is shown at first, counted from the HOMO: 0 is the HOMO, 1 the LUMO.
+        pair: the two atomic orbitals at first, counted from 0 through the whole matrix.
+
+    Raises:
+        ValueError: if there is nothing to show; for crystals, spinors and open shells; or where
+            the basis is not PySCF's.
+
+    >>> wb.OrbitalView(atoms, ref, model=wb.load_model("water"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        reference: Reference | None = None,
+        model: Any = None,
+        matrices: Mapping[str, BlockMatrix] | None = None,
+        *,
+        mode: str = MOLECULAR,
+        level: int = 0,
+        pair: tuple[int, int] = (0, 0),
+    ):
+        given = {name: _constant(H) for name, H in (matrices or {}).items()}
+        experiment = Experiment(atoms, model, reference, given)
+        self.state = Levels(experiment)
+        self.guard = Guard()
+        self._first = (mode, self.state.n_occupied - 1 + level, pair)
+        self._setting = False
+        self._camera = _FROM_ABOVE @ widest(atoms)
+        self._build(heading(experiment))
+        self._connect()
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self.add_class("wb-orbital-view")
+        self._changed()
+
+    # ---- what the user can do from code as well ---------------------------------------------
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """How the camera's picture is turned, R (3, 3)."""
+        return self.view.rotation
+
+    @property
+    def index(self) -> int:
+        """The level shown, counted from 0."""
+        return int(self.level.value or 0)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The two atomic orbitals, counted from 0 through the whole matrix."""
+        row, column = (int(choice.value or 0) for choice in self.orbital)
+        return row, column
+
+    @property
+    def isovalue(self) -> float:
+        """Of the surfaces, A^(-3/2)."""
+        return float(self.iso.value)
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn the pictures to a rotation matrix (3, 3)."""
+        self.view.turn_to(R)
+
+    def show_level(self, index: int) -> None:
+        """Show the molecular orbitals of a level, counted from 0."""
+        self._set(MOLECULAR, index, self.pair)
+
+    def show_pair(self, row: int, column: int) -> None:
+        """Show two atomic orbitals, counted from 0 through the whole matrix."""
+        self._set(ATOMIC, self.index, (row, column))
+
+    def reset(self) -> None:
+        """The first choice, isovalue and side."""
+        self.iso.value = FIRST
+        self._set(*self._first)
+        self.turn_to(self._camera)
+
+    def close(self) -> None:
+        """Take the view off the page: every widget inside, its callbacks and its channel."""
+        close_inside(self)
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def _build(self, title: str) -> None:
+        state, (mode, index, pair) = self.state, self._first
+        self.title = widgets.HTML(title)
+        self.mode = widgets.ToggleButtons(
+            options=[MOLECULAR, ATOMIC],
+            value=mode,
+            tooltips=["Solutions of H C = S C E", "The functions that all is made of"],
+            style={"button_width": "auto"},
+        )
+        self.level = widgets.SelectionSlider(
+            options=state.options(),
+            value=index,
+            description="level",
+            tooltip="Which level; energies are those of the first picture",
+            style={"description_width": "40px"},
+            layout=widgets.Layout(width="480px"),
+        )
+        self.jumps = {"HOMO": _button("HOMO", "The highest occupied level")}
+        self.jumps["LUMO"] = _button("LUMO", "The lowest unoccupied level")
+        atoms = [(f"{s}{k + 1}", k) for k, s in enumerate(state.atoms.symbols)]
+        self.atom, self.orbital = [], []
+        for what, place in zip(("row", "column"), pair, strict=True):
+            atom = state.atom_of(place)
+            self.atom.append(_dropdown(atoms, what, f"Atom of the {what}", atom, "130px"))
+            shells = state.orbital_labels(atom)
+            tooltip = f"Orbital of the {what}: shell and m"
+            self.orbital.append(_dropdown(shells, "", tooltip, place, "110px"))
+        self.iso = widgets.FloatLogSlider(
+            value=FIRST,
+            min=float(np.log10(LEAST)),
+            max=float(np.log10(MOST)),
+            step=0.02,
+            description="isovalue",
+            tooltip="The orbital's value on its surfaces, in Angstrom to the power of -3/2",
+            readout=False,
+            style={"description_width": "56px"},
+            layout=widgets.Layout(width="260px"),
+        )
+        self.units, self.table = widgets.HTML(), widgets.HTML()
+        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.view = OrbitalPictures(
+            state.atoms, height=340, label="orbitals", hint="drag, or arrow keys; red +, blue −"
+        )
+        self.view.turn_to(self._camera)
+
+    def _connect(self) -> None:
+        """One guard around every callback."""
+        guard = self.guard
+        for control in (self.mode, self.level, *self.orbital):
+            control.observe(guard(lambda _: self._chosen()), "value")
+        for k, atom in enumerate(self.atom):
+            atom.observe(guard(lambda _, k=k: self._atom_chosen(k)), "value")
+        self.iso.observe(guard(lambda _: self._cut()), "value")
+        homo = self.state.n_occupied - 1
+        for k, button in enumerate(self.jumps.values()):
+            button.on_click(guard(lambda _, k=k: self.show_level(homo + k)))
+        self.reset_button.on_click(guard(lambda _: self.reset()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        head = group(widgets.Box, "wb-head", [self.title, self.mode, self.reset_button])
+        self._molecular = group(widgets.Box, "wb-choice", [self.level, *self.jumps.values()])
+        places = [self.atom[0], self.orbital[0], self.atom[1], self.orbital[1]]
+        self._atomic = group(widgets.Box, "wb-choice", places)
+        cut = group(widgets.Box, "wb-choice", [self.iso, self.units])
+        choices = group(widgets.Box, "wb-choices", [self._molecular, self._atomic, cut])
+        style = lab_style("orbital_view")
+        return [style, head, self.guard.panel, choices, self.view, self.table]
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    def _set(self, mode: str, index: int, pair: tuple[int, int]) -> None:
+        """Set all controls, and repaint once."""
+        self._setting = True
+        try:
+            self.mode.value, self.level.value = mode, index
+            for k, place in enumerate(pair):
+                self.atom[k].value = self.state.atom_of(place)
+                self.orbital[k].options = self.state.orbital_labels(self.state.atom_of(place))
+                self.orbital[k].value = place
+        finally:
+            self._setting = False
+        self._changed()
+
+    def _atom_chosen(self, k: int) -> None:
+        """Offer the orbitals of another atom; the one of the same name stays, if there is one."""
+        if self._setting:
+            return
+        before, options = self.orbital[k].label, self.state.orbital_labels(int(self.atom[k].value))
+        self._setting = True  # new options choose the first of them for a moment
+        try:
+            self.orbital[k].options = options
+            self.orbital[k].value = dict(options).get(before, options[0][1])
+        finally:
+            self._setting = False
+        self._changed()
+
+    def _chosen(self) -> None:
+        if not self._setting:
+            self._changed()
+
+    def _changed(self) -> None:
+        """Evaluate what is chosen on a grid of its own, and send it to the browser."""
+        molecular = self.mode.value == MOLECULAR
+        self._molecular.layout.display = None if molecular else "none"
+        self._atomic.layout.display = "none" if molecular else None
+        found = self.state.molecular(self.index) if molecular else self.state.atomic(*self.pair)
+        self.pictures: Pictures = found
+        self.view.show(found.titles, found.grid, found.values, self.isovalue)
+        self._describe()
+
+    def _cut(self) -> None:
+        self.view.cut_at(self.isovalue)
+        self._describe()
+
+    def _describe(self) -> None:
+        """The numbers below the pictures, and the sentence for screen readers."""
+        state = self.state
+        self.units.value = isovalue_text(self.isovalue)
+        if self.mode.value == MOLECULAR:
+            self.table.value = state.molecular_table(self.index, self.pictures, self.isovalue)
+            self.view.announcement = state.molecular_sentence(self.index, self.isovalue)
+        else:
+            self.units.value += "; the product is cut at its square"
+            self.table.value = state.atomic_table(*self.pair)
+            self.view.announcement = state.atomic_sentence(*self.pair)
+
+
+def _constant(H: BlockMatrix) -> Any:
+    def subject(_: Atoms) -> BlockMatrix:
+        return H
+
+    return subject
+
+
+def _button(name: str, tooltip: str) -> widgets.Button:
+    return widgets.Button(description=name, tooltip=tooltip, layout=widgets.Layout(width="auto"))
+
+
+def _dropdown(
+    options: list[tuple[str, int]], name: str, tooltip: str, value: int, width: str
+) -> widgets.Dropdown:
+    return widgets.Dropdown(
+        options=options,
+        value=value,
+        description=name,
+        tooltip=tooltip,
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width=width),
+    )
