@@ -3,8 +3,10 @@
     python benchmarks/ablation.py --system water --guess none --cpu-seconds 60 [--seeds 3]
 
 Rows of two stages share one stage 1, trained for its share of the budget; each stage 2 then gets
-the rest. Results are kept in runs/ablation as they come, so that a stopped run goes on. The test
-split is measured: use --split valid while choosing anything.
+the rest. With --wide both are larger, for water, where a stage 1 alone uses its time by width.
+--rows trains only rows whose names hold one of these words. Results are kept in runs/ablation as
+they come, so that a stopped run goes on. The test split is measured: use --split valid while
+choosing anything.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ STAGE2_HOW: dict[str, Any] = {"batch_size": 16}
 SEEN = 2 / 3
 """Share of the training structures that stage 1 sees in the row where stage 2 sees new ones."""
 
-WIDE = {"water": {"channels": 48, "readout": 1536, "pair_readout": 192}}
-"""Where no gradient is taken, a stage 1 alone can only use up its time by being wider."""
+WIDE = {"channels": 48, "readout": 1536, "pair_readout": 192}
+WIDER = {"channels": 48, "readout": 3072, "pair_readout": 384}
+"""Where no gradient is taken, a stage 1 alone can only use up its time by being wider: about 37
+and 200 CPU-seconds for water."""
 
 RESERVE = 0.1
 """Share of the budget that setting up stage 2 and solving its readouts may take."""
@@ -66,16 +70,22 @@ class Ablation:
         self.split, self.limit = chosen.split, chosen.limit
         path = chosen.dataset or data_path("datasets", f"{chosen.system}.h5")
         self.dataset = wb.Dataset(path)
-        self.share = STAGE1_SHARE.get(self.system, 0.5)
-        self.config = wb.ModelConfig(guess=chosen.guess)
-        name = f"{self.system}-{chosen.guess}-{self.total:g}s-seed{seed}"
+        self.solved = self.system in STAGE1_SHARE  # its features stay random
+        self.share = 0.2 if chosen.wide else STAGE1_SHARE.get(self.system, 0.5)
+        self.config = wb.ModelConfig(guess=chosen.guess, **(WIDE if chosen.wide else {}))
+        self.alone = self.config
+        if self.solved:
+            self.alone = replace(self.config, **(WIDER if chosen.wide else WIDE))
+        self.wanted = chosen.rows
+        wide = "-wide" if chosen.wide else ""
+        name = f"{self.system}-{chosen.guess}{wide}-{self.total:g}s-seed{seed}"
         self.folder = Path(chosen.out) / name
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def stage1(self, seconds: float, config: wb.ModelConfig, data: wb.Dataset | None = None) -> Any:
         """Stage 1 alone, shown all training structures or those of another dataset."""
         budget = wb.Budget(cpu_seconds=seconds)
-        if self.share < 0.05:  # the features stay random; only the readouts are solved
+        if self.solved:
             budget = wb.Budget(steps=0)
         how = wb.TrainConfig(stage1=budget, stage2=None, seed=self.seed, **STAGE1_HOW)
         return self._last(config, how, data=data)
@@ -95,10 +105,6 @@ class Ablation:
         training = wb.TrainConfig(stage2=rest, seed=self.seed, **{**STAGE2_HOW, **how})
         return self._last(replace(self.config, **sizes), training, stage1)
 
-    def alone(self) -> wb.ModelConfig:
-        """Stage 1 as it makes the most of all the time."""
-        return replace(self.config, **WIDE.get(self.system, {}))
-
     def larger(self) -> wb.ModelConfig:
         """Stage 1 with as many parameters as both stages have."""
         sizes = [_size(self._empty(self.config, name)) for name in ("baseline", "refiner")]
@@ -115,33 +121,36 @@ class Ablation:
         return getattr(model, stage)
 
     def rows(self) -> dict[str, dict[str, float]]:
-        """Train and measure what is not there yet."""
-        found = {
-            "stage 1 alone, all the time": self._row(
-                "alone", lambda: self.stage1(self.total, self.alone())
+        """Train and measure what is wanted and not there yet."""
+        before = "stage 1 of the rows below, before stage 2"
+        seconds = self.share * self.total
+        plan: dict[str, Callable[[], dict[str, float]]] = {
+            "stage 1 alone, all the time": lambda: self._row(
+                "alone", lambda: self.stage1(self.total, self.alone)
             ),
-            "stage 1 alone, parameters of both": self._row(
+            "stage 1 alone, parameters of both": lambda: self._row(
                 "larger", lambda: self.stage1(self.total, self.larger())
             ),
+            before: lambda: self._row(before, lambda: self.stage1(seconds, self.config)),
         }
-        name = "stage 1 of the rows below, before stage 2"
-        first_seconds = self.share * self.total
-        found[name] = self._row(name, lambda: self.stage1(first_seconds, self.config))
-        first, before = self._kept(name), found[name]["cpu_seconds"]
         for name, (sizes, how) in VARIANTS.items():
-            found[name] = self._row(
-                name, lambda s=sizes, h=how: self.stage2(s, h, first), before=before
+            plan[name] = lambda n=name, s=sizes, h=how: self._row(
+                n, lambda: self.stage2(s, h, self._kept(before)), before=plan[before]()
             )
-        found[UNSEEN] = self._row(
+        plan[UNSEEN] = lambda: self._row(
             UNSEEN,
-            lambda: self.stage2({"refiner_frame": "local"}, LOCAL, self.shown_some(first_seconds)),
+            lambda: self.stage2({"refiner_frame": "local"}, LOCAL, self.shown_some(seconds)),
         )
         for count in ORIENTATIONS:
-            name, spent = f"two stages, mean of {count} orientations", found["two stages"]
-            found[name] = self._row(
-                name, lambda: self._kept("two stages"), count, spent["cpu_seconds"]
+            name = f"two stages, mean of {count} orientations"
+            plan[name] = lambda n=name, k=count: self._row(
+                n, lambda: self._kept("two stages"), k, plan["two stages"]()
             )
-        return found
+        return {
+            name: row()
+            for name, row in plan.items()
+            if not self.wanted or any(word in name for word in self.wanted)
+        }
 
     def _last(
         self,
@@ -160,7 +169,11 @@ class Ablation:
         return self.folder / f"{name.replace(' ', '-').replace(chr(39), '')}.{suffix}"
 
     def _row(
-        self, name: str, make: Callable[[], Any], orientations: int = 1, before: float = 0.0
+        self,
+        name: str,
+        make: Callable[[], Any],
+        orientations: int = 1,
+        before: dict[str, float] | None = None,
     ) -> dict[str, float]:
         """The metrics of a row; trained only if they are not on disk.
 
@@ -168,7 +181,7 @@ class Ablation:
             name: of the row.
             make: returns the model.
             orientations: over which stage 2 is averaged.
-            before: CPU seconds that went into what `make` builds upon.
+            before: the row that `make` builds upon, whose CPU seconds count as well.
         """
         from workbench.checkpoint import save_model
 
@@ -176,7 +189,8 @@ class Ablation:
         if not path.is_file():
             started = time.process_time()
             model = make()
-            spent = before + time.process_time() - started
+            spent = time.process_time() - started
+            spent += before["cpu_seconds"] if before else 0.0
             if orientations == 1:
                 save_model(model, self._path(name, "safetensors"), model.info)
             measured = wb.evaluate(
@@ -195,6 +209,7 @@ def _size(module: torch.nn.Module) -> int:
 COLUMNS = (
     ("CPU s", lambda r: r["cpu_seconds"]),
     ("MAE, uHa", lambda r: r["mae_hartree"] * 1e6),
+    ("median, uHa", lambda r: r["median_structure_mae_hartree"] * 1e6),
     ("occupied levels, meV", lambda r: r["occupied_level_mae_mev"]),
     ("symmetry error, uHa", lambda r: r["equivariance_mae_mev"] / HARTREE * 1e3),
 )
@@ -222,6 +237,8 @@ def main() -> None:
     parser.add_argument("--guess", default="orbitals", help="what both stages start from")
     parser.add_argument("--cpu-seconds", type=float, default=600)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--wide", action="store_true", help="wider stages 1 (water)")
+    parser.add_argument("--rows", nargs="*", help="only rows whose names hold one of these words")
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, help="only the first so many structures of the split")
     parser.add_argument("--out", default="runs/ablation")
