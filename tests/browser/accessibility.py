@@ -27,8 +27,8 @@ _IN_SIGHT = """() => {
         return top >= 0 && bottom <= innerHeight;
     });
 }"""
-# JupyterLab's body is nothing high: what is cut off counts as hidden, so that axe-core would look at
-# no colour at all.
+# JupyterLab's body is nothing high, and what is cut off counts as hidden: axe-core would look at no
+# colour at all.
 _UNCUT = "body { overflow: visible !important }"
 _AXE = """async ([roots, severe]) => {
     const { violations } = await axe.run({ include: [roots] }, { resultTypes: ['violations'] });
