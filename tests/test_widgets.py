@@ -19,6 +19,7 @@ from workbench.widgets import Heat, RotationLab, StructureView
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import RAISE, Guard
 from workbench.widgets.level_diagram import level_diagram, tick_values, window
+from workbench.widgets.page import Names
 from workbench.widgets.readout import error_table, milli, orientation
 from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
 
@@ -374,3 +375,8 @@ def test_without_tests_the_page_lives_on(monkeypatch):
     guard = Guard()
     guard(lambda: {}["key"])()
     assert "KeyError" in guard.panel.value
+
+
+def test_a_lab_names_its_controls(lab):
+    """What puts the names there is in the lab; tests/browser reads them on the page."""
+    assert any(isinstance(widget, Names) for widget in lab.children[0].children)

@@ -127,6 +127,7 @@ class BlockInspector(widgets.VBox):
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
+        self._style = lab_style("block_inspector")  # first: see there
         experiment = self.experiment
         known = experiment.reference is not None
         template = experiment.template
@@ -174,8 +175,7 @@ class BlockInspector(widgets.VBox):
         right = group(widgets.VBox, "wb-right", [group(widgets.VBox, "wb-xray", xray)])
         body = group(widgets.Box, "wb-body", [left, right])
         where = group(widgets.Box, "wb-where", [self.map, self.distances])
-        style = lab_style("block_inspector")
-        return [style, head, self.guard.panel, body, self.block.box, where]
+        return [self._style, head, self.guard.panel, body, self.block.box, where]
 
     # ---- reacting ---------------------------------------------------------------------------
 

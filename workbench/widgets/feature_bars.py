@@ -62,6 +62,7 @@ class FeatureBars(widgets.VBox):
         self._now = self._upright[next(iter(self.models))]
         self._turn = np.eye(3)
         self.guard = Guard()
+        self._style = lab_style("block_inspector")  # first: see there
         self._build()
         self._connect()
         super().__init__(self._layout())
@@ -141,8 +142,7 @@ class FeatureBars(widgets.VBox):
         left = group(widgets.VBox, "wb-left", [self.view, self.controls.box])
         right = group(widgets.VBox, "wb-right", [self.bars, self.said])
         body = group(widgets.Box, "wb-body", [left, right])
-        sheet = lab_style("block_inspector")
-        return [sheet, group(widgets.Box, "wb-head", head), self.guard.panel, body]
+        return [self._style, group(widgets.Box, "wb-head", head), self.guard.panel, body]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -96,6 +96,7 @@ class HarmonicsLab(widgets.VBox):
         return -1 if self.inversion.value else 1
 
     def _build(self) -> None:
+        self._style = lab_style()  # first: see there
         options = list(dict.fromkeys([*CHOICES, self._first]))
         self.choice = _dropdown(
             options, "shells", "Which l the function holds", self._first, "125px"
@@ -144,7 +145,7 @@ class HarmonicsLab(widgets.VBox):
             group(widgets.VBox, "wb-right", [self.heat]),
         ]
         body = group(widgets.Box, "wb-body", columns)
-        return [lab_style(), group(widgets.Box, "wb-head", head), self.guard.panel, body]
+        return [self._style, group(widgets.Box, "wb-head", head), self.guard.panel, body]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ def component_table(shells: Shells, before: NDArray[np.float64], after: NDArray[
             rows.append(f'<tr><th scope="row">{escape(label)}</th>{_cell(a)}{_cell(b)}</tr>')
         norms = "".join(f"<td>{np.linalg.norm(x):.3f}</td>" for x in (old, new))
         rows.append(f'<tr class="wb-floor"><th scope="row">norm of {letter}</th>{norms}</tr>')
-    head = "<thead><tr><th></th><th>before: c</th><th>after: D c</th></tr></thead>"
+    head = "<thead><tr><td></td><th>before: c</th><th>after: D c</th></tr></thead>"
     return f'<table class="wb-errors wb-components">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 

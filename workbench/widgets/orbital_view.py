@@ -68,6 +68,7 @@ class OrbitalView(widgets.VBox):
         experiment = Experiment(atoms, model, reference, given)
         self.state = Levels(experiment)
         self.guard = Guard()
+        self._style = lab_style("orbital_view")  # first: see there
         self._first = (mode, self.state.n_occupied - 1 + level, pair)
         self._setting = False
         self._camera = _FROM_ABOVE @ widest(atoms)
@@ -191,8 +192,7 @@ class OrbitalView(widgets.VBox):
         self._atomic = group(widgets.Box, "wb-choice", places)
         cut = group(widgets.Box, "wb-choice", [self.iso, self.units])
         choices = group(widgets.Box, "wb-choices", [self._molecular, self._atomic, cut])
-        style = lab_style("orbital_view")
-        return [style, head, self.guard.panel, choices, self.view, self.table]
+        return [self._style, head, self.guard.panel, choices, self.view, self.table]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -5,18 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 
-__all__ = ["close_inside", "group", "lab_style"]
+__all__ = ["Names", "OwnKeys", "close_inside", "group", "lab_style"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def lab_style(*more: str) -> widgets.HTML:
-    """The style sheet of all labs, and further ones by name, as an invisible child of one."""
+class Names(anywidget.AnyWidget):
+    """Invisible in a lab: names its sliders and choices for those who do not see them.
+
+    ipywidgets gives sliders no name, groups of buttons and of answers neither, and does not say
+    which button is chosen. The names are the descriptions, labels and tooltips that are there.
+    """
+
+    _esm = _STATIC / "names.js"
+
+    def __init__(self) -> None:
+        super().__init__(layout=widgets.Layout(display="none"))
+
+
+class OwnKeys(anywidget.AnyWidget):
+    """Invisible in a lab: keeps the arrow keys of its lists, buttons and sliders for these.
+
+    JupyterLab takes an arrow key that is pressed in a list for a move to another cell.
+    """
+
+    _esm = _STATIC / "keys.js"
+
+    def __init__(self) -> None:
+        super().__init__(layout=widgets.Layout(display="none"))
+
+
+def lab_style(*more: str) -> widgets.Box:
+    """The style sheet of all labs, further ones by name, names and keys: an invisible child of one.
+
+    A lab makes it before its pictures: a browser that is busy with those takes longer over a module
+    that comes after them than anywidget waits for one.
+    """
     sheets = ((_STATIC / f"{name}.css").read_text() for name in ("rotation_lab", *more))
     text = "".join(sheets)
-    return widgets.HTML(f"<style>{text}</style>", layout=widgets.Layout(display="none"))
+    sheet = widgets.HTML(f"<style>{text}</style>")
+    return widgets.Box([sheet, Names(), OwnKeys()], layout=widgets.Layout(display="none"))
 
 
 def group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:

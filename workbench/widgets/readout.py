@@ -49,12 +49,12 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
         rows.append(_row("DFT floor", None, floor.errors if floor else None, "wb-floor"))
     return (
         '<table class="wb-errors"><caption>errors at this orientation, meV</caption>'
-        "<thead><tr><th></th>"
+        "<thead><tr><td></td>"
         '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
         "vs reference</th>"
         '<th colspan="2" title="f(Rx) against D f(x) D^T: how far it breaks the rotation law">'
         "symmetry</th></tr>"
-        "<tr><th></th><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
+        "<tr><td></td><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
     )
 

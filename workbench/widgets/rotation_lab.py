@@ -120,6 +120,7 @@ class RotationLab(widgets.VBox):
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
+        self._style = lab_style()  # first: see there
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
         # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
@@ -194,7 +195,7 @@ class RotationLab(widgets.VBox):
         right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
         columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
         body = group(widgets.Box, "wb-body", columns)
-        return [lab_style(), head, self.spin.box, self.guard.panel, body, self.block.box]
+        return [self._style, head, self.spin.box, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
         """Levels under the reference, differences under the predictions; many stand in two rows."""

@@ -75,6 +75,7 @@ class SphereMap(widgets.VBox):
     ):
         self.errors = errors or RotationErrors(atoms, model, subjects)
         self.guard = Guard()
+        self._style = lab_style("sphere_lab")  # first: see there
         self._found: dict[Key, dict[int, dict[str, Errors]]] = {}
         self._driven: list[Turned] = []
         self._build(degrees, axes)
@@ -206,7 +207,7 @@ class SphereMap(widgets.VBox):
         second = [self.colours, self.scale, self.job.box]
         self.foot = group(widgets.Box, "wb-row", [self.worst_button, self.table])
         return [
-            lab_style("sphere_lab"),
+            self._style,
             group(widgets.Box, "wb-row", first),
             group(widgets.Box, "wb-row", second),
             self.guard.panel,

@@ -80,6 +80,7 @@ class SpinorTurn(widgets.VBox):
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
+        self._style = lab_style()  # first: see there
         self.axis = widgets.ToggleButtons(
             options=list(AXES),
             value="z",
@@ -131,7 +132,7 @@ class SpinorTurn(widgets.VBox):
         for name, box in zip(rows, boxes, strict=True):
             box.add_class(name)
         boxes[2].add_class("wb-turn")
-        return [lab_style(), boxes[0], self.guard.panel, *boxes[1:]]
+        return [self._style, boxes[0], self.guard.panel, *boxes[1:]]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from workbench.structures import (
 )
 from workbench.widgets.driven import Driven
 from workbench.widgets.guard import Guard
-from workbench.widgets.keys import OwnKeys
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.structure_sources import (
     BilayerPanel,
@@ -72,6 +71,7 @@ class StructurePicker(widgets.VBox):
     ):
         self.most_atoms = most_atoms
         self.guard = Guard()
+        self._style = lab_style("structure_picker")  # first: see there
         self._setting = False
         self._shown_cells: tuple[int, ...] = (1, 1, 1)
         self._source: Source = lambda charge, spin: load(source, charge=charge, spin=spin)
@@ -148,8 +148,7 @@ class StructurePicker(widgets.VBox):
         left = group(widgets.VBox, "wb-left", [self.view])
         right = group(widgets.VBox, "wb-right", [*boxes, electrons, cells])
         body = group(widgets.Box, "wb-body", [left, right])
-        hidden = [lab_style("structure_picker"), OwnKeys()]
-        return [*hidden, head, self.guard.panel, body, self.said]
+        return [self._style, head, self.guard.panel, body, self.said]
 
     # ---- reacting ---------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class TestBench(widgets.VBox):
         folder: str | Path = "reports",
     ):
         self.guard, self.folder = Guard(), Path(folder)
+        self._style = lab_style("sphere_lab")  # first: see there
         self._offered, self._axes = dict(subjects or {}), axes
         self._given = {"given": model} if model is not None and not isinstance(model, str) else {}
         self._loaded: dict[str, Any] = dict(self._given)
@@ -196,9 +197,8 @@ class TestBench(widgets.VBox):
         if self._offered:
             choices.append(self.subjects)
         head = [title, *choices, self.open_button, self.export_button]
-        style = lab_style("sphere_lab")
         return [
-            style,
+            self._style,
             group(widgets.Box, "wb-row", head),
             self.guard.panel,
             self.exported,

@@ -41,6 +41,7 @@ class TurnedHeat(widgets.VBox):
         axis: Axis | None = None,
         limit: float = 1.0,
     ):
+        style = lab_style()  # first: see there
         self.guard = Guard()
         self._matrices, self._axis = matrices, axis
         self._turn = np.eye(3)
@@ -55,7 +56,7 @@ class TurnedHeat(widgets.VBox):
             group(widgets.VBox, "wb-right", [self.heat]),
         ]
         body = group(widgets.Box, "wb-body", columns)
-        super().__init__([lab_style(), self.guard.panel, body])
+        super().__init__([style, self.guard.panel, body])
         self.add_class("wb-lab")
         self._repaint()
 

@@ -1,0 +1,67 @@
+"""Widgets of every notebook by axe-core: nothing serious or critical stands in anybody's way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from accessibility import described, show_whole, violations
+from jupyter import LabPage, write_notebook
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NAMELESS = """
+import ipywidgets as widgets
+pale = '<p style="margin-top: 3000px; color: #eee; background: #fff">pale, and out of sight</p>'
+widgets.VBox([widgets.FloatSlider(description="angle"), widgets.HTML(pale)])
+"""
+NAMED = """
+import workbench as wb
+lab = wb.TurnedHeat(lambda R: [R], ["R"])
+lab
+"""
+SLIDERS = """() => [...document.querySelectorAll('.wb-lab [role=slider]')].map(
+    ({ ariaLabel, ariaValueText }) => [ariaLabel, ariaValueText])"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.ipynb")))
+def test_widgets_can_be_used_by_everybody(page: LabPage, name: str):
+    page.page.set_default_timeout(120_000)
+    page.open(name)
+    page.run_all()
+    show_whole(page.page)
+    found = violations(page.page)
+    assert not found, described(found)
+
+
+def test_the_check_sees_what_is_wrong(page: LabPage, notebooks: Path):
+    """A slider as ipywidgets makes it, and pale words, are both found."""
+    write_notebook(notebooks / "nameless.ipynb", NAMELESS)
+    page.open("nameless.ipynb")
+    page.run_all()
+    page.page.locator(".noUi-handle").wait_for()
+    show_whole(page.page)
+    assert {rule["id"] for rule in violations(page.page)} == {
+        "aria-input-field-name",
+        "color-contrast",
+    }
+
+
+def test_sliders_say_what_they_are_and_where_they_stand(page: LabPage, notebooks: Path):
+    write_notebook(notebooks / "named.ipynb", NAMED)
+    page.open("named.ipynb")
+    page.run_all()
+    angle = page.page.get_by_role("slider", name="angle")
+    angle.press("ArrowRight")
+    page.page.wait_for_function(
+        "() => document.querySelectorAll('.wb-lab [role=slider]')[2].ariaValueText === '1'"
+    )
+    assert page.page.evaluate(SLIDERS) == [["axis θ", "90"], ["axis φ", "0"], ["angle", "1"]]
+    invert = page.page.get_by_role("button", name="invert")
+    assert invert.get_attribute("aria-pressed") == "false"
+    invert.click()
+    page.page.wait_for_function(
+        "() => document.querySelector('.wb-lab .widget-toggle-button').ariaPressed === 'true'"
+    )
+    for bar in page.page.get_by_role("textbox", name="angle, number").all():
+        assert bar.inner_text() == "1"

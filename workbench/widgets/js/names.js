@@ -1,0 +1,79 @@
+// What ipywidgets leaves out for those who do not see the page: sliders and their numbers without a
+// name, groups of buttons and of answers without one, buttons that do not say which of them is chosen.
+
+const LABS = ".wb-lab";
+const CHOICES = [
+  [".widget-toggle-buttons", "group"],
+  [".widget-radio", "radiogroup"],
+];
+
+function set(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** The words of its label, or of one that stands before it, or of its tooltip. */
+function nameOf(control) {
+  const before = control.previousElementSibling;
+  const labels = [control.querySelector(":scope > .widget-label"), before?.matches(".widget-label") ? before : null];
+  const tips = [control, ...control.querySelectorAll("[title]")].map(({ title }) => title);
+  const words = [...labels.map((label) => label?.textContent.trim()), ...tips];
+  return words.find((text) => text && text !== "null") ?? "";
+}
+
+/** The number beside a slider is what its handle says: a logarithmic one would say the exponent. */
+function nameSlider(slider) {
+  const name = nameOf(slider);
+  const number = slider.querySelector(".widget-readout");
+  for (const handle of slider.querySelectorAll(".noUi-handle")) {
+    set(handle, "aria-label", name);
+    if (number?.textContent) set(handle, "aria-valuetext", number.textContent.trim());
+  }
+  if (!number) return;
+  set(number, "role", "textbox");
+  set(number, "aria-label", `${name}, number`);
+}
+
+function nameAll(lab) {
+  lab.querySelectorAll(".widget-slider:has(.noUi-handle)").forEach(nameSlider);
+  for (const [kind, role] of CHOICES) {
+    for (const choice of lab.querySelectorAll(kind)) {
+      set(choice, "role", role);
+      set(choice, "aria-label", nameOf(choice));
+    }
+  }
+  for (const button of lab.querySelectorAll(".widget-toggle-button")) {
+    set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+  }
+}
+
+/** Names everything in the lab that this (invisible) widget lies in, also what comes later. */
+function render({ el }) {
+  let frame = null;
+  const watcher = new MutationObserver(() => (frame ??= requestAnimationFrame(name)));
+
+  function name() {
+    frame = null;
+    const lab = el.closest(LABS);
+    if (lab) nameAll(lab);
+  }
+
+  /** Widgets are put together before they come to the page: wait for the lab around this one. */
+  function begin() {
+    const lab = el.closest(LABS);
+    if (!lab) {
+      frame = requestAnimationFrame(begin);
+      return;
+    }
+    name();
+    const attributeFilter = ["class", "aria-valuetext", "title"];
+    watcher.observe(lab, { childList: true, subtree: true, attributes: true, attributeFilter });
+  }
+
+  begin();
+  return () => {
+    watcher.disconnect();
+    if (frame !== null) cancelAnimationFrame(frame);
+  };
+}
+
+export default { render };
