@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RotationLab,
         SpinorTurn,
         StructureView,
+        TrainingPanel,
         TurnedHeat,
     )
 
@@ -83,6 +84,7 @@ _HOME = {
     "Heat": "widgets",
     "HarmonicsLab": "widgets",
     "TurnedHeat": "widgets",
+    "TrainingPanel": "widgets",
     "Quiz": "widgets",
 }
 
@@ -131,6 +133,7 @@ __all__ = [
     "Heat",
     "HarmonicsLab",
     "TurnedHeat",
+    "TrainingPanel",
     "Quiz",
 ]
 

@@ -3,8 +3,8 @@
 `StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
 (both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
-answers). Needs the optional extra `notebooks`.
+apart into irreps), `SpinorTurn` (a spinor, turned once and twice), `TrainingPanel` (training in the
+background, watched), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from workbench.widgets.quiz import Quiz
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
+from workbench.widgets.training_panel import TrainingPanel
 from workbench.widgets.turned_heat import TurnedHeat
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "RotationLab",
     "SpinorTurn",
     "StructureView",
+    "TrainingPanel",
     "TurnedHeat",
 ]
