@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.views.matrices import compare, heat
     from workbench.views.parts import spin_parts
     from workbench.views.structure import view
-    from workbench.views.training import training_curves
+    from workbench.views.training import learning_curves, training_curves
     from workbench.views.xray import xray_bars
 
 _HOME = {
@@ -31,6 +31,7 @@ _HOME = {
     "spin_parts": "parts",
     "level_diagram": "energies",
     "training_curves": "training",
+    "learning_curves": "training",
     "xray_bars": "xray",
     "bands": "bands",
     "decay": "decay",
@@ -47,6 +48,7 @@ __all__ = [
     "spin_parts",
     "level_diagram",
     "training_curves",
+    "learning_curves",
     "xray_bars",
     "bands",
     "decay",
