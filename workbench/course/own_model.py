@@ -48,11 +48,9 @@ def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any
     Raises:
         RuntimeError: if the job ended by itself without a dataset.
     """
-    from workbench.labelling import label
-
     work = Path(f"{out}.partial")
     job = multiprocessing.get_context("spawn").Process(
-        target=label, args=(structures, out), kwargs={**arguments, "progress": False}
+        target=_label_silently, args=(structures, out), kwargs=arguments
     )
     job.start()
     while job.is_alive() and len(list(work.glob("label-*.npz"))) < labels:
@@ -64,6 +62,14 @@ def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any
     if job.exitcode not in (0, -signal.SIGKILL):
         raise RuntimeError(f"The job failed by itself: call workbench.label to see why ({out}).")
     return len(list(work.glob("label-*.npz")))
+
+
+def _label_silently(structures: Any, out: str | Path, **arguments: Any) -> None:
+    """Label without a word: what a killed process's helpers complain of is no news here."""
+    from workbench.labelling import label
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    label(structures, out, **{**arguments, "progress": False})
 
 
 def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
