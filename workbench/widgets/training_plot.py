@@ -47,7 +47,7 @@ def error_plot(curves: Curves) -> str:
         series.append(
             _Series(f"{name}, validation", _places(known, before), colour, stage == 1, False, rings)
         )
-    return _plot("error of the matrix, meV", series, before[1])
+    return _plot("error of the matrix, meV", series, before[1], _spent(curves))
 
 
 def symmetry_plot(curves: Curves) -> str:
@@ -64,7 +64,14 @@ def symmetry_plot(curves: Curves) -> str:
         )
         for which, name in enumerate(("stage 1", "stages 1+2"))
     ]
-    return _plot("symmetry error, meV", series, before[1])
+    return _plot("symmetry error, meV", series, before[1], _spent(curves))
+
+
+def _spent(curves: Curves) -> float:
+    """CPU seconds of both stages so far: both pictures share their axis."""
+    before = curves.offsets()
+    points = [*curves.losses, *curves.validation]
+    return max((before[p.stage] + p.cpu_seconds for p in points), default=1.0)
 
 
 def _places(points: Sequence[Point], before: Sequence[float], which: int = 0) -> list[Place]:
@@ -76,10 +83,10 @@ def _places(points: Sequence[Point], before: Sequence[float], which: int = 0) ->
     return [(float(x), max(float(y), _SMALLEST)) for x, y in found]
 
 
-def _plot(title: str, series: Sequence[_Series], parted: float) -> str:
+def _plot(title: str, series: Sequence[_Series], parted: float, spent: float) -> str:
     drawn = [s for s in series if s.places]
     xs, ys = ([p[k] for s in drawn for p in s.places] for k in (0, 1))
-    far, unit = _far(max(xs, default=1.0))
+    far, unit = _far(spent)
     low, high = _decades(ys)
     scale = _Scale(far, low, high)
     parts = [text(0, 14, title, "start", style="wb-strong"), _axes(scale, unit)]
@@ -182,6 +189,7 @@ def _curve(series: _Series, scale: _Scale) -> str:
 
 def _marker(x: float, y: float, series: _Series) -> str:
     if series.square:
-        corner = f'x="{x - 4:.1f}" y="{y - 4:.1f}"'
-        return f'<rect {corner} width="8" height="8" fill="{series.colour}"/>'
+        corner = f'x="{x - 5:.1f}" y="{y - 5:.1f}"'  # hollow: what it lies upon stays in sight
+        line = f'fill="none" stroke="{series.colour}" stroke-width="2.2"'
+        return f'<rect {corner} width="10" height="10" {line}/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.2" fill="{series.colour}"/>'
