@@ -49,6 +49,7 @@ def test_the_error_by_hand(ref):
     for wrong, says in (
         (np.abs(error).mean(), "in eV"),
         (1000 * error.mean(), "signs cancel"),
+        (error.mean(), "and this is in eV"),
         (1000 * np.sqrt((error**2).mean()), "mean square"),
         (1000 * np.abs(error).max(), "largest"),
         (1000 * np.abs(error).sum(), "divide by the number"),

@@ -112,6 +112,9 @@ def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict
     wrong = {
         "that is the error in eV: one eV is 1000 meV.": mae,
         "errors of both signs cancel in a mean: take their moduli first.": _MEV * error.mean(),
+        "errors of both signs cancel in a mean, and this is in eV: moduli first, then meV.": (
+            error.mean()
+        ),
         "that is the root of the mean square, which large errors rule.": (
             _MEV * np.sqrt((error**2).mean())
         ),
