@@ -90,8 +90,11 @@ def test_evaluate_agrees_with_the_library(trained, labels):
 
 def test_predict_prints_levels_and_writes_matrices(trained, folder):
     out = folder / "water.npz"
-    printed = numbers_of("predict", "water", "--model", trained["checkpoint"], "--out", out)
+    start, words = folder / "start.npy", ("predict", "water", "--model", trained["checkpoint"])
+    printed = numbers_of(*words, "--out", out, "--warm-start", start)
     prediction = wb.load_model(trained["checkpoint"]).predict(wb.load("water"))
+    expected = wb.warm_start(wb.load("water"), prediction.refined)
+    np.testing.assert_array_equal(np.load(start), expected)
     assert printed["orbitals"] == 7 == len(printed["levels_ev"])
     with np.load(out) as written:
         np.testing.assert_array_equal(written["refined"], prediction.refined.dense())

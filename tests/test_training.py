@@ -366,3 +366,11 @@ def test_two_processes_train_together(tiny_path, tmp_path):
         timeout=300,
     )
     assert load_model(tmp_path / "run" / "model.safetensors").info["train"]["devices"] == 2
+
+
+def test_a_basis_without_d_shells_trains_with_the_sizes_that_others_have(tiny):
+    """The default lmax of 4 is more than s and p shells can make: orders without any channel."""
+    *_, last = train(replace(CONFIG, lmax=4, pseudo_lmax=2), tiny, HOW)
+    assert last.valid_mae_ev is not None
+    report = equivariance({"stage 1": last.model.stage1}, tiny.atoms(0), samples=2)
+    assert report["stage 1"].max_mev <= 2e-6 * report.largest["stage 1"]

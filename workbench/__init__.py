@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.engines import Reference
     from workbench.engines.choose import reference
     from workbench.engines.molecules import overlap, pyscf
+    from workbench.engines.warm_start import scf_cycles, warm_start
     from workbench.evaluation import evaluate
     from workbench.labelling import label
     from workbench.matrices import BlockMatrix
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         StructureView,
         SymmetriseSlider,
         TestBench,
+        TrainingPanel,
         TurnedHeat,
     )
 
@@ -62,6 +64,8 @@ _HOME = {
     "reference": "engines.choose",
     "pyscf": "engines.molecules",
     "overlap": "engines.molecules",
+    "warm_start": "engines.warm_start",
+    "scf_cycles": "engines.warm_start",
     "load_model": "checkpoint",
     "Basis": "basis",
     "BlockMatrix": "matrices",
@@ -95,6 +99,7 @@ _HOME = {
     "OrbitalView": "widgets",
     "HarmonicsLab": "widgets",
     "TurnedHeat": "widgets",
+    "TrainingPanel": "widgets",
     "Quiz": "widgets",
 }
 
@@ -116,6 +121,8 @@ __all__ = [
     "reference",
     "pyscf",
     "overlap",
+    "warm_start",
+    "scf_cycles",
     "load_model",
     "Basis",
     "BlockMatrix",
@@ -149,6 +156,7 @@ __all__ = [
     "OrbitalView",
     "HarmonicsLab",
     "TurnedHeat",
+    "TrainingPanel",
     "Quiz",
 ]
 

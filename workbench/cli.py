@@ -190,6 +190,9 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write H of both stages and S, .npz.")
     ] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Write a density matrix for PySCF's kernel(dm0=...), .npy.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict the Hamiltonian of a structure, and the levels that follow from it."""
@@ -207,6 +210,11 @@ def predict(
     if out is not None:
         _save_matrices(out, baseline=prediction.baseline, refined=prediction.refined, overlap=S)
         result["written"] = str(out)
+    if warm_start is not None:
+        import numpy as np
+
+        np.save(warm_start, wb.warm_start(atoms, prediction.refined), allow_pickle=False)
+        result["warm_start"] = str(warm_start)
     cli_data.show(result, _lines(result), as_json)
 
 

@@ -6,8 +6,10 @@ moments is all that going on needs.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,7 +145,7 @@ class Run:
         directory: Path | None,
         given: Mapping[str, TwoStageModel | None],
     ) -> None:
-        self.how, self.directory = how, directory
+        self.config, self.how, self.directory = config, how, directory
         self.fabric = Fabric(
             accelerator="auto" if torch.cuda.is_available() else "cpu",
             devices=how.devices,
@@ -176,6 +178,26 @@ class Run:
             )
         self.phase, self.step = header["phase"], header["step"]
         self.cpu_seconds, self.history = header["cpu_seconds"], header["history"]
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the directory; the system lets go of it even if the process is killed.
+
+        Raises:
+            TrainingError: if it is being trained in already.
+        """
+        if self.directory is None or not self.fabric.is_global_zero:
+            yield
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TrainingError(
+                    f"A run in {self.directory} is under way: stop that one first, or wait for it."
+                ) from error
+            yield
 
     def restore_model(self, model: TwoStageModel) -> None:
         """Give a fresh model the weights of the snapshot."""

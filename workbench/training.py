@@ -85,8 +85,8 @@ def train(
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
 
     Raises:
-        TrainingError: if the directory holds a run of other settings, a split is empty, or the
-            given model has other sizes or lacks an element.
+        TrainingError: if the directory holds a run of other settings or one that is under way, a
+            split is empty, or the given model has other sizes or lacks an element.
     """
     how = train_config or TrainConfig()
     given, basis = _given(stage1, start, dataset)
@@ -97,6 +97,20 @@ def train(
         Path(directory) if directory is not None else None,
         {"stage1": stage1, "start": start},
     )
+    with run.owned():
+        yield from _phases(run, dataset, given, basis, stage1, start)
+
+
+def _phases(
+    run: Run,
+    dataset: Dataset,
+    given: TwoStageModel | None,
+    basis: Basis,
+    stage1: TwoStageModel | None,
+    start: TwoStageModel | None,
+) -> Generator[StepRecord, None, None]:
+    """The records of a run whose directory is ours; arguments as `train` has found them."""
+    config, how = run.config, run.how
     splits = [dataset.split("train"), dataset.split("valid")]
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
@@ -166,11 +180,12 @@ class _Loop:
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __iter__(self) -> Iterator[StepRecord]:
-        run, started = self.run, time.process_time() - self.run.cpu_seconds
-        kept = time.monotonic()
+        run, kept = self.run, time.monotonic()
         progress = self.budget.progress(run.step, run.cpu_seconds)
         try:
             while progress < 1:
+                # What the consumer does between two records, or a pause, is not training.
+                started = time.process_time() - run.cpu_seconds
                 rate = self._set_rate(progress)
                 loss = self._step()
                 run.step += 1
@@ -195,6 +210,7 @@ class _Loop:
         except (GeneratorExit, KeyboardInterrupt):
             run.snapshot(self.phase.model, self._state())
             raise
+        started = time.process_time() - run.cpu_seconds
         self._keep_average()
         valid = self.phase.solve()
         run.cpu_seconds = time.process_time() - started

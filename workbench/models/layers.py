@@ -90,11 +90,9 @@ class O2Linear(nn.Module):
 def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
     """(P, all components) -> per |m| (P, 1 or 2, channels): A_0, then A_m beside B_m, then B_0."""
     widths = [orders[0], *(2 * n for n in orders[1:-1]), orders[-1]]
-    pieces = x.split(widths, dim=1)
-    return [
-        piece.unflatten(1, (-1, n)) if n else piece[:, None]
-        for piece, n in zip(pieces, orders, strict=True)
-    ]
+    components = [1, *(2 for _ in orders[1:-1]), 1]  # also where there are no channels
+    pieces = zip(x.split(widths, dim=1), components, orders, strict=True)
+    return [piece.reshape(len(piece), count, n) for piece, count, n in pieces]
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:

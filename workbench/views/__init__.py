@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workbench.views.rotation_errors import angle_scan, error_histogram
     from workbench.views.sphere_map import sphere_map
     from workbench.views.structure import view
-    from workbench.views.training import error_curves, training_curves
+    from workbench.views.training import error_curves, learning_curves, training_curves
     from workbench.views.xray import xray_bars
 
 _HOME = {
@@ -41,6 +41,7 @@ _HOME = {
     "level_diagram": "energies",
     "training_curves": "training",
     "error_curves": "training",
+    "learning_curves": "training",
     "xray_bars": "xray",
     "bands": "bands",
     "curves": "curves",
@@ -66,6 +67,7 @@ __all__ = [
     "level_diagram",
     "training_curves",
     "error_curves",
+    "learning_curves",
     "xray_bars",
     "bands",
     "curves",

@@ -124,3 +124,46 @@ def _run(
         textposition=f"{side} right",
         hovertemplate="step %{x}<br><b>%{y:.4g} meV</b>",
     )
+
+
+def learning_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]]) -> go.Figure:
+    """Test error against the number of training geometries, both on logarithmic axes.
+
+    Args:
+        sizes: (n,) numbers of geometries, ascending.
+        errors: name -> (n,) mean errors of the matrix, meV.
+    """
+    symbols = ("circle", "square", "diamond", "triangle-up")
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=list(sizes),
+                y=list(values),
+                name=name,
+                mode="lines+markers",
+                marker={"size": 10, "symbol": symbols[k % len(symbols)]},
+                line={"color": COLOURS[k % len(COLOURS)], "width": 2.5},
+                hovertemplate="%{x} geometries<br><b>%{y:.3g} meV</b>",
+            )
+            for k, (name, values) in enumerate(errors.items())
+        ]
+    )
+    every = [float(e) for values in errors.values() for e in values]
+    figure.update_yaxes(title="test MAE in meV", **log_ticks(min(every) / 1.5, max(every) * 1.5))
+    names = [str(n) for n in sizes]
+    figure.update_xaxes(
+        title="training geometries",
+        type="log",
+        tickvals=list(sizes),
+        ticktext=names,
+        gridcolor=GRID,
+    )
+    first, last = sizes[0], sizes[-1]
+    ends = [
+        f"{name}: {number(float(v[0]))} meV with {first} geometries, "
+        f"{number(float(v[-1]))} with {last}"
+        for name, v in errors.items()
+    ]
+    return finished(
+        figure, "Learning from more data", f"{listed(ends)}.", 760, 420, legend=LEGEND_ABOVE
+    )

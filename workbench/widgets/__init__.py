@@ -5,9 +5,10 @@
 components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
 apart into irreps), `OrbitalView` (orbitals in space, true and predicted), `FeatureBars` (what a
 network knows of one atom), `SphereMap` (errors over all axes of a turn), `TestBench` (all tests of
-the law of turning), `SymmetriseSlider` (stage 2 averaged over orientations), `StructurePicker` (a
-structure from the library, a file, a SMILES or two sheets), `SpinorTurn` (a spinor, turned once and
-twice), `Quiz` (a question that answers). Needs the optional extra `notebooks`.
+the law of turning), `TrainingPanel` (training in the background, watched), `SymmetriseSlider`
+(stage 2 averaged over orientations), `StructurePicker` (a structure from the library, a file, a
+SMILES or two sheets), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
+answers). Needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from workbench.widgets.structure_picker import StructurePicker
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.symmetrise_slider import SymmetriseSlider
 from workbench.widgets.test_bench import TestBench
+from workbench.widgets.training_panel import TrainingPanel
 from workbench.widgets.turned_heat import TurnedHeat
 
 __all__ = [
@@ -51,5 +53,6 @@ __all__ = [
     "StructureView",
     "TestBench",
     "SymmetriseSlider",
+    "TrainingPanel",
     "TurnedHeat",
 ]

@@ -1,0 +1,156 @@
+"""What the training panel says in words and numbers."""
+
+from __future__ import annotations
+
+from html import escape
+
+from workbench.live_training import FAILED, FINISHED, PAUSED, READY, RUNNING, STOPPED, LiveTraining
+from workbench.runs import Budget
+from workbench.training_curves import STAGES, Point
+from workbench.widgets.readout import milli
+
+__all__ = ["announcement", "duration", "heading", "state_line", "table"]
+
+_DASH = "–"
+
+
+def heading(run: LiveTraining) -> str:
+    """One line of HTML: what is trained, on what, and where it is kept."""
+    where = run.directory.name if run.directory is not None else "kept in memory only"
+    data = run.settings["dataset"]["name"]
+    return f"<b>Training</b> <span>{escape(data)} · {escape(where)}</span>"
+
+
+def duration(seconds: float) -> str:
+    """A time in words, e.g. "40 s", "12 min" or "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def state_line(run: LiveTraining) -> str:
+    """The state and what is to come, as a paragraph with a bar for each stage."""
+    return (
+        f'<p class="wb-state" data-state="{run.state}" aria-busy="{str(_busy(run)).lower()}">'
+        f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>"
+    )
+
+
+def table(run: LiveTraining) -> str:
+    """Progress, errors and cost of each stage, as an HTML table."""
+    rows = "".join(_row(run, stage) for stage in (0, 1))
+    latest = run.latest
+    rate = f"{latest.learning_rate:.2e}" if latest is not None else _DASH
+    total = sum(max((p.cpu_seconds for p in _points(run, s)), default=0.0) for s in (0, 1))
+    return (
+        '<table class="wb-errors"><thead><tr><th></th><th>budget used</th><th>step</th>'
+        "<th>loss, meV</th><th>validation, meV</th><th>symmetry error, meV</th>"
+        f"<th>CPU, s</th></tr></thead><tbody>{rows}</tbody></table>"
+        f'<p class="wb-note">learning rate {rate} · {total:.1f} CPU-seconds in all · pale lines: '
+        "loss of each step · points: validation, of the averaged weights · ring: readouts solved "
+        "for</p>"
+    )
+
+
+def announcement(run: LiveTraining) -> str:
+    """The panel in a sentence or two, new with each validation, for `aria-live`."""
+    known = run.curves.validation
+    said = f"{_state(run)}."
+    if known:
+        last = known[-1]
+        solved = " with solved readouts" if last.solved else ""
+        said += (
+            f" {STAGES[last.stage]}, step {last.step}{solved}: validation error "
+            f"{milli(last.values[0])} meV."
+        )
+    if run.curves.symmetry:
+        first, both = run.curves.symmetry[-1].values
+        said += f" Symmetry error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
+    return escape(said)
+
+
+def _busy(run: LiveTraining) -> bool:
+    """Whether no step is to be expected for a while."""
+    return run.state == RUNNING and (run.latest is None or run.stopping or run.latest.progress >= 1)
+
+
+def _state(run: LiveTraining) -> str:
+    return run.state.capitalize()
+
+
+def _outlook(run: LiveTraining) -> str:
+    """What is being done, or can be done next."""
+    if run.state == RUNNING:
+        return _running(run)
+    place = f"{run.directory}/model.safetensors" if run.directory is not None else None
+    return {
+        READY: "press Start; other cells can be run meanwhile.",
+        PAUSED: "held in memory; Resume goes on with the next step.",
+        STOPPED: f"everything is {'on disk' if place else 'held by this kernel alone'}; Resume "
+        "goes on with the next step.",
+        FINISHED: f"the trained model is panel.model, and {place}."
+        if place
+        else "the trained model is panel.model; save it.",
+        FAILED: "the reason stands above; Start tries again from what is kept.",
+    }[run.state]
+
+
+def _running(run: LiveTraining) -> str:
+    if run.stopping:
+        return "ends after the present step …"
+    latest = run.latest
+    if latest is None:
+        return "reads the data and prepares the networks …"
+    if latest.progress >= 1:
+        solved = latest.phase.endswith("solved")
+        return "prepares stage 2 …" if solved else f"{latest.phase}: solves for the readouts …"
+    left = run.seconds_left
+    if left is None:
+        return f"{latest.phase} …"
+    then = ""
+    if latest.phase == STAGES[0] and run.how.stage2 is not None:
+        then = f", then {_budget(run.how.stage2)} of stage 2"
+    return f"{latest.phase}, about {duration(left)} to go{then}."
+
+
+def _budget(budget: Budget) -> str:
+    if budget.steps is not None:
+        return f"{budget.steps} steps"
+    return f"{budget.cpu_seconds:g} CPU-seconds"
+
+
+def _points(run: LiveTraining, stage: int) -> list[Point]:
+    return [p for p in [*run.curves.losses, *run.curves.validation] if p.stage == stage]
+
+
+def _row(run: LiveTraining, stage: int) -> str:
+    budget = (run.how.stage1, run.how.stage2)[stage]
+    points = _points(run, stage)
+    last = max(points, key=lambda p: p.step, default=None)
+    used = 0.0
+    if budget is not None and last is not None:
+        used = budget.progress(last.step, last.cpu_seconds)
+    if budget is not None and any(p.solved for p in points):
+        used = 1.0
+    loss = [p for p in run.curves.losses if p.stage == stage]
+    known = [p for p in run.curves.validation if p.stage == stage]
+    turned = [p for p in run.curves.symmetry if stage == 0 or p.stage == 1]
+    cells = [
+        _bar(f"stage {stage + 1}", used) if budget is not None else "not trained",
+        str(last.step) if last else _DASH,
+        milli(loss[-1].values[0]) if loss else _DASH,
+        milli(known[-1].values[0]) if known else _DASH,
+        milli(turned[-1].values[stage]) if turned else _DASH,
+        f"{max(p.cpu_seconds for p in points):.1f}" if points else _DASH,
+    ]
+    name = "stage 1" if stage == 0 else "stages 1+2"
+    return (
+        f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    )
+
+
+def _bar(name: str, used: float) -> str:
+    return (
+        f'<progress max="1" value="{used:.3f}" aria-label="budget of {name} used"></progress> '
+        f"{100 * used:.0f} %"
+    )
