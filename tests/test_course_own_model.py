@@ -82,9 +82,9 @@ def test_the_density_by_hand(ref):
 
 
 def test_a_job_killed_in_its_midst_ends_the_same(tmp_path):
-    arguments = {"splits": {"train": 60}, "sampling": Displaced(), "basis": "def2-svp", "xc": "hf"}
+    arguments = {"splits": {"train": 30}, "sampling": Displaced(), "basis": "def2-svp", "xc": "hf"}
     alive = task.killed_after(3, "ammonia", tmp_path / "a.h5", **arguments)
-    assert 3 <= alive < 60
+    assert 3 <= alive < 30
     label("ammonia", tmp_path / "a.h5", **arguments, progress=False)
     label("ammonia", tmp_path / "b.h5", **arguments, progress=False)
     with wb.Dataset(tmp_path / "a.h5") as killed, wb.Dataset(tmp_path / "b.h5") as undisturbed:

@@ -198,6 +198,14 @@ def test_the_main_thread_runs_while_it_trains(tiny_path):
     assert threading.current_thread() is threading.main_thread()
 
 
+HELD = """
+import sys
+from tests.test_live_training import *
+run = LiveTraining(CONFIG, sys.argv[1], RARE)
+run.go()
+until(run, 3)
+run.stop()
+"""
 END = """
 import sys, time, torch
 torch.set_num_threads(1)
@@ -206,6 +214,12 @@ run = LiveTraining.under_way(CONFIG, sys.argv[1], RARE, sys.argv[2])
 run.go()
 until(run, 6)
 """
+
+
+def test_a_run_held_in_memory_ends_quietly_with_its_process(tiny_path):
+    command = [sys.executable, "-c", HELD, str(tiny_path)]
+    done = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True)
+    assert "Exception ignored" not in done.stderr
 
 
 def test_an_orderly_end_of_the_process_loses_nothing(undisturbed, tiny_path, tmp_path):

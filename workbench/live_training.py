@@ -19,7 +19,7 @@ from os import PathLike
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from workbench.checkpoint import load_model
 from workbench.dataset import Dataset
@@ -48,6 +48,7 @@ SHARE = 0.05
 _TURNS = 2  # random rotations per measurement
 _LAST_WORD = 4.0  # seconds that a snapshot may take when the process ends
 _UNDER_WAY: WeakValueDictionary[Path, LiveTraining] = WeakValueDictionary()
+_STARTED: WeakSet[LiveTraining] = WeakSet()
 
 
 class LiveTraining:
@@ -140,6 +141,7 @@ class LiveTraining:
             self._changed.notify_all()
             if waiting:  # the thread takes its orders between two steps
                 return
+            _STARTED.add(self)
             if self.directory is not None:
                 _UNDER_WAY[self.directory] = self
             self._thread = threading.Thread(target=self._work, daemon=True, name="training")
@@ -356,7 +358,9 @@ class LiveTraining:
 @atexit.register
 def _stop_all() -> None:
     """An orderly end of the process is a stop: kernels are shut down and restarted that way."""
-    for run in list(_UNDER_WAY.values()):
+    for run in list(_STARTED):
         run.stop(wait=False)
         if (thread := run._thread) is not None:
             thread.join(_LAST_WORD)
+        if run._thread is None:
+            run._close()  # one held in memory, while there still is an interpreter to do it
