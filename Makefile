@@ -1,7 +1,8 @@
 # make lab    open the start page in JupyterLab
+# make class  serve the pages without code for a class (CLASS="--Voila.ip=0.0.0.0" to others as well)
 # make test   everything that continuous integration checks
 # make crystals   GPAW, the optional engine for layers and spin-orbit coupling (Debian, Ubuntu)
-# Both make .venv and install into it first, and again only when pyproject.toml has changed.
+# All make .venv and install into it first, and again only when pyproject.toml has changed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,10 +12,13 @@ WORKERS ?= 2
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: lab test check unit notebooks browser crystals clean
+.PHONY: lab class test check unit notebooks browser crystals clean
 
 lab: $(VENV)/installed-lab
 	$(BIN)/python -m workbench lab
+
+class: $(VENV)/installed-lab
+	$(BIN)/python -m workbench class $(CLASS)
 
 test: check unit notebooks browser
 

@@ -83,6 +83,22 @@ def lab(context: typer.Context) -> None:
     os.execvpe(command[0], command, lab_environment())
 
 
+@app.command("class", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def class_(
+    context: typer.Context,
+    pages: Annotated[
+        int | None, typer.Option(min=1, help="Open at once; what the free memory holds.")
+    ] = None,
+) -> None:
+    """Serve the pages without code for a class (Voila); options after it go to Voila."""
+    from workbench.launch import require
+
+    require("class")
+    from workbench.classroom import serve
+
+    serve(context.args, pages)
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Report versions, and prove every convention by rotating and recomputing."""

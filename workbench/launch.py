@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["START_PAGE", "lab_command", "lab_environment", "notebooks"]
+__all__ = ["START_PAGE", "lab_command", "lab_environment", "notebooks", "require"]
 
 START_PAGE = "00_start_here.ipynb"
 
 _PACKAGE = Path(__file__).resolve().parent
-_NEEDED = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "py3Dmol")
+_NOTEBOOKS = ("ipykernel", "ipywidgets", "anywidget", "py3Dmol")
+_NEEDED = {"notebooks": ("jupyterlab", *_NOTEBOOKS), "class": ("voila", *_NOTEBOOKS)}
 
 
 def notebooks() -> Path:
@@ -44,18 +45,29 @@ def notebooks() -> Path:
     return own
 
 
+def require(extra: str) -> None:
+    """Check that the packages of an extra of `pyproject.toml` are there.
+
+    Raises:
+        ModuleNotFoundError: if one is missing; says which, and how to install it.
+    """
+    missing = [name for name in _NEEDED[extra] if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"The notebooks need {', '.join(missing)}: "
+            f"run `pip install 'hamiltonian-workbench[notebooks,{extra}]'`.".replace(
+                "notebooks,notebooks", "notebooks"
+            )
+        )
+
+
 def lab_command(extra: Sequence[str] = ()) -> list[str]:
     """The command that opens the start page, with JupyterLab's own options after it.
 
     Raises:
         ModuleNotFoundError: if a package of the extra `notebooks` is missing.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"The notebooks need {', '.join(missing)}: "
-            "run `pip install 'hamiltonian-workbench[notebooks]'`."
-        )
+    require("notebooks")
     page = notebooks() / START_PAGE
     command = [sys.executable, "-m", "jupyterlab", str(page)]
     # The pages' pictures lie beside their folder. Where no browser opens by itself, the address

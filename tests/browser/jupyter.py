@@ -86,17 +86,37 @@ def jupyter_server(root: Path) -> Iterator[str]:
             "--LabApp.expose_app_in_browser=True",
             f"--LabApp.app_settings_dir={home}/app-settings",
         ]
-        with open(Path(home) / "server.log", "w") as output:
-            server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        with _running(command, environment, f"http://127.0.0.1:{port}/api", Path(home)):
+            yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def class_server(*options: str) -> Iterator[str]:
+    """Run `python -m workbench class` with settings of its own; yields its address."""
+    with tempfile.TemporaryDirectory(prefix="workbench-class-") as home:
+        address = f"http://127.0.0.1:{(port := free_port())}"
+        command = [sys.executable, "-m", "workbench", "class", *options, "--no-browser"]
+        command += ["--Voila.ip=127.0.0.1", f"--port={port}"]
+        with _running(command, _own_environment(Path(home)), address, Path(home)):
+            yield address
+
+
+@contextmanager
+def _running(
+    command: list[str], environment: dict[str, str], address: str, home: Path
+) -> Iterator[None]:
+    """A server that answers at an address, and ends with the block."""
+    with open(home / "server.log", "w") as output:
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        try:
+            _wait_until_up(address, server, Path(output.name))
+            yield
+        finally:
+            server.terminate()  # it asks its kernels to stop, which a busy machine draws out
             try:
-                _wait_until_up(f"http://127.0.0.1:{port}/api", server, Path(output.name))
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                server.terminate()  # it asks its kernels to stop, which a busy machine draws out
-                try:
-                    server.wait(timeout=60)
-                except subprocess.TimeoutExpired:
-                    server.kill()
+                server.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 def _own_environment(home: Path) -> dict[str, str]:
@@ -122,13 +142,13 @@ def _own_environment(home: Path) -> dict[str, str]:
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(600):
         if server.poll() is not None:
-            raise RuntimeError(f"JupyterLab stopped:\n{log.read_text()[-2000:]}")
+            raise RuntimeError(f"The server stopped:\n{log.read_text()[-2000:]}")
         try:
             urlopen(address, timeout=1).read()
             return
         except (URLError, OSError):
             time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not answer within a minute.")
+    raise RuntimeError("The server did not answer within a minute.")
 
 
 class LabPage:

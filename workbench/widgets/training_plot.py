@@ -9,8 +9,8 @@ import numpy as np
 
 from workbench.training_curves import Curves, Point
 from workbench.views.look import COLOURS, GRID, INK, MUTED, log_ticks
-from workbench.widgets.readout import milli
 from workbench.views.svg import across, down, picture, text
+from workbench.widgets.readout import milli
 
 __all__ = ["error_plot", "symmetry_plot"]
 
