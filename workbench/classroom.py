@@ -83,8 +83,9 @@ def page_of(path: Path) -> Page:
 
 
 def _plain(text: str) -> str:
-    """Markdown on one line, its formulas without dollars and commands."""
-    formula = re.sub(r"\$([^$]*)\$", lambda found: re.sub(r"\\[a-z]+ ?", "", found[1]), text)
+    """Markdown on one line, its formulas without dollars, commands and thin spaces."""
+    spaced = re.sub(r"\\[,;:]", " ", text)
+    formula = re.sub(r"\$([^$]*)\$", lambda found: re.sub(r"\\[a-z]+ ?", "", found[1]), spaced)
     return " ".join(formula.split())
 
 

@@ -13,6 +13,8 @@ answers). Needs the optional extra `notebooks`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 try:
     import anywidget as _anywidget  # noqa: F401
     import ipywidgets as _ipywidgets  # noqa: F401
@@ -36,8 +38,10 @@ from workbench.widgets.structure_picker import StructurePicker
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.symmetrise_slider import SymmetriseSlider
 from workbench.widgets.test_bench import TestBench
-from workbench.widgets.training_panel import TrainingPanel
 from workbench.widgets.turned_heat import TurnedHeat
+
+if TYPE_CHECKING:
+    from workbench.widgets.training_panel import TrainingPanel
 
 __all__ = [
     "BlockInspector",
@@ -56,3 +60,12 @@ __all__ = [
     "TrainingPanel",
     "TurnedHeat",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """TrainingPanel on first use: it trains, and so needs PyTorch, which the others do without."""
+    if name != "TrainingPanel":
+        raise AttributeError(f"module 'workbench.widgets' has no attribute {name!r}")
+    from workbench.widgets.training_panel import TrainingPanel
+
+    return TrainingPanel
