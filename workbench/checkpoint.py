@@ -20,6 +20,7 @@ from workbench.conventions import CONVENTION_VERSION
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
+from workbench.whole import write_whole
 
 FORMAT = "hamiltonian-workbench model"
 
@@ -30,15 +31,9 @@ class CheckpointError(ValueError):
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write tensors and a JSON header so that the file appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    content = save(flat, metadata={"header": json.dumps(header)})
-    with part.open("wb") as file:  # not save_file: it leaves files that only the owner can read
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    # Not save_file: it leaves files that only the owner can read.
+    write_whole(path, save(flat, metadata={"header": json.dumps(header)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

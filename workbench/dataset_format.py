@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.conventions import CONVENTION_VERSION
+from workbench.whole import whole
 
 __all__ = [
     "DatasetError",
@@ -69,8 +69,7 @@ class DatasetError(ValueError):
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write header and arrays so that the file appears complete or not at all; returns the hash."""
-    part = path.with_name(path.name + ".part")
-    with h5py.File(part, "w") as file:
+    with whole(path) as part, h5py.File(part, "w") as file:
         file.attrs["format"] = FORMAT
         # Not an attribute: those end at 64 KiB.
         file.create_dataset("header", data=json.dumps(header, sort_keys=True))
@@ -79,9 +78,6 @@ def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArr
             file.create_dataset(name, data=array, **(large if len(array) > _CHUNK else {}))
         digest = content_hash(file)
         file.attrs["sha256"] = digest
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(path)
     return digest
 
 

@@ -33,6 +33,7 @@ from workbench.dataset_writing import write
 from workbench.geometries import Displaced, Langevin, Sampling
 from workbench.label_engine import Way, sample_of
 from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
+from workbench.whole import whole, write_whole
 
 __all__ = ["LabellingError", "label"]
 
@@ -151,7 +152,7 @@ class _Job:
         path = self.work / "recipe.json"
         text = json.dumps(self.recipe, indent=1)
         if not path.exists():
-            _write(path, text.encode())
+            write_whole(path, text)
         elif json.loads(path.read_text()) != json.loads(text):
             raise LabellingError(
                 f"{self.work} holds a job with other arguments or program versions: repeat those "
@@ -293,18 +294,5 @@ def _bar(
 
 
 def _write_arrays(path: Path, **arrays: Any) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with whole(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

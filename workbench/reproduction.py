@@ -26,6 +26,7 @@ from workbench.evaluation import evaluate
 from workbench.formats import FormatError, deeph
 from workbench.models.config import ModelConfig
 from workbench.symmetry import aligned_rows
+from workbench.whole import write_whole
 
 __all__ = ["Reproduction", "default_config", "table"]
 
@@ -154,9 +155,7 @@ class Reproduction:
             if all(report.get(key) == value for key, value in origin.items()):
                 return report
             report = origin | self._measured(dataset, progress)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(report, indent=1))
-        part.replace(path)
+        write_whole(path, json.dumps(report, indent=1))
         return report
 
     def _measured(self, dataset: Dataset, progress: bool) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from ase import Atoms
 from workbench.conventions import CONVENTION_VERSION
 from workbench.rotation_errors import RotationErrors
 from workbench.symmetry import Errors
+from workbench.whole import write_whole
 
-__all__ = ["FORMAT", "RotationReport", "Series", "programs", "write_whole"]
+__all__ = ["FORMAT", "RotationReport", "Series", "programs"]
 
 FORMAT = "hamiltonian-workbench rotation report 1"
 _PROGRAMS = ("hamiltonian-workbench", "numpy", "scipy", "torch", "e3nn", "pyscf", "ase")
@@ -132,15 +133,3 @@ def programs() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a text file so that it appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return path

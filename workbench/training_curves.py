@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.training import StepRecord
+from workbench.whole import write_whole
 
 __all__ = ["Curves", "Point"]
 
@@ -110,13 +110,7 @@ class Curves:
             name: [[p.stage, p.step, round(p.cpu_seconds, 3), p.values, p.solved] for p in points]
             for name, points in (("losses", self.losses), ("symmetry", self.symmetry))
         }
-        directory.mkdir(parents=True, exist_ok=True)
-        part = directory / f"{NAME}.part"
-        with part.open("w") as file:
-            json.dump(kept, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(directory / NAME)
+        write_whole(directory / NAME, json.dumps(kept))
 
 
 def _stage(phase: str) -> int:

@@ -34,6 +34,7 @@ from workbench.conventions import order_index
 from workbench.formats import Foreign, FormatError
 from workbench.matrices import BlockMatrix, canonical_order
 from workbench.structures import StructureError, validate
+from workbench.whole import whole, write_whole
 
 __all__ = ["folders", "read", "structure", "write"]
 
@@ -131,10 +132,10 @@ def write(
     _save(path / "lat.dat", cell.T)
     _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
     _save(path / "site_positions.dat", boxed.positions.T)
-    _replace(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
-    _replace(path / "orbital_types.dat", "\n".join(shells) + "\n")
+    write_whole(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
+    write_whole(path / "orbital_types.dat", "\n".join(shells) + "\n")
     info = {"isspinful": H.basis.spinor, "fermi_level": float(fermi_level)}
-    _replace(path / "info.json", json.dumps(info) + "\n")
+    write_whole(path / "info.json", json.dumps(info) + "\n")
     _save_blocks(path / _MATRIX, H)
     if S is not None:
         _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
@@ -193,13 +194,7 @@ def _numbers(path: Path) -> NDArray[np.float64]:
 def _save(path: Path, table: NDArray[np.float64]) -> None:
     """Seventeen digits: what is read back is the same number."""
     rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
-    _replace(path, "\n".join(rows) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+    write_whole(path, "\n".join(rows) + "\n")
 
 
 # ---- blocks -----------------------------------------------------------------------------------
@@ -300,12 +295,11 @@ def _places(basis: Basis, number: int) -> Places:
 
 def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
     """One array per block; the file appears complete or not at all."""
-    pairs, part = matrix.edges.T, path.with_name(path.name + ".part")
+    pairs = matrix.edges.T
     names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
-    with h5py.File(part, "w") as file:
+    with whole(path) as part, h5py.File(part, "w") as file:
         for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
             back = [np.argsort(place[0]) for place in (rows, columns)]
             kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
             for e, block in zip(members, kept[:, back[0][:, None], back[1]], strict=True):
                 file.create_dataset(json.dumps(names[e]), data=block)
-    part.replace(path)

@@ -13,10 +13,11 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.rotation_errors import RotationErrors
-from workbench.rotation_report import RotationReport, Series, write_whole
+from workbench.rotation_report import RotationReport, Series
 from workbench.structures import load, rotate
 from workbench.symmetry import Errors, Subject, pair_name
 from workbench.views.rotation_report import report_html
+from workbench.whole import write_whole
 from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
 from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, group, lab_style
