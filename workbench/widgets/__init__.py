@@ -23,10 +23,13 @@ from workbench.widgets.block_inspector import BlockInspector
 from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.quiz import Quiz
+from workbench.widgets.rerun import watch
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.turned_heat import TurnedHeat
+
+watch()
 
 __all__ = [
     "BlockInspector",
