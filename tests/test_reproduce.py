@@ -292,7 +292,7 @@ def test_small_sets_that_are_bundled_are_measured(finished, tmp_path):
         shutil.copy(out / name, (tmp_path / kind / "mg-mini").with_suffix(Path(name).suffix))
     (tmp_path / "datasets" / "mg-mini.md").write_text("| noise floor, meV | 0.0123 |\n")
     environment = {**os.environ, "WORKBENCH_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, ROOT / "benchmarks" / "six.py"]
+    command = [sys.executable, ROOT / "benchmarks" / "six_sets.py"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.count("not shipped") == 5
     assert "noise of the labels" in done.stdout

@@ -31,6 +31,7 @@ from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.orbital_view import OrbitalView
 from workbench.widgets.quiz import Quiz
+from workbench.widgets.rerun import watch
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.spinor_turn import SpinorTurn
@@ -42,6 +43,8 @@ from workbench.widgets.turned_heat import TurnedHeat
 
 if TYPE_CHECKING:
     from workbench.widgets.training_panel import TrainingPanel
+
+watch()
 
 __all__ = [
     "BlockInspector",

@@ -46,9 +46,26 @@ function nameAll(lab) {
   }
 }
 
+/**
+ * JupyterLab (4.6) keeps what a closed channel to the kernel would have called: its widget, with all
+ * that it showed. A page on which cells run again and again would grow; so a closed channel forgets.
+ */
+function forgetClosedChannels(model) {
+  const channel = model.get("layout")?.comm?.jsServicesComm;
+  const kind = channel && Object.getPrototypeOf(channel);
+  if (typeof kind?.dispose !== "function" || kind.workbenchForgets) return;
+  const dispose = kind.dispose;
+  kind.workbenchForgets = true;
+  kind.dispose = function () {
+    dispose.call(this);
+    this.onClose = this.onMsg = undefined;
+  };
+}
+
 /** Names everything in the lab that this (invisible) widget lies in, also what comes later. */
-function render({ el }) {
+function render({ model, el }) {
   let frame = null;
+  forgetClosedChannels(model);
   const watcher = new MutationObserver(() => (frame ??= requestAnimationFrame(name)));
 
   function name() {

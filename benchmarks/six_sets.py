@@ -1,6 +1,6 @@
 """Both stages on our small counterparts of the six published sets of crystals, on their tests.
 
-    python benchmarks/six.py [--only MG MM] [--limit 10] [--json]
+    python benchmarks/six_sets.py [--only MG MM] [--limit 10] [--json]
 
 A set is measured where a dataset and a checkpoint of its name, such as mg-mini, are bundled. The
 noise of its labels is read from the row "noise floor, meV" of the dataset's card.
