@@ -167,7 +167,10 @@ class LabPage:
             self.foreign.append(request.url)
 
     def open(self, notebook: str) -> None:
-        """Open a notebook and wait until its kernel can run cells (else a dialog would ask)."""
+        """Open a notebook and wait until its kernel can run cells (else a dialog would ask).
+
+        Kernels of other notebooks are ended: they would go on computing, and grow in number.
+        """
         self.page.goto(f"{self.address}/lab/tree/{notebook}?reset")
         self.page.wait_for_function("() => window.jupyterapp")
         self.page.evaluate(
@@ -180,6 +183,11 @@ class LabPage:
                 await context.sessionContext.ready;
                 while (context.sessionContext.session?.kernel?.connectionStatus !== 'connected')
                     await new Promise(r => setTimeout(r, 50));
+                const { sessions } = app.serviceManager;
+                await sessions.refreshRunning();
+                const others = [...sessions.running()].map(({ id }) => id);
+                const own = context.sessionContext.session.id;
+                await Promise.all(others.filter(id => id !== own).map(id => sessions.shutdown(id)));
             }"""
         )
 
