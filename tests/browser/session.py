@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -108,6 +109,12 @@ class Session:
             if cell == VIEW:
                 self.lab.run_code("view.show(next(systems)[0])")
             self.drag(f"{here} .wb-turnable")
+
+    def drag_until(self, when: float) -> None:
+        """Go on dragging the bare view until a moment of `time.monotonic`."""
+        self.page.evaluate(_SCROLL, VIEW)
+        while time.monotonic() < when:
+            self.drag(f".jp-Cell[data-windowed-list-index='{VIEW}'] .wb-turnable")
 
     def drag(self, where: str) -> None:
         """Draw a loop with the mouse button held down; wait until the kernel has followed."""
