@@ -153,7 +153,7 @@ class OrbitalView(widgets.VBox):
             self.atom.append(_dropdown(atoms, what, f"Atom of the {what}", atom, "130px"))
             shells = state.orbital_labels(atom)
             tooltip = f"Orbital of the {what}: shell and m"
-            self.orbital.append(_dropdown(shells, "", tooltip, place, "110px"))
+            self.orbital.append(_dropdown(shells, "orbital", tooltip, place, "160px"))
         self.iso = widgets.FloatLogSlider(
             value=FIRST,
             min=float(np.log10(LEAST)),
