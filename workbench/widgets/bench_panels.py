@@ -15,6 +15,7 @@ from workbench.rotation_search import SearchStep, worst_rotation
 from workbench.symmetry import Errors
 from workbench.views.rotation_errors import angle_scan, error_histogram
 from workbench.widgets.background import Job
+from workbench.widgets.choices import dropdown
 from workbench.widgets.page import group
 from workbench.widgets.readout import milli, orientation
 from workbench.widgets.sphere_map import SphereMap
@@ -140,14 +141,8 @@ class WorstPanel:
         self.found: SearchStep | None = None
         self.finished, self._searched, self._drawn = False, "", 0
         names = sphere.errors.names
-        self.subject = widgets.Dropdown(
-            options=names,
-            value=names[-1],
-            description="subject",
-            tooltip="Whose worst operation is searched for",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="220px"),
-        )
+        what = "Whose worst operation is searched for"
+        self.subject = dropdown(names, "subject", what, "220px", names[-1])
         self.samples = _number("random first", 30, 1, 1000, "Random operations to begin with")
         self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw")
         self.job = Job(self._steps, self._counted, self.show, "evaluations", "Searches")

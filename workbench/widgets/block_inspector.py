@@ -16,6 +16,7 @@ from workbench.matrices import BlockMatrix
 from workbench.structures import pair_vectors
 from workbench.views.look import number, round_limit
 from workbench.widgets.block_panel import BlockPanel, quantities_of
+from workbench.widgets.choices import button, dropdown
 from workbench.widgets.distance_plot import distance_plot
 from workbench.widgets.experiment import Experiment, Snapshot, Subject
 from workbench.widgets.guard import Guard
@@ -139,17 +140,10 @@ class BlockInspector(widgets.VBox):
         self.block = BlockPanel(
             template, quantities_of(experiment.names, known), self.guard(self.pick)
         )
-        self.shells = widgets.Dropdown(
-            options=[("", None)],
-            description="shells",
-            tooltip="The pair of shells whose components and distances are shown",
-            style={"description_width": "48px"},
-            layout=widgets.Layout(width="180px"),
-        )
-        self.align_button = widgets.Button(
-            description="bond along z",
-            tooltip="Turns the line between the two atoms to z: you look along it",
-            layout=widgets.Layout(width="auto"),
+        what = "The pair of shells whose components and distances are shown"
+        self.shells = dropdown([("", None)], "shells", what, "180px", name_width="48px")
+        self.align_button = button(
+            "bond along z", "Turns the line between the two atoms to z: you look along it"
         )
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
         self.norms, self.components, self.said, self.distances = (widgets.HTML() for _ in range(4))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.matrices import BlockMatrix
 from workbench.views.parts import COMPLEX, PARTS, shown
+from workbench.widgets.choices import dropdown
 from workbench.widgets.experiment import REFERENCE, Snapshot
 from workbench.widgets.heat import Heat, atom_axis
 
@@ -42,14 +43,17 @@ class BlockPanel:
         self._template, self._on_pick, self._setting = template, on_pick, False
         names = [f"{chemical_symbols[z]}{k + 1}" for k, z in enumerate(template.numbers)]
         atoms = [(name, k) for k, name in enumerate(names)]
-        self.row = _dropdown(atoms, "row atom", "The atom of the block's rows")
-        self.column = _dropdown(atoms, "column atom", "The atom of the block's columns")
-        self.cell = _dropdown([("0 0 0", (0, 0, 0))], "its cell", "Cell of the column atom")
-        self.quantity = _dropdown(list(quantities), "show", "Which matrix the block is taken from")
+        look = {"width": "auto", "name_width": "96px"}
+        self.row = dropdown(atoms, "row atom", "The atom of the block's rows", **look)
+        self.column = dropdown(atoms, "column atom", "The atom of the block's columns", **look)
+        self.cell = dropdown([("0 0 0", (0, 0, 0))], "its cell", "Cell of the column atom", **look)
+        self.quantity = dropdown(
+            list(quantities), "show", "Which matrix the block is taken from", **look
+        )
         self.caption = widgets.HTML()
         self.heat = Heat(template.block(0, 0), ["block"], show_values=True, max_size=0, digits=2)
-        for dropdown in (self.row, self.column):
-            dropdown.observe(self._picked, "value")
+        for atom in (self.row, self.column):
+            atom.observe(self._picked, "value")
         self._offer_cells()
         if not template.shifts.any():
             self.cell.layout.display = "none"
@@ -157,13 +161,3 @@ def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
     if not has_reference:
         return list(subjects)
     return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
-
-
-def _dropdown(options: Sequence[object], name: str, tooltip: str) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options,
-        description=name,
-        tooltip=tooltip,
-        style={"description_width": "96px"},
-        layout=widgets.Layout(width="auto"),
-    )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.conventions import axis_angle, random_rotation, rotation
+from workbench.widgets.choices import button
 
 PRESETS: dict[str, tuple[tuple[float, float, float], float]] = {
     "90° x": ((1, 0, 0), 90),
@@ -43,11 +44,11 @@ class TurnControls:
         self.angle = _slider("angle", 0, 360, "Angle of the turn about the axis", 0)
         for slider in self.sliders:
             slider.observe(self._slid, "value")
-        self.buttons = {"identity": _button("identity", "Back to the orientation computed")}
-        self.buttons |= {name: _button(name, f"Turn to {name}") for name in PRESETS}
-        self.buttons["random"] = _button("random", "A rotation drawn uniformly; the draw is seeded")
-        for name, button in self.buttons.items():
-            button.on_click(lambda _, name=name: self.preset(name))
+        self.buttons = {"identity": button("identity", "Back to the orientation computed")}
+        self.buttons |= {name: button(name, f"Turn to {name}") for name in PRESETS}
+        self.buttons["random"] = button("random", "A rotation drawn uniformly; the draw is seeded")
+        for name, pressed in self.buttons.items():
+            pressed.on_click(lambda _, name=name: self.preset(name))
         presets = widgets.Box(list(self.buttons.values()))
         presets.add_class("wb-presets")
         self.box = widgets.VBox([*self.sliders, presets])
@@ -132,7 +133,3 @@ def _slider(name: str, low: float, high: float, tooltip: str, value: float) -> w
         style={"description_width": "48px"},
         layout=widgets.Layout(width="auto", margin="0"),
     )
-
-
-def _button(name: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(description=name, tooltip=tooltip, layout=widgets.Layout(width="auto"))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.structures import rotate
 from workbench.views.look import number
+from workbench.widgets.choices import dropdown
 from workbench.widgets.controls import TurnControls
 from workbench.widgets.guard import Guard
 from workbench.widgets.irrep_bars import Group, bar_groups, plain
@@ -118,11 +119,11 @@ class FeatureBars(widgets.VBox):
         copies = min(x.shape[1] for parts in self._upright.values() for x in parts.values())
         self.view = StructureView(atoms, height=220, hint="drag, or arrow keys")
         self.controls = TurnControls(self.guard(self._controls_turned))
-        self.model = _dropdown(list(self.models), "network", "Whose features are shown", "260px")
+        self.model = dropdown(list(self.models), "network", "Whose features are shown", "260px")
         places = list(zip(names, range(len(names)), strict=True))
-        self.atom = _dropdown(places, "atom", "Click an atom in the picture to choose it", "130px")
+        self.atom = dropdown(places, "atom", "Click an atom in the picture to choose it", "130px")
         numbers = [(str(k + 1), k) for k in range(copies)]
-        self.copy = _dropdown(numbers, "copy", "Which channel: one copy of each irrep", "130px")
+        self.copy = dropdown(numbers, "copy", "Which channel: one copy of each irrep", "130px")
         self.atom.value = self._first
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
         self.bars, self.said = widgets.HTML(), widgets.HTML()
@@ -200,13 +201,3 @@ class FeatureBars(widgets.VBox):
 
 def _norms(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.linalg.norm(parts, axis=-1)
-
-
-def _dropdown(options: list, name: str, tooltip: str, width: str) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options,
-        description=name,
-        tooltip=tooltip,
-        style={"description_width": "initial"},
-        layout=widgets.Layout(width=width),
-    )

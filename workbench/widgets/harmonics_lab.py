@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.conventions import wigner_d
 from workbench.rotation_laws import Rule
+from workbench.widgets.choices import dropdown
 from workbench.widgets.controls import inversion_button
 from workbench.widgets.guard import Guard
 from workbench.widgets.harmonics_state import (
@@ -98,18 +99,18 @@ class HarmonicsLab(widgets.VBox):
     def _build(self) -> None:
         self._style = lab_style()  # first: see there
         options = list(dict.fromkeys([*CHOICES, self._first]))
-        self.choice = _dropdown(
-            options, "shells", "Which l the function holds", self._first, "125px"
+        self.choice = dropdown(
+            options, "shells", "Which l the function holds", "125px", self._first
         )
-        self.function = _dropdown(
+        self.function = dropdown(
             self._functions(),
             "function",
             "One orbital, or a mix of all with norm 1 for each l",
-            MIX,
             "165px",
+            MIX,
         )
         rules = list(self.rules)
-        self.rule = _dropdown(rules, "rule", "How D is computed from R", rules[0], "180px")
+        self.rule = dropdown(rules, "rule", "How D is computed from R", "180px", rules[0])
         self.rule.layout.display = None if len(rules) > 1 else "none"
         self.inversion = inversion_button()
         self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
@@ -195,16 +196,3 @@ class HarmonicsLab(widgets.VBox):
 
 def _caption(text: str) -> widgets.HTML:
     return widgets.HTML(f'<p class="wb-note">{text}</p>')
-
-
-def _dropdown(
-    options: list, name: str, tooltip: str, value: object, width: str
-) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options,
-        value=value,
-        description=name,
-        tooltip=tooltip,
-        style={"description_width": "initial"},
-        layout=widgets.Layout(width=width),
-    )

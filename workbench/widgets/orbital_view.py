@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.conventions import rotation
 from workbench.matrices import BlockMatrix
 from workbench.views.structure import widest
+from workbench.widgets.choices import button, dropdown
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import Guard
 from workbench.widgets.orbital_pictures import OrbitalPictures
@@ -144,16 +145,16 @@ class OrbitalView(widgets.VBox):
             style={"description_width": "40px"},
             layout=widgets.Layout(width="480px"),
         )
-        self.jumps = {"HOMO": _button("HOMO", "The highest occupied level")}
-        self.jumps["LUMO"] = _button("LUMO", "The lowest unoccupied level")
+        self.jumps = {"HOMO": button("HOMO", "The highest occupied level")}
+        self.jumps["LUMO"] = button("LUMO", "The lowest unoccupied level")
         atoms = [(f"{s}{k + 1}", k) for k, s in enumerate(state.atoms.symbols)]
         self.atom, self.orbital = [], []
         for what, place in zip(("row", "column"), pair, strict=True):
             atom = state.atom_of(place)
-            self.atom.append(_dropdown(atoms, what, f"Atom of the {what}", atom, "130px"))
+            self.atom.append(dropdown(atoms, what, f"Atom of the {what}", "130px", atom))
             shells = state.orbital_labels(atom)
             tooltip = f"Orbital of the {what}: shell and m"
-            self.orbital.append(_dropdown(shells, "orbital", tooltip, place, "160px"))
+            self.orbital.append(dropdown(shells, "orbital", tooltip, "160px", place))
         self.iso = widgets.FloatLogSlider(
             value=FIRST,
             min=float(np.log10(LEAST)),
@@ -181,8 +182,8 @@ class OrbitalView(widgets.VBox):
             atom.observe(guard(lambda _, k=k: self._atom_chosen(k)), "value")
         self.iso.observe(guard(lambda _: self._cut()), "value")
         homo = self.state.n_occupied - 1
-        for k, button in enumerate(self.jumps.values()):
-            button.on_click(guard(lambda _, k=k: self.show_level(homo + k)))
+        for k, pressed in enumerate(self.jumps.values()):
+            pressed.on_click(guard(lambda _, k=k: self.show_level(homo + k)))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
@@ -258,20 +259,3 @@ def _constant(H: BlockMatrix) -> Any:
         return H
 
     return subject
-
-
-def _button(name: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(description=name, tooltip=tooltip, layout=widgets.Layout(width="auto"))
-
-
-def _dropdown(
-    options: list[tuple[str, int]], name: str, tooltip: str, value: int, width: str
-) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options,
-        value=value,
-        description=name,
-        tooltip=tooltip,
-        style={"description_width": "initial"},
-        layout=widgets.Layout(width=width),
-    )

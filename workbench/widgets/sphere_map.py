@@ -16,6 +16,7 @@ from workbench.rotation_search import axes as spread_axes
 from workbench.symmetry import Errors, Subject
 from workbench.views.look import round_limit
 from workbench.widgets.background import Job
+from workbench.widgets.choices import dropdown
 from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import milli, operation_table
@@ -172,14 +173,8 @@ class SphereMap(widgets.VBox):
             layout=widgets.Layout(width="250px"),
         )
         counts = sorted({*_COUNTS, axes})
-        self.count = widgets.Dropdown(
-            options=counts,
-            value=axes,
-            description="axes",
-            tooltip="How many axes; the cube's 26 are among them",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="105px"),
-        )
+        how = "How many axes; the cube's 26 are among them"
+        self.count = dropdown(counts, "axes", how, "105px", axes)
         self.measure = _choice(MEASURES, "Mean or largest error over all matrix elements")
         self.operations = _choice((_PROPER, _IMPROPER), "Proper operations, or improper ones")
         self.colours = _choice((_COMMON, _OWN), "One colour scale for all maps, or one for each")

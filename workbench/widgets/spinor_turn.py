@@ -13,6 +13,7 @@ from workbench.matrices import BlockMatrix
 from workbench.physics import occupied_count
 from workbench.views.look import number
 from workbench.views.parts import PARTS, parts_of, shown
+from workbench.widgets.choices import button
 from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, lab_style
 from workbench.widgets.spinor_picture import curves, phasors
@@ -110,15 +111,15 @@ class SpinorTurn(widgets.VBox):
             style={"description_width": "80px"},
             layout=widgets.Layout(width="auto", flex="1 1 300px"),
         )
-        self.stops = {a: _button(f"{a}°", f"Turn to {a} degrees") for a in STOPS}
-        self.reset_button = _button("Reset", "Everything as at first")
+        self.stops = {a: button(f"{a}°", f"Turn to {a} degrees") for a in STOPS}
+        self.reset_button = button("Reset", "Everything as at first")
         self.arrows, self.plot, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
         guard = self.guard
         self.axis.observe(guard(lambda _: self._choose_axis()), "value")
         for control in (self.level, self.angle):
             control.observe(guard(lambda _: self._repaint()), "value")
-        for stop, button in self.stops.items():
-            button.on_click(guard(lambda _, stop=stop: self.turn_to(stop)))
+        for stop, pressed in self.stops.items():
+            pressed.on_click(guard(lambda _, stop=stop: self.turn_to(stop)))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
@@ -205,7 +206,3 @@ def _row(name: str, change: BlockMatrix) -> str:
     where = f"{labels[row]} | {labels[column]}" if moved else "nothing has moved"
     cells = f"<td>{number(value) if moved else '0'}</td><td>{escape(where)}</td>"
     return f'<tr><th scope="row">{escape(PARTS[name].title)}</th>{cells}</tr>'
-
-
-def _button(name: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(description=name, tooltip=tooltip, layout=widgets.Layout(width="auto"))

@@ -19,6 +19,7 @@ from workbench.symmetry import Errors, Subject, pair_name
 from workbench.views.rotation_report import report_html
 from workbench.whole import write_whole
 from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
+from workbench.widgets.choices import dropdown
 from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.readout import milli, orientation
@@ -160,14 +161,7 @@ class TestBench(widgets.VBox):
             layout=widgets.Layout(width="220px"),
         )
         options = list(dict.fromkeys([*self._given, model, *names, _NO_MODEL]))
-        self.model = widgets.Dropdown(
-            options=options,
-            value=model,
-            description="model",
-            tooltip="Both of its stages are tested",
-            style={"description_width": "initial"},
-            layout=widgets.Layout(width="165px"),
-        )
+        self.model = dropdown(options, "model", "Both of its stages are tested", "165px", model)
         self.subjects = widgets.SelectMultiple(
             options=list(self._offered),
             value=list(self._offered),

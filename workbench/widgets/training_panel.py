@@ -15,6 +15,7 @@ from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.runs import TrainConfig
 from workbench.training_curves import Curves
+from workbench.widgets.choices import button
 from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, group, lab_style
 from workbench.widgets.training_plot import error_plot, symmetry_plot
@@ -123,10 +124,10 @@ class TrainingPanel(widgets.VBox):
         self.status, self.spoken = widgets.HTML(), widgets.HTML()
         where = "on disk" if self.run.directory is not None else "in memory"
         self.buttons = {
-            "Start": _button("Start", "Begin to train", "play"),
-            "Pause": _button("Pause", "Hold still after this step, in memory", "pause"),
-            "Resume": _button("Resume", "Go on where it stood", "play"),
-            "Stop": _button("Stop", f"End after this step; everything stays {where}", "stop"),
+            "Start": button("Start", "Begin to train", "play"),
+            "Pause": button("Pause", "Hold still after this step, in memory", "pause"),
+            "Resume": button("Resume", "Go on where it stood", "play"),
+            "Stop": button("Stop", f"End after this step; everything stays {where}", "stop"),
         }
         actions = {
             "Start": self.start,
@@ -208,9 +209,3 @@ class TrainingPanel(widgets.VBox):
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-def _button(name: str, tooltip: str, icon: str) -> widgets.Button:
-    return widgets.Button(
-        description=name, tooltip=tooltip, icon=icon, layout=widgets.Layout(width="auto")
-    )
