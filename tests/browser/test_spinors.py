@@ -51,11 +51,15 @@ def show_cell(lab: LabPage, selector: str, cell: int) -> None:
 
 
 def choose(lab: LabPage, part: str) -> None:
-    """Choose what is shown, and wait until it is."""
-    before = lab.page.locator(".wb-heat").first.get_attribute("data-sequence")
+    """Choose what is shown, and wait until the kernel has answered and all of it is painted."""
     lab.page.locator(".wb-spin button", has_text=re.compile(f"^{part}$")).click()
     lab.page.wait_for_function(
-        "before => document.querySelector('.wb-heat').dataset.sequence !== before", arg=before
+        "words => document.querySelector('.wb-spin [aria-live]').textContent.includes(words)",
+        arg="modulus and phase," if part == "modulus, phase" else f"· {part},",
+    )
+    painted = int(lab.evaluate("lab.matrices.sequence"))
+    lab.page.wait_for_function(
+        "n => Number(document.querySelector('.wb-heat').dataset.sequence) >= n", arg=painted
     )
 
 
