@@ -1,6 +1,7 @@
 """Test error against the number of training geometries, for both stages.
 
     python benchmarks/learning_curve.py --system water [--seeds 3] [--stage1 0] [--stage2 4000]
+        [--set refiner_frame=local]
 
 The training split is cut after its first geometries, whole trajectories first; validation and test
 stay as they are. Results are kept in runs/learning_curve as they come.
@@ -20,6 +21,7 @@ import torch
 import workbench as wb
 from workbench.bundled import data_path
 from workbench.dataset_writing import write_part
+from workbench.settings import budget, configured
 
 PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for scale only
     "water": "QHNet, 500 geometries: 10.4 to 10.8; Xia et al. (ICML 2025), 500: 5.6",
@@ -29,13 +31,6 @@ PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for sca
 }
 
 
-def budget(text: str) -> wb.Budget:
-    """``600s`` as CPU seconds, ``4000`` as steps."""
-    if text.endswith("s"):
-        return wb.Budget(cpu_seconds=float(text[:-1]))
-    return wb.Budget(steps=int(text))
-
-
 def point(whole: wb.Dataset, count: int, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """Train on the first ``count`` geometries and test."""
     with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +38,9 @@ def point(whole: wb.Dataset, count: int, seed: int, chosen: argparse.Namespace) 
         path = Path(folder) / "part.h5"
         write_part(whole, path, sizes)
         how = wb.TrainConfig(stage1=budget(chosen.stage1), stage2=budget(chosen.stage2), seed=seed)
+        config, how = configured(chosen.set, wb.ModelConfig(), how)
         with wb.Dataset(path) as part:
-            *_, last = wb.train(wb.ModelConfig(), part, how)
+            *_, last = wb.train(config, part, how)
             found = wb.evaluate(last.model, part, chosen.split, chosen.limit)
     return {stage: found[stage]["mae_hartree"] * 1e6 for stage in ("baseline", "refined")}
 
@@ -66,6 +62,7 @@ def main() -> None:
     parser.add_argument("--dataset", help="file; the bundled one of the system's name unless given")
     parser.add_argument("--stage1", default="0")
     parser.add_argument("--stage2", default="4000")
+    parser.add_argument("--set", nargs="+", default=[], help="name=value, as of `train`")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--counts", type=int, nargs="+", default=[50, 100, 200, 500, 1000, 1500])
     parser.add_argument("--split", default="test")
@@ -74,7 +71,8 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     whole = wb.Dataset(chosen.dataset or data_path("datasets", f"{chosen.system}.h5"))
-    folder = Path(chosen.out) / f"{chosen.system}-{chosen.stage1}-{chosen.stage2}-{chosen.split}"
+    named = [chosen.system, chosen.stage1, chosen.stage2, *chosen.set, chosen.split]
+    folder = Path(chosen.out) / "-".join(named)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{chosen.system}, {chosen.split} MAE in 1e-6 Hartree, {chosen.seeds} seeds")
     print("geometries          stage 1      both stages")

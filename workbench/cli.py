@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from typer.core import TyperGroup
 
 import workbench as wb
 from workbench import cli_data
+from workbench.settings import budget, configured
 
 _MEV = 1000.0  # meV in an eV
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -125,9 +125,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train both stages; stop with Ctrl-C and go on with the same command."""
-    budgets = {"stage1": _budget(stage1), "stage2": _budget(stage2)}
+    asked = wb.TrainConfig(stage1=budget(stage1), stage2=budget(stage2))
     first = wb.load_model(start) if start is not None else None
-    config, how = _configured(settings or [], budgets, first.config if first else wb.ModelConfig())
+    config, how = configured(settings or [], first.config if first else wb.ModelConfig(), asked)
     last = None
     with (
         _stoppable(out),
@@ -167,12 +167,12 @@ def reproduce(
     from workbench.reproduction import BATCH, Reproduction, default_config, table
 
     system = benchmark_system(code)
-    asked = {"stage1": _budget(stage1), "stage2": _budget(stage2), "batch_size": BATCH}
-    _configured(settings or [], asked, wb.ModelConfig())  # refused before hours of reading
+    asked = wb.TrainConfig(stage1=budget(stage1), stage2=budget(stage2), batch_size=BATCH)
+    configured(settings or [], wb.ModelConfig(), asked)  # refused before hours of reading
     run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
     with _stoppable(run.folder):
         with wb.Dataset(run.prepare(data, twisted, seed, progress=not as_json)) as dataset:
-            config, how = _configured(settings or [], asked, default_config(dataset, system))
+            config, how = configured(settings or [], default_config(dataset, system), asked)
             with closing(wb.train(config, dataset, how, run.folder)) as records:
                 for _ in _with_progress(records, silent=as_json):
                     pass
@@ -308,38 +308,6 @@ def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[w
             bar.set_postfix(shown, refresh=False)
             bar.update(record.progress - bar.n)
             yield record
-
-
-def _budget(text: str) -> dict[str, float]:
-    """``600s`` as CPU seconds, ``5000`` as steps."""
-    try:
-        if text.endswith("s"):
-            return {"cpu_seconds": float(text[:-1])}
-        return {"steps": int(text)}
-    except ValueError:
-        raise ValueError(
-            f"'{text}' is no budget: give CPU seconds like 600s, or a number of steps like 5000."
-        ) from None
-
-
-def _configured(
-    settings: list[str], train_settings: dict[str, Any], base: wb.ModelConfig
-) -> tuple[wb.ModelConfig, wb.TrainConfig]:
-    """Both configurations with ``name=value`` settings, each given to the one that has it.
-
-    The model's other settings are those of the base.
-    """
-    given = cli_data.assignments(settings)
-    model_names = {field.name for field in fields(wb.ModelConfig)}
-    train_names = {field.name for field in fields(wb.TrainConfig)}
-    unknown = given.keys() - model_names - train_names
-    if unknown:
-        raise ValueError(
-            f"There is no setting '{min(unknown)}': see workbench.ModelConfig and TrainConfig."
-        )
-    model = {name: value for name, value in given.items() if name in model_names}
-    training = {name: value for name, value in given.items() if name in train_names}
-    return replace(base, **model), wb.TrainConfig.from_json(train_settings | training)
 
 
 def _electrons(atoms: Any) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import workbench as wb
+from workbench.settings import assignments
 
 importing = typer.Typer(no_args_is_help=True, help="Make a dataset of another program's files.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
@@ -123,26 +124,6 @@ def part(
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
     """Print a result as text or as one JSON object."""
     typer.echo(json.dumps(numbers, indent=1) if as_json else text)
-
-
-def assignments(settings: list[str]) -> dict[str, Any]:
-    """What ``name=value`` settings say; values are JSON, and words need no quotes.
-
-    Raises:
-        ValueError: for one that is no assignment.
-    """
-    given: dict[str, Any] = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        try:
-            given[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            if not value.isidentifier():
-                raise ValueError(
-                    f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
-                ) from None
-            given[name.strip()] = value
-    return given
 
 
 def _cells(text: str) -> tuple[int, ...]:
