@@ -1,5 +1,6 @@
 """Both stages: exact symmetry of stage 1, what stage 2 starts as, and honest refusals."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -255,6 +256,29 @@ def test_symmetrising_lowers_the_symmetry_error_of_stage_2():
         model.predict(atoms, symmetrise=0)
 
 
+def _pulled(water: Atoms, by: float) -> Atoms:
+    """Water with a hydrogen farther from its oxygen, A."""
+    pulled = water.copy()
+    pulled.set_distance(0, 1, pulled.get_distance(0, 1) + by, fix=0)
+    return pulled
+
+
+def test_bonds_that_training_did_not_have_are_told_from_gaps_between_its_lengths():
+    """In ethanol C-H are bonds of 1.1 A or second neighbours of 2 A: nothing lies between."""
+    ethanol = molecule("CH3CH2OH")
+    domain = Domain(**json.loads(json.dumps(Domain.of([ethanol]).to_json())))
+    assert domain.outside(ethanol) is None
+    hydrogen = int(ethanol.get_distances(0, range(len(ethanol))).argsort()[1])
+    ethanol.set_distance(0, hydrogen, 1.5, fix=0)
+    said = domain.outside(ethanol) or ""
+    assert "C-H at 1.50 A (training: 1.09 to 1.10 and 1.95 to 2.16)" in said
+
+
+def test_a_domain_of_before_bonds_were_kept_is_read():
+    old = Domain({"H2O": 1}, {"H-H": 1.5, "H-O": 0.96})
+    assert old.outside(_pulled(molecule("H2O"), 0.3)) is None
+
+
 def test_a_structure_beyond_the_training_set_is_called_so():
     water = molecule("H2O")
     domain = Domain.of([water])
@@ -267,6 +291,9 @@ def test_a_structure_beyond_the_training_set_is_called_so():
     squeezed = water.copy()
     squeezed.positions *= 0.8
     assert "closer than any" in (domain.outside(squeezed) or "")
+    assert domain.outside(_pulled(water, 0.05)) is None
+    assert "bonds unlike any" in (domain.outside(_pulled(water, 0.3)) or "")
+    assert "from its nearest atom" in (domain.outside(_pulled(water, 3.0)) or "")
     far = Atoms("OHHH", [[0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0], [5, 5, 5]])
     assert "shown H2O alone" in (domain.outside(far) or "")
     model = random_model()
