@@ -205,7 +205,8 @@ class NodeMix(nn.Module):
 class SO2Convolution(nn.Module):
     """The message of a pair, in its frame: mix equal |m|, act freely on invariants, mix again.
 
-    Cost O(L^3) against O(L^6) for a full tensor product (Passaro & Zitnick 2023).
+    Cost O(L^3) against O(L^6) for a full tensor product (Passaro & Zitnick 2023), and O(L^4) for
+    the turn into the frame and back, as one dense matrix: at these L it is the lesser part.
     """
 
     def __init__(self, layout: Layout, channels: int, context: int) -> None:
