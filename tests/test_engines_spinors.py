@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms, units
 from pyscf import dft, scf
 from pyscf.x2c import x2c
+from spinor import selenide
 from typer.testing import CliRunner
 
 import workbench as wb
@@ -33,11 +34,6 @@ WAYS = {
 def telluride() -> Atoms:
     """H2Te of no symmetry."""
     return Atoms("TeHH", [[0.0, 0.1, 0.0], [0.3, 1.1, 1.2], [0.1, -1.2, 1.1]])
-
-
-def selenide() -> Atoms:
-    """H2Se of no symmetry."""
-    return Atoms("SeHH", [[0.0, 0.1, 0.0], [0.3, 0.9, 1.1], [0.1, -1.1, 1.0]])
 
 
 @cache

@@ -37,6 +37,9 @@ def label(
     engine: Annotated[str, typer.Option(help="pyscf, or for crystals gpaw.")] = "pyscf",
     basis: Annotated[str | None, typer.Option(help="Any that the engine knows.")] = None,
     xc: Annotated[str, typer.Option(help="Functional, or hf.")] = "pbe",
+    spin_orbit: Annotated[
+        bool, typer.Option("--spin-orbit", help="Spinors; of crystals with gpaw.")
+    ] = False,
     grid: Annotated[int, typer.Option(help="Of molecules, integration grid, 0 to 9.")] = 4,
     gradient: Annotated[
         float, typer.Option(help="Of molecules, orbital gradient to converge to, Hartree.")
@@ -64,6 +67,7 @@ def label(
     sizes = {"train": 500, "valid": 100, "test": 1000}
     sampling: Any = Langevin(temperature)
     how = {"max_cycle": max_cycle, **assignments(settings or [])}
+    how |= {"spin_orbit": True} if spin_orbit else {}
     if sources[0] in collection_names() and len(sources) == 1:
         structures = wb.collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)

@@ -34,7 +34,7 @@ from workbench.engines.molecules import ao_order, basis_of, mean_field, mole, no
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
-__all__ = ["BASES", "blocks", "method", "reference", "solver"]
+__all__ = ["BASES", "blocks", "method", "reference", "solver", "start"]
 
 BASES = {"ecp": "crenbl", "x2c": "dyall-v2z"}
 """The ways to couple spin and orbit, and the basis of each unless another is asked for."""
@@ -82,9 +82,7 @@ def reference(
     field = solver(atoms, basis, xc, grid, relativity=relativity)
     basis = basis or BASES[relativity]
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    # PySCF's own guess for spinors tilts the spins, which breaks time reversal from the start.
-    start = scf.hf.init_guess_by_minao(field.mol) / 2
-    energy = float(field.kernel(dm0=np.kron(np.eye(2), start).astype(complex)))
+    energy = float(field.kernel(dm0=start(field.mol)))
     if not field.converged:
         raise not_converged(atoms, basis, xc, max_cycle)
     fock = _paired(field.get_fock(), atoms)
@@ -95,6 +93,14 @@ def reference(
         n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad, relativity=relativity),
     )
+
+
+def start(molecule: gto.Mole) -> NDArray[np.complex128]:
+    """PySCF's superposed atomic densities in a minimal basis, half in each spin, (2 n_ao, 2 n_ao).
+
+    Its own guess for spinors tilts the spins, which breaks time reversal from the start.
+    """
+    return np.kron(np.eye(2), scf.hf.init_guess_by_minao(molecule) / 2).astype(complex)
 
 
 def solver(
