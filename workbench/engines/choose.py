@@ -75,7 +75,7 @@ def pyscf(
     spin_orbit: bool = False,
     relativity: str = "ecp",
 ) -> Callable[[Atoms], BlockMatrix]:
-    """PySCF as a callable `atoms -> H` (eV) of molecules, to stand beside a model in `equivariance`.
+    """PySCF as a callable `atoms -> H` (eV) of molecules, to stand beside models in `equivariance`.
 
     Args:
         basis: by default "def2-svp", with spin-orbit coupling as `engines.spinors.BASES` says.

@@ -31,6 +31,7 @@ from workbench.conventions import HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines import molecules as scalar
 from workbench.engines.molecules import ao_order, basis_of, mean_field, mole, not_converged
+from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
@@ -82,14 +83,18 @@ def reference(
     field = solver(atoms, basis, xc, grid, relativity=relativity)
     basis = basis or BASES[relativity]
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    energy = float(field.kernel(dm0=start(field.mol)))
-    if not field.converged:
+    first = start(field.mol)
+    solved = converge(field, conv_tol_grad, first) if hasattr(field, "grids") else None
+    if solved is None:
+        energy = float(field.kernel(dm0=first))
+        solved = (field.get_fock(), energy) if field.converged else None
+    if solved is None:
         raise not_converged(atoms, basis, xc, max_cycle)
-    fock = _paired(field.get_fock(), atoms)
+    fock = _paired(solved[0], atoms)
     return Reference(
         H=blocks(field.mol, atoms, basis, fock * HARTREE),
         S=blocks(field.mol, atoms, basis, field.get_ovlp()),
-        energy=energy * HARTREE,
+        energy=solved[1] * HARTREE,
         n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad, relativity=relativity),
     )

@@ -113,19 +113,18 @@ def scf_cycles(
         ValueError: as `warm_start`, and for a start in another basis, or with spin where the SCF is
             without or the other way round.
     """
+    used = basis or (spinors.BASES.get(relativity, "") if spin_orbit else "def2-svp")
 
     def problem() -> Any:
         if spin_orbit:
-            return spinors.solver(atoms, basis, xc, grid, relativity=relativity)
-        return solver(atoms, basis, xc, grid)
+            return spinors.solver(atoms, used, xc, grid, relativity=relativity)
+        return solver(atoms, used, xc, grid)
 
-    if basis is None:
-        basis = spinors.BASES.get(relativity) if spin_orbit else "def2-svp"
     first = problem()  # what cannot be solved is refused before the starts are looked at
     densities: dict[str, Any] = {DEFAULT: spinors.start(first.mol) if spin_orbit else None}
     for name, H in starts.items():
-        if H.basis.name != str(basis).lower():
-            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {basis}.")
+        if H.basis.name != used.lower():
+            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {used}.")
         if H.basis.spinor != spin_orbit:
             has, needs = ("with", "without") if H.basis.spinor else ("without", "with")
             raise ValueError(f"The start {name!r} is {has} spin, and the SCF {needs} it.")
@@ -142,7 +141,7 @@ def scf_cycles(
         field.callback = note
         energy = float(field.kernel(dm0=density))
         if not field.converged:
-            raise not_converged(atoms, str(basis), xc, max_cycle)
+            raise not_converged(atoms, used, xc, max_cycle)
         changes = np.diff(energies, prepend=energies[0]) * HARTREE
         found[name] = Cycles(len(energies), energy * HARTREE, changes)
     return found

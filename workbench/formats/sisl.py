@@ -319,7 +319,7 @@ def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatr
         quarters = [[blocks(of) for of in row] for row in _quarters(H.spin.is_spinorbit)]
         values = np.block(quarters)
     else:
-        values = np.ascontiguousarray(blocks(lambda c: c(0)).real)
+        values = np.ascontiguousarray(np.real(blocks(lambda c: c(0))))
     if H.orthogonal:
         overlap = _identity(edges, shifts, atoms, basis)
     else:
