@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from ase import Atoms
 from crystal import spin_orbit
 
 from workbench.engines import Reference
@@ -10,6 +11,11 @@ from workbench.engines.molecules import basis_of, overlap
 
 STRENGTH = 0.3  # eV, of sigma.L
 ORBITALS = {1: (-13.6,), 8: (-560.0, -32.3, -14.8, -14.8, -14.8)}  # eV, in the order of the basis
+
+
+def selenide():
+    """H2Se of no symmetry."""
+    return Atoms("SeHH", [[0.0, 0.1, 0.0], [0.3, 0.9, 1.1], [0.1, -1.1, 1.0]])
 
 
 def coupled(atoms, magnetic=0.0):

@@ -8,14 +8,13 @@ from pyscf import scf
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE, random_rotation, rotation
-from workbench.engines.choose import again
+from workbench.engines.choose import again, pyscf
 from workbench.engines.molecules import (
     SCFError,
     ao_order,
     basis_of,
     mole,
     overlap,
-    pyscf,
     reference,
     solver,
 )

@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms, units
 from pyscf import dft, scf
 from pyscf.x2c import x2c
+from spinor import selenide
 from typer.testing import CliRunner
 
 import workbench as wb
@@ -33,11 +34,6 @@ WAYS = {
 def telluride() -> Atoms:
     """H2Te of no symmetry."""
     return Atoms("TeHH", [[0.0, 0.1, 0.0], [0.3, 1.1, 1.2], [0.1, -1.2, 1.1]])
-
-
-def selenide() -> Atoms:
-    """H2Se of no symmetry."""
-    return Atoms("SeHH", [[0.0, 0.1, 0.0], [0.3, 0.9, 1.1], [0.1, -1.1, 1.0]])
 
 
 @cache
@@ -312,3 +308,18 @@ def test_a_magnetic_solution_is_no_label():
     assert np.allclose(spinors._paired(dense, selenide()), dense, atol=1e-14)
     with pytest.raises(SCFError, match="H2Se became magnetic"):
         spinors._paired(dense + 1e-4 * np.kron(np.diag([1, -1]), np.eye(n)), selenide())
+
+
+# ---- two grids -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", [{}, WAYS["x2c"] | {"xc": "pbe"}], ids=["ecp", "x2c"])
+def test_two_grids_end_where_the_fine_one_alone_does(way):
+    """The Fock matrix of PySCF's plain GKS, within the gradient that was asked for."""
+    how = {"xc": "pbe", "grid": 3, **way}
+    theirs = plain(spinors.solver(selenide(), **how))
+    ours = wb.reference(selenide(), spin_orbit=True, **how)
+    assert ours.energy == pytest.approx(theirs.e_tot * HARTREE, abs=1e-7)
+    order = ao_order(theirs.mol)
+    both = np.concatenate([order, order + theirs.mol.nao])
+    assert np.linalg.norm(ours.H.dense() / HARTREE - theirs.get_fock()[np.ix_(both, both)]) < 3e-7

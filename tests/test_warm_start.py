@@ -59,7 +59,7 @@ def test_charge_and_a_core_potential_are_counted():
 def test_what_cannot_be_a_start_is_refused(atoms, ref):
     with pytest.raises(ValueError, match="other atoms"):
         warm_start(wb.load("water"), ref.H)
-    with pytest.raises(ValueError, match="without spin"):
-        warm_start(atoms, ref.H.with_spin())
+    with pytest.raises(ValueError, match=r"'twice' is with spin, and the SCF without"):
+        scf_cycles(atoms, {"twice": ref.H.with_spin()}, xc="hf")
     with pytest.raises(ValueError, match="is in def2-svp"):
         scf_cycles(atoms, {"other": ref.H}, basis="sto-3g")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from workbench.conventions import random_rotation, rotation
     from workbench.dataset import Dataset
     from workbench.engines import Reference
-    from workbench.engines.choose import reference
-    from workbench.engines.molecules import overlap, pyscf
+    from workbench.engines.choose import pyscf, reference
+    from workbench.engines.molecules import overlap
     from workbench.engines.warm_start import scf_cycles, warm_start
     from workbench.evaluation import evaluate
     from workbench.labelling import label
@@ -62,7 +62,7 @@ _HOME = {
     "rotation": "conventions",
     "random_rotation": "conventions",
     "reference": "engines.choose",
-    "pyscf": "engines.molecules",
+    "pyscf": "engines.choose",
     "overlap": "engines.molecules",
     "warm_start": "engines.warm_start",
     "scf_cycles": "engines.warm_start",

@@ -28,11 +28,14 @@ class Basis:
         name: the basis's name, as the reference engine knows it.
         shells: atomic number -> l of each shell, in the atom's own order.
         spinor: whether each orbital comes with spin up and down.
+        turns: whether orbitals are harmonics, as all are but Wannier functions. Without it a
+            matrix has bands, but can be neither turned nor stored.
     """
 
     name: str
     shells: Mapping[int, tuple[int, ...]]
     spinor: bool = False
+    turns: bool = True
 
     def __post_init__(self) -> None:
         """Sort and freeze the table of shells, so that equal bases compare equal."""
@@ -40,7 +43,7 @@ class Basis:
         object.__setattr__(self, "shells", table)
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self.shells.items()), self.spinor))
+        return hash((self.name, tuple(self.shells.items()), self.spinor, self.turns))
 
     @cached_property
     def elements(self) -> tuple[int, ...]:
@@ -101,7 +104,11 @@ class Basis:
         """D(R) of the padded frame: (M, M) real, or (2M, 2M) complex ``kron(U, D)`` for spinors.
 
         The last few are kept, as many matrices are turned by one R; the result is read-only.
+
+        Raises:
+            ValueError: for orbitals that are no harmonics.
         """
+        self._require_turns("turned")
         return _rotation(self, np.asarray(matrix, dtype=float).tobytes())
 
     def check(self, numbers: Iterable[int]) -> None:
@@ -123,17 +130,29 @@ class Basis:
         if self == other:
             return self
         common = set(self.shells) & set(other.shells)
-        same = (self.name, self.spinor) == (other.name, other.spinor)
+        same = (self.name, self.spinor, self.turns) == (other.name, other.spinor, other.turns)
         if not same or any(self.shells[z] != other.shells[z] for z in common):
             raise ValueError(
                 f"The bases {self.name} and {other.name} differ; recompute one side in the other."
             )
-        return Basis(self.name, {**self.shells, **other.shells}, self.spinor)
+        return Basis(self.name, {**self.shells, **other.shells}, self.spinor, self.turns)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able description; ``from_json`` reads it back."""
+        """A JSON-able description; ``from_json`` reads it back.
+
+        Raises:
+            ValueError: for orbitals that are no harmonics, of which nothing can be learnt.
+        """
+        self._require_turns("stored as data to learn from")
         shells = {str(z): list(shells) for z, shells in self.shells.items()}
         return {"name": self.name, "shells": shells, "spinor": self.spinor}
+
+    def _require_turns(self, wanted: str) -> None:
+        if not self.turns:
+            raise ValueError(
+                f"Orbitals of the basis {self.name} belong to no known shell, so their matrices "
+                f"cannot be {wanted}; what they have is bands (workbench.bands)."
+            )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Basis:

@@ -212,6 +212,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict the Hamiltonian of a structure, and the levels that follow from it."""
+    from workbench.engines.molecules import electrons
+
     atoms = wb.load(source)
     prediction = wb.load_model(model).predict(atoms)
     S = wb.overlap(atoms, prediction.refined.basis)
@@ -220,7 +222,7 @@ def predict(
         "formula": atoms.get_chemical_formula(),
         "orbitals": prediction.refined.n_ao,
         "refinement_mae_mev": (prediction.refined - prediction.baseline).mae() * _MEV,
-        "gap_ev": wb.gap(prediction.refined, S, _electrons(atoms)),
+        "gap_ev": wb.gap(prediction.refined, S, electrons(atoms, prediction.refined.basis.name)),
         "levels_ev": levels.tolist(),
     }
     if out is not None:
@@ -245,14 +247,18 @@ def rotate(
     model: ModelName = "water",
     xc: Functional = "pbe",
     grid: Grid = 4,
+    relativity: Annotated[
+        str, typer.Option(help="Of a model with spin: how PySCF couples it, ecp or x2c.")
+    ] = "ecp",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Turn a structure, and report how far PySCF and both stages are from turning along."""
     trained = wb.load_model(model)
+    basis = trained.basis
     report = wb.equivariance(
         {
-            "PySCF": wb.pyscf(trained.basis.name, xc, grid),
+            "PySCF": wb.pyscf(basis.name, xc, grid, spin_orbit=basis.spinor, relativity=relativity),
             "stage 1": trained.stage1,
             "stages 1+2": trained,
         },
@@ -308,12 +314,6 @@ def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[w
             bar.set_postfix(shown, refresh=False)
             bar.update(record.progress - bar.n)
             yield record
-
-
-def _electrons(atoms: Any) -> int:
-    from workbench.structures import electron_count
-
-    return electron_count(atoms)
 
 
 def _save_matrices(path: Path, **matrices: wb.BlockMatrix) -> None:

@@ -38,6 +38,9 @@ def label(
     engine: Annotated[str, typer.Option(help="pyscf, or for crystals gpaw.")] = "pyscf",
     basis: Annotated[str | None, typer.Option(help="Any that the engine knows.")] = None,
     xc: Annotated[str, typer.Option(help="Functional, or hf.")] = "pbe",
+    spin_orbit: Annotated[
+        bool, typer.Option("--spin-orbit", help="Spinors; of crystals with gpaw.")
+    ] = False,
     grid: Annotated[int, typer.Option(help="Of molecules, integration grid, 0 to 9.")] = 4,
     gradient: Annotated[
         float, typer.Option(help="Of molecules, orbital gradient to converge to, Hartree.")
@@ -65,6 +68,7 @@ def label(
     sizes = {"train": 500, "valid": 100, "test": 1000}
     sampling: Any = Langevin(temperature)
     how = {"max_cycle": max_cycle, **assignments(settings or [])}
+    how |= {"spin_orbit": True} if spin_orbit else {}
     if sources[0] in collection_names() and len(sources) == 1:
         structures = wb.collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)
@@ -137,15 +141,23 @@ def _cells(text: str) -> tuple[int, ...]:
     return numbers
 
 
+_TrainShare = Annotated[float, typer.Option("--train", help="Share of the structures to train on.")]
+_ValidShare = Annotated[float, typer.Option("--valid", help="Share to validate on.")]
+_TestShare = Annotated[float, typer.Option("--test", help="Share to test on.")]
+_Drawing = Annotated[int, typer.Option("--seed", help="Of the drawing of splits.")]
+_Called = Annotated[str, typer.Option("--basis", help="What to call the basis.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", help="The dataset to write, .h5.")]
+
+
 @importing.command("deeph")
 def import_deeph(
     root: Annotated[Path, typer.Argument(help="Folder with one folder per structure below it.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write, .h5.")],
-    train: Annotated[float, typer.Option(help="Share of the structures to train on.")] = 0.6,
-    valid: Annotated[float, typer.Option(help="Share to validate on.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Share to test on.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of the drawing of splits.")] = 0,
-    basis: Annotated[str, typer.Option(help="What to call the basis.")] = "deeph",
+    out: _Out,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _Drawing = 0,
+    basis: _Called = "deeph",
     as_json: _Json = False,
 ) -> None:
     """Read folders of DeepH-pack and DeepH-E3; each is proved to be in order as it comes in."""
@@ -153,6 +165,31 @@ def import_deeph(
 
     shares = {"train": train, "valid": valid, "test": test}
     path = convert(root, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
+    _show_imported(path, as_json)
+
+
+@importing.command("sisl")
+def import_sisl(
+    sources: Annotated[
+        list[Path], typer.Argument(help=".HSX, .nc or .fdf files; folders of .HSX, at any depth.")
+    ],
+    out: _Out,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _Drawing = 0,
+    basis: _Called = "siesta",
+    as_json: _Json = False,
+) -> None:
+    """Read runs of SIESTA through sisl; each is proved to be in order as it comes in."""
+    from workbench.conversion import import_sisl as convert
+
+    shares = {"train": train, "valid": valid, "test": test}
+    path = convert(sources, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
+    _show_imported(path, as_json)
+
+
+def _show_imported(path: Path, as_json: bool) -> None:
     with wb.Dataset(path) as made:
         result: dict[str, Any] = {
             "path": str(path),

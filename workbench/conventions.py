@@ -39,13 +39,17 @@ E3NN_AXES = (1, 2, 0)
 AO_TO_M: dict[str, dict[int, tuple[int, ...]]] = {
     "pyscf": {0: (0,), 1: (1, 2, 0), 2: tuple(range(5)), 3: tuple(range(7)), 4: tuple(range(9))},
     "openmx": {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},
+    "siesta": {l: tuple(range(2 * l + 1)) for l in range(5)},
 }
 """Per program and l: ``new[k] = old[index[k]]`` takes its order to ``m = -l..l``.
 
 PySCF stores p as (x, y, z) and every other shell as m = -l..l already. OpenMX, and with it the
 DeepH format, stores p as (x, y, z), d as (z2, x2-y2, xy, xz, yz) and f as (z(5z2-3r2),
-x(5z2-r2), y(5z2-r2), z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)).
+x(5z2-r2), y(5z2-r2), z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l.
 """
+
+CONDON_SHORTLEY = frozenset({"siesta"})
+"""Programs whose real harmonics are (-1)^m times ours: p is (-y, z, -x)."""
 
 SHELL_LETTERS = "spdfghi"
 
@@ -236,3 +240,17 @@ def order_index(program: str, shells: Sequence[int]) -> NDArray[np.intp]:
         parts.append(start + np.array(AO_TO_M[program][l]))
         start += 2 * l + 1
     return np.concatenate(parts).astype(np.intp)
+
+
+def order_signs(program: str, shells: Sequence[int]) -> NDArray[np.float64]:
+    """Signs that one atom's AO vector takes on its way from a program's harmonics to ours.
+
+    Args:
+        program: a key of ``AO_TO_M``.
+        shells: l of each shell of the atom, in the program's order of shells.
+
+    Returns:
+        (n_orbitals,) with ``ours = signs * theirs[order_index(program, shells)]``.
+    """
+    m = np.concatenate([np.arange(-l, l + 1) for l in shells])
+    return np.where(m % 2, -1.0, 1.0) if program in CONDON_SHORTLEY else np.ones(len(m))

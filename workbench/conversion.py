@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,26 @@ from workbench.benchmark_systems import PUBLISHED_SHARES
 from workbench.data_check import check
 from workbench.dataset import Dataset, Sample
 from workbench.dataset_writing import write
-from workbench.formats import FormatError, deeph
+from workbench.formats import Foreign, FormatError, deeph, sisl
 
-__all__ = ["Collection", "export_deeph", "import_deeph"]
+__all__ = ["Collection", "export_deeph", "import_deeph", "import_sisl"]
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Folders that become one dataset, and the split of each.
+    """Files of another program that become one dataset, and the split of each.
 
     Attributes:
-        folders: one per sample, in their order.
+        sources: one per sample, in their order: a folder, or a file among those of its run.
         splits: name -> numbers of its samples.
         recipe: how these came about, JSON-able; part of the dataset's provenance.
+        read: the format's own: a source and a name for the basis -> one structure.
     """
 
-    folders: list[Path]
+    sources: list[Path]
     splits: Mapping[str, NDArray[np.int64]]
     recipe: Mapping[str, Any]
+    read: Callable[[Path, str], Foreign] = deeph.read
 
     @classmethod
     def found(
@@ -75,7 +77,7 @@ class Collection:
     ) -> Path:
         """Make the dataset, and prove each structure as it comes in (`workbench.data_check`).
 
-        Folders are read one at a time, so there may be more than memory holds. Each waits in a
+        They are read one at a time, so there may be more than memory holds. Each waits in a
         file of its own in `<out>.partial` until the last is read: a killed import goes on there.
 
         Args:
@@ -87,15 +89,16 @@ class Collection:
             The path of the dataset.
 
         Raises:
-            FormatError: for the first folder that is broken or fails its proof, by name.
+            FormatError: for the first source that is broken or fails its proof, by name.
+            ValueError: for orbitals of no known shells.
         """
         path = Path(out)
         work = path.with_name(path.name + ".partial")
         work.mkdir(parents=True, exist_ok=True)
-        parts = [work / f"{number:06d}.h5" for number in range(len(self.folders))]
+        parts = [work / f"{number:06d}.h5" for number in range(len(self.sources))]
         bar = tqdm(parts, desc="structures", disable=not progress)
-        for folder, part in zip(self.folders, bar, strict=True):
-            _take_in(folder, part, basis_name)
+        for source, part in zip(self.sources, bar, strict=True):
+            _take_in(source, part, basis_name, self.read)
         worst: dict[str, float] = {}
         # Filled while the samples pass; written after the last one.
         provenance = {**self.recipe, "largest_residuals": worst}
@@ -121,6 +124,43 @@ def import_deeph(
         The path of the dataset.
     """
     return Collection.found(root, shares, seed).convert(out, basis_name, progress)
+
+
+def import_sisl(
+    sources: Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    shares: Mapping[str, float] = PUBLISHED_SHARES,
+    seed: int = 0,
+    basis_name: str = "siesta",
+    progress: bool = True,
+) -> Path:
+    """Make one dataset of runs of SIESTA, which sisl reads.
+
+    Args:
+        sources: files of `formats.sisl.read`, one per structure, and folders of .HSX files.
+        out, basis_name, progress: as of `Collection.convert`.
+        shares: split -> share of the structures.
+        seed: of their drawing.
+
+    Returns:
+        The path of the dataset.
+
+    Raises:
+        ModuleNotFoundError: without sisl.
+        FormatError: as of `Collection.convert`.
+        ValueError: for Wannier functions, which belong to no known shells, and for shares that do
+            not add up to 1.
+    """
+    found = sisl.runs(sources)
+    splits = _drawn(len(found), shares, np.random.default_rng(seed))
+    recipe = {
+        "format": "SIESTA",
+        "files": [str(path) for path in found],
+        "split_seed": seed,
+        "shares": dict(shares),
+    }
+    return Collection(found, splits, recipe, sisl.read).convert(out, basis_name, progress)
 
 
 def export_deeph(
@@ -151,18 +191,22 @@ def export_deeph(
     return root
 
 
-def _take_in(folder: Path, part: Path, basis_name: str) -> None:
+def _take_in(
+    source: Path, part: Path, basis_name: str, read: Callable[[Path, str], Foreign]
+) -> None:
     """Read and prove one structure, unless its file says that this was done."""
+    folder = source if source.is_dir() else source.parent
     changed = max(file.stat().st_mtime_ns for file in folder.iterdir())
-    origin = {"folder": str(folder.resolve()), "changed": changed, "basis": basis_name}
+    origin = {"folder": str(source.resolve()), "changed": changed, "basis": basis_name}
     if part.exists():
         with Dataset(part) as made:
             if made.provenance["origin"] == origin:
                 return
-    found = deeph.read(folder, basis_name)
+    found = read(source, basis_name)
+    found.H.basis.to_json()  # refuses orbitals of no known shells
     proof = check(found.atoms, found.H, found.S)
     if proof.complaint is not None:
-        raise FormatError(f"{folder}: {proof.complaint}")
+        raise FormatError(f"{source}: {proof.complaint}")
     sample = Sample(
         found.atoms,
         found.H,

@@ -120,7 +120,7 @@ class Reproduction:
     def _check(self, found: Collection) -> None:
         """Refuse structures that are not the system's."""
         system, first = self.system, None
-        for folder in found.folders:
+        for folder in found.sources:
             atoms, basis = deeph.structure(folder)
             if basis.spinor != system.spin_orbit:
                 has, needs = ("with", "without") if basis.spinor else ("without", "with")
@@ -137,7 +137,7 @@ class Reproduction:
             first = first or basis
             if basis != first:
                 raise FormatError(
-                    f"{folder} has other orbitals than {found.folders[0]}: a set needs one basis."
+                    f"{folder} has other orbitals than {found.sources[0]}: a set needs one basis."
                 )
 
     def report(self, progress: bool = True) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def _phases(
     splits = [dataset.split("train"), dataset.split("valid")]
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
+    config.check(basis)  # refused before hours of reading
     device = run.fabric.device
     charges = given.scaling.charges if given else guess_charges(dataset, splits[0], config)
     training, valid = (Labelled.read(dataset, s, config, basis, charges).to(device) for s in splits)

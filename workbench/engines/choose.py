@@ -11,8 +11,9 @@ from ase import Atoms
 from workbench.engines import Reference
 from workbench.engines.molecules import reference as of_molecule
 from workbench.engines.spinors import reference as of_spinors
+from workbench.matrices import BlockMatrix
 
-__all__ = ["ENGINES", "again", "check_engine", "reference"]
+__all__ = ["ENGINES", "again", "check_engine", "pyscf", "reference"]
 
 ENGINES = ("pyscf", "gpaw")
 
@@ -64,6 +65,31 @@ def reference(
     from workbench.engines.crystals import reference as of_crystal  # half a second to import
 
     return of_crystal(atoms, basis or "gth-szv-molopt-sr", xc, **settings)
+
+
+def pyscf(
+    basis: str | None = None,
+    xc: str = "pbe",
+    grid: int = 4,
+    *,
+    spin_orbit: bool = False,
+    relativity: str = "ecp",
+) -> Callable[[Atoms], BlockMatrix]:
+    """PySCF as a callable `atoms -> H` (eV) of molecules, to stand beside models in `equivariance`.
+
+    Args:
+        basis: by default "def2-svp", with spin-orbit coupling as `engines.spinors.BASES` says.
+        xc, grid: as in `engines.molecules.reference`.
+        spin_orbit: with spin-orbit coupling; H is then of spinors.
+        relativity: how they couple, "ecp" or "x2c"; without coupling it means nothing.
+    """
+
+    def hamiltonian(atoms: Atoms) -> BlockMatrix:
+        if spin_orbit:
+            return of_spinors(atoms, basis, xc, grid, relativity=relativity).H
+        return of_molecule(atoms, basis or "def2-svp", xc, grid).H
+
+    return hamiltonian
 
 
 def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> None:

@@ -25,19 +25,19 @@ from workbench.conventions import AO_TO_M, BOHR, HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
-from workbench.structures import require_closed_shell, validate
+from workbench.structures import electron_count, require_closed_shell, validate
 
 __all__ = [
     "SCFError",
     "ao_order",
     "basis_of",
     "check_known",
+    "electrons",
     "mean_field",
     "method",
     "mole",
     "not_converged",
     "overlap",
-    "pyscf",
     "reference",
     "solver",
 ]
@@ -185,17 +185,6 @@ def method(
     }
 
 
-def pyscf(
-    basis: str = "def2-svp", xc: str = "pbe", grid: int = 4
-) -> Callable[[Atoms], BlockMatrix]:
-    """PySCF as a callable `atoms -> H` (eV), to stand beside a model in `equivariance`."""
-
-    def hamiltonian(atoms: Atoms) -> BlockMatrix:
-        return reference(atoms, basis, xc, grid).H
-
-    return hamiltonian
-
-
 def overlap(atoms: Atoms, basis: Basis) -> BlockMatrix:
     """The exact overlap matrix of a molecule, a few milliseconds; for spinors `kron(1_2, S)`.
 
@@ -223,6 +212,16 @@ def check_known(basis: Basis, numbers: Iterable[int]) -> None:
             f"PySCF's {basis.name} has other shells than this basis: its integrals cannot be "
             "computed here; store the overlap with the data, and train with guess='none'."
         )
+
+
+def electrons(atoms: Atoms, basis: str) -> int:
+    """How many electrons of a molecule are outside the effective cores that a basis comes with.
+
+    Raises:
+        ValueError: for an unknown basis, or an element that it lacks.
+    """
+    uncharged = mole(atoms, basis, electrons=False)
+    return electron_count(atoms) - int(atoms.numbers.sum() - uncharged.atom_charges().sum())
 
 
 def basis_of(name: str, elements: Iterable[int]) -> Basis:

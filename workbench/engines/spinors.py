@@ -31,10 +31,11 @@ from workbench.conventions import HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines import molecules as scalar
 from workbench.engines.molecules import ao_order, basis_of, mean_field, mole, not_converged
+from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate
 
-__all__ = ["BASES", "blocks", "method", "reference", "solver"]
+__all__ = ["BASES", "blocks", "method", "reference", "solver", "start"]
 
 BASES = {"ecp": "crenbl", "x2c": "dyall-v2z"}
 """The ways to couple spin and orbit, and the basis of each unless another is asked for."""
@@ -82,19 +83,29 @@ def reference(
     field = solver(atoms, basis, xc, grid, relativity=relativity)
     basis = basis or BASES[relativity]
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
-    # PySCF's own guess for spinors tilts the spins, which breaks time reversal from the start.
-    start = scf.hf.init_guess_by_minao(field.mol) / 2
-    energy = float(field.kernel(dm0=np.kron(np.eye(2), start).astype(complex)))
-    if not field.converged:
+    first = start(field.mol)
+    solved = converge(field, conv_tol_grad, first) if hasattr(field, "grids") else None
+    if solved is None:
+        energy = float(field.kernel(dm0=first))
+        solved = (field.get_fock(), energy) if field.converged else None
+    if solved is None:
         raise not_converged(atoms, basis, xc, max_cycle)
-    fock = _paired(field.get_fock(), atoms)
+    fock = _paired(solved[0], atoms)
     return Reference(
         H=blocks(field.mol, atoms, basis, fock * HARTREE),
         S=blocks(field.mol, atoms, basis, field.get_ovlp()),
-        energy=energy * HARTREE,
+        energy=solved[1] * HARTREE,
         n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad, relativity=relativity),
     )
+
+
+def start(molecule: gto.Mole) -> NDArray[np.complex128]:
+    """PySCF's superposed atomic densities in a minimal basis, half in each spin, (2 n_ao, 2 n_ao).
+
+    Its own guess for spinors tilts the spins, which breaks time reversal from the start.
+    """
+    return np.kron(np.eye(2), scf.hf.init_guess_by_minao(molecule) / 2).astype(complex)
 
 
 def solver(

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyscf.dft import rks
+from pyscf.dft import gen_grid
 
 _BETWEEN = 2  # PySCF's level of the grid between
 _LOOSE = 5e-3  # Hartree; enough for the first difference, whose grid leaves more than that
@@ -28,12 +28,15 @@ _MARGIN = 3.0  # of what is expected to be left, which is an upper bound of what
 _KEPT = 8  # cycles that are extrapolated from
 
 
-def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], float] | None:
-    """Solve ``field``, an ``RKS`` not yet run.
+def converge(
+    field: Any, gradient: float, start: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], float] | None:
+    """Solve ``field``, an ``RKS`` or ``GKS`` not yet run.
 
     Args:
         field: the problem on the fine grid.
         gradient: largest norm of the orbital gradient on the fine grid, Hartree.
+        start: density matrix of the first cycle, PySCF's own guess if None.
 
     Returns:
         The Fock matrix (n_ao, n_ao) in PySCF's order and the total energy, both in Hartree and of
@@ -47,8 +50,8 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
         solver.grids.build(sort_grids=False)  # sorting takes as long as a cycle
     core, overlap = field.get_hcore(), field.get_ovlp()
     change, shift, left, renewed = 0.0, 0.0, np.inf, 0
-    history: deque[tuple[NDArray[np.float64], NDArray[np.float64]]] = deque(maxlen=_KEPT)
-    orbitals, density = None, coarse.get_init_guess()
+    history: deque[tuple[NDArray[Any], NDArray[Any]]] = deque(maxlen=_KEPT)
+    orbitals, density = None, coarse.get_init_guess() if start is None else start
     target, last = _LOOSE, False
     for _ in range(field.max_cycle):
         potential = coarse.get_veff(dm=density)
@@ -77,32 +80,32 @@ def converge(field: rks.RKS, gradient: float) -> tuple[NDArray[np.float64], floa
     return None
 
 
-def _on_level(field: rks.RKS, level: int) -> rks.RKS:
+def _on_level(field: Any, level: int) -> Any:
     """The same problem on another of PySCF's grids, as these are by default."""
-    other: Any = rks.RKS(field.mol, xc=field.xc)
+    other = field.copy()
+    other.grids = gen_grid.Grids(field.mol)
     other.grids.level = level
-    fit = getattr(field, "with_df", None)
-    return other.density_fit(with_df=fit) if fit else other
+    return other
 
 
 def _gradient(
-    field: rks.RKS,
-    orbitals: tuple[NDArray[np.float64], NDArray[np.float64]],
-    fock: NDArray[np.float64],
+    field: Any, orbitals: tuple[NDArray[Any], NDArray[np.float64]], fock: NDArray[Any]
 ) -> float:
     """Norm of the orbital gradient in Hartree, for orbitals and their occupations."""
     return float(np.linalg.norm(field.get_grad(*orbitals, fock)))
 
 
 def _extrapolated(
-    history: deque[tuple[NDArray[np.float64], NDArray[np.float64]]],
-    change: NDArray[np.float64] | float,
-    overlap: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    history: deque[tuple[NDArray[Any], NDArray[Any]]],
+    change: NDArray[Any] | float,
+    overlap: NDArray[Any],
+) -> NDArray[Any]:
     """The combination of Fock matrices that commutes best with that of their densities."""
     focks = np.stack([fock + change for _, fock in history])
     products = np.stack([f @ d @ overlap for f, (d, _) in zip(focks, history, strict=True)])
-    residuals = (products - products.swapaxes(1, 2)).reshape(len(focks), -1)
+    residuals = (products - products.conj().swapaxes(1, 2)).reshape(len(focks), -1)
+    if np.iscomplexobj(residuals):  # the shares are real, so that the sum stays hermitian
+        residuals = np.concatenate([residuals.real, residuals.imag], axis=1)
     steps = (residuals[:-1] - residuals[-1]).T
     shares = np.linalg.lstsq(steps, -residuals[-1], rcond=None)[0]
     return focks[-1] + np.tensordot(shares, focks[:-1] - focks[-1], 1)

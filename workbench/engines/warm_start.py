@@ -5,7 +5,8 @@ The orbitals of a Hamiltonian H, filled from below, give a density matrix
     H C = S C eps,    P = 2 sum over occupied k of c_k c_k^T
 
 and any SCF program takes such a P for its first guess. If H is close to the self-consistent one, so
-is P, and only the last cycles are left to do. The result does not depend on the start.
+is P, and only the last cycles are left to do. The result does not depend on the start. Spinors hold
+one electron each: without the 2, and with c_k^+ for c_k^T.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.conventions import HARTREE
+from workbench.engines import spinors
 from workbench.engines.molecules import ao_order, mole, not_converged, overlap, solver
 from workbench.matrices import BlockMatrix
 from workbench.physics import occupied_count, solve
@@ -27,35 +29,40 @@ from workbench.structures import require_closed_shell
 __all__ = ["Cycles", "DEFAULT", "scf_cycles", "warm_start"]
 
 DEFAULT = "PySCF's default"
-"""Name of PySCF's own first guess, superposed atomic densities in a minimal basis (minao)."""
+"""Name of PySCF's own first guess, superposed atomic densities in a minimal basis (minao).
+
+For spinors it is this density without spin, as PySCF's own guess would tilt them.
+"""
 
 
-def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[np.float64]:
+def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
     """The density matrix of a Hamiltonian's orbitals, ready for PySCF's `kernel(dm0=...)`.
 
     Args:
         atoms: a closed-shell molecule; `info["charge"]` in e.
-        H: eV, in the basis in which the SCF will run.
+        H: eV, in the basis in which the SCF will run; of spinors for GHF or GKS.
 
     Returns:
-        (n_ao, n_ao) electrons, in PySCF's order of orbitals; its trace with S counts them.
+        (n_ao, n_ao) electrons, in PySCF's order of orbitals; its trace with S counts them. For
+        spinors (2 n_ao, 2 n_ao) and complex, all up orbitals first.
 
     Raises:
-        ValueError: for a crystal, spinors, a basis that is not PySCF's, other atoms, or an odd
-            number of electrons.
+        ValueError: for a crystal, a basis that is not PySCF's, other atoms, or an odd number of
+            electrons.
 
     >>> field = pyscf.dft.RKS(molecule, xc="pbe")  # doctest: +SKIP
     >>> field.kernel(dm0=warm_start(atoms, model.predict(atoms).refined))  # doctest: +SKIP
     """
-    if H.basis.spinor:
-        raise ValueError("A warm start is for orbitals without spin: give a Hamiltonian without.")
     if not np.array_equal(H.numbers, atoms.numbers):
         raise ValueError("The Hamiltonian belongs to other atoms than those given.")
     molecule = mole(require_closed_shell(atoms), H.basis.name)
     filled = occupied_count(H, int(molecule.nelectron))
     occupied = solve(H, overlap(atoms, H.basis))[1][:, :filled]
     back = np.argsort(ao_order(molecule))
-    return (2 * occupied @ occupied.T)[np.ix_(back, back)]
+    if H.basis.spinor:
+        back = np.concatenate([back, back + len(back)])
+    density = (1 if H.basis.spinor else 2) * occupied @ occupied.conj().T
+    return density[np.ix_(back, back)]
 
 
 @dataclass(frozen=True)
@@ -76,22 +83,25 @@ class Cycles:
 def scf_cycles(
     atoms: Atoms,
     starts: Mapping[str, BlockMatrix],
-    basis: str = "def2-svp",
+    basis: str | None = None,
     xc: str = "pbe",
     grid: int = 3,
     *,
+    spin_orbit: bool = False,
+    relativity: str = "ecp",
     conv_tol: float = 1e-9,
     max_cycle: int = 100,
 ) -> dict[str, Cycles]:
     """How many cycles PySCF's plain SCF takes from its default guess and from given ones.
 
-    PySCF's own `RKS` or `RHF` with its DIIS, as anybody would run it; nothing of the workbench's
-    faster loop on two grids. All starts meet the same problem.
+    PySCF's own `RKS` or `RHF` (`GKS` or `GHF` with spin-orbit coupling) with its DIIS, as anybody
+    would run it; nothing of the workbench's faster loop on two grids. All starts meet the same
+    problem.
 
     Args:
         atoms: a closed-shell molecule.
         starts: name -> Hamiltonian, eV, in this basis.
-        basis, xc, grid: as in `workbench.reference`; 3 is PySCF's own grid.
+        basis, xc, grid, spin_orbit, relativity: as in `workbench.pyscf`; 3 is PySCF's own grid.
         conv_tol: largest change of the energy in the last cycle, Hartree; 1e-9 is PySCF's own.
         max_cycle: cycles before giving up.
 
@@ -100,16 +110,28 @@ def scf_cycles(
 
     Raises:
         SCFError: no convergence.
-        ValueError: as `warm_start`, and for another basis.
+        ValueError: as `warm_start`, and for a start in another basis, or with spin where the SCF is
+            without or the other way round.
     """
-    densities: dict[str, NDArray[np.float64] | None] = {DEFAULT: None}
+    used = basis or (spinors.BASES.get(relativity, "") if spin_orbit else "def2-svp")
+
+    def problem() -> Any:
+        if spin_orbit:
+            return spinors.solver(atoms, used, xc, grid, relativity=relativity)
+        return solver(atoms, used, xc, grid)
+
+    first = problem()  # what cannot be solved is refused before the starts are looked at
+    densities: dict[str, Any] = {DEFAULT: spinors.start(first.mol) if spin_orbit else None}
     for name, H in starts.items():
-        if H.basis.name != basis.lower():
-            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {basis}.")
+        if H.basis.name != used.lower():
+            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {used}.")
+        if H.basis.spinor != spin_orbit:
+            has, needs = ("with", "without") if H.basis.spinor else ("without", "with")
+            raise ValueError(f"The start {name!r} is {has} spin, and the SCF {needs} it.")
         densities[name] = warm_start(atoms, H)
     found = {}
     for name, density in densities.items():
-        field = solver(atoms, basis, xc, grid)
+        field = problem()
         field.conv_tol, field.max_cycle = conv_tol, max_cycle
         energies: list[float] = []
 
@@ -119,7 +141,7 @@ def scf_cycles(
         field.callback = note
         energy = float(field.kernel(dm0=density))
         if not field.converged:
-            raise not_converged(atoms, basis, xc, max_cycle)
+            raise not_converged(atoms, used, xc, max_cycle)
         changes = np.diff(energies, prepend=energies[0]) * HARTREE
         found[name] = Cycles(len(energies), energy * HARTREE, changes)
     return found

@@ -81,7 +81,7 @@ class ModelConfig:
     def check(self, basis: Basis) -> None:
         """Refuse a basis whose on-site blocks hold irreps that the features cannot reach."""
         if basis.spinor and self.guess != "none":
-            raise ValueError("A guess has no spin: set ModelConfig(guess='none') for spinors.")
+            raise ValueError("A guess has no spin: train spinors with guess='none' (ModelConfig).")
         on_site = [
             p
             for p in BlockIrreps(basis, self.time_reversal).paths

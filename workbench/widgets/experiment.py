@@ -19,7 +19,7 @@ from workbench.bands import LEAST, energies_at
 from workbench.matrices import BlockMatrix
 from workbench.physics import levels, occupied_count
 from workbench.rotation_errors import BASELINE, REFINED, Subjects
-from workbench.structures import electron_count, rotate
+from workbench.structures import rotate
 from workbench.symmetry import Errors, Subject, matrix_errors
 
 if TYPE_CHECKING:
@@ -125,9 +125,12 @@ class Experiment:
     def n_occupied(self) -> int | None:
         """How many orbitals are filled; None if that does not come out even."""
         anywhere = self.template
-        n = self.reference.n_electrons if self.reference else electron_count(self.atoms)
+        from workbench.engines.molecules import electrons
+
         try:
-            return occupied_count(anywhere, n)
+            if self.reference:
+                return occupied_count(anywhere, self.reference.n_electrons)
+            return occupied_count(anywhere, electrons(self.atoms, anywhere.basis.name))
         except ValueError:
             return None
 
