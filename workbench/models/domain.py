@@ -99,13 +99,17 @@ def _formula(atoms: Atoms) -> str:
 
 def _closest(atoms: Atoms) -> dict[str, float]:
     """Shortest distance of each pair of species, A; images count, as far as they are neighbours."""
-    symbols = np.array([chemical_symbols[z] for z in atoms.numbers])
+    symbols = sorted({chemical_symbols[z] for z in atoms.numbers})
+    species = np.array([symbols.index(chemical_symbols[z]) for z in atoms.numbers], dtype=int)
     if atoms.pbc.any():
         i, j, distance = neighbor_list("ijd", atoms, _NEIGHBOURS)
     else:
         i, j = np.triu_indices(len(atoms), 1)
         distance = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
-    names = np.where(symbols[i] < symbols[j], symbols[i], symbols[j])
-    others = np.where(symbols[i] < symbols[j], symbols[j], symbols[i])
-    keys = np.char.add(np.char.add(names, "-"), others) if len(i) else names
-    return {str(k): float(distance[keys == k].min()) for k in np.unique(keys)}
+    first, second = np.minimum(species[i], species[j]), np.maximum(species[i], species[j])
+    shortest = np.full((len(symbols), len(symbols)), np.inf)
+    np.minimum.at(shortest, (first, second), distance)
+    return {
+        f"{symbols[a]}-{symbols[b]}": float(shortest[a, b])
+        for a, b in np.argwhere(np.isfinite(shortest)).tolist()
+    }

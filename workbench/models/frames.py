@@ -27,18 +27,17 @@ from workbench.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
 
 
-class Constant(nn.Module):
+class Constant:
     """A fixed array kept in float64 and handed out in the type and on the device of a tensor.
 
     Not a buffer: ``module.double()`` would otherwise inherit the rounding of float32.
     """
 
     def __init__(self, array: NDArray[np.float64] | NDArray[np.intp]) -> None:
-        super().__init__()
         self._exact = torch.as_tensor(np.ascontiguousarray(array))
         self._copies: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
-    def forward(self, like: Tensor) -> Tensor:
+    def __call__(self, like: Tensor) -> Tensor:
         """The array as ``like``'s dtype (integers stay integers) and device."""
         dtype = like.dtype if self._exact.is_floating_point() else self._exact.dtype
         key = (dtype, like.device)
