@@ -143,12 +143,26 @@ class BlockIrreps:
     def encode(self, values: Array) -> Array:
         """Irrep coefficients (..., F) of padded blocks, numpy or torch."""
         flat = values.reshape(*values.shape[: values.ndim - len(self.shape)], -1)
-        return flat @ _like(self.change, flat)
+        return flat @ self._change(flat)
 
     def decode(self, coefficients: Array) -> Array:
         """Padded blocks of irrep coefficients (..., F), numpy or torch."""
-        flat = coefficients @ _like(self.change.T, coefficients)
+        flat = coefficients @ self._change(coefficients).T
         return flat.reshape(*flat.shape[:-1], *self.shape)
+
+    def _change(self, like: Array) -> Array:
+        """The change as an array of another's kind; tensors are kept."""
+        if not isinstance(like, torch.Tensor):
+            return self.change
+        key = like.dtype, like.device
+        if key not in self._tensors:
+            with torch.inference_mode(False):  # one made while predicting serves training, too
+                self._tensors[key] = torch.as_tensor(self.change, dtype=key[0], device=key[1])
+        return self._tensors[key]
+
+    @cached_property
+    def _tensors(self) -> dict[tuple[torch.dtype, torch.device], torch.Tensor]:
+        return {}
 
 
 def product_to_irreps(la: int, lb: int) -> NDArray[np.float64]:
@@ -173,13 +187,6 @@ def _coupling(la: int, lb: int, l: int) -> NDArray[np.float64]:
     """(2la+1, 2lb+1, 2l+1) real Clebsch-Gordan coefficients, an isometry from irrep to block."""
     coupling: NDArray[np.float64] = o3.wigner_3j(la, lb, l, dtype=torch.float64).numpy()
     return coupling * np.sqrt(2 * l + 1)
-
-
-def _like(matrix: NDArray[np.float64], array: Array) -> Array:
-    """The matrix as an array of the other's kind."""
-    if isinstance(array, torch.Tensor):
-        return torch.as_tensor(matrix, dtype=array.dtype, device=array.device)
-    return matrix
 
 
 Key = tuple[str, str, int]

@@ -254,16 +254,35 @@ def mole(atoms: Atoms, basis: str, *, electrons: bool = True) -> gto.Mole:
     """
     if atoms.pbc.any():
         raise ValueError("This is a crystal (pbc is set): for a molecule set atoms.pbc = False.")
-    symbols = [chemical_symbols[z] for z in atoms.numbers]
-    table = {s: _element(basis.lower(), s) for s in set(symbols)}
+    # In Bohr by ASE's constant: PySCF's own differs in the tenth digit.
+    numbers, places = tuple(atoms.numbers.tolist()), atoms.positions / BOHR
+    if not electrons:
+        moved: Any = _somewhere(basis.lower(), numbers)
+        return moved.set_geom_(places, unit="Bohr", inplace=False)
+    charge, spin = (int(atoms.info.get(name, 0)) for name in ("charge", "spin"))
+    return _molecule(basis.lower(), numbers, places, charge, spin)
+
+
+@lru_cache(maxsize=64)
+def _somewhere(basis: str, numbers: tuple[int, ...]) -> gto.Mole:
+    """A molecule of these atoms, to be moved: it is made thirty times as slowly as moved."""
+    line = np.arange(len(numbers))[:, None] * np.ones(3)
+    return _molecule(basis, numbers, line, charge=0, spin=None)
+
+
+def _molecule(
+    basis: str, numbers: tuple[int, ...], places: NDArray[Any], charge: int, spin: int | None
+) -> gto.Mole:
+    """PySCF's molecule of atoms at places (N, 3) in Bohr."""
+    symbols = [chemical_symbols[z] for z in numbers]
+    table = {s: _element(basis, s) for s in set(symbols)}
     molecule = gto.Mole(
-        # In Bohr by ASE's constant: PySCF's own differs in the tenth digit.
-        atom=list(zip(symbols, (atoms.positions / BOHR).tolist(), strict=True)),
+        atom=list(zip(symbols, places.tolist(), strict=True)),
         unit="Bohr",
         basis={s: shells for s, (shells, _) in table.items()},
         ecp={s: core for s, (_, core) in table.items() if core},
-        charge=int(atoms.info.get("charge", 0)) if electrons else 0,
-        spin=int(atoms.info.get("spin", 0)) if electrons else None,
+        charge=charge,
+        spin=spin,
         verbose=0,
     )
     return molecule.build(dump_input=False, parse_arg=False)
@@ -271,22 +290,24 @@ def mole(atoms: Atoms, basis: str, *, electrons: bool = True) -> gto.Mole:
 
 def ao_order(molecule: gto.Mole) -> NDArray[np.intp]:
     """Index (n_ao,) that takes PySCF's orbitals to ours: `new = old[index]`, m = -l..l a shell."""
-    starts = np.cumsum([0, *(2 * l + 1 for l in _shells(molecule))])
+    return _order(_shells(molecule)).copy()
+
+
+@lru_cache(maxsize=256)
+def _order(shells: tuple[int, ...]) -> NDArray[np.intp]:
+    starts = np.cumsum([0, *(2 * l + 1 for l in shells)])
     return np.concatenate(
         [
             start + np.asarray(AO_TO_M["pyscf"].get(l, range(2 * l + 1)))
-            for l, start in zip(_shells(molecule), starts[:-1], strict=True)
+            for l, start in zip(shells, starts[:-1], strict=True)
         ]
     ).astype(np.intp)
 
 
 def _shells(molecule: gto.Mole) -> tuple[int, ...]:
     """The l of each shell in PySCF's order; a contracted set counts once per contraction."""
-    return tuple(
-        int(molecule.bas_angular(i))
-        for i in range(molecule.nbas)
-        for _ in range(int(molecule.bas_nctr(i)))
-    )
+    of_sets, counts = molecule._bas[:, gto.ANG_OF], molecule._bas[:, gto.NCTR_OF]
+    return tuple(np.repeat(of_sets, counts).tolist())
 
 
 @lru_cache(maxsize=1024)

@@ -70,8 +70,8 @@ class GeometryBuilder(nn.Module):
         """All of it in float64."""
         harmonic = self.frames(graph.edge_vec)
         distance = graph.edge_vec.norm(dim=1)
-        node_class = self.species(distance)[graph.z]
-        row, column = node_class[graph.edge_index]
+        node_class = self.species(distance).index_select(0, graph.z)
+        row, column = (node_class.index_select(0, end) for end in graph.edge_index)
         return Geometry(
             harmonic=harmonic,
             basis=self.to_basis(harmonic),
@@ -175,15 +175,15 @@ class Baseline(nn.Module):
         radial, pairs = self.pairs(graph, geometry)
         nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
         for k in range(len(self.convolutions)):
-            messages, update = self.exchange(k, self.shown(k, nodes), edges, pairs)
-            nodes = self.mixed(k, nodes.index_add(0, pairs.row, messages))
+            update = self.learnt(k, self.shown(k, nodes), edges, pairs)
+            nodes = self.mixed(k, nodes.index_add(0, pairs.row, self.messages(update, pairs)))
             edges = edges + update
         return BaselineFeatures(
             radial,
             nodes,
             torch.bmm(pairs.frames.transpose(1, 2), edges),
             self.node_head.parts(nodes, geometry.node_class),
-            self.pair_head.parts(nodes, edges, pairs, geometry.pair_class),
+            self.pair_head.parts(self.pair_head.shown(nodes), edges, pairs, geometry.pair_class),
         )
 
     def pairs(self, graph: Graph, geometry: Geometry) -> tuple[Tensor, Pairs]:
@@ -198,11 +198,13 @@ class Baseline(nn.Module):
         """(N, K, C) what atoms show to their pairs in a layer."""
         return self.node_norms[2 * layer](nodes)
 
-    def exchange(
-        self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs
-    ) -> tuple[Tensor, Tensor]:
-        """Messages (P, K, C) to row atoms, and the pairs' update (P, K, C) in frame order."""
+    def learnt(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+        """The pairs' update (P, K, C) in frame order."""
         return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
+
+    def messages(self, update: Tensor, pairs: Pairs) -> Tensor:
+        """What pairs that learnt this say to their row atoms, (P, K, C), to be summed there."""
+        return torch.bmm(pairs.frames.transpose(1, 2), update * pairs.envelope[:, :, None])
 
     def mixed(self, layer: int, nodes: Tensor) -> Tensor:
         """(N, K, C) atoms after messages came in, channels mixed."""

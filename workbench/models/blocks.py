@@ -42,7 +42,7 @@ class Blocks:
 
     def symmetric(self, reverse: Tensor) -> Blocks:
         """The hermitian part: each block averaged with its partner's adjoint."""
-        other = Blocks(adjoint(self.nodes), adjoint(self.pairs[reverse]))
+        other = Blocks(adjoint(self.nodes), adjoint(self.pairs.index_select(0, reverse)))
         return Blocks((self.nodes + other.nodes) / 2, (self.pairs + other.pairs) / 2)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 
 _SLACK = 0.05
@@ -58,9 +58,10 @@ class Domain:
         for atoms in structures:
             formula = _formula(atoms)
             formulas[formula] = formulas.get(formula, 0) + 1
-            for name, distances in _distances(atoms).items():
+            around = _Neighbours(atoms)
+            for name, distances in around.by_pair().items():
                 seen.setdefault(name, []).append(distances)
-            for symbol, distance in _loneliest(atoms).items():
+            for symbol, distance in around.loneliest().items():
                 loneliest[symbol] = max(distance, loneliest.get(symbol, 0.0))
         distances = {name: np.sort(np.concatenate(seen[name])) for name in sorted(seen)}
         return cls(
@@ -77,7 +78,8 @@ class Domain:
 
     def outside(self, atoms: Atoms) -> str | None:
         """One sentence if a structure lies beyond the training set, else None."""
-        found, formula = _distances(atoms), _formula(atoms)
+        around, formula = _Neighbours(atoms), _formula(atoms)
+        found = around.by_pair()
         if _charge(atoms) not in self.charges:
             shown = ", ".join(f"{charge:+d}" if charge else "0" for charge in self.charges)
             return (
@@ -105,7 +107,7 @@ class Domain:
                 f"The model was shown {next(iter(self.formulas))} alone, not {formula}: its "
                 "prediction means nothing there."
             )
-        stretched = self._stretched(atoms, found)
+        stretched = self._stretched(found, around.loneliest())
         if stretched:
             return (
                 f"{formula} has bonds unlike any the model was shown, {'; '.join(stretched)}: "
@@ -113,7 +115,9 @@ class Domain:
             )
         return None
 
-    def _stretched(self, atoms: Atoms, found: Mapping[str, np.ndarray]) -> list[str]:
+    def _stretched(
+        self, found: Mapping[str, np.ndarray], loneliest: Mapping[str, float]
+    ) -> list[str]:
         """Bonds of lengths that training did not have, or else atoms too far from all others."""
         unlike = []
         for name, seen in self.bonds.items():
@@ -127,7 +131,7 @@ class Domain:
         lonely = [
             f"{symbol} at {distance:.2f} A from its nearest atom (training: at most "
             f"{self.loneliest[symbol]:.2f})"
-            for symbol, distance in _loneliest(atoms).items()
+            for symbol, distance in loneliest.items()
             if distance > self.loneliest.get(symbol, np.inf) + _GAP
         ]
         return unlike or lonely
@@ -143,40 +147,40 @@ def _formula(atoms: Atoms) -> str:
     return str((formula.reduce()[0] if atoms.pbc.any() else formula).convert("hill"))
 
 
-def _pairs(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both atoms and the distance of each pair, A, each pair both ways round.
+class _Neighbours:
+    """Distances between the atoms of a structure; images count, as far as they are neighbours."""
 
-    Images count, as far as they are neighbours.
-    """
-    if atoms.pbc.any():
-        i, j, distance = neighbor_list("ijd", atoms, _NEIGHBOURS)
-        return i, j, distance
-    i, j = np.nonzero(~np.eye(len(atoms), dtype=bool))
-    return i, j, np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
+    def __init__(self, atoms: Atoms) -> None:
+        if atoms.pbc.any():
+            i, j, self.distance = neighbor_list("ijd", atoms, _NEIGHBOURS)
+        else:
+            i, j = np.triu_indices(len(atoms), 1)
+            self.distance = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
+        self.numbers, self.ends = atoms.numbers, (i, j)
 
+    def by_pair(self) -> dict[str, np.ndarray]:
+        """Distances of each pair of species, A, "H-O" in alphabetical order."""
+        first, second = (self.numbers[end] for end in self.ends)
+        codes = np.minimum(first, second) * len(chemical_symbols) + np.maximum(first, second)
+        found = {}
+        for code in np.unique(codes).tolist():
+            symbols = [chemical_symbols[z] for z in divmod(code, len(chemical_symbols))]
+            found["-".join(sorted(symbols))] = self.distance[codes == code]
+        return found
 
-def _distances(atoms: Atoms) -> dict[str, np.ndarray]:
-    """Distances of each pair of species, A."""
-    symbols = np.array([chemical_symbols[z] for z in atoms.numbers])
-    i, j, distance = _pairs(atoms)
-    ordered = symbols[i] <= symbols[j]
-    names = np.char.add(np.char.add(symbols[i], "-"), symbols[j]) if len(i) else symbols[i]
-    return {str(name): distance[ordered & (names == name)] for name in np.unique(names[ordered])}
+    def loneliest(self) -> dict[str, float]:
+        """Longest distance from an atom to its nearest by symbol, A; of single atoms none."""
+        nearest = np.full(len(self.numbers), np.inf)
+        for end in self.ends:
+            np.minimum.at(nearest, end, self.distance)
+        far = {chemical_symbols[z]: nearest[self.numbers == z].max() for z in set(self.numbers)}
+        return {symbol: float(d) for symbol, d in sorted(far.items()) if np.isfinite(d)}
 
 
 def _bonded(name: str, distances: np.ndarray, more: float = 0.0) -> np.ndarray:
     """Of the distances of a pair of species, those within reach of a bond, and so much more."""
-    radii = [covalent_radii[chemical_symbols.index(symbol)] for symbol in name.split("-")]
+    radii = [covalent_radii[atomic_numbers[symbol]] for symbol in name.split("-")]
     return distances[distances < _BONDING * sum(radii) + more]
-
-
-def _loneliest(atoms: Atoms) -> dict[str, float]:
-    """Longest distance from an atom to its nearest by symbol, A; of single atoms none."""
-    i, _, distance = _pairs(atoms)
-    nearest = np.full(len(atoms), np.inf)
-    np.minimum.at(nearest, i, distance)
-    kinds = {chemical_symbols[z]: nearest[atoms.numbers == z].max() for z in set(atoms.numbers)}
-    return {symbol: float(far) for symbol, far in sorted(kinds.items()) if np.isfinite(far)}
 
 
 def _stretches(distances: np.ndarray) -> list[list[float]]:

@@ -27,23 +27,23 @@ from workbench.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
 
 
-class Constant(nn.Module):
+class Constant:
     """A fixed array kept in float64 and handed out in the type and on the device of a tensor.
 
     Not a buffer: ``module.double()`` would otherwise inherit the rounding of float32.
     """
 
     def __init__(self, array: NDArray[np.float64] | NDArray[np.intp]) -> None:
-        super().__init__()
         self._exact = torch.as_tensor(np.ascontiguousarray(array))
         self._copies: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
-    def forward(self, like: Tensor) -> Tensor:
+    def __call__(self, like: Tensor) -> Tensor:
         """The array as ``like``'s dtype (integers stay integers) and device."""
         dtype = like.dtype if self._exact.is_floating_point() else self._exact.dtype
         key = (dtype, like.device)
         if key not in self._copies:
-            self._copies[key] = self._exact.to(device=like.device, dtype=dtype)
+            with torch.inference_mode(False):  # a copy made while predicting serves training, too
+                self._copies[key] = self._exact.to(device=like.device, dtype=dtype)
         return self._copies[key]
 
 
@@ -182,13 +182,14 @@ class EdgeFrames(nn.Module):
 
         The turn about the pair itself is a free choice, which no equivariant map can see.
         """
-        tilt, m, flip = self.tilt(vectors), self.m(vectors), self.flip(vectors)
+        tilt, m, flip = self.tilt(vectors).T, self.m(vectors), self.flip(vectors)
         x, y, z = vectors.unbind(-1)
         phi = torch.atan2(y, x)[:, None] * m  # (P, K)
         theta = torch.atan2(torch.hypot(x, y), z)[:, None] * m
-        about_z = tilt.T * phi.cos()[:, None] - tilt.T[:, flip] * phi.sin()[:, None]
-        about_y = about_z * theta.cos()[..., None] + about_z[:, flip] * theta.sin()[..., None]
-        return tilt @ about_y
+        about_z = tilt * phi.cos()[:, None] - tilt[:, flip] * phi.sin()[:, None]
+        flipped = about_z.index_select(1, flip)
+        about_y = about_z * theta.cos()[..., None] + flipped * theta.sin()[..., None]
+        return tilt.T @ about_y
 
 
 class _Gather(nn.Module):

@@ -204,9 +204,13 @@ class PairHead(nn.Module):
             n_species**2,
         )
 
-    def parts(self, nodes: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
+    def shown(self, nodes: Tensor) -> Tensor:
+        """(N, K, C) what atoms show to their pairs."""
+        return self.node_norm(nodes)
+
+    def parts(self, shown: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
         """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
-        seen = in_frame(self.node_norm(nodes), self.edge_norm(edges), pairs)
+        seen = in_frame(shown, self.edge_norm(edges), pairs)
         free = self.gate(self.inner(by_order(seen, self.seen)), pairs.scalars)
         pieces = scaled(free, self.species(pair_class), self.hidden)
         none = edges.new_zeros(len(edges), 2, 0)

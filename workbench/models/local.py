@@ -9,6 +9,7 @@ with it everything that would be read or said in them, so that stage 1 stands al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,20 @@ SURE_ATOM, SURE_PAIR = 1e-5, 1e-4
 """Sine-like measures, relative to the norm of all features, above which axes are trusted fully. Of
 the atoms and pairs of shaken molecules none lies below (the smallest are ten and five times that),
 of those that symmetry leaves without axes all do, by three orders of magnitude and more."""
+
+
+class Axes(NamedTuple):
+    """What atoms' features say of directions, float64.
+
+    Attributes:
+        first: (N, 3) a vector of each atom.
+        second: (N, 3) another.
+        squares: (N,) squared norm of all features of an atom.
+    """
+
+    first: Tensor
+    second: Tensor
+    squares: Tensor
 
 
 class LocalFrames(nn.Module):
@@ -47,59 +62,67 @@ class LocalFrames(nn.Module):
         Returns:
             (items, K, K) for features, and what turns blocks, float64.
         """
-        onto_z = self.frames(first)
+        return self.about(self.frames(first), second)
+
+    def about(self, onto_z: Tensor, second: Tensor) -> tuple[Tensor, BlockTurn]:
+        """The same, of turns that bring the first vectors onto z and have yet to turn about it.
+
+        Args:
+            onto_z: (items, (lmax+1)^2, (lmax+1)^2), as ``EdgeFrames`` makes them.
+            second: (items, 3).
+        """
         turned = (onto_z[:, 1:4, 1:4] @ second[:, [1, 2, 0], None])[:, :, 0]  # y, z, x
-        angle = torch.atan2(turned[:, 0], turned[:, 2])[:, None] * self.frames.m(first)
-        flipped = onto_z[:, self.frames.flip(first)]
+        angle = torch.atan2(turned[:, 0], turned[:, 2])[:, None] * self.frames.m(onto_z)
+        flipped = onto_z.index_select(1, self.frames.flip(onto_z))
         harmonic = onto_z * angle.cos()[..., None] + flipped * angle.sin()[..., None]
         return self.to_features(harmonic), self.to_basis(harmonic)
 
-    def of_atoms(self, nodes: Tensor) -> tuple[Tensor, BlockTurn, Tensor]:
-        """The same of each atom, in axes spanned by its features (N, K, C).
+    def of_atoms(self, axes: Axes) -> tuple[Tensor, BlockTurn, Tensor]:
+        """The same of each atom, in axes spanned by its features.
 
         Beside them how far these axes can be trusted, (N,) from 0 to 1.
         """
-        first, second = _node_axes(nodes)
-        apart = torch.linalg.cross(first, second).norm(dim=1)
-        trust = _trust(apart / _squares(nodes), SURE_ATOM)
-        return *self(*_defined(first, second)), trust
+        apart = torch.linalg.cross(axes.first, axes.second).norm(dim=1)
+        trust = _trust(apart / axes.squares, SURE_ATOM)
+        return *self(*_defined(axes.first, axes.second)), trust
 
     def of_pairs(
-        self, nodes: Tensor, vectors: Tensor, row: Tensor, column: Tensor
+        self, axes: Axes, onto_z: Tensor, vectors: Tensor, row: Tensor, column: Tensor
     ) -> tuple[Tensor, BlockTurn, Tensor]:
         """The same of each pair, along its vector (P, 3) and across it by both atoms' features.
 
-        Beside them how far these axes can be trusted, (P,) from 0 to 1.
+        ``onto_z``: the vectors' turns, as in `about`. Beside them how far these axes can be
+        trusted, (P,) from 0 to 1.
         """
-        first, second = _node_axes(nodes)
-        across = (first + second)[row] + (first - second)[column]
-        apart = torch.linalg.cross(functional.normalize(vectors.double(), dim=1), across)
-        squares = _squares(nodes)
-        trust = _trust(apart.norm(dim=1) / (squares[row] + squares[column]).sqrt(), SURE_PAIR)
-        first, second = _defined(first, second)
-        across = (first + second)[row] + (first - second)[column]
-        return *self(vectors, across), trust
+
+        def across(first: Tensor, second: Tensor) -> Tensor:
+            mine, theirs = first + second, first - second
+            return mine.index_select(0, row) + theirs.index_select(0, column)
+
+        apart = torch.linalg.cross(
+            functional.normalize(vectors.double(), dim=1), across(axes.first, axes.second)
+        )
+        squares = axes.squares.index_select(0, row) + axes.squares.index_select(0, column)
+        trust = _trust(apart.norm(dim=1) / squares.sqrt(), SURE_PAIR)
+        return *self.about(onto_z, across(*_defined(axes.first, axes.second))), trust
 
 
-def _node_axes(nodes: Tensor) -> tuple[Tensor, Tensor]:
-    """Two vectors (N, 3) of each atom, from stage 1's polar vectors (N, K, C): y, z, x at 1 to 3.
+def axes(nodes: Tensor) -> Axes:
+    """Two vectors of each atom, from stage 1's polar vectors (N, K, C): y, z, x at 1 to 3.
 
     The two halves of the channels are summed.
     """
-    vectors = nodes[:, [3, 1, 2]].double()
-    half = vectors.shape[2] // 2
-    return vectors[:, :, :half].sum(2), vectors[:, :, half:].sum(2)
+    exact = nodes.double()
+    half = exact.shape[2] // 2
+    vectors = exact[:, [3, 1, 2]]
+    squares = exact.square().sum((1, 2))
+    return Axes(vectors[:, :, :half].sum(2), vectors[:, :, half:].sum(2), squares)
 
 
 def _defined(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """The vectors, moved a little off zero: where there are none any axes will do."""
     ahead = first.new_tensor([0.0, 0.0, _TINY]).expand_as(first)
     return first + ahead, second + ahead.roll(1, dims=1)
-
-
-def _squares(nodes: Tensor) -> Tensor:
-    """(N,) squared norms of all features (N, K, C) of an atom."""
-    return nodes.double().square().sum((1, 2))
 
 
 def _trust(measure: Tensor, sure: float) -> Tensor:

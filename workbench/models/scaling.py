@@ -18,7 +18,7 @@ from torch.nn import functional
 from workbench.irreps import BlockIrreps
 from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks
-from workbench.models.frames import block_layout
+from workbench.models.frames import Constant, block_layout
 from workbench.models.turns import turn
 
 _ROUNDING_EV = 1e-9
@@ -91,7 +91,7 @@ class BlockScaler:
         """Precompute the change from frame-ordered coefficients to blocks."""
         self.irreps = irreps
         self.source, sign = block_layout(irreps).frame_order
-        self.frame_change = irreps.change.T[self.source] * sign[:, None]  # (F, F)
+        self.frame_change = Constant(irreps.change.T[self.source] * sign[:, None])  # (F, F)
         self.framed_path = irreps.path_index[self.source]
         n_invariant = block_layout(irreps).orders(1)[0]
         self.pair_invariant = np.arange(len(self.source)) < n_invariant
@@ -99,25 +99,28 @@ class BlockScaler:
         self.node_invariant = invariant[irreps.path_index]
 
     def from_frame(self, coefficients: Tensor) -> Tensor:
-        """(P, F) in frame order -> blocks (P, [Q,] M, M) in the edge frame."""
-        change = torch.as_tensor(self.frame_change).to(coefficients)
-        return (coefficients @ change).view(-1, *self.irreps.shape)
+        """(P, ..., F) in frame order -> blocks (P, ..., [Q,] M, M) in the edge frame."""
+        change = self.frame_change(coefficients)
+        return (coefficients @ change).unflatten(-1, self.irreps.shape)
 
     def outside(self, coefficients: Tensor, geometry: Geometry) -> Tensor:
-        """(P, F) in the edge frame and frame order -> blocks (P, [Q,] M, M) in the global frame."""
+        """(P, ..., F) in the edge frame, frame order -> blocks (P, ..., [Q,] M, M) out of it."""
         by = geometry.basis.to(coefficients).inverse
         return turn(self.from_frame(coefficients), by)
 
     def to_frame(self, blocks: Tensor) -> Tensor:
         """Blocks (..., [Q,] M, M) in the edge frame -> (..., F) in frame order."""
         flat = blocks.flatten(-len(self.irreps.shape))
-        return flat @ torch.as_tensor(self.frame_change.T).to(blocks)
+        return flat @ self.frame_change(flat).T
 
-    def means(self, scaling: Scaling, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """Mean blocks (N, [Q,] M, M) and (P, [Q,] M, M) in eV, float64, in the global frame."""
-        nodes = self.irreps.decode(scaling.node_mean[geometry.node_class])
-        local = scaling.pair_mean[geometry.pair_class] * geometry.envelope
-        return nodes, self.outside(local, geometry)
+    def node_means(self, scaling: Scaling, node_class: Tensor) -> Tensor:
+        """Mean blocks (N, [Q,] M, M) of atoms in eV, float64."""
+        return self.irreps.decode(scaling.node_mean.index_select(0, node_class))
+
+    def pair_means(self, scaling: Scaling, geometry: Geometry) -> Tensor:
+        """Mean blocks (P, [Q,] M, M) of pairs in eV, float64, in the global frame."""
+        local = scaling.pair_mean.index_select(0, geometry.pair_class) * geometry.envelope
+        return self.outside(local, geometry)
 
     def fit(self, parts: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
         """Measure means and scales.

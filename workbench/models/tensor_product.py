@@ -44,8 +44,8 @@ class TensorProductConvolution(nn.Module):
         self.radial = nn.Linear(context, int(cast("Any", self.product.weight_numel)))
         self.mix = NodeMix(layout, channels)
 
-    def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Messages of the pairs (P, K, C), and their update (P, K, C), framed."""
+    def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+        """The pairs' update (P, K, C) in frame order, which is also their message."""
         back = pairs.frames.transpose(1, 2)
         flat = self.layout.to_irreps(nodes)
         both = (flat[pairs.row], flat[pairs.column], self.layout.to_irreps(back @ edges))
@@ -54,8 +54,7 @@ class TensorProductConvolution(nn.Module):
         # m = 0 row of the frame matrix is the harmonic itself, up to its norm.
         harmonics = self.harmonics(pairs.frames)
         message = self.product(x, harmonics, self.radial(pairs.scalars))
-        update = self.mix(self.layout.from_irreps(message, self.channels))
-        return update * pairs.envelope[:, :, None], pairs.frames @ update
+        return pairs.frames @ self.mix(self.layout.from_irreps(message, self.channels))
 
     def harmonics(self, frames: Tensor) -> Tensor:
         """(P, (lmax+1)^2) harmonics of the pairs' directions, each l of norm sqrt(2l+1)."""

@@ -23,7 +23,7 @@ from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.large import baseline_large, predict_large
-from workbench.models.local import LocalFrames, scaled, trusted
+from workbench.models.local import Axes, LocalFrames, axes, scaled, trusted
 from workbench.models.prediction import Features, Prediction
 from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling
@@ -95,19 +95,23 @@ class TwoStageModel(nn.Module):
             return geometry
         s, like = self.scaling, self.baseline.species.weight
         coefficients = self.irreps.encode(graph.node_guess).flatten(1)
-        nodes = coefficients - s.node_guess_mean[geometry.node_class]
         turned = turn(graph.pair_guess, geometry.basis)
         local = self.scaler.to_frame(turned).flatten(1)
-        pairs = local - s.pair_guess_mean[geometry.pair_class]
-        read = (
-            _divided(nodes, s.node_guess_scale[geometry.node_class]).to(like),
-            _divided(pairs, s.pair_guess_scale[geometry.pair_class]).to(like),
-        )
-        return replace(geometry, guess=read)
+
+        def standardised(values: Tensor, mean: Tensor, scale: Tensor, of: Tensor) -> Tensor:
+            left = values - mean.index_select(0, of)
+            return (left * _inverse(scale).index_select(0, of)).to(like)
+
+        nodes = coefficients, s.node_guess_mean, s.node_guess_scale, geometry.node_class
+        pairs = local, s.pair_guess_mean, s.pair_guess_scale, geometry.pair_class
+        return replace(geometry, guess=(standardised(*nodes), standardised(*pairs)))
 
     def start(self, graph: Graph, geometry: Geometry) -> Blocks:
         """What the networks correct: the guess and the mean of what it leaves, eV, float64."""
-        means = Blocks(*self.scaler.means(self.scaling, geometry))
+        means = Blocks(
+            self.scaler.node_means(self.scaling, geometry.node_class),
+            self.scaler.pair_means(self.scaling, geometry),
+        )
         if not graph.node_guess.shape[1]:
             return means
         return means + Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0])
@@ -115,18 +119,18 @@ class TwoStageModel(nn.Module):
     def baseline_blocks(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
         """Stage 1's correction to the start, eV, in the global frame, hermitian."""
         s, like = self.scaling, out.node_coefficients
-        nodes = like * s.node_scale.to(like)[geometry.node_class]
-        pairs = out.pair_coefficients * s.pair_scale.to(like)[geometry.pair_class]
+        nodes = like * s.node_scale.to(like).index_select(0, geometry.node_class)
+        scale = s.pair_scale.to(like).index_select(0, geometry.pair_class)
+        pairs = out.pair_coefficients * scale
         return self._unscaled(nodes, pairs * geometry.envelope.to(like), graph, geometry)
 
     def baseline_targets(self, blocks: Blocks, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """What stage 1's readouts should put out for given corrections to the start, eV."""
-        nodes = _divided(
-            self.irreps.encode(blocks.nodes), self.scaling.node_scale[geometry.node_class]
-        )
+        nodes = self.irreps.encode(blocks.nodes)
+        nodes = nodes * _inverse(self.scaling.node_scale)[geometry.node_class]
         local = self.scaler.to_frame(turn(blocks.pairs, geometry.basis))
         scale = self.scaling.pair_scale[geometry.pair_class] * geometry.envelope
-        return self.baseline.node_head.sorted(nodes), _divided(local, scale)
+        return self.baseline.node_head.sorted(nodes), local * _inverse(scale)
 
     def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
         """What stage 2 reads of stage 1's output."""
@@ -134,7 +138,8 @@ class TwoStageModel(nn.Module):
         tokens = self.global_tokens(f.nodes, f.edges, f.radial, blocks, graph, geometry)
         if not self.is_local:
             return tokens
-        return self.localised_pairs(self.localised_atoms(tokens, f.nodes), f.nodes, graph.edge_vec)
+        own = axes(f.nodes)
+        return self.localised_pairs(self.localised_atoms(tokens, own), own, graph, geometry)
 
     def global_tokens(
         self,
@@ -163,34 +168,35 @@ class TwoStageModel(nn.Module):
 
     def _blocks_read(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Blocks:
         """(N, B, [Q,] M, M) and (P, B, [Q,] M, M) that stage 2 reads, hermitian, of order one."""
-        like, shape = out.node_coefficients, self.irreps.shape
-        nodes, pairs = ([like.new_zeros(len(t), 0, *shape)] for t in (graph.z, graph.edge_vec))
-
-        def read(of_nodes: Tensor, of_pairs: Tensor) -> None:
-            blocks = self._unscaled(of_nodes, of_pairs, graph, geometry)
-            nodes.append(blocks.nodes[:, None])
-            pairs.append(blocks.pairs[:, None])
-
+        like, size = out.node_coefficients, self.irreps.size
+        nodes: Any = [like.new_zeros(len(graph.z), 0)]
+        pairs: Any = [like.new_zeros(len(graph.edge_vec), 0)]
         if self.config.refiner_baseline:
             known = self.scaling.node_scale > 0, self.scaling.pair_scale > 0
-            read(
-                out.node_coefficients * known[0][geometry.node_class],
-                out.pair_coefficients * known[1][geometry.pair_class] * geometry.envelope.to(like),
-            )
+            reach = known[1].index_select(0, geometry.pair_class) * geometry.envelope.to(like)
+            nodes.append(like * known[0].index_select(0, geometry.node_class))
+            pairs.append(out.pair_coefficients * reach)
         if self.config.refiner_guess and geometry.guess is not None:
-            guesses = (t.split(self.irreps.size, dim=1) for t in geometry.guess)
-            for matrix in zip(*guesses, strict=True):
-                read(*matrix)
-        return Blocks(torch.cat(nodes, dim=1), torch.cat(pairs, dim=1))
+            nodes.append(geometry.guess[0])
+            pairs.append(geometry.guess[1])
+        of_nodes, of_pairs = (torch.cat(t, dim=1).unflatten(1, (-1, size)) for t in (nodes, pairs))
+        count = of_nodes.shape[1]
+        places = graph.reverse[:, None] * count + torch.arange(count, device=like.device)
+        flat = Blocks(
+            self.irreps.decode(of_nodes).flatten(0, 1),
+            self.scaler.outside(of_pairs, geometry).flatten(0, 1),
+        ).symmetric(places.flatten())
+        nodes, pairs = of_nodes.shape[:2], of_pairs.shape[:2]
+        return Blocks(flat.nodes.unflatten(0, nodes), flat.pairs.unflatten(0, pairs))
 
     @property
     def is_local(self) -> bool:
         """Whether stage 2 works in local axes."""
         return self.config.refiner_frame == "local"
 
-    def localised_atoms(self, tokens: Tokens, nodes: Tensor) -> Tokens:
+    def localised_atoms(self, tokens: Tokens, own: Axes) -> Tokens:
         """The tokens with those of each atom in its own axes, which stage 1's features span."""
-        features, by, trust = self.local.of_atoms(nodes)
+        features, by, trust = self.local.of_atoms(own)
         by, trust = by.to(tokens.nodes), trust.to(tokens.nodes)
         return replace(
             tokens,
@@ -200,9 +206,13 @@ class TwoStageModel(nn.Module):
             node_trust=trust,
         )
 
-    def localised_pairs(self, tokens: Tokens, nodes: Tensor, vectors: Tensor) -> Tokens:
+    def localised_pairs(
+        self, tokens: Tokens, own: Axes, graph: Graph, geometry: Geometry
+    ) -> Tokens:
         """The tokens with those of each pair in axes along the pair."""
-        features, by, trust = self.local.of_pairs(nodes, vectors, tokens.row, tokens.column)
+        features, by, trust = self.local.of_pairs(
+            own, geometry.harmonic, graph.edge_vec, tokens.row, tokens.column
+        )
         by, trust = by.to(tokens.edges), trust.to(tokens.edges)
         return replace(
             tokens,
@@ -225,12 +235,14 @@ class TwoStageModel(nn.Module):
 
     def atom_correction(self, out: Tensor, node_class: Tensor, back: BlockTurn | None) -> Tensor:
         """On-site blocks, eV, of stage 2's output for atoms; not yet hermitian."""
-        found = self.irreps.decode(out * self.scaling.node_residual.to(out)[node_class])
+        scale = self.scaling.node_residual.to(out).index_select(0, node_class)
+        found = self.irreps.decode(out * scale)
         return found if back is None else turn(found, back)
 
     def pair_correction(self, out: Tensor, pair_class: Tensor, back: BlockTurn | None) -> Tensor:
         """Pair blocks, eV, of stage 2's output for pairs; not yet hermitian."""
-        found = self.irreps.decode(out * self.scaling.pair_residual.to(out)[pair_class])
+        scale = self.scaling.pair_residual.to(out).index_select(0, pair_class)
+        found = self.irreps.decode(out * scale)
         return found if back is None else turn(found, back)
 
     def correction_targets(self, blocks: Blocks, tokens: Tokens) -> tuple[Tensor, Tensor]:
@@ -244,8 +256,8 @@ class TwoStageModel(nn.Module):
         pairs = self.irreps.encode(blocks.pairs)
         scale = self.scaling.pair_residual[tokens.pair_class] * tokens.envelope
         return (
-            _divided(nodes, self.scaling.node_residual[tokens.node_class]),
-            _divided(pairs, scale),
+            nodes * _inverse(self.scaling.node_residual)[tokens.node_class],
+            pairs * _inverse(scale),
         )
 
     def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
@@ -383,6 +395,6 @@ class TwoStageModel(nn.Module):
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
 
 
-def _divided(values: Tensor, scale: Tensor) -> Tensor:
-    """Values in units of their scale, 0 where the scale is 0."""
-    return torch.where(scale > 0, values / torch.where(scale > 0, scale, 1.0), 0.0)
+def _inverse(scale: Tensor) -> Tensor:
+    """What takes values to units of their scale, 0 where the scale is 0."""
+    return torch.where(scale > 0, 1 / torch.where(scale > 0, scale, 1.0), 0.0)
