@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
 
 PAIRS_AT_ONCE = 400
-"""In a piece. Features then stay near the processor, and their memory, some MB a tensor, with the
-process: from 500 pairs on the system takes it back after each step, a tenth to a fifth of the
-time."""
+"""In a piece. Features then stay near the processor, and their memory with the process: from 500
+pairs on, 10 MB a tensor, the system takes it back after each step, a tenth of the time and more."""
 
 
 @dataclass(frozen=True)
