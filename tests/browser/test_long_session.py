@@ -20,7 +20,8 @@ def system(name):
     return atoms, ref, SimpleNamespace(predict=predict)
 systems = cycle([system(name) for name in ("water", "ammonia")])
 """
-COUNTED = ("contexts", "widgets", "comms", "observers")
+COUNTED = ("contexts", "copies", "widgets", "comms", "observers")
+FEW_LISTENERS = 8  # a viewer that is not let go leaves three, and each round makes three of them
 
 
 @pytest.mark.slow
@@ -32,8 +33,10 @@ def test_running_switching_and_dragging_leave_nothing_behind(page: LabPage, note
     before = session.held()
     assert before["contexts"] > 0
     assert before["widgets"] > 100
+    assert before["copies"] == 1  # of 3Dmol.js
     for _ in range(4):
         session.round(drags=1)
     after = session.held()
     assert {key: after[key] for key in COUNTED} == {key: before[key] for key in COUNTED}
+    assert after["listeners"] <= before["listeners"] + FEW_LISTENERS
     assert page.errors == []
