@@ -111,7 +111,6 @@ def test_smiles_are_built(shown: LabPage):
 
 
 def test_a_lab_follows(shown: LabPage):
-    shown.page.wait_for_timeout(100)
     assert shown.evaluate("box.inside.experiment.atoms == picker.atoms") == "True"
     assert shown.evaluate("len(box.inside.experiment.atoms) > 1") == "True"
 
