@@ -49,7 +49,6 @@ def measure(minutes: float, drags: int) -> list[dict[str, Any]]:
         jupyter_server(Path(folder)) as address,
         browser_page(address) as page,
     ):
-        page.page.set_default_timeout(120_000)
         session = Session(page, Path(folder), SYSTEMS)
         start, held = time.monotonic(), []
         while not held or time.monotonic() - start < 60 * minutes:

@@ -273,7 +273,7 @@ def browser_page(
             page = browser.new_page(
                 viewport={"width": width, "height": height}, device_scale_factor=scale
             )
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(120_000)  # a wait that succeeds costs nothing
             yield LabPage(page, address)
         finally:
             browser.close()

@@ -145,6 +145,15 @@ class Session:
         self.browser.remove_listener("Debugger.scriptParsed", note)
         return sum(length > SCRIPT.stat().st_size / 2 for length in modules)
 
+    def listeners(self) -> int:
+        """Event listeners on the window and on the body, where what is gone could leave them."""
+        found = 0
+        for target in ("window", "document.body"):
+            made = self.browser.send("Runtime.evaluate", {"expression": target})["result"]
+            asked = {"objectId": made["objectId"]}
+            found += len(self.browser.send("DOMDebugger.getEventListeners", asked)["listeners"])
+        return found
+
     def held(self) -> dict[str, Any]:
         """What is held now: counts in kernel and browser, and bytes of memory."""
         self.browser.send("HeapProfiler.collectGarbage")
@@ -157,5 +166,5 @@ class Session:
             **kernel,
             "browser_bytes": int(heap["JSHeapUsedSize"]),
             "nodes": int(heap["Nodes"]),
-            "listeners": int(heap["JSEventListeners"]),
+            "listeners": self.listeners(),
         }

@@ -25,7 +25,6 @@ VALUES = "{ '/'.join(map(str, k)): v.tolist() for k, v in inspector.irreps.items
 @pytest.fixture(scope="module")
 def shown(page: LabPage) -> LabPage:
     """The notebook, run, with its first inspector wholly in view."""
-    page.page.set_default_timeout(120_000)
     page.open(NAME)
     page.hide_sidebar()
     page.run_all()

@@ -24,7 +24,6 @@ RENDERED = "() => document.getElementById('rendered_cells')?.style.display === '
 def visitor() -> Iterator[LabPage]:
     """A browser in a class that has one place."""
     with class_server("--pages=1") as address, browser_page(address) as page:
-        page.page.set_default_timeout(120_000)
         yield page
 
 

@@ -19,7 +19,6 @@ NORMS = """() => Array.from(document.querySelectorAll('.wb-features .wb-right sv
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     write_notebook(notebooks / "feature_bars.ipynb", CODE)
-    page.page.set_default_timeout(120_000)
     page.open("feature_bars.ipynb")
     page.hide_sidebar()
     page.run_all()

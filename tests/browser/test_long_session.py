@@ -26,7 +26,6 @@ FEW_LISTENERS = 8  # a viewer that is not let go leaves three, and each round ma
 
 @pytest.mark.slow
 def test_running_switching_and_dragging_leave_nothing_behind(page: LabPage, notebooks: Path):
-    page.page.set_default_timeout(60_000)
     session = Session(page, notebooks, SYSTEMS)
     session.round(drags=1)
     session.round(drags=1)

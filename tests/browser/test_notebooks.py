@@ -48,7 +48,6 @@ SPREAD_OUT = """k => {  // all atoms in the picture, and apart: 3Dmol has fitted
 @pytest.fixture(scope="module", params=sorted(path.name for path in FOLDER.glob("*.ipynb")))
 def ran(request: pytest.FixtureRequest, page: LabPage) -> LabPage:
     """A page of the course, run once for all tests that follow."""
-    page.page.set_default_timeout(120_000)
     page.page.set_viewport_size({"width": 1280, "height": 800})
     page.open(request.param)
     page.run_all()

@@ -41,7 +41,6 @@ VIEWS = """() => [...document.querySelectorAll('.wb-orbitals figure > div')].map
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The view on the page, drawn."""
-    page.page.set_default_timeout(120_000)
     write_notebook(notebooks / "orbital_view.ipynb", SETUP)
     page.open("orbital_view.ipynb")
     page.hide_sidebar()

@@ -53,7 +53,6 @@ FACING = """turn => {  // the globe, as it is turned
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The map on the page, filled."""
     write_notebook(notebooks / "sphere_map.ipynb", SETUP, MAP)
-    page.page.set_default_timeout(60_000)
     page.open("sphere_map.ipynb")
     page.hide_sidebar()
     page.run_all()

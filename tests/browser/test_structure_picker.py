@@ -27,7 +27,6 @@ DRAWN = """count => document.querySelector('.wb-picker .wb-structure-scene')?.vi
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The picker, wholly in view."""
     write_notebook(notebooks / "picker.ipynb", SETUP, DRIVEN)
-    page.page.set_default_timeout(60_000)
     page.open("picker.ipynb")
     page.hide_sidebar()
     page.run_all()
