@@ -110,6 +110,10 @@ def test_more_data_means_smaller_errors(tmp_path):
     splits = {"train": 24, "valid": 4, "test": 4}
     with wb.Dataset(label("water", tmp_path / "water.h5", splits, **arguments)) as data:
         errors = task.learning_curve(data, [2, 24], tmp_path, how)
+    with wb.Dataset(tmp_path / "first-2.h5") as part:
+        *_, last = wb.train(wb.ModelConfig(), part, how)
+        measured = wb.evaluate(last.model, part, progress=False)["refined"]["mae_mev"]
+    assert errors[0] == pytest.approx(measured, rel=1e-6)
     assert errors[1] < 0.2 * errors[0]
     figure = learning_curves([2, 24], {"new": errors})
     assert list(figure.data[0].y) == errors.tolist()

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def test_text_outweighs_code(path):
 def test_page_states_goals_prerequisites_and_minutes(path):
     opening = "".join("".join(cell["source"]) for cell in cells(path, "markdown")[:2])
     assert all(word in opening for word in ("Goals", "Prerequisites", "minutes"))
+
+
+def test_the_course_map_says_the_same_minutes_and_pages_before(path):
+    opening = "".join(cells(path, "markdown")[0]["source"])
+    row = next(r for r in (FOLDER / "README.md").read_text().splitlines() if f"({path.name})" in r)
+    _, _, before, minutes = (cell.strip() for cell in row.strip("|").split("|"))
+    assert re.search(r"Expected time\.\*\* (\d+) minutes", opening)[1] == minutes
+    prerequisites = re.search(r"Prerequisites\.(.*?)\n\n", opening, re.DOTALL)[1]
+    assert re.findall(r"\b\d\d\b", before) == re.findall(r"\((\d\d)_", prerequisites)
 
 
 def test_page_ends_with_an_independent_check(path):

@@ -86,6 +86,15 @@ def test_pictures_and_numbers_are_those_of_the_run(panel):
     assert "Symmetry error of stage 1" in said
 
 
+def test_a_folder_below_the_working_one_is_named_from_there(panel, tmp_path, monkeypatch):
+    panel.start()
+    panel.wait()
+    assert f"{tmp_path}/run/model.safetensors" in panel.status.value
+    monkeypatch.chdir(tmp_path)
+    panel.refresh()
+    assert "and run/model.safetensors" in panel.status.value
+
+
 def test_a_model_asked_for_early_says_so_and_one_underway_predicts(panel):
     with pytest.raises(TrainingError, match="before the first step"):
         _ = panel.model

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import ipywidgets as widgets
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -19,6 +21,7 @@ from workbench.widgets import Heat, RotationLab, StructureView
 from workbench.widgets.experiment import Experiment
 from workbench.widgets.guard import RAISE, Guard
 from workbench.widgets.level_diagram import level_diagram, tick_values, window
+from workbench.widgets.orbital_pictures import OrbitalPictures
 from workbench.widgets.page import Names
 from workbench.widgets.readout import error_table, milli, orientation
 from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
@@ -70,13 +73,24 @@ def test_widgets_load_neither_torch_nor_pyscf_nor_plotly():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_3dmol_is_shipped_once_and_stands_before_the_view_that_needs_it(water):
+def test_3dmol_is_shipped_once_and_sent_once(water):
     shipped = Path(wb.__file__).parent.rglob("*.js")
     copies = [path for path in shipped if "createViewerGrid" in path.read_text()]
     assert copies == [SCRIPT]
-    module = StructureView(water)._esm
-    assert module.startswith(SCRIPT.read_text())
-    assert module.endswith((STATIC / "structure.js").read_text())
+    views = [StructureView(water), StructureView(water), OrbitalPictures(water)]
+    assert len({view.script for view in views}) == 1
+    assert views[0].script.text == SCRIPT.read_text()
+    sent = [len(json.dumps(view.get_state(), default=str)) for view in views]
+    assert max(sent) < 40_000
+    assert views[0].get_state()["script"] == f"IPY_MODEL_{views[0].script.model_id}"
+
+
+def test_the_script_comes_again_after_all_widgets_were_closed(water):
+    first = StructureView(water).script
+    widgets.Widget.close_all()
+    again = StructureView(water).script
+    assert first.comm is None
+    assert again.comm is not None
 
 
 # ---- StructureView --------------------------------------------------------------------------

@@ -117,6 +117,7 @@ def test_a_map_fills_in_the_background_and_holds_what_equivariance_measures(wate
 def test_stopping_keeps_what_is_known_and_starting_goes_on(water, subjects):
     async def page():
         sphere = wb.SphereMap(water, subjects=subjects, axes=400)
+        sphere.start()  # on a busy machine 400 axes might not start by themselves
         while not sphere.known()[1]:
             await asyncio.sleep(0.01)
         sphere.job.button.click()
@@ -174,6 +175,8 @@ def test_angle_operations_measure_and_colours(sphere):
     assert (sphere.values["toy"][before > 1e-9] > before[before > 1e-9]).all()
     sphere.colours.value = "a scale each"
     assert sphere.canvas.limits[1] == sphere.values["toy"].max()
+    sphere.shape.value = "globe"
+    assert sphere.canvas.shape == "globe"
     sphere.operations.value = "turns + inversion"
     sphere.run()
     np.testing.assert_allclose(sphere.rotation, -about(sphere.axes[[0]], 90)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import current_thread, main_thread
 
 import numpy as np
 import torch
@@ -55,9 +56,11 @@ class Labelled:
         charges: Tensor,
     ) -> Labelled:
         """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
+        # A bar of a thread would appear below whatever cell of a notebook runs now.
+        silent = config.guess == "none" or current_thread() is not main_thread()
         graphs = [
             guessed_graph(dataset.atoms(int(i)), config, basis, charges)
-            for i in tqdm(indices, "guess", disable=config.guess == "none", leave=False, delay=5)
+            for i in tqdm(indices, "guess", disable=silent, leave=False, delay=5)
         ]
         irreps = BlockIrreps(basis, config.time_reversal)
         counts = []

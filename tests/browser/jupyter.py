@@ -39,6 +39,17 @@ _QUIET = {
     },
 }
 
+TURNED = """([picture, heat]) => {
+    const { settled, sent } = document.querySelector(picture).dataset;
+    return settled === 'true' && (!heat || document.querySelector(heat).dataset.tick === sent);
+}"""
+SHOWN = """([where, value]) => {
+    const expected = document.createElement('div');
+    expected.innerHTML = value;
+    const inside = `${where} .widget-html-content`;
+    return [...document.querySelectorAll(inside)].some(e => e.innerHTML === expected.innerHTML);
+}"""
+
 
 def chromium_path() -> str | None:
     """The installed Chromium, or None."""
@@ -140,7 +151,7 @@ def _own_environment(home: Path) -> dict[str, str]:
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         if server.poll() is not None:
             raise RuntimeError(f"The server stopped:\n{log.read_text()[-2000:]}")
         try:
@@ -148,7 +159,7 @@ def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> 
             return
         except (URLError, OSError):
             time.sleep(0.1)
-    raise RuntimeError("The server did not answer within a minute.")
+    raise RuntimeError("The server did not answer within five minutes.")
 
 
 class LabPage:
@@ -223,6 +234,21 @@ class LabPage:
             [code, expression],
         )
 
+    def wait_until_turned(self, picture: str, heat: str = "") -> None:
+        """Until the newest orientation of a picture is answered and, if given, a map painted."""
+        self.page.wait_for_function(TURNED, arg=[picture, heat])
+
+    def wait_until_shown(self, where: str, value: str) -> None:
+        """Until an element on the page holds what a widget's HTML is in the kernel.
+
+        To wait until it differs from before is not enough: a repaint under way would do.
+
+        Args:
+            where: selector of the HTML widget, or of something around it.
+            value: expression for the HTML.
+        """
+        self.page.wait_for_function(SHOWN, arg=[where, self.evaluate(value)])
+
     def hide_sidebar(self) -> None:
         """Give the notebook the whole width."""
         self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
@@ -247,7 +273,7 @@ def browser_page(
             page = browser.new_page(
                 viewport={"width": width, "height": height}, device_scale_factor=scale
             )
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(120_000)  # a wait that succeeds costs nothing
             yield LabPage(page, address)
         finally:
             browser.close()

@@ -12,6 +12,8 @@ from typing import Any
 
 from jupyter import LabPage, write_notebook
 
+from workbench.views.structure import SCRIPT
+
 SETUP = """
 import gc, json, os
 import psutil
@@ -59,10 +61,6 @@ _COUNT_CONTEXTS = """() => {
 _LIVE = "() => contexts.filter((ref) => ref.deref() && !ref.deref().isContextLost()).length"
 _SCROLL = "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')"
 _SELECT = "k => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = k; }"
-_ANSWERED = """where => {
-    const { sent, acknowledged } = document.querySelector(where).dataset;
-    return sent && sent === acknowledged;
-}"""
 
 
 class Session:
@@ -131,8 +129,30 @@ class Session:
             if k == 0:
                 self.page.mouse.down()
         self.page.mouse.up()
-        self.page.wait_for_timeout(50)  # the last position leaves at the next animation frame
-        self.page.wait_for_function(_ANSWERED, arg=where)
+        self.lab.wait_until_turned(where)
+
+    def copies(self) -> int:
+        """How often the page holds 3Dmol.js: modules of widgets of more than half its length."""
+        modules: list[int] = []
+
+        def note(script: dict[str, Any]) -> None:
+            if script["url"].startswith("blob:"):
+                modules.append(script["length"])
+
+        self.browser.on("Debugger.scriptParsed", note)
+        self.browser.send("Debugger.enable")  # tells of every script there is
+        self.browser.send("Debugger.disable")
+        self.browser.remove_listener("Debugger.scriptParsed", note)
+        return sum(length > SCRIPT.stat().st_size / 2 for length in modules)
+
+    def listeners(self) -> int:
+        """Event listeners on the window and on the body, where what is gone could leave them."""
+        found = 0
+        for target in ("window", "document.body"):
+            made = self.browser.send("Runtime.evaluate", {"expression": target})["result"]
+            asked = {"objectId": made["objectId"]}
+            found += len(self.browser.send("DOMDebugger.getEventListeners", asked)["listeners"])
+        return found
 
     def held(self) -> dict[str, Any]:
         """What is held now: counts in kernel and browser, and bytes of memory."""
@@ -142,8 +162,9 @@ class Session:
         kernel = json.loads(self.lab.evaluate("held()"))
         return {
             "contexts": self.page.evaluate(_LIVE),
+            "copies": self.copies(),
             **kernel,
             "browser_bytes": int(heap["JSHeapUsedSize"]),
             "nodes": int(heap["Nodes"]),
-            "listeners": int(heap["JSEventListeners"]),
+            "listeners": self.listeners(),
         }

@@ -18,23 +18,13 @@ SHOW_CELL = """source => {
     content.scrollToItem(k, 'start');
     return k;
 }"""
-ANSWERED = """() => {
-    const { sent, acknowledged } = document.querySelector('.wb-inspector .wb-structure').dataset;
-    const heat = document.querySelector('.wb-inspector .wb-where .wb-heat').dataset;
-    return sent && sent === acknowledged && heat.tick === sent;
-}"""
 NORMS = "{ '/'.join(map(str, k)): float(np.linalg.norm(v)) for k, v in inspector.irreps.items() }"
 VALUES = "{ '/'.join(map(str, k)): v.tolist() for k, v in inspector.irreps.items() }"
-
-
-BARS_MOVED = """([k, before]) => document.querySelector(
-    `.jp-Cell[data-windowed-list-index='${k}'] .wb-xray svg`).innerHTML !== before"""
 
 
 @pytest.fixture(scope="module")
 def shown(page: LabPage) -> LabPage:
     """The notebook, run, with its first inspector wholly in view."""
-    page.page.set_default_timeout(120_000)
     page.open(NAME)
     page.hide_sidebar()
     page.run_all()
@@ -57,6 +47,18 @@ def inspected(lab: LabPage, what: str) -> dict:
     return json.loads(lab.evaluate(f"json.dumps({what})"))
 
 
+def wait_until_turned(lab: LabPage) -> None:
+    """Until the kernel has answered the last position, and map and bars show it."""
+    lab.wait_until_turned(".wb-inspector .wb-structure", ".wb-inspector .wb-where .wb-heat")
+    wait_for_bars(lab, "inspector")
+
+
+def wait_for_bars(lab: LabPage, name: str) -> None:
+    """Until the page shows the bars that an inspector holds in the kernel."""
+    for part in ("norms", "components"):
+        lab.wait_until_shown(".wb-inspector", f"{name}.{part}.value")
+
+
 def picture(lab: LabPage, name: str) -> str:
     """What is drawn on the page: the bars of the norms or of the components."""
     drawings = lab.page.locator(".wb-inspector").first.locator(".wb-xray svg")
@@ -67,6 +69,7 @@ def screenshot(lab: LabPage, name: str) -> None:
     """Kept where WORKBENCH_SCREENSHOTS names a folder, for whoever wants to look."""
     folder = os.environ.get("WORKBENCH_SCREENSHOTS")
     if folder:
+        lab.page.wait_for_timeout(300)
         lab.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
@@ -77,8 +80,7 @@ def test_keys_turn_the_components_and_leave_the_norms(shown: LabPage):
     shown.page.locator(".wb-inspector .wb-structure").first.focus()
     for _ in range(6):
         shown.page.keyboard.press("ArrowRight")
-    shown.page.wait_for_timeout(50)
-    shown.page.wait_for_function(ANSWERED)
+    wait_until_turned(shown)
     assert inspected(shown, NORMS) == pytest.approx(norms, abs=1e-9)
     moved = inspected(shown, VALUES)
     assert np.abs(np.subtract(moved["2p/2p/2"], values["2p/2p/2"])).max() > 0.5
@@ -97,8 +99,7 @@ def test_dragging_does_too(shown: LabPage):
     for k in range(20):
         shown.page.mouse.move(x - 4 * k, y - 3 * k)
     shown.page.mouse.up()
-    shown.page.wait_for_timeout(50)
-    shown.page.wait_for_function(ANSWERED)
+    wait_until_turned(shown)
     assert picture(shown, "components") != before
     assert inspected(shown, NORMS) == pytest.approx(norms, abs=1e-9)
 
@@ -123,17 +124,14 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
     along = np.array(inspected(shown, VALUES)["2p/2p/2"])
     assert np.abs(along[[0, 1, 3, 4]]).max() < 0.1 * abs(along[2])
     inspector.evaluate("e => e.scrollIntoView({ block: 'start' })")
-    shown.page.wait_for_timeout(300)
     screenshot(shown, "inspector_along_bond")
     inspector.locator(".wb-where").evaluate("e => e.scrollIntoView({ block: 'end' })")
-    shown.page.wait_for_timeout(300)
     screenshot(shown, "inspector_map")
 
 
 def test_blocks_fade_in_a_figure(shown: LabPage):
     show_cell(shown, "views.irrep_decay(")
     shown.page.get_by_text("Irreps of all blocks by distance").wait_for()
-    shown.page.wait_for_timeout(300)
     screenshot(shown, "irreps_by_distance")
 
 
@@ -144,9 +142,9 @@ def test_a_wrong_order_moves_the_norms(shown: LabPage):
     before = cell.locator(".wb-xray svg").first.inner_html()
     cell.get_by_role("button", name="90° x").click()
     cell.locator(".wb-said", has_text="law of turning is broken by").wait_for()
-    shown.page.wait_for_function(BARS_MOVED, arg=[k, before])  # painted after the words, or before
+    wait_for_bars(shown, "broken")
+    assert cell.locator(".wb-xray svg").first.inner_html() != before
     cell.locator(".wb-inspector").evaluate("e => e.scrollIntoView({ block: 'start' })")
-    shown.page.wait_for_timeout(300)
     screenshot(shown, "inspector_broken")
 
 

@@ -11,12 +11,7 @@ CODE = """import workbench as wb
 model = wb.load_model("water")
 bars = wb.FeatureBars(wb.load("water"), {"stage 1": model})
 bars"""
-ANSWERED = """() => {
-    const { sent, acknowledged } = document.querySelector('.wb-features .wb-structure').dataset;
-    return sent && sent === acknowledged;
-}"""
 DRAWN = "() => document.querySelector('.wb-features .wb-right svg').innerHTML"
-CHANGED = "before => document.querySelector('.wb-features .wb-right svg').innerHTML !== before"
 NORMS = """() => Array.from(document.querySelectorAll('.wb-features .wb-right svg text'))
     .filter(t => t.getAttribute('y') === '30.0').map(t => t.textContent)"""
 
@@ -24,7 +19,6 @@ NORMS = """() => Array.from(document.querySelectorAll('.wb-features .wb-right sv
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     write_notebook(notebooks / "feature_bars.ipynb", CODE)
-    page.page.set_default_timeout(120_000)
     page.open("feature_bars.ipynb")
     page.hide_sidebar()
     page.run_all()
@@ -40,9 +34,9 @@ def test_keys_turn_the_bars_and_leave_the_norms(shown: LabPage):
     page.locator(".wb-features .wb-structure").focus()
     for _ in range(6):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(50)
-    page.wait_for_function(ANSWERED)
-    page.wait_for_function(CHANGED, arg=before)
+    shown.wait_until_turned(".wb-features .wb-structure")
+    shown.wait_until_shown(".wb-features", "bars.bars.value")
+    assert page.evaluate(DRAWN) != before
     assert page.evaluate(NORMS) == norms
     assert float(shown.evaluate("bars.moved[0]")) < 1e-9
     assert float(shown.evaluate("bars.moved[1]")) > 0.05
@@ -51,8 +45,10 @@ def test_keys_turn_the_bars_and_leave_the_norms(shown: LabPage):
 def test_an_atom_and_a_copy_are_chosen_from_lists(shown: LabPage):
     before = shown.page.evaluate(DRAWN)
     shown.page.locator(".wb-features .wb-head select").nth(1).select_option("H2")
-    shown.page.wait_for_function(CHANGED, arg=before)
+    shown.page.locator(".wb-features svg[aria-label*='of H2']").wait_for()
     assert shown.evaluate("bars.atom.value") == "1"
+    shown.wait_until_shown(".wb-features", "bars.bars.value")
+    assert shown.page.evaluate(DRAWN) != before
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown: LabPage):

@@ -19,11 +19,6 @@ lab
 TURNED = ".wb-surface >> nth=0"
 READY = """() => [...document.querySelectorAll('.wb-surface')]
     .filter(view => view.dataset.sequence).length === 2"""
-ANSWERED = """() => {
-    const { sent, acknowledged } = document.querySelector('.wb-surface').dataset;
-    const heat = document.querySelector('.wb-heat').dataset;
-    return sent && sent === acknowledged && heat.tick === sent;
-}"""
 # Share of the coloured pixels at which one picture is red, blue or white and the other is not.
 DIFFERENT = """() => {
     const signs = [...document.querySelectorAll('.wb-surface canvas')].map(canvas => {
@@ -70,7 +65,7 @@ def test_dragging_turns_the_picture_and_the_numbers_follow(shown: LabPage):
     for k in range(20):
         shown.page.mouse.move(x + 4 * k, y + 2 * k)
     shown.page.mouse.up()
-    shown.page.wait_for_function(ANSWERED)
+    shown.wait_until_turned(".wb-surface", ".wb-heat")
     assert abs(orientation(shown)[3]) < 0.99
     assert_agree(shown)
 
@@ -80,8 +75,7 @@ def test_arrow_keys_turn_by_five_degrees(shown: LabPage):
     shown.page.keyboard.press("Home")
     for _ in range(6):
         shown.page.keyboard.press("ArrowRight")
-    shown.page.wait_for_timeout(50)  # the last position leaves at the next animation frame
-    shown.page.wait_for_function(ANSWERED)
+    shown.wait_until_turned(".wb-surface", ".wb-heat")
     expected = Rotation.from_euler("y", 30, degrees=True).as_quat()
     np.testing.assert_allclose(orientation(shown), expected, atol=1e-6)
     assert_agree(shown)

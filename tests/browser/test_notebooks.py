@@ -1,20 +1,37 @@
-"""Every notebook in real JupyterLab: it runs, draws its widgets, and asks nothing of others."""
+"""Every notebook in real JupyterLab: it runs, draws, answers, bars nobody, and asks no network."""
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
+from accessibility import described, show_whole, violations
 from jupyter import LabPage
+from playwright.sync_api import Locator
+
+pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 FAILED = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .flatMap(cell => cell.model.outputs?.toJSON() ?? [])
     .filter(output => output.output_type === 'error')
     .map(output => `${output.ename}: ${output.evalue}`)"""
-CELLS_WITH_LAB = """() => window.jupyterapp.shell.currentWidget.content.widgets
-    .map((cell, k) => cell.model.sharedModel.getSource().includes('RotationLab(') ? k : -1)
+CELLS_WITH = """text => window.jupyterapp.shell.currentWidget.content.widgets
+    .map((cell, k) => cell.model.type === 'code' &&
+        cell.model.sharedModel.getSource().includes(text) ? k : -1)
     .filter(k => k >= 0)"""
+SOURCE = """k => window.jupyterapp.shell.currentWidget.content.widgets[k]
+    .model.sharedModel.getSource()"""
+RUN = """async ([k, source]) => {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    content.widgets[k].model.sharedModel.setSource(source);
+    content.activeCellIndex = k;
+    await window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
+SAID = """k => window.jupyterapp.shell.currentWidget.content.widgets[k].model.outputs.toJSON()
+    .flatMap(output => output.text ?? output.data?.['text/plain'] ?? '').join('')"""
 SPREAD_OUT = """k => {  // all atoms in the picture, and apart: 3Dmol has fitted them
     const cell = document.querySelector(`.jp-Cell[data-windowed-list-index='${k}']`);
     const scene = cell?.querySelector('.wb-structure-scene');
@@ -28,20 +45,74 @@ SPREAD_OUT = """k => {  // all atoms in the picture, and apart: 3Dmol has fitted
 }"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.ipynb")))
-def test_notebook_runs_and_renders_offline(page: LabPage, name: str):
-    page.page.set_default_timeout(120_000)
-    page.open(name)
+@pytest.fixture(scope="module", params=sorted(path.name for path in FOLDER.glob("*.ipynb")))
+def ran(request: pytest.FixtureRequest, page: LabPage) -> LabPage:
+    """A page of the course, run once for all tests that follow."""
+    page.page.set_viewport_size({"width": 1280, "height": 800})
+    page.open(request.param)
     page.run_all()
-    assert page.page.evaluate(FAILED) == []
-    # Cells out of sight are not on the page: show each lab and wait for its maps.
-    for k in page.page.evaluate(CELLS_WITH_LAB):
-        page.page.evaluate(
-            "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')", k
-        )
-        lab = page.page.locator(f".jp-Cell[data-windowed-list-index='{k}'] .wb-lab")
+    return page
+
+
+def test_it_runs_and_draws_its_labs(ran: LabPage):
+    assert ran.page.evaluate(FAILED) == []
+    for k in ran.page.evaluate(CELLS_WITH, "RotationLab("):
+        show(ran, k)
+        lab = ran.page.locator(f".jp-Cell[data-windowed-list-index='{k}'] .wb-lab")
         lab.locator(".wb-heat figure canvas").first.wait_for()
-        page.page.wait_for_function(SPREAD_OUT, arg=k)
-    assert page.errors == []
-    assert page.foreign == []
+        ran.page.wait_for_function(SPREAD_OUT, arg=k)
+
+
+def test_its_quizzes_answer(ran: LabPage):
+    for k in ran.page.evaluate(CELLS_WITH, "wb.Quiz("):
+        show(ran, k)
+        answer_quiz(ran.page.locator(f".jp-Cell[data-windowed-list-index='{k}'] .wb-quiz"))
+
+
+def test_its_tasks_tell_the_solution_from_what_stands_there(ran: LabPage):
+    cells = ran.page.evaluate(CELLS_WITH, "# change me")
+    tasks = [k for k in cells if "Not yet: " in ran.page.evaluate(SAID, k)]
+    assert tasks
+    for k in tasks:
+        below = ran.page.evaluate(SOURCE, k + 1)
+        solution = re.search(r"<summary>Solution</summary><code>(.*?)</code>", below, re.DOTALL)
+        assert solution, f"The task of cell {k} has no solution below it."
+        lines = ran.page.evaluate(SOURCE, k).splitlines()
+        solved = [unescape(solution[1]) if "# change me" in line else line for line in lines]
+        ran.page.evaluate(RUN, [k, "\n".join(solved)])
+        assert "Right: " in ran.page.evaluate(SAID, k)
+
+
+def test_its_widgets_can_be_used_by_everybody(ran: LabPage):
+    show_whole(ran.page)
+    found = violations(ran.page)
+    assert not found, described(found)
+
+
+def test_nothing_went_wrong_and_nothing_left_the_machine(ran: LabPage):
+    assert ran.errors == []
+    assert ran.foreign == []
+
+
+def show(lab: LabPage, cell: int) -> None:
+    """Cells out of sight are not on the page: scroll there."""
+    lab.page.evaluate(
+        "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')", cell
+    )
+
+
+def answer_quiz(quiz: Locator) -> None:
+    """Choose every answer: each is told why, and one is right."""
+    quiz.wait_for()
+    said: list[str] = []
+    for answer in quiz.locator("input[type=radio]").all():
+        answer.check()
+        status = quiz.get_by_role("status")
+        if said:
+            status.filter(has_not_text=said[-1]).wait_for()
+        else:
+            status.wait_for()
+        said.append(status.inner_text())
+    assert len(set(said)) == len(said) > 1
+    assert sum("Right." in text for text in said) == 1
+    assert sum("Not yet." in text for text in said) == len(said) - 1

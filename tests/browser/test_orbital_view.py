@@ -30,10 +30,6 @@ DRAWN = """sequence => {
     return Number(pictures?.dataset.sequence) >= sequence &&
         [...pictures.querySelectorAll('figure')].every(f => f.dataset.triangles);
 }"""
-ANSWERED = """() => {
-    const { sent, acknowledged } = document.querySelector('.wb-orbitals').dataset;
-    return sent && sent === acknowledged;
-}"""
 # Corners of the surfaces in every picture: [picture][plus, minus][corner][x, y, z].
 CORNERS = """() => [...document.querySelectorAll('.wb-orbitals figure > div')].map(scene =>
     scene.surfaces.map(s => s.vertexArr.map(({ x, y, z }) => [x, y, z])))"""
@@ -45,7 +41,6 @@ VIEWS = """() => [...document.querySelectorAll('.wb-orbitals figure > div')].map
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The view on the page, drawn."""
-    page.page.set_default_timeout(120_000)
     write_notebook(notebooks / "orbital_view.ipynb", SETUP)
     page.open("orbital_view.ipynb")
     page.hide_sidebar()
@@ -102,8 +97,7 @@ def test_dragging_one_picture_turns_both(shown: LabPage):
     for k in range(15):
         shown.page.mouse.move(x + 4 * k, y - 3 * k)
     shown.page.mouse.up()
-    shown.page.wait_for_timeout(50)
-    shown.page.wait_for_function(ANSWERED)
+    shown.wait_until_turned(".wb-orbitals")
     first, second = np.array(shown.page.evaluate(VIEWS))
     np.testing.assert_allclose(first, second, atol=1e-6)
     kernel = json.loads(shown.evaluate("json.dumps(view.rotation.tolist())"))
@@ -117,8 +111,7 @@ def test_arrow_keys_turn_both_and_the_wheel_zooms_both(shown: LabPage):
     shown.page.keyboard.press("Home")
     for _ in range(4):
         shown.page.keyboard.press("ArrowRight")
-    shown.page.wait_for_timeout(50)
-    shown.page.wait_for_function(ANSWERED)
+    shown.wait_until_turned(".wb-orbitals")
     expected = Rotation.from_euler("y", 20, degrees=True).as_quat()
     views = np.array(shown.page.evaluate(VIEWS))
     np.testing.assert_allclose(views[:, 4:], [expected, expected], atol=1e-6)

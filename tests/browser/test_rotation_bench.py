@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jupyter import LabPage, write_notebook
+from scipy.spatial.transform import Rotation
 
 SETUP = """
 import workbench as wb
@@ -40,12 +41,18 @@ REDDEST = """k => {  // of a map: share of white among its pixels
     return white / seen;
 }"""
 
+SHAPE = "shape => document.querySelector('.wb-sphere').dataset.shape === shape"
+FACING = """turn => {  // the globe, as it is turned
+    const { quaternion } = document.querySelector('.wb-sphere').dataset;
+    const overlap = JSON.parse(quaternion).reduce((sum, c, k) => sum + c * turn[k], 0);
+    return 1 - Math.abs(overlap) < 1e-9;
+}"""
+
 
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The map on the page, filled."""
     write_notebook(notebooks / "sphere_map.ipynb", SETUP, MAP)
-    page.page.set_default_timeout(60_000)
     page.open("sphere_map.ipynb")
     page.hide_sidebar()
     page.run_all()
@@ -118,6 +125,55 @@ def test_the_angle_fills_another_map_and_values_are_said(shown: LabPage):
     shown.page.wait_for_function(
         "() => /toy [0-9].* meV/.test(document.querySelector('.wb-sphere-hover').textContent)"
     )
+
+
+def test_the_globe_turns_by_mouse_and_keys_and_axes_are_picked_on_it(shown: LabPage):
+    host = shown.page.locator(".wb-sphere")
+    shown.page.get_by_role("button", name="globe", exact=True).click()
+    shown.page.wait_for_function(SHAPE, arg="globe")
+    assert shown.page.evaluate(REDDEST, 0) > 0.8  # white means exact here too; marks are drawn
+    assert shown.page.evaluate(REDDEST, 1) < 0.2
+    before, start = host.get_attribute("data-chosen"), globe(shown)
+    canvas = shown.page.locator(".wb-sphere figure canvas").first
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    shown.page.mouse.move(x, y)
+    shown.page.mouse.down()
+    for k in range(1, 11):
+        shown.page.mouse.move(x + 10 * k, y)
+    shown.page.mouse.up()
+    dragged = Rotation.from_euler("y", 60, degrees=True) * start  # 0.6 degrees a pixel
+    shown.page.wait_for_function(FACING, arg=dragged.as_quat().tolist())
+    for _ in range(2):
+        host.press("ArrowDown")
+    turned = Rotation.from_euler("x", 10, degrees=True) * dragged
+    shown.page.wait_for_function(FACING, arg=turned.as_quat().tolist())
+    assert host.get_attribute("data-chosen") == before  # to turn is not to pick
+    host.press("Enter")
+    front = chosen(shown, other_than=before)
+    assert globe(shown).apply(axis(shown, front))[2] > 0.9
+    canvas.click(position={"x": 0.75 * box["width"], "y": box["height"] / 2})
+    aside = chosen(shown, other_than=front)
+    at = globe(shown).apply(axis(shown, aside))
+    assert at[0] > 0.3
+    assert at[2] > 0.3
+    shown.run_code("sphere.pick(-sphere.axes[sphere.canvas.chosen])")  # it lies behind
+    behind = chosen(shown, other_than=aside)
+    assert globe(shown).apply(axis(shown, behind))[2] > 0.99  # and comes to the front
+    shown.page.get_by_role("button", name="map", exact=True).click()
+    shown.page.wait_for_function(SHAPE, arg="flat")
+
+
+def globe(lab: LabPage) -> Rotation:
+    """How the globe is turned."""
+    return Rotation.from_quat(
+        json.loads(lab.page.locator(".wb-sphere").get_attribute("data-quaternion"))
+    )
+
+
+def axis(lab: LabPage, index: str) -> np.ndarray:
+    """One of the axes of the map."""
+    return np.array(json.loads(lab.evaluate(f"sphere.axes[{index}].tolist()")))
 
 
 def test_a_slow_map_can_be_stopped_while_it_fills(shown: LabPage):

@@ -24,12 +24,6 @@ lab
 """
 STRUCTURE = ".wb-structure"
 PICTURE = f"{STRUCTURE} canvas"
-ANSWERED = """() => {
-    const { sent, acknowledged, quaternion } = document.querySelector('.wb-structure').dataset;
-    const heat = document.querySelector('.wb-heat').dataset;
-    return sent && sent === acknowledged && heat.tick === sent;
-}"""
-
 TURNED_TO = """z => {
     const { quaternion } = document.querySelector('.wb-structure').dataset;
     return Math.abs(JSON.parse(quaternion)[2] - z) < 1e-6;
@@ -83,8 +77,8 @@ def drag(lab: LabPage, dx: int, dy: int, steps: int = 25) -> None:
 
 
 def wait_until_answered(lab: LabPage) -> None:
-    lab.page.wait_for_timeout(50)  # the last position leaves at the next animation frame
-    lab.page.wait_for_function(ANSWERED)
+    """Until the kernel has answered the last position, and the first map shows it."""
+    lab.wait_until_turned(STRUCTURE, ".wb-heat")
 
 
 def assert_same_orientation(lab: LabPage) -> None:
@@ -160,7 +154,7 @@ def test_hovering_names_the_orbitals_and_all_values(shown):
 
 def test_a_pair_is_picked_by_two_clicks_on_atoms_or_one_on_a_map(shown):
     shown.page.locator(".wb-presets button", has_text="identity").click()
-    shown.page.wait_for_timeout(300)
+    shown.page.wait_for_function(TURNED_TO, arg=0)
     for atom in (1, 2):
         spot = shown.page.locator(".wb-structure-scene").evaluate(
             "({ viewer }, k) => viewer.modelToScreen(viewer.getModel().selectedAtoms({})[k])", atom
@@ -210,7 +204,9 @@ def test_closing_frees_the_graphics_context_and_the_comms(shown):
     shown.run_code("lab.close()")
     shown.page.wait_for_function("() => window.gl.isContextLost()")
     assert shown.page.locator(".wb-structure, .wb-heat").count() == 0
-    assert shown.evaluate("len(__import__('ipywidgets').widgets.widget._instances)") == "0"
+    left = "__import__('ipywidgets').widgets.widget._instances.values()"
+    kinds = shown.evaluate(f"sorted(type(widget).__name__ for widget in {left})")
+    assert kinds == "['Layout', 'MoleculeScript']"  # which the next picture will need
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown):

@@ -27,7 +27,6 @@ DRAWN = """count => document.querySelector('.wb-picker .wb-structure-scene')?.vi
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The picker, wholly in view."""
     write_notebook(notebooks / "picker.ipynb", SETUP, DRIVEN)
-    page.page.set_default_timeout(60_000)
     page.open("picker.ipynb")
     page.hide_sidebar()
     page.run_all()
@@ -111,7 +110,6 @@ def test_smiles_are_built(shown: LabPage):
 
 
 def test_a_lab_follows(shown: LabPage):
-    shown.page.wait_for_timeout(100)
     assert shown.evaluate("box.inside.experiment.atoms == picker.atoms") == "True"
     assert shown.evaluate("len(box.inside.experiment.atoms) > 1") == "True"
 

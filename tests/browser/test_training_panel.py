@@ -27,12 +27,14 @@ panel
 OTHER = "answer = sum(range(1000))"
 STATE = ".wb-training [data-state='{}']"
 
+BUSY = """() => window.jupyterapp.shell.currentWidget.context.sessionContext
+    .session.kernel.status === 'busy'"""
+
 
 @pytest.fixture(scope="module")
 def shown(page: LabPage, notebooks: Path) -> LabPage:
     """The panel on the page."""
     write_notebook(notebooks / "training.ipynb", SETUP, OTHER)
-    page.page.set_default_timeout(120_000)
     page.open("training.ipynb")
     page.hide_sidebar()
     page.run_all()
@@ -86,6 +88,28 @@ def test_it_trains_and_paints_while_other_cells_run(shown: LabPage):
             .textContent.includes('validation error')"""
     )
     screenshot(shown, "training")
+
+
+def test_it_paints_while_the_kernel_is_busy_with_another_cell(shown: LabPage):
+    shown.page.evaluate(
+        """() => {
+            const { kernel } = window.jupyterapp.shell.currentWidget.context.sessionContext.session;
+            const code = 'import time; until = time.time() + 60\\n' +
+                'while time.time() < until: sum(range(1000))';
+            kernel.requestExecute({ code }).done.catch(() => {});  // it will be interrupted
+        }"""
+    )
+    shown.page.wait_for_function(BUSY)
+    curves = shown.page.locator(".wb-training .wb-curves")
+    for _ in range(2):
+        seen = curves.inner_html()
+        shown.page.wait_for_function(
+            f"seen => ({BUSY})() && document.querySelector('.wb-curves').innerHTML !== seen",
+            arg=seen,
+        )
+    shown.command("notebook:interrupt-kernel")
+    shown.page.wait_for_function(f"() => !({BUSY})()")
+    assert shown.cell_errors() == []  # and the run wrote nothing below a cell
 
 
 def test_it_pauses_goes_on_and_stops(shown: LabPage):

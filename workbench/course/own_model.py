@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.course.verdict import Verdict, compared, same
 from workbench.matrices import BlockMatrix
 from workbench.physics import occupied_count, solve
+from workbench.symmetry import matrix_errors
 
 if TYPE_CHECKING:
     from workbench.dataset import Dataset
@@ -207,7 +209,6 @@ def learning_curve(
     """
     from workbench.dataset import Dataset as Opened
     from workbench.dataset_writing import write_part
-    from workbench.evaluation import evaluate
     from workbench.models.config import ModelConfig
     from workbench.training import train
 
@@ -220,6 +221,22 @@ def learning_curve(
             write_part(dataset, path, {"train": size, **rest})
         with Opened(path) as part:
             *_, last = train(config, part, how, start=start)
-            found = evaluate(last.model, part, progress=False)
-        errors.append(found["refined"]["mae_mev"])
+            errors.append(_test_error(last.model, part))
     return np.array(errors)
+
+
+def _test_error(model: TwoStageModel, dataset: Dataset) -> float:
+    """What `workbench.evaluate` calls mae_mev, without levels, gaps and turns: a third of its time.
+
+    Structures outside of what the model knows count like all others.
+    """
+    from workbench.models.domain import DomainWarning
+
+    members = dataset.split("test")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DomainWarning)
+        found = model.predict(dataset.atoms(int(i)) for i in members)
+    true = dataset.hamiltonians(members)
+    return float(
+        np.mean([matrix_errors(p.refined, H).mae_mev for p, H in zip(found, true, strict=True)])
+    )

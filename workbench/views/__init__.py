@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.views.bands import bands
     from workbench.views.curves import curves
-    from workbench.views.decay import decay
     from workbench.views.energies import level_diagram
     from workbench.views.errors import equivariance_bars
     from workbench.views.evaluations import (
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
         evaluation_table,
         shell_pair_table,
     )
-    from workbench.views.fading import irrep_decay
+    from workbench.views.fading import decay, irrep_decay
     from workbench.views.harmonics import harmonics_surfaces
     from workbench.views.look import alt_text
     from workbench.views.matrices import compare, heat
@@ -45,7 +44,7 @@ _HOME = {
     "xray_bars": "xray",
     "bands": "bands",
     "curves": "curves",
-    "decay": "decay",
+    "decay": "fading",
     "irrep_decay": "fading",
     "equivariance_bars": "errors",
     "error_histogram": "rotation_errors",

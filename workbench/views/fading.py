@@ -1,4 +1,4 @@
-"""Which irreps of a Hamiltonian are large, on one atom, along a bond, and far apart."""
+"""How the blocks of a Hamiltonian, and the irreps in them, fade as their atoms move apart."""
 
 from __future__ import annotations
 
@@ -14,10 +14,50 @@ from workbench.matrices import BlockMatrix
 from workbench.structures import pair_vectors
 from workbench.views.look import COLOURS, LEGEND_ABOVE, finished, log_ticks, number
 
-__all__ = ["irrep_decay", "norms_by_degree"]
+__all__ = ["decay", "irrep_decay", "norms_by_degree"]
 
+_FLOOR = 1e-9  # of the largest block; a logarithm has no place for zero
 _LOWEST = 1e-3  # eV; smaller ones are of no importance, or rounding
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+
+
+def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
+    """The norm of each block, which no rotation changes, against the distance of its two atoms.
+
+    Args:
+        matrix: of these atoms; a crystal's neighbours in other cells count like all others.
+        atoms: positions and cell in A.
+        unit: of the matrix.
+
+    Raises:
+        ValueError: for a matrix of other atoms.
+    """
+    if not np.array_equal(matrix.numbers, atoms.numbers):
+        raise ValueError("The matrix belongs to other atoms than these.")
+    distances, suffix = _distances(matrix, atoms), _suffix(unit)
+    sizes = np.linalg.norm(matrix.values, axis=(1, 2))  # Frobenius: the root of all squares' sum
+    shown = sizes > _FLOOR * sizes.max()
+    low, high = sizes[shown].min(), sizes.max()
+    names = [f"{i + 1}–{j + 1} in cell {tuple(T)}" for i, j, T in _addresses(matrix, shown)]
+    figure = go.Figure(
+        go.Scatter(
+            x=distances[shown],
+            y=sizes[shown],
+            mode="markers",
+            text=names,
+            marker={"size": 7, "color": COLOURS[0], "opacity": 0.6},
+            hovertemplate=f"atoms %{{text}}<br>%{{x:.2f}} Å<br><b>%{{y:.3g}}{suffix}</b>",
+        )
+    )
+    figure.update_xaxes(title="distance of the two atoms in Å", rangemode="tozero")
+    figure.update_yaxes(title=f"norm of the block in {unit}", **log_ticks(low / 2, high * 2))
+    far = distances[sizes > 1e-3 * high].max()
+    alt = (
+        f"The norm of {shown.sum()} blocks falls from {number(high)}{suffix} on one atom "
+        f"to {number(low)}{suffix} at {distances[shown].max():.1f} Å; beyond {far:.1f} Å all are "
+        "below a thousandth of the largest."
+    )
+    return finished(figure, "How blocks fade with distance", alt, 720, 420)
 
 
 def irrep_decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
@@ -31,12 +71,11 @@ def irrep_decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figur
         atoms: positions and cell in A.
         unit: of the matrix.
     """
-    distances = np.linalg.norm(pair_vectors(matrix, atoms), axis=1)
+    distances, suffix = _distances(matrix, atoms), _suffix(unit)
     norms = norms_by_degree(matrix)
     figure = go.Figure()
     for (l, pseudo), sizes in sorted(norms.items()):
         shown = sizes > _LOWEST
-        suffix = "" if unit == "1" else f" {unit}"
         figure.add_scatter(
             x=distances[shown],
             y=sizes[shown],
@@ -81,3 +120,18 @@ def _largest(
     for (_, pseudo), values in norms.items():
         most[pseudo] = max(most[pseudo], float(values[blocks].max(initial=0.0)))
     return " and ".join(f"{number(m if m > 1e-10 else 0)} {unit}" for m in most.values())
+
+
+def _distances(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
+    """Between the two atoms of each block (E,), A."""
+    return np.linalg.norm(pair_vectors(matrix, atoms), axis=1)
+
+
+def _suffix(unit: str) -> str:
+    """A unit behind a number; none behind those of an overlap."""
+    return "" if unit == "1" else f" {unit}"
+
+
+def _addresses(matrix: BlockMatrix, shown: NDArray[np.bool_]) -> list[tuple[int, int, list[int]]]:
+    edges, shifts = matrix.edges[:, shown].T.tolist(), matrix.shifts[shown].tolist()
+    return [(i, j, T) for (i, j), T in zip(edges, shifts, strict=True)]

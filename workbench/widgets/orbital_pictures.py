@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as widgets
 import numpy as np
 import traitlets
 from ase import Atoms
 from numpy.typing import ArrayLike
 
 from workbench.orbitals import Grid
-from workbench.views.structure import SCRIPT
+from workbench.widgets.molecule_script import MoleculeScript, molecule_script
 from workbench.widgets.structure_view import drawn_structure
 from workbench.widgets.turnable import Turnable
 
@@ -32,9 +33,10 @@ class OrbitalPictures(Turnable):
     >>> OrbitalPictures(atoms).show(["2pz"], grid, values, 0.1)  # doctest: +SKIP
     """
 
-    _esm = f"{SCRIPT.read_text()}\n{(_STATIC / 'orbitals.js').read_text()}"
+    _esm = _STATIC / "orbitals.js"
     _css = _STATIC / "orbitals.css"
 
+    script = traitlets.Instance(MoleculeScript).tag(sync=True, **widgets.widget_serialization)
     structure = traitlets.Dict().tag(sync=True)
     titles = traitlets.List(traitlets.Unicode(), default_value=[]).tag(sync=True)
     grid = traitlets.Dict().tag(sync=True)
@@ -43,7 +45,8 @@ class OrbitalPictures(Turnable):
     sequence = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, atoms: Atoms, **settings: Any):
-        super().__init__(structure=drawn_structure(atoms), **settings)
+        drawn = drawn_structure(atoms)
+        super().__init__(script=molecule_script(), structure=drawn, **settings)
 
     def show(self, titles: Sequence[str], grid: Grid, values: ArrayLike, level: float) -> None:
         """Draw other functions, from the side seen now.

@@ -13,6 +13,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from workbench.widgets.molecule_script import MoleculeScript
 from workbench.widgets.page import close_inside
 
 __all__ = ["watch"]
@@ -24,8 +25,8 @@ _made: dict[str, tuple[str, list[weakref.ref[widgets.Widget]]]] = {}
 def watch() -> None:
     """From now on, close this project's widgets when the cell that made them runs again.
 
-    Widgets of others are left alone, as are those made outside of a cell, e.g. in a callback, and
-    where the front end does not say which cell is running.
+    Widgets of others are left alone, as are those made outside of a cell, e.g. in a callback, where
+    the front end does not say which cell is running, and the script that all cells share.
     """
     widgets.Widget.on_widget_constructed(_constructed)
 
@@ -34,7 +35,7 @@ def _constructed(widget: widgets.Widget) -> None:
     if not any(kind.__module__.startswith(f"{_ROOM}.") for kind in type(widget).__mro__):
         return
     cell, run = _running_cell()
-    if not cell:
+    if not cell or isinstance(widget, MoleculeScript):
         return
     last_run, before = _made.get(cell, ("", []))
     if last_run != run:

@@ -17,15 +17,16 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class SphereCanvas(anywidget.AnyWidget):
-    """One map for each subject; every point has the colour of the nearest axis that is known.
+    """One picture for each subject; each point has the colour of the nearest axis that is known.
 
-    The middle of a map is +z, towards the viewer of a structure, +x lies to the right, +y on top.
+    The sphere lies flat, all of it, or is a globe that is turned by mouse and keys. The middle is
+    +z, towards the viewer of a structure, +x lies to the right, +y on top: so does the globe begin.
 
     Args:
         axes: (n, 3) unit vectors.
         titles: of the subjects.
-        settings: any other trait: unit, label, hint, scale ("linear" or "log"), max_width of a map
-            in pixels.
+        settings: any other trait: shape ("flat" or "globe"), unit, label, hint, globe_hint, scale
+            ("linear" or "log"), max_width of a map in pixels.
 
     Attributes:
         chosen: index of the picked axis.
@@ -47,6 +48,11 @@ class SphereCanvas(anywidget.AnyWidget):
     hint = traitlets.Unicode(
         "Click an axis, or use the arrow keys; Home: the worst of the first map."
     ).tag(sync=True)
+    globe_hint = traitlets.Unicode(
+        "Drag, or arrow keys, to turn the globe; a click, or Enter for the axis in front, picks; "
+        "Home: the worst of the first."
+    ).tag(sync=True)
+    shape = traitlets.Enum(["flat", "globe"], default_value="flat").tag(sync=True)
     announcement = traitlets.Unicode("").tag(sync=True)
     max_width = traitlets.Int(460).tag(sync=True)
 

@@ -27,6 +27,7 @@ _BATCH = 0.06  # s that one prediction of several structures may take
 _COUNTS = (26, 50, 100, 200, 400)
 _PROPER, _IMPROPER = "turns", "turns + inversion"
 _COMMON, _OWN = "one scale", "a scale each"
+_SHAPES = {"map": "flat", "globe": "globe"}
 
 Key = tuple[float, bool]  # degrees, improper
 
@@ -42,8 +43,9 @@ class Turned(Protocol):
 class SphereMap(widgets.VBox):
     """Maps of the error ``f(R x) - D f(x) D^T`` over the axes of R, at an angle one can change.
 
-    They fill in the background, the widest spread axes first, and can be stopped. A click or the
-    arrow keys pick an axis: its errors are written below, and labs that are driven turn to it.
+    They fill in the background, the widest spread axes first, and can be stopped. The sphere lies
+    flat or is a globe to be turned. A click or the keys pick an axis: its errors are written below,
+    and labs that are driven turn to it.
 
     Args:
         atoms: the structure, at R = 1.
@@ -179,6 +181,7 @@ class SphereMap(widgets.VBox):
         self.operations = _choice((_PROPER, _IMPROPER), "Proper operations, or improper ones")
         self.colours = _choice((_COMMON, _OWN), "One colour scale for all maps, or one for each")
         self.scale = _choice(("linear", "log"), "Colours by the error, or by its logarithm")
+        self.shape = _choice(tuple(_SHAPES), "The whole sphere laid flat, or a globe to be turned")
         self.job = Job(self._missing, self._counted, self._paint, "axes", "Fills the map")
         self.worst_button = widgets.Button(
             description="worst axis",
@@ -194,12 +197,13 @@ class SphereMap(widgets.VBox):
         self.count.observe(guard(lambda _: self._other_axes()), "value")
         for control in (self.measure, self.colours, self.scale):
             control.observe(guard(lambda _: self._paint()), "value")
+        self.shape.observe(guard(lambda _: self._reshape()), "value")
         self.canvas.observe(guard(lambda _: self._choose()), "chosen")
         self.worst_button.on_click(guard(lambda _: self.pick_worst()))
 
     def _layout(self) -> list[widgets.Widget]:
         first = [self.angle, self.operations, self.measure, self.count]
-        second = [self.colours, self.scale, self.job.box]
+        second = [self.shape, self.colours, self.scale, self.job.box]
         self.foot = group(widgets.Box, "wb-row", [self.worst_button, self.table])
         return [
             self._style,
@@ -256,6 +260,9 @@ class SphereMap(widgets.VBox):
     def _another_operation(self) -> None:
         self._begin()
         self._choose()
+
+    def _reshape(self) -> None:
+        self.canvas.shape = _SHAPES[str(self.shape.value)]
 
     def _choose(self) -> None:
         """An axis was picked: what is not known of it is computed at once."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as widgets
 import numpy as np
 import traitlets
 from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from workbench.views.structure import SCRIPT
+from workbench.widgets.molecule_script import MoleculeScript, molecule_script
 from workbench.widgets.turnable import Turnable
 
 _STATIC = Path(__file__).parent / "static"
@@ -70,17 +71,17 @@ class StructureView(Turnable):
     >>> view = StructureView(atoms); view.on_turn(lambda R, moving: print(R))  # doctest: +SKIP
     """
 
-    # One module: the script's `var $3Dmol` stays inside it, for structure.js and nobody else.
-    _esm = f"{SCRIPT.read_text()}\n{(_STATIC / 'structure.js').read_text()}"
+    _esm = _STATIC / "structure.js"
     _css = _STATIC / "structure.css"
 
+    script = traitlets.Instance(MoleculeScript).tag(sync=True, **widgets.widget_serialization)
     structure = traitlets.Dict().tag(sync=True)
     pair = traitlets.List(traitlets.Int(), default_value=[]).tag(sync=True)
     label = traitlets.Unicode("structure").tag(sync=True)
 
     def __init__(self, atoms: Atoms, *, height: int = 280, label: str = "", **settings: Any):
         described = label or atoms.get_chemical_formula()
-        super().__init__(height=height, label=described, **settings)
+        super().__init__(script=molecule_script(), height=height, label=described, **settings)
         self.show(atoms)
 
     def show(self, atoms: Atoms) -> None:

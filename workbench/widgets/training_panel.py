@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
 from contextlib import suppress
 from os import PathLike
@@ -28,7 +28,8 @@ _SPEAK = 1.0  # seconds between two announcements, at least
 class TrainingPanel(widgets.VBox):
     """Live errors of both stages while `workbench.train` runs in the background.
 
-    The buttons start, pause, stop and go on; other cells run meanwhile. The run belongs to the
+    The buttons start, pause, stop and go on; other cells run meanwhile, and a thread of its own
+    paints the panel while they do (a click waits until the kernel is free). The run belongs to the
     kernel, not to the page: closing the tab leaves it going. With a directory it outlives the
     kernel too: the same call shows what was there and goes on from it, to the same bits; a call
     with the directory of a run that is under way shows that run.
@@ -59,13 +60,14 @@ class TrainingPanel(widgets.VBox):
         )
         self.guard = Guard()
         self._spoken, self._said, self._drawn, self._painted = 0.0, "", (-1, -1), 0.0
-        self._ticking: asyncio.Task[None] | None = None
+        self._painter: threading.Thread | None = None
+        self._painting, self._closed = threading.RLock(), threading.Event()
         self._build()
         super().__init__(self._layout())
         self.add_class("wb-lab")
         self.add_class("wb-training")
         self.refresh()
-        self._tick()
+        self._follow()
 
     # ---- what the user can do from code as well ---------------------------------------------
 
@@ -83,7 +85,7 @@ class TrainingPanel(widgets.VBox):
         """Start, or go on after a pause, a stop or a failure; returns at once."""
         self.run.go()
         self.refresh()
-        self._tick()
+        self._follow()
 
     resume = start
 
@@ -112,10 +114,10 @@ class TrainingPanel(widgets.VBox):
 
     def close(self) -> None:
         """Take the panel off the page; the run goes on unless it is stopped."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-        close_inside(self)
-        super().close()
+        self._closed.set()
+        with self._painting:
+            close_inside(self)
+            super().close()
 
     # ---- building ---------------------------------------------------------------------------
 
@@ -154,6 +156,10 @@ class TrainingPanel(widgets.VBox):
 
     def refresh(self) -> None:
         """Show how things stand now."""
+        with self._painting:
+            self._paint()
+
+    def _paint(self) -> None:
         run, state = self.run, self.run.state
         if run.error is not None:
             with suppress(Exception):  # shown in the panel; `wait` raises it
@@ -189,22 +195,25 @@ class TrainingPanel(widgets.VBox):
             self._painted = time.monotonic()
             self.refresh()
 
-    def _tick(self) -> None:
-        """Repaint on the kernel's loop while the run is under way; where there is none, `wait`."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if self._ticking is None or self._ticking.done():
-            self._ticking = loop.create_task(self._follow())
+    def _follow(self) -> None:
+        """Repaint while the run is under way, from a thread: the kernel may be busy with a cell."""
+        with self._painting:
+            resting = self._painter is None or not self._painter.is_alive()
+            if resting and self.run.state in (RUNNING, PAUSED):
+                self._painter = threading.Thread(target=self._repaint, daemon=True, name="panel")
+                self._painter.start()
 
-    async def _follow(self) -> None:
+    def _repaint(self) -> None:
         show = self.guard(self._paint_sometimes)
-        while self.run.state in (RUNNING, PAUSED) and self.comm is not None:
-            show()
-            await asyncio.sleep(_OFTEN)
-        if self.comm is not None:
-            self.refresh()
+        while not self._closed.wait(_OFTEN):
+            with self._painting:
+                if self._closed.is_set():
+                    return
+                show()
+                if self.run.state not in (RUNNING, PAUSED):
+                    self.refresh()  # it may have ended since, and `show` clears what failed
+                    self._painter = None
+                    return
 
 
 def _raise(error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from workbench.live_training import FAILED, FINISHED, PAUSED, READY, RUNNING, STOPPED, LiveTraining
 from workbench.runs import Budget
@@ -82,7 +83,7 @@ def _outlook(run: LiveTraining) -> str:
     """What is being done, or can be done next."""
     if run.state == RUNNING:
         return _running(run)
-    place = f"{run.directory}/model.safetensors" if run.directory is not None else None
+    place = _short(run.directory / "model.safetensors") if run.directory is not None else None
     return {
         READY: "press Start; other cells can be run meanwhile.",
         PAUSED: "held in memory; Resume goes on with the next step.",
@@ -93,6 +94,12 @@ def _outlook(run: LiveTraining) -> str:
         else "the trained model is panel.model; save it.",
         FAILED: "the reason stands above; Start tries again from what is kept.",
     }[run.state]
+
+
+def _short(path: Path) -> str:
+    """A path as one would type it here: seen from the working folder if it lies in that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _running(run: LiveTraining) -> str:

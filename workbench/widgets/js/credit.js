@@ -25,6 +25,11 @@ export class Credit {
     this.schedule();
   }
 
+  /** Whether nothing waits to be sent or answered. */
+  get idle() {
+    return this.newest === null && this.inFlight === null;
+  }
+
   schedule() {
     if (this.frame === null && this.inFlight === null && this.newest !== null) {
       this.frame = requestAnimationFrame(() => this.flush());

@@ -1,9 +1,8 @@
 // How a structure is drawn with 3Dmol.js: its atoms and bonds, their names, and how near it stands.
-// `$3Dmol` is no import: Python puts the one copy of 3Dmol.js before the module that holds this.
 
 export const ROW_COLOUR = "#d97706";
 export const COLUMN_COLOUR = "#0f766e";
-const ELEMENT_COLOURS = { ...$3Dmol.elementColors.Jmol, H: 0xe6ebf1 };
+const HYDROGEN = 0xe6ebf1; // white would vanish on a white page
 const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
 
 /** @param {number} ball radius of an atom, of its van der Waals radius */
@@ -20,7 +19,7 @@ export function addStructure(viewer, { symbols, positions, bonds, cell }, ball =
     const [x, y, z] = positions[k];
     return { elem, x, y, z, serial: k, bonds: neighbours[k], bondOrder: neighbours[k].map(() => 1) };
   });
-  const scheme = { prop: "elem", map: ELEMENT_COLOURS };
+  const scheme = { prop: "elem", map: { ...viewer.library.$3Dmol.elementColors.Jmol, H: HYDROGEN } };
   viewer.addModel().addAtoms(atoms);
   viewer.setStyle({}, { sphere: { scale: ball, colorscheme: scheme }, stick: { radius: Math.min(0.13, ball / 2), colorscheme: scheme } });
   for (const [from, to] of cell) {

@@ -1,8 +1,9 @@
 // OrbitalPictures: functions in space as two surfaces each, around one molecule, side by side; all pictures
-// turn, zoom and shift together. `$3Dmol` is no import: Python puts 3Dmol.js before this module.
+// turn, zoom and shift together.
 
 import { isosurface, Volume } from "./isosurface.js";
 import { addStructure, fit, labelAtoms } from "./molecule.js";
+import { Scene } from "./scene.js";
 import { Turnable } from "./turnable.js";
 import { createViewer, disposeViewer } from "./viewer.js";
 import "./orbitals.css";
@@ -15,14 +16,14 @@ const BEYOND = 1.3; // Angstrom around the nuclei: most orbitals reach as far
 
 /** One of the pictures: a viewer with its caption and its two surfaces. */
 class Picture {
-  constructor(parent, onView) {
+  constructor(parent, library, onView) {
     this.host = document.createElement("figure");
     this.scene = document.createElement("div");
     this.caption = document.createElement("figcaption");
     this.host.append(this.scene, this.caption);
     parent.append(this.host);
     this.lobes = [];
-    this.viewer = createViewer(this.scene, $3Dmol);
+    this.viewer = createViewer(this.scene, library);
     this.viewer.setViewChangeCallback((state) => onView(this, state));
     this.scene.viewer = this.viewer;
   }
@@ -64,7 +65,6 @@ function render({ model, el }) {
   let pictures = [];
   let following = false;
   let waiting = null;
-  let failed = false;
   const frame = new Turnable(model, el, "wb-orbitals", (quaternion) => {
     if (pictures.length) show([...pictures[0].viewer.getView().slice(0, 4), ...quaternion]);
   });
@@ -85,7 +85,7 @@ function render({ model, el }) {
 
   function makePictures() {
     pictures.forEach((picture) => picture.dispose());
-    pictures = model.get("titles").map(() => new Picture(scene, onView));
+    pictures = model.get("titles").map(() => new Picture(scene, place.library, onView));
     showStructure();
   }
 
@@ -97,7 +97,6 @@ function render({ model, el }) {
     showSurfaces();
   }
 
-  /** Zoom to the size that the page gives the pictures now. */
   function refit() {
     if (!pictures.length) return;
     following = true;
@@ -126,44 +125,21 @@ function render({ model, el }) {
 
   function update() {
     waiting = null;
-    if (failed || !scene.clientWidth) return;
+    if (!place.library || place.over || !scene.clientWidth) return;
     const titles = model.get("titles");
     if (titles.length !== pictures.length) makePictures();
     else showSurfaces();
     pictures.forEach((picture, k) => (picture.caption.textContent = titles[k]));
   }
 
-  /** Called on every change of size; out of sight a scene has none and 3Dmol would start lost. */
-  function place() {
-    if (!scene.clientWidth || !scene.clientHeight || failed) return;
-    if (pictures.length) {
-      refit();
-      return;
-    }
-    try {
-      update();
-    } catch (error) {
-      failed = true;
-      scene.textContent = "This browser has no WebGL, so orbitals cannot be drawn; the table below still says how they compare.";
-      console.warn(error);
-    }
-  }
-
-  /** A page must scroll past the pictures: the wheel zooms only after a click into them. */
-  function onWheel(event) {
-    if (document.activeElement !== host) event.stopPropagation();
-    else resizing.disconnect();
-  }
-
-  const resizing = new ResizeObserver(place);
-  resizing.observe(scene);
-  scene.addEventListener("wheel", onWheel, true);
+  const apology = "This browser has no WebGL, so orbitals cannot be drawn; the table below still says how they compare.";
+  const place = new Scene(frame, update, refit, apology);
   model.on("change:structure", showStructure);
   model.on("change:sequence", repaint);
 
   return () => {
     frame.dispose();
-    resizing.disconnect();
+    place.dispose();
     if (waiting !== null) cancelAnimationFrame(waiting);
     model.off("change:structure", showStructure);
     model.off("change:sequence", repaint);

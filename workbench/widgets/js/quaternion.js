@@ -2,6 +2,16 @@
 
 export const IDENTITY = [0, 0, 0, 1];
 
+/** Axes of the screen about which keys turn a picture. */
+export const TURN_KEYS = {
+  ArrowLeft: [0, -1, 0],
+  ArrowRight: [0, 1, 0],
+  ArrowUp: [-1, 0, 0],
+  ArrowDown: [1, 0, 0],
+  PageUp: [0, 0, 1],
+  PageDown: [0, 0, -1],
+};
+
 /** The rotation "first b, then a". */
 export function multiply(a, b) {
   return [

@@ -1,16 +1,20 @@
-// SphereCanvas: a non-negative function of direction as maps of the whole sphere (Mollweide), one for
-// each subject, on one colour scale. Between computed directions nothing is made up: every point takes
+// SphereCanvas: a non-negative function of direction on the sphere, laid flat or as a globe that is turned by
+// mouse and keys; one picture for each subject, all turned together, on one colour scale. Between computed directions nothing is made up: every point takes
 // the colour of the nearest direction that is known, so that a map sharpens while it fills.
 
 import { paint } from "./colour.js";
 import { short } from "./colourbar.js";
+import { Flat } from "./flat.js";
+import { Globe } from "./globe.js";
 import { drawModulusBar } from "./modulusbar.js";
+import { describe, TURN_KEYS } from "./quaternion.js";
 import "./sphere_map.css";
 
 const FONT = "13px system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif";
 const MARGIN = { x: 22, y: 16 };
-const AXES = [["+z", 0, 0], ["+x", 0.5, 0], ["−x", -0.5, 0], ["+y", 0, 1], ["−y", 0, -1], ["−z", 1, 0], ["−z", -1, 0]];
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const DEGREES_PER_PIXEL = 0.6; // as a SurfaceView
+const CLICK = 4; // pixels that a hand may tremble
 
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const named = (axis) => `(${axis.map((c) => c.toFixed(2).replace("-0.00", "0.00").replace("-", "−")).join(", ")})`;
@@ -20,16 +24,6 @@ function element(tag, className, parent) {
   node.className = className;
   parent.append(node);
   return node;
-}
-
-/** The direction at a place of the map (half widths, half heights; y up), or null outside. */
-function directionAt(x, y) {
-  if (x * x + y * y > 1) return null;
-  const t = Math.asin(y);
-  const sine = (2 * t + Math.sin(2 * t)) / Math.PI;
-  const across = Math.sqrt(Math.max(0, 1 - sine * sine));
-  const longitude = Math.abs(Math.cos(t)) < 1e-9 ? 0 : (Math.PI * x) / Math.cos(t);
-  return [across * Math.sin(longitude), sine, across * Math.cos(longitude)];
 }
 
 function nearest(axes, direction) {
@@ -64,39 +58,16 @@ function neighbour(axes, from, [right, up]) {
   return best;
 }
 
-/** For every pixel of the map the nearest axis among those known; further ones can be added. */
-class Cells {
-  constructor(width, height) {
-    Object.assign(this, { width, height, used: new Set() });
-    this.pixels = [];
-    for (let k = 0; k < width * height; k++) {
-      const [column, row] = [k % width, Math.floor(k / width)];
-      const at = directionAt((2 * column + 1) / width - 1, 1 - (2 * row + 1) / height);
-      if (at) this.pixels.push([k, ...at]);
-    }
-    this.owner = new Int32Array(this.pixels.length).fill(-1);
-    this.cosine = new Float32Array(this.pixels.length).fill(-2);
+/** The colours of cells that know the axis they belong to, -1 where none is known yet. */
+function image(width, height, [pixels, owner], values, limit, scale) {
+  const colours = new Uint8ClampedArray(4 * (values.length + 1));
+  paint([...values.map((v) => v ?? NaN), NaN], limit, scale, colours);
+  const drawn = new ImageData(width, height);
+  for (let p = 0; p < pixels.length; p++) {
+    const own = 4 * (owner[p] < 0 ? values.length : owner[p]);
+    for (let c = 0; c < 4; c++) drawn.data[4 * pixels[p] + c] = colours[own + c];
   }
-
-  add(index, [x, y, z]) {
-    this.used.add(index);
-    for (let p = 0; p < this.pixels.length; p++) {
-      const pixel = this.pixels[p];
-      const cosine = pixel[1] * x + pixel[2] * y + pixel[3] * z;
-      if (cosine > this.cosine[p]) [this.cosine[p], this.owner[p]] = [cosine, index];
-    }
-  }
-
-  image(values, limit, scale) {
-    const colours = new Uint8ClampedArray(4 * (values.length + 1));
-    paint([...values.map((v) => v ?? NaN), NaN], limit, scale, colours);
-    const image = new ImageData(this.width, this.height);
-    this.pixels.forEach(([k], p) => {
-      const own = this.owner[p] < 0 ? values.length : this.owner[p];
-      for (let c = 0; c < 4; c++) image.data[4 * k + c] = colours[4 * own + c];
-    });
-    return image;
-  }
+  return drawn;
 }
 
 function render({ model, el }) {
@@ -110,9 +81,11 @@ function render({ model, el }) {
   const hovered = element("span", "wb-sphere-hover", foot);
   const live = element("div", "wb-sphere-live", host);
   live.setAttribute("aria-live", "polite");
+  const [flat, globe] = [new Flat(), new Globe()];
+  const shape = () => (model.get("shape") === "globe" ? globe : flat);
   let panels = [];
-  let cells = null;
   let waiting = null;
+  let grip = null; // where the mouse holds the globe, and whether it has moved since
 
   const repaint = () => {
     if (waiting === null) waiting = requestAnimationFrame(draw);
@@ -125,9 +98,10 @@ function render({ model, el }) {
       element("figcaption", "", figure).textContent = title;
       const canvas = element("canvas", "", figure);
       canvas.setAttribute("role", "img");
-      canvas.addEventListener("mousemove", (event) => hover(axisAt(event)));
+      canvas.addEventListener("pointerdown", (event) => grasp(canvas, event));
+      canvas.addEventListener("pointermove", (event) => drag(event));
       canvas.addEventListener("mouseleave", () => hover(null));
-      canvas.addEventListener("click", (event) => pick(axisAt(event)));
+      canvas.addEventListener("click", (event) => grip?.moved || pick(axisAt(event)));
       return canvas;
     });
     repaint();
@@ -138,8 +112,32 @@ function render({ model, el }) {
     const { clientWidth, clientHeight } = event.target;
     const x = (event.offsetX - clientWidth / 2) / (clientWidth / 2 - MARGIN.x);
     const y = (clientHeight / 2 - event.offsetY) / (clientHeight / 2 - MARGIN.y);
-    const direction = directionAt(x, y);
+    const direction = shape().directionAt(x, y);
     return direction && nearest(model.get("axes"), direction);
+  }
+
+  function grasp(canvas, event) {
+    grip = { at: [event.clientX, event.clientY], moved: false };
+    if (shape() === globe) canvas.setPointerCapture(event.pointerId);
+  }
+
+  /** The globe follows the mouse while a button is down; else the value under it is told. */
+  function drag(event) {
+    if (shape() === flat || !event.buttons || !grip) {
+      hover(axisAt(event));
+      return;
+    }
+    const [dx, dy] = [event.clientX - grip.at[0], event.clientY - grip.at[1]];
+    const pixels = Math.hypot(dx, dy);
+    if (!pixels || (!grip.moved && pixels < CLICK)) return;
+    grip = { at: [event.clientX, event.clientY], moved: true };
+    turn([dy / pixels, dx / pixels, 0], DEGREES_PER_PIXEL * pixels);
+  }
+
+  function turn(axis, degrees) {
+    globe.turn(axis, degrees);
+    hover(null);
+    repaint();
   }
 
   function pick(index) {
@@ -149,13 +147,15 @@ function render({ model, el }) {
     repaint();
   }
 
+  const hint = () => model.get(shape() === globe ? "globe_hint" : "hint");
+
   function hover(index) {
     const of = (k) => {
       const value = model.get("values")[k]?.[index];
       return `${model.get("titles")[k]} ${value == null ? "not yet" : `${short(value)} ${model.get("unit")}`}`;
     };
     hovered.textContent =
-      index === null ? model.get("hint") : `${named(model.get("axes")[index])}: ${panels.map((_, k) => of(k)).join(", ")}`;
+      index === null ? hint() : `${named(model.get("axes")[index])}: ${panels.map((_, k) => of(k)).join(", ")}`;
   }
 
   function known() {
@@ -165,9 +165,10 @@ function render({ model, el }) {
 
   function sizes() {
     const across = Math.min(panels.length, Math.max(1, Math.floor(row.clientWidth / 220)));
-    const width = Math.min(model.get("max_width"), Math.floor((row.clientWidth - 10 * (across - 1)) / across) - 1);
+    const fair = Math.floor((row.clientWidth - 10 * (across - 1)) / across) - 1;
+    const width = Math.min(model.get("max_width"), shape().widest, fair);
     const inner = width - 2 * MARGIN.x;
-    return { width, height: Math.round(inner / 2) + 2 * MARGIN.y };
+    return { width, height: Math.round(inner / shape().aspect) + 2 * MARGIN.y };
   }
 
   function draw() {
@@ -176,49 +177,74 @@ function render({ model, el }) {
     const { width, height } = sizes();
     const ratio = window.devicePixelRatio || 1;
     const inner = [Math.round((width - 2 * MARGIN.x) * ratio), Math.round((height - 2 * MARGIN.y) * ratio)];
-    const [axes, ready] = [model.get("axes"), known()];
-    const fits = cells?.width === inner[0] && cells.axes === axes && [...cells.used].every((k) => ready.includes(k));
-    if (!fits) cells = Object.assign(new Cells(...inner), { axes });
-    ready.filter((k) => !cells.used.has(k)).forEach((k) => cells.add(k, axes[k]));
-    panels.forEach((canvas, k) => drawMap(canvas, k, width, height, ratio, ready));
+    const ready = known();
+    const cells = shape().cells(...inner, model.get("axes"), ready);
+    panels.forEach((canvas, k) => {
+      const pen = sized(canvas, width, height, ratio);
+      const values = model.get("values")[k] ?? model.get("axes").map(() => null);
+      const limit = model.get("limits")[k] ?? model.get("limits")[0];
+      const picture = image(...inner, cells, values, limit, model.get("scale"));
+      pen.putImageData(picture, Math.round(MARGIN.x * ratio), Math.round(MARGIN.y * ratio));
+      drawMarks(pen, width, height, ready);
+    });
     drawModulusBar(bar, model.get("limits"), model.get("scale"), model.get("unit"));
-    host.dataset.sequence = model.get("sequence");
-    host.dataset.known = ready.length;
-    host.dataset.chosen = model.get("chosen");
+    tell(ready);
   }
 
-  function drawMap(canvas, k, width, height, ratio, ready) {
+  /** Said to screen readers, and to whoever measures. */
+  function tell(ready) {
+    const turned = shape() === globe ? `, globe, ${describe(globe.quaternion)}` : "";
+    host.setAttribute("aria-label", `${model.get("label")}${turned}. ${hint()}`);
+    panels.forEach((canvas, k) => {
+      const kind = turned ? "globe" : "map";
+      canvas.setAttribute("aria-label", `${model.get("titles")[k]}: ${kind} of the error over the axes of the turn`);
+      canvas.style.cursor = turned ? "grab" : "";
+      canvas.style.touchAction = turned ? "none" : "";
+    });
+    Object.assign(host.dataset, { sequence: model.get("sequence"), known: ready.length, chosen: model.get("chosen") });
+    host.dataset.shape = model.get("shape");
+    host.dataset.quaternion = JSON.stringify(globe.quaternion);
+  }
+
+  function sized(canvas, width, height, ratio) {
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
       [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
     }
     const pen = canvas.getContext("2d");
-    const values = model.get("values")[k] ?? model.get("axes").map(() => null);
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    const limits = model.get("limits");
-    const image = cells.image(values, limits[k] ?? limits[0], model.get("scale"));
-    pen.putImageData(image, Math.round(MARGIN.x * ratio), Math.round(MARGIN.y * ratio));
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    return pen;
+  }
+
+  /** Edge, circles, a dot for each axis that is known, names, and a ring around the picked one. */
+  function drawMarks(pen, width, height, ready) {
     const [a, b] = [width / 2 - MARGIN.x, height / 2 - MARGIN.y];
     const at = ([x, y]) => [width / 2 + a * x, height / 2 - b * y];
+    const [axes, places] = [model.get("axes"), model.get("places")];
+    const place = (k) => (axes[k] ? shape().place(axes[k], places[k]) : null);
+    pen.strokeStyle = "rgba(20, 24, 31, 0.28)";
+    pen.lineWidth = 1;
+    pen.beginPath();
+    for (const [from, to] of shape().lines()) {
+      pen.moveTo(...at(from));
+      pen.lineTo(...at(to));
+    }
+    pen.stroke();
     pen.strokeStyle = "#55606e";
     pen.lineWidth = 1.2;
     pen.beginPath();
     pen.ellipse(width / 2, height / 2, a, b, 0, 0, 2 * Math.PI);
     pen.stroke();
-    const places = model.get("places");
     pen.fillStyle = "rgba(20, 24, 31, 0.45)";
-    for (const index of ready) {
-      const [x, y] = at(places[index]);
-      pen.fillRect(x - 0.75, y - 0.75, 1.5, 1.5);
-    }
-    drawAxes(pen, at);
-    drawChosen(pen, at(places[model.get("chosen")] ?? [9, 9]));
-    canvas.setAttribute("aria-label", `${model.get("titles")[k]}: map of the error over the axes of the turn`);
+    for (const [x, y] of ready.map(place).filter(Boolean).map(at)) pen.fillRect(x - 0.75, y - 0.75, 1.5, 1.5);
+    drawNames(pen, at);
+    const chosen = place(model.get("chosen"));
+    if (chosen) drawRing(pen, at(chosen));
   }
 
-  function drawAxes(pen, at) {
+  function drawNames(pen, at) {
     pen.font = FONT;
     pen.textBaseline = "middle";
     pen.textAlign = "center";
@@ -226,16 +252,14 @@ function render({ model, el }) {
     pen.lineJoin = "round";
     pen.strokeStyle = "rgba(255, 255, 255, 0.85)";
     pen.fillStyle = "#14181f";
-    for (const [name, x, y] of AXES) {
+    for (const [name, x, y, dx, dy] of shape().names()) {
       const [left, top] = at([x, y]);
-      const edge = Math.abs(x) === 1;
-      const [dx, dy] = [edge ? 11 * x : 0, y ? -8 * y : edge ? 0 : -17];
       pen.strokeText(name, left + dx, top + dy);
       pen.fillText(name, left + dx, top + dy);
     }
   }
 
-  function drawChosen(pen, [x, y]) {
+  function drawRing(pen, [x, y]) {
     for (const [colour, width] of [["#ffffff", 5], ["#1d4ed8", 2.5]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = width;
@@ -245,15 +269,22 @@ function render({ model, el }) {
     }
   }
 
+  function worst() {
+    const values = model.get("values")[0] ?? [];
+    return values.reduce((best, v, k) => (v != null && v > (values[best] ?? -1) ? k : best), 0);
+  }
+
+  /** Arrow keys walk over the map, but turn the globe, where Enter picks what is in front. */
   function onKey(event) {
-    const { axes, values } = { axes: model.get("axes"), values: model.get("values")[0] ?? [] };
-    let index = null;
-    if (KEYS[event.key]) index = neighbour(axes, model.get("chosen"), KEYS[event.key]);
-    if (event.key === "Home") index = values.reduce((best, v, k) => (v != null && v > (values[best] ?? -1) ? k : best), 0);
-    if (index === null) return;
+    const axes = model.get("axes");
+    const steer = shape() === globe ? TURN_KEYS[event.key] : null;
+    if (steer) turn(steer, event.shiftKey ? 1 : 5);
+    else if (event.key === "Home") pick(worst());
+    else if (shape() === globe && event.key === "Enter") pick(nearest(axes, globe.directionAt(0, 0)));
+    else if (shape() === flat && KEYS[event.key]) pick(neighbour(axes, model.get("chosen"), KEYS[event.key]));
+    else return;
     event.preventDefault();
     event.stopPropagation();
-    pick(index);
   }
 
   let announcing = null;
@@ -264,25 +295,31 @@ function render({ model, el }) {
     }, 1000);
   }
 
-  const label = () => host.setAttribute("aria-label", `${model.get("label")}. ${model.get("hint")}`);
+  /** What is picked is seen: the globe turns to an axis behind it. */
+  function chosen() {
+    const axis = model.get("axes")[model.get("chosen")];
+    if (axis) globe.face(axis);
+    repaint();
+  }
+
+  function reshaped() {
+    hover(null);
+    chosen();
+  }
+
   const resizing = new ResizeObserver(repaint);
   resizing.observe(row);
   host.addEventListener("keydown", onKey);
-  for (const name of ["sequence", "chosen", "limits", "scale"]) model.on(`change:${name}`, repaint);
-  model.on("change:titles", build);
-  model.on("change:announcement", announce);
-  model.on("change:label", label);
-  label();
+  const heard = { titles: build, announcement: announce, chosen, shape: reshaped };
+  for (const name of ["sequence", "limits", "scale", "label"]) heard[name] = repaint;
+  for (const [name, react] of Object.entries(heard)) model.on(`change:${name}`, react);
   build();
-  hover(null);
+  reshaped();
   return () => {
     resizing.disconnect();
     clearTimeout(announcing);
     if (waiting !== null) cancelAnimationFrame(waiting);
-    for (const name of ["sequence", "chosen", "limits", "scale"]) model.off(`change:${name}`, repaint);
-    model.off("change:titles", build);
-    model.off("change:announcement", announce);
-    model.off("change:label", label);
+    for (const [name, react] of Object.entries(heard)) model.off(`change:${name}`, react);
     host.remove();
   };
 }

@@ -1,8 +1,8 @@
 // StructureView: a molecule or crystal that is turned by mouse, touch or arrow keys (3Dmol.js).
-// Turning it and telling Python is turnable.js's affair. `$3Dmol` is no import:
-// Python puts the one copy of 3Dmol.js, which also draws the still pictures, before this module.
+// Turning it and telling Python is turnable.js's affair, when and how large it is drawn scene.js's.
 
 import { addStructure, COLUMN_COLOUR, fit, labelAtoms, ROW_COLOUR } from "./molecule.js";
+import { Scene } from "./scene.js";
 import { Turnable } from "./turnable.js";
 import { createViewer, disposeViewer } from "./viewer.js";
 
@@ -10,7 +10,6 @@ function render({ model, el }) {
   let firstPick = null;
   let rings = [];
   let viewer = null;
-  let failed = false;
 
   const frame = new Turnable(model, el, "wb-structure", (quaternion) => {
     if (viewer) viewer.setView([...viewer.getView().slice(0, 4), ...quaternion]);
@@ -48,48 +47,28 @@ function render({ model, el }) {
     refit();
   }
 
-  /** Zoom to the size that the page gives the picture now. */
   function refit() {
     viewer.resize();
     fit(viewer, scene, model.get("structure").positions);
     frame.turnTo(frame.quaternion);
   }
 
-  /** Called on every change of size; out of sight a scene has none and 3Dmol would start lost. */
-  function place() {
-    if (!scene.clientWidth || !scene.clientHeight || failed) return;
-    if (viewer) {
-      refit();
-      return;
-    }
-    try {
-      viewer = createViewer(scene, $3Dmol);
-      // 3Dmol calls on every redraw; zoom, pan and our own setView leave the quaternion alone.
-      viewer.setViewChangeCallback((state) => frame.moved(state.slice(4, 8)));
-      scene.viewer = viewer;
-      showStructure();
-    } catch (error) {
-      failed = true;
-      scene.textContent = "This browser has no WebGL, so the structure cannot be drawn; the controls still work.";
-      console.warn(error);
-    }
+  function begin(library) {
+    viewer = createViewer(scene, library);
+    // 3Dmol calls on every redraw; zoom, pan and our own setView leave the quaternion alone.
+    viewer.setViewChangeCallback((state) => frame.moved(state.slice(4, 8)));
+    scene.viewer = viewer;
+    showStructure();
   }
 
-  /** A page must scroll past the picture: the wheel zooms only after a click into it. */
-  function onWheel(event) {
-    if (document.activeElement !== host) event.stopPropagation();
-    else resizing.disconnect();
-  }
-
-  const resizing = new ResizeObserver(place);
-  resizing.observe(scene);
-  scene.addEventListener("wheel", onWheel, true);
+  const apology = "This browser has no WebGL, so the structure cannot be drawn; the controls still work.";
+  const place = new Scene(frame, begin, refit, apology);
   model.on("change:structure", showStructure);
   model.on("change:pair", showPair);
 
   return () => {
     frame.dispose();
-    resizing.disconnect();
+    place.dispose();
     model.off("change:structure", showStructure);
     model.off("change:pair", showPair);
     if (viewer) disposeViewer(viewer, host);

@@ -2,18 +2,10 @@
 // readers, and the talk with Python under the flow control of credit.js.
 
 import { Credit } from "./credit.js";
-import { aboutAxis, describe, IDENTITY, multiply, normalised, same, turnedAxes } from "./quaternion.js";
+import { aboutAxis, describe, IDENTITY, multiply, normalised, same, TURN_KEYS, turnedAxes } from "./quaternion.js";
 import "./turnable.css";
 
 const AXIS_COLOURS = ["#b91c1c", "#15803d", "#1d4ed8"];
-const KEYS = {
-  ArrowLeft: [0, -1, 0],
-  ArrowRight: [0, 1, 0],
-  ArrowUp: [-1, 0, 0],
-  ArrowDown: [1, 0, 0],
-  PageUp: [0, 0, 1],
-  PageDown: [0, 0, -1],
-};
 
 function element(tag, className, parent) {
   const node = document.createElement(tag);
@@ -126,17 +118,22 @@ export class Turnable {
     if (same(q, this.quaternion)) return;
     this.quaternion = normalised(q);
     this.showOrientation();
-    this.credit.push({ quaternion: this.quaternion, moving: this.dragging });
+    this.push(this.dragging);
+  }
+
+  push(moving) {
+    this.host.dataset.settled = "false";
+    this.credit.push({ quaternion: this.quaternion, moving });
   }
 
   keyPressed(event) {
-    const axis = KEYS[event.key];
+    const axis = TURN_KEYS[event.key];
     if (!axis && event.key !== "Home") return;
     event.preventDefault();
     event.stopPropagation();
     const step = aboutAxis(axis ?? [0, 0, 1], event.shiftKey ? 1 : 5);
     this.turnTo(axis ? multiply(step, this.quaternion) : IDENTITY);
-    this.credit.push({ quaternion: this.quaternion, moving: false });
+    this.push(false);
   }
 
   grabbed() {
@@ -147,7 +144,7 @@ export class Turnable {
   released() {
     if (!this.dragging) return;
     this.dragging = false;
-    this.credit.push({ quaternion: this.quaternion, moving: false });
+    this.push(false);
   }
 
   received(message) {
@@ -155,6 +152,7 @@ export class Turnable {
     if (message.kind === "ack" && message.view === this.view) {
       this.credit.acknowledge(message.tick);
       this.host.dataset.acknowledged = this.credit.acknowledged;
+      this.host.dataset.settled = this.credit.idle;
     }
   }
 

@@ -1,18 +1,15 @@
 // Making and unmaking a 3Dmol viewer. 3Dmol 2.5.5 has no destroy(): it leaves three listeners on
-// the page and a WebGL context behind, of which a browser gives out about 16. The viewers of one
-// module (one widget shown in several places) share one context.
+// the page and a WebGL context behind, of which a browser gives out about 16. All viewers of a page
+// share one context (they share one 3Dmol, library.js), and the last of them takes it along.
 
 const PAGE_EVENTS = ["mouseup", "touchend", "resize"];
-let software = null;
-let alive = 0;
 
 /** Whether WebGL is drawn by the CPU; then multisampling costs four fifths of the frame rate. */
 function softwareRenderer() {
-  if (software !== null) return software;
   const gl = document.createElement("canvas").getContext("webgl2");
   const info = gl?.getExtension("WEBGL_debug_renderer_info");
   const name = info ? gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : "";
-  software = /swiftshader|llvmpipe|software|basic render/i.test(name);
+  const software = /swiftshader|llvmpipe|software|basic render/i.test(name);
   gl?.getExtension("WEBGL_lose_context")?.loseContext();
   return software;
 }
@@ -35,12 +32,15 @@ function recordListeners(call) {
   }
 }
 
-export function createViewer(container, $3Dmol) {
-  const settings = { backgroundColor: "#ffffff", orthographic: true, antialias: !softwareRenderer() };
-  const [viewer, listeners] = recordListeners(() => $3Dmol.createViewer(container, settings));
+/** @param {any} library of library.js */
+export function createViewer(container, library) {
+  library.software ??= softwareRenderer();
+  const settings = { backgroundColor: "#ffffff", orthographic: true, antialias: !library.software };
+  const [viewer, listeners] = recordListeners(() => library.$3Dmol.createViewer(container, settings));
   if (!viewer) throw new Error("3Dmol could not make a WebGL viewer");
   viewer.pageListeners = listeners;
-  alive += 1;
+  viewer.library = library;
+  library.viewers += 1;
   return viewer;
 }
 
@@ -55,7 +55,7 @@ export function disposeViewer(viewer, host) {
   host.remove();
   delete viewer.getCanvas()._3dmol_viewer;
   viewer.clear();
-  alive -= 1;
+  viewer.library.viewers -= 1;
   const gl = viewer.getRenderer().getContext();
-  if (alive === 0) gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  if (viewer.library.viewers === 0) gl?.getExtension("WEBGL_lose_context")?.loseContext();
 }
