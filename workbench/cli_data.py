@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +91,7 @@ def label(
     path = wb.label(
         structures,
         out,
-        {split: n for split, n in (sizes | _given(asked)).items() if n},
+        sizes | {split: n for split, n in asked.items() if n is not None},
         sampling=sampling,
         engine=engine,
         basis=basis,
@@ -137,11 +136,6 @@ def part(
         digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step, more)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
-
-
-def _given(asked: Mapping[str, int | None]) -> dict[str, int]:
-    """The numbers that were asked for; none are made of a split of zero."""
-    return {split: n for split, n in asked.items() if n is not None}
 
 
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from ase.io import read
-from ase.units import Hartree
+from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from workbench.conventions import PAULI
@@ -29,8 +29,7 @@ def main(folder: Path) -> None:
     calculator = GPAW(
         legacy_gpaw=True,
         mode="lcao",
-        # Its data hold double-zeta sets, of which it takes the part asked for.
-        basis="szp(dzp)" if job["basis"] == "szp" else job["basis"],
+        basis=_basis(job["basis"], set(atoms.symbols), job["longest"]),
         xc=job["xc"],
         h=job["spacing"],
         nbands="nao",
@@ -63,6 +62,21 @@ def main(folder: Path) -> None:
     from gpaw import __version__
 
     (folder / "result.json").write_text(json.dumps({"shells": shells, "version": __version__}))
+
+
+def _basis(name: str, elements: set[str], longest: float | None) -> Any:
+    """The named set, without the orbitals that reach farther than so many A, if given."""
+    # Its data hold double-zeta sets, of which it takes the part asked for.
+    if longest is None:
+        return "szp(dzp)" if name == "szp" else name
+    from gpaw.basis_data import Basis
+
+    sets = {}
+    for symbol in elements:
+        whole = Basis.find(symbol, "dzp" if name == "szp" else name)
+        sets[symbol] = whole.reduce("szp") if name == "szp" else whole
+        sets[symbol].bf_j = [one for one in sets[symbol].bf_j if one.rc * Bohr <= longest]
+    return sets
 
 
 def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
