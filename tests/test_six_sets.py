@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
@@ -10,7 +11,7 @@ from workbench.benchmark_systems import SYSTEMS
 from workbench.bundled import data_path
 from workbench.data_check import check
 from workbench.reproduction import TESTED
-from workbench.spin import odd_part
+from workbench.spin import EVEN, odd_part, to_parts
 
 SHIPPED = [s for s in SYSTEMS.values() if data_path("datasets", f"{s.mini}.h5").is_file()]
 TRAINED = [s for s in SHIPPED if data_path("checkpoints", f"{s.mini}.safetensors").is_file()]
@@ -34,7 +35,9 @@ def test_labels_are_hermitian_and_turn_with_their_atoms(system):
             sample = data[int(data.split(split)[0])]
             assert check(sample.atoms, sample.H, sample.S).complaint is None
             if system.spin_orbit:
-                assert 0 < odd_part(sample.H.values) < ROUNDING
+                assert odd_part(sample.H.values) < ROUNDING
+                on_site = to_parts(sample.H.values[(sample.H.shifts == 0).all(axis=1)], EVEN)
+                assert np.abs(on_site[:, 1:]).max() > 0.1  # eV: the coupling is there
 
 
 @pytest.mark.parametrize("system", TRAINED, ids=lambda s: s.code)

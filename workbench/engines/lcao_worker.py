@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from workbench.conventions import PAULI
 
+_EMPTY = 1e-14  # electrons
+_AT_ONCE = 32  # states put on the grid together: as many as the processor's cache likes
+
 
 def main(folder: Path) -> None:
     """Do the job that lies in a folder."""
@@ -42,6 +45,8 @@ def main(folder: Path) -> None:
         txt=str(folder / "gpaw.txt"),
     )
     atoms.calc = calculator
+    if job["by_states"]:
+        _sum_over_states()
     try:
         energy = atoms.get_potential_energy()
     except KohnShamConvergenceError:
@@ -77,6 +82,26 @@ def _basis(name: str, elements: set[str], longest: float | None) -> Any:
         sets[symbol] = whole.reduce("szp") if name == "szp" else whole
         sets[symbol].bf_j = [one for one in sets[symbol].bf_j if one.rc * Bohr <= longest]
     return sets
+
+
+def _sum_over_states() -> None:
+    """Let the density be ``sum_n |psi_n|^2``, of which each costs one pass over the orbitals.
+
+    GPAW sums over pairs of orbitals. The eigenvectors of the density matrix at a k-point are the
+    states, their eigenvalues the occupations: the same density to rounding.
+    """
+    from gpaw import lfc
+
+    def construct(own: Any, rho: NDArray[Any], density: NDArray[Any], q: int) -> None:
+        weights, vectors = np.linalg.eigh(rho)
+        held = weights > _EMPTY
+        states = np.ascontiguousarray((vectors[:, held] * np.sqrt(weights[held])).conj().T)
+        on_grid = np.zeros((len(states), *density.shape), states.dtype)
+        own.lcao_to_grid(states, on_grid, q, _AT_ONCE)
+        density += (on_grid.real**2 + on_grid.imag**2).sum(axis=0)
+
+    functions: Any = lfc.BasisFunctions
+    functions.construct_density = construct
 
 
 def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
