@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,9 @@ def _basis(name: str, elements: set[str], longest: float | None) -> Any:
     sets = {}
     for symbol in elements:
         whole = Basis.find(symbol, "dzp" if name == "szp" else name)
-        sets[symbol] = whole.reduce("szp") if name == "szp" else whole
-        sets[symbol].bf_j = [one for one in sets[symbol].bf_j if one.rc * Bohr <= longest]
+        whole = whole.reduce("szp") if name == "szp" else whole
+        kept = [one for one in whole.bf_j if one.rc * Bohr <= longest]
+        sets[symbol] = replace(whole, bf_j=kept)
     return sets
 
 
