@@ -17,6 +17,7 @@ import workbench as wb
 from workbench.bundled import data_path
 from workbench.conventions import HARTREE
 from workbench.evaluation import evaluate
+from workbench.reproduction import TESTED
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -36,10 +37,10 @@ ROWS = (
 )
 
 
-def measured(name: str, dataset: wb.Dataset, split: str) -> str:
-    """The measured part of a card, as Markdown."""
+def measured(name: str, dataset: wb.Dataset, splits: list[str]) -> str:
+    """The measured part of a card, as Markdown: a table for each split."""
     model, path = wb.load_model(name), data_path("checkpoints", f"{name}.safetensors")
-    found = evaluate(model, dataset, split)
+    reports = [evaluate(model, dataset, split) for split in splits]
     stages = {"stage 1": model.baseline, "stage 2": model.refiner}
     last = {row["phase"].removesuffix(", solved"): row for row in model.info["history"]}
     lines = [
@@ -47,8 +48,8 @@ def measured(name: str, dataset: wb.Dataset, split: str) -> str:
         "|---|---|",
         f"| file | `{path.name}`, {path.stat().st_size:,} bytes |",
         f"| sha256 of the file | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |",
-        f"| trained on | `{found['model_trained_on']['name']}`, sha256 of its content "
-        f"`{found['model_trained_on']['sha256']}` |",
+        f"| trained on | `{model.info['dataset']['name']}`, sha256 of its content "
+        f"`{model.info['dataset']['sha256']}` |",
         "",
         "| | " + " | ".join(stages) + " |",
         "|---|" + "---|" * len(stages),
@@ -58,22 +59,31 @@ def measured(name: str, dataset: wb.Dataset, split: str) -> str:
             "validation error at the end, 1e-6 Hartree",
             [f"{last[s]['valid_mae_ev'] / HARTREE * 1e6:.3g}" for s in stages],
         ),
-        "",
-        f"{found['structures']} structures of the split `{split}` of `{found['dataset']['name']}`, "
-        f"as printed by `python -m workbench evaluate --model {name} --dataset {name} "
-        f"--split {split} --json`:",
+    ]
+    for found in reports:
+        lines += ["", *_table(name, found)]
+    return "\n".join(lines)
+
+
+def _table(name: str, found: dict[str, Any]) -> list[str]:
+    """What `evaluate` found on one split."""
+    many = "structure" if found["structures"] == 1 else "structures"
+    lines = [
+        f"{found['structures']} {many} of the split `{found['split']}` of "
+        f"`{found['dataset']['name']}`, as printed by `python -m workbench evaluate --model {name} "
+        f"--dataset {name} --split {found['split']} --json`:",
         "",
         "| mean over structures | stage 1 | stages 1+2 |",
         "|---|---|---|",
     ]
     both = [found[s] for s in ("baseline", "refined")]
     for text, key, factor, form in ROWS:  # some are of molecules, some of crystals
-        if key in both[0]:
+        if both[0].get(key) is not None:
             lines.append(_line(text, [format(of[key] * factor, form) for of in both]))
     if "occupied_similarity" in both[0]:
         unlike = [f"{1 - of['occupied_similarity']:.1e}" for of in both]
         lines.append(_line("occupied orbitals, 1 - cosine similarity", unlike))
-    return "\n".join(lines)
+    return lines
 
 
 def _line(text: str, values: list[str]) -> str:
@@ -103,10 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--dataset", help="file; the bundled one of the same name unless given")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--splits", nargs="+", help="those of TESTED that there are unless given")
     chosen = parser.parse_args()
     dataset = chosen.dataset or data_path("datasets", f"{chosen.model}.h5")
-    text = measured(chosen.model, wb.Dataset(dataset), chosen.split)
+    with wb.Dataset(dataset) as data:
+        splits = chosen.splits or [split for split in TESTED if split in data.splits]
+        text = measured(chosen.model, data, splits)
     write(data_path("checkpoints", f"{chosen.model}.md"), text)
     print(text)
 

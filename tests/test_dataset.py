@@ -97,6 +97,26 @@ def test_a_part_holds_the_same_samples_and_says_what_it_is_a_part_of(path, tmp_p
             write_part(whole, tmp_path / "more.h5", {"valid": 2})
 
 
+def test_a_part_takes_a_split_from_elsewhere(path, tmp_path):
+    """As bilayers take their twisted cells; no group of one set is taken for the other's."""
+    other = tmp_path / "other.h5"
+    write(other, some_samples(np.random.default_rng(9)), {"test": [3, 1], "train": [0]}, {"a": 1})
+    with Dataset(path) as whole, Dataset(other) as more:
+        write_part(whole, tmp_path / "part.h5", {"train": 2}, more={"twisted": (more, 2)})
+        with Dataset(tmp_path / "part.h5") as part:
+            part.verify()
+            assert part.splits == ("train", "twisted")
+            assert part.provenance["twisted"]["part_of"]["sha256"] == more.hash
+            assert part.provenance["twisted"]["the_whole"] == {"a": 1}
+            for i, k in zip([3, 1], part.split("twisted"), strict=True):
+                assert (more[i].H - part[int(k)].H).max_abs() == 0
+                assert more[i].atoms == part[int(k)].atoms
+            groups = [set(part.groups[part.split(s)].tolist()) for s in part.splits]
+            assert not groups[0] & groups[1]
+        with pytest.raises(ValueError, match="has 2 samples"):
+            write_part(whole, tmp_path / "more.h5", {"train": 2}, more={"twisted": (more, 3)})
+
+
 def test_many_at_once_equal_one_by_one(path):
     with Dataset(path) as ds:
         together = ds.hamiltonians([4, 0, 0, 3])

@@ -166,3 +166,22 @@ def test_refusals_are_sentences(change, settings, error, says):
     how = {**QUICK, "mesh": (2, 2, 1), **settings}
     with pytest.raises(error, match=says):
         lcao.reference(atoms, **how)
+
+
+@needs_gpaw
+def test_the_density_of_states_is_that_of_pairs_of_orbitals():
+    made = [
+        wb.reference(carbon(), engine="gpaw", mesh=(3, 2, 1), **QUICK, by_states=way)
+        for way in (False, True)
+    ]
+    assert (made[0].H - made[1].H).max_abs() < 1e-9  # eV
+    assert made[0].energy == pytest.approx(made[1].energy, abs=1e-9)
+
+
+@needs_gpaw
+def test_orbitals_that_reach_too_far_are_left_out():
+    """Carbon's 2p and polarisation end at 3.5 A; its 2s and the second zetas come no farther."""
+    settings = {**QUICK, "basis": "dzp", "longest": 3.2}
+    made = wb.reference(carbon(), engine="gpaw", mesh=(2, 2, 1), **settings)
+    assert made.H.basis.shells == {6: (0, 0, 1)}
+    assert made.method["longest_orbital_angstrom"] == 3.2

@@ -130,6 +130,20 @@ def test_workers_end_with_a_killed_job(tmp_path):
         time.sleep(0.1)
 
 
+def test_one_process_is_one_worker(tmp_path):
+    """A second one, though idle, takes memory and looks like a job that ignores its limit."""
+    process = start(tmp_path / "one.h5", processes=1)
+    seen = set()
+    while process.poll() is None:
+        for pid in children_of(process.pid):
+            with suppress(OSError):
+                if b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    seen.add(pid)
+        time.sleep(0.05)
+    assert process.returncode == 0
+    assert len(seen) == 1
+
+
 def children_of(pid: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):

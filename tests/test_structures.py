@@ -5,6 +5,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+import spglib
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -21,8 +22,11 @@ from workbench.structures import (
     load,
     require_closed_shell,
     rotate,
+    shortest_distance,
     validate,
 )
+
+spglib.error.OLD_ERROR_HANDLING = False
 
 FORMULAS = {
     "water": "H2O",
@@ -33,6 +37,15 @@ FORMULAS = {
     "uracil": "C4H4N2O2",
     "benzene": "C6H6",
 }
+CUT = {  # formula, space group, shortest distance in A: Mo-S, Bi-Bi, Bi-Te, Bi-Se
+    "mos2": ("MoS2", "P-6m2", 2.417),
+    "bismuthene": ("Bi2", "P-3m1", 3.071),
+    "bilayer-bismuthene": ("Bi4", "P-3m1", 3.071),
+    "bi2te3": ("Bi2Te3", "P-3m1", 3.071),
+    "bilayer-bi2te3": ("Bi4Te6", "P-3m1", 3.071),
+    "bi2se3": ("Bi2Se3", "P-3m1", 2.851),
+    "bilayer-bi2se3": ("Bi4Se6", "P-3m1", 2.851),
+}
 WATER_XYZ = "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
 needs_rdkit = pytest.mark.skipif(importlib.util.find_spec("rdkit") is None, reason="needs RDKit")
 seeds = st.integers(0, 2**32 - 1)
@@ -42,7 +55,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def test_the_library_holds_what_it_promises():
-    assert set(bundled_names()) == {*FORMULAS, "graphene", "bilayer-graphene"}
+    assert set(bundled_names()) == {*FORMULAS, "graphene", "bilayer-graphene", *CUT}
 
 
 def test_bundled_sheets_have_the_lattice_of_graphite():
@@ -54,6 +67,32 @@ def test_bundled_sheets_have_the_lattice_of_graphite():
         assert sheet.get_all_distances(mic=True)[0, 1] == pytest.approx(2.464 / 3**0.5, abs=1e-5)
     between = load("bilayer-graphene").get_all_distances(mic=True)[:2, 2:]
     assert np.isclose(between, 6.711 / 2, atol=1e-4).sum() == 1  # AB: one atom above an atom
+
+
+@pytest.mark.parametrize(("name", "expected"), CUT.items())
+def test_bundled_crystals_are_cut_from_their_bulk(name, expected):
+    """Space group, atoms and the shortest distance, which the bulk has as well."""
+    formula, group, shortest = expected
+    crystal = load(name)
+    assert crystal.get_chemical_formula() == formula
+    assert crystal.pbc.tolist() == [True, True, False]
+    cell = crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers
+    assert spglib.get_spacegroup(cell, symprec=1e-3).startswith(group)
+    found = shortest_distance(crystal)
+    assert found is not None
+    assert found[0] == pytest.approx(shortest, abs=2e-3)
+    assert len(crystal.info["provenance"]) > 50
+
+
+@pytest.mark.parametrize("name", [name for name in CUT if name.startswith("bilayer")])
+def test_no_shift_of_a_bundled_bilayer_brings_sheets_nearer_than_in_the_bulk(name):
+    pair, between = load(name), {"bismuthene": 3.53, "bi2te3": 3.65, "bi2se3": 3.52}
+    half = len(pair) // 2
+    facing = pair.positions[half:, 2].min() - pair.positions[:half, 2].max()
+    assert facing == pytest.approx(between[name.removeprefix("bilayer-")], abs=0.01)
+    pair.positions[half:, :2] += pair.positions[half - 1, :2] - pair.positions[half, :2]
+    found = pair.get_all_distances(mic=True)[:half, half:].min()
+    assert found == pytest.approx(facing)  # one atom right above another: the nearest there is
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -189,7 +228,7 @@ def test_bad_files_give_one_sentence(tmp_path, name, content, sentence):
         ("watr", "did you mean 'water'"),
         ("CH3OHH", "did you mean .*'CH3OH'"),
         ("absent/ethanl.xyz", "did you mean 'ethanol'"),
-        ("zzzzzz", "bundled names are graphene, water"),
+        ("zzzzzz", "bundled names are bismuthene, graphene"),
         ("/", "is a folder"),
         (5, "Cannot load a int"),
         pytest.param("smiles:C(", "not a valid SMILES", marks=needs_rdkit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,9 @@ def label(
     strain: Annotated[float, typer.Option(help="Of crystals, largest random strain.")] = 0.0,
     slide: Annotated[bool, typer.Option(help="Of bilayers: slide the upper one.")] = False,
     supercell: Annotated[str, typer.Option(help="Of crystals, repeat like 3,3,1.")] = "1,1,1",
+    twist: Annotated[
+        str | None, typer.Option(help="Of bilayers, turn one by the indices m,n, like 1,2.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="pyscf, or for crystals gpaw.")] = "pyscf",
     basis: Annotated[str | None, typer.Option(help="Any that the engine knows.")] = None,
     xc: Annotated[str, typer.Option(help="Functional, or hf.")] = "pbe",
@@ -62,6 +66,7 @@ def label(
 ) -> None:
     """Make a dataset; the same command again goes on where it was stopped."""
     from workbench.geometries import Displaced, Langevin, RelaxedAndThermal
+    from workbench.layers import twisted
     from workbench.structures import collection_names
 
     structures: Any = sources
@@ -78,7 +83,10 @@ def label(
     else:
         structures = [wb.load(source) for source in sources]
     if not isinstance(structures, dict) and any(atoms.pbc.any() for atoms in structures):
-        structures = [atoms.repeat(_cells(supercell)) for atoms in structures]
+        if twist is not None:
+            structures = [twisted(atoms, *_numbers("twist", twist, 2)) for atoms in structures]
+        cells = _numbers("supercell", supercell, 3)
+        structures = [atoms.repeat(cells) for atoms in structures]
         sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
     else:
         how = {"grid": grid, "conv_tol_grad": gradient, **how}
@@ -110,6 +118,10 @@ def part(
     train: Annotated[int, typer.Option(help="Its first so many training samples.")] = 0,
     valid: Annotated[int, typer.Option(help="The same for validation.")] = 0,
     test: Annotated[int, typer.Option(help="The same for testing.")] = 0,
+    twisted: Annotated[int, typer.Option(help="The first so many tests of --twisted-from.")] = 0,
+    twisted_from: Annotated[
+        str | None, typer.Option(help="A dataset of twisted cells, for a test of their own.")
+    ] = None,
     step: Annotated[
         float | None, typer.Option(help="Resolution of H, eV: a coarser one makes a smaller file.")
     ] = None,
@@ -118,9 +130,15 @@ def part(
     """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
     from workbench.dataset_writing import write_part
 
+    if (twisted_from is None) != (not twisted):
+        raise ValueError("Twisted cells take both, --twisted 3 --twisted-from FILE.")
     sizes = {"train": train, "valid": valid, "test": test}
-    with wb.Dataset(source) as whole:
-        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step)
+    with ExitStack() as files:
+        whole = files.enter_context(wb.Dataset(source))
+        more = {}
+        if twisted_from is not None:
+            more["twisted"] = files.enter_context(wb.Dataset(twisted_from)), twisted
+        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step, more)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
@@ -130,14 +148,15 @@ def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
     typer.echo(json.dumps(numbers, indent=1) if as_json else text)
 
 
-def _cells(text: str) -> tuple[int, ...]:
-    """``3,3,1`` as numbers."""
+def _numbers(what: str, text: str, count: int) -> tuple[int, ...]:
+    """``3,3,1`` as so many numbers."""
     try:
         numbers = tuple(int(n) for n in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != 3 or min(numbers) < 1:
-        raise ValueError(f"'{text}' is no supercell: give three whole numbers like 3,3,1.")
+    if len(numbers) != count or min(numbers) < 1:
+        example = ",".join(str(n + 1) for n in range(count))
+        raise ValueError(f"'{text}' is no {what}: give {count} whole numbers like {example}.")
     return numbers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def write_part(
     path: str | os.PathLike[str],
     splits: Mapping[str, int],
     step: float | None = None,
+    more: Mapping[str, tuple[Dataset, int]] | None = None,
 ) -> str:
     """Write the first samples of some splits as a dataset of their own.
 
@@ -75,6 +76,8 @@ def write_part(
         source: the whole.
         path: the file.
         splits: name -> how many of its samples.
+        more: splits that come from elsewhere: name -> a dataset in the same basis, and how many of
+            its tests.
         step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
             makes a smaller file. Stored overlaps are then rounded as well, to a power of two of
             about a hundredth of its number, which 20 eV of an orbital make a fifth of its step.
@@ -85,24 +88,45 @@ def write_part(
     Raises:
         ValueError: for a split that the source lacks, or that is smaller than asked.
     """
-    kept: dict[str, NDArray[np.int64]] = {}
-    for name, count in splits.items():
-        own = source.split(name)
-        if not 0 < count <= len(own):
-            raise ValueError(
-                f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
-            )
-        kept[name] = own[:count]
-    order = np.sort(np.concatenate(list(kept.values())))
-    provenance = {
-        "part_of": {"name": source.path.name, "sha256": source.hash},
-        "the_whole": source.provenance,
-    }
+    kept = {name: _first(source, name, count) for name, count in splits.items()}
+    order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
     numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
-    samples = (source[int(i)] for i in order)
+    provenance = _part_of(source)
+    parts, total = [(source, order)], len(order)
+    for name, (other, count) in (more or {}).items():
+        parts.append((other, _first(other, "test", count)))
+        numbers[name] = np.arange(total, total + count)
+        provenance[name], total = _part_of(other), total + count
+    samples = _in_turn(parts)
     if step is None or step <= source.step:
         return write(path, samples, numbers, provenance, step=step or source.step)
     return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
+
+
+def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:
+    own = source.split(name)
+    if not 0 < count <= len(own):
+        raise ValueError(
+            f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
+        )
+    return own[:count]
+
+
+def _part_of(source: Dataset) -> dict[str, Any]:
+    return {
+        "part_of": {"name": source.path.name, "sha256": source.hash},
+        "the_whole": source.provenance,
+    }
+
+
+def _in_turn(parts: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
+    """Samples of several datasets; no group reaches from one into another."""
+    first = 0
+    for source, numbers in parts:
+        for i in numbers:
+            sample = source[int(i)]
+            yield replace(sample, group=first + sample.group)
+        first += int(source.groups.max(initial=-1)) + 1
 
 
 def _rounded(sample: Sample, step: float) -> Sample:

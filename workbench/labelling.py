@@ -17,15 +17,18 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from joblib import Parallel, delayed, parallel_config
+from joblib import cpu_count
+from joblib.externals.loky import get_reusable_executor
 from tqdm.auto import tqdm
 
 from workbench.dataset import Dataset, Sample
@@ -36,6 +39,10 @@ from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
 from workbench.whole import whole, write_whole
 
 __all__ = ["LabellingError", "label"]
+
+Task = tuple[Callable[..., tuple[int, Any]], tuple[Any, ...]]
+
+_THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")]
 
 
 class LabellingError(RuntimeError):
@@ -167,8 +174,8 @@ class _Job:
         """Draw the batches that are not yet there."""
         missing = [k for k in range(len(self.batches)) if not self._geometry(k).exists()]
         job, how = os.getpid(), (sampling, seed, oriented)
-        tasks = (
-            delayed(_numbered)(k, job, draw_batch, self.batches[k], self._start(k), *how)
+        tasks: Iterator[Task] = (
+            (_numbered, (k, job, draw_batch, self.batches[k], self._start(k), *how))
             for k in missing
         )
         done = _parallel(tasks, processes)
@@ -181,7 +188,7 @@ class _Job:
         np.random.default_rng(0).shuffle(missing)  # small and large mixed: an honest time to go
         geometries = self.geometries()
         job = os.getpid()
-        tasks = (delayed(_numbered)(i, job, way.solve, geometries[i]) for i in missing)
+        tasks = ((_numbered, (i, job, way.solve, geometries[i])) for i in missing)
         failures: dict[int, str] = {}
         done = _parallel(tasks, processes)
         stood = self.total - len(missing)
@@ -273,18 +280,28 @@ def _end_with(job: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _parallel(tasks: Any, processes: int) -> Iterator[tuple[int, Any]]:
+def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
     """Results as they come; the parent alone writes files.
 
     Tasks always run in worker processes of one thread each, even when only one may run at a time:
-    sums over threads end in other last digits, and a trajectory amplifies those.
+    sums over threads end in other last digits, and a trajectory amplifies those. (Of one job
+    `joblib.Parallel` makes none in a process of its own.)
     """
-    workers: dict[str, Any] = {"n_jobs": processes, "batch_size": 1}
-    if processes == 1:
-        workers |= {"n_jobs": 2, "pre_dispatch": 1}
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        results: Any = Parallel(return_as="generator_unordered", **workers)(tasks)
-        yield from results
+    count = cpu_count() if processes == -1 else processes
+    pool = get_reusable_executor(count, env=dict.fromkeys(_THREADS, "1"))
+    queue, running = iter(tasks), set[Future[Any]]()
+    try:
+        while True:
+            next_ones = islice(queue, 2 * count - len(running))  # none waits for a task
+            running |= {pool.submit(function, *given) for function, given in next_ones}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
 
 
 def _bar(

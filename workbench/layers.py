@@ -11,34 +11,44 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
-from ase.build import graphene, make_supercell, mx2
+from ase.build import graphene, make_supercell
 
 from workbench.conventions import rotation
 from workbench.structures import StructureError, load, rotate, validate
 
-__all__ = ["SHEETS", "bilayer", "sheet", "twist_angle", "twist_pairs", "twisted_bilayer"]
+__all__ = ["SHEETS", "bilayer", "sheet", "twist_angle", "twist_pairs", "twisted", "twisted_bilayer"]
 
-SHEETS: Mapping[str, float] = {"graphene": 3.3555, "boron nitride": 3.3306, "MoS2": 6.1475}
-"""Sheets by name, and how far apart they lie in the bulk crystal, c/2 in A.
+SHEETS: Mapping[str, float] = {
+    "graphene": 3.3555,
+    "boron nitride": 3.3306,
+    "MoS2": 6.147,
+    "bismuthene": 5.124,
+    "Bi2Te3": 11.188,
+    "Bi2Se3": 10.484,
+}
+"""Sheets by name, and how far apart their mean heights lie, A, in bilayers made of them.
 
-Graphite: Trucano and Chen, Nature 258, 136 (1975). Boron nitride: Pease, Acta Cryst. 5, 356 (1952).
-MoS2: Bronsema, de Boer and Jellinek, Z. anorg. allg. Chem. 540, 15 (1986); from Mo to Mo.
+Of the first three it is the bulk's, c/2 (graphite: Trucano and Chen, Nature 258, 136 (1975); boron
+nitride: Pease, Acta Cryst. 5, 356 (1952); MoS2: Bronsema, de Boer and Jellinek, Z. anorg. allg.
+Chem. 540, 15 (1986)). Sheets of the bulk of bismuth and its chalcogenides interlock, so that one
+cannot slide over the other: ours lie as far apart as keeps the atoms that face each other, at any
+shift, no nearer than they are in the bulk (``data/structures/make.py`` has the numbers).
 """
 
 _HEXAGONAL = 1e-6  # relative; how exactly a cell must be hexagonal
 
 
 def sheet(name: str) -> Atoms:
-    """One of `SHEETS`, not relaxed: lattice constants as in its bulk, MoS2's thickness as in ASE.
+    """One of `SHEETS`, not relaxed: lattice constants and heights as in its bulk.
 
     Raises:
         StructureError: for another name.
     """
     if name not in SHEETS:
         raise StructureError(f"There is no sheet called '{name}': there is {', '.join(SHEETS)}.")
-    if name == "graphene":
+    if name != "boron nitride":
         return load(name)
-    made = graphene("BN", a=2.504) if name == "boron nitride" else mx2("MoS2", a=3.16)
+    made = graphene("BN", a=2.504)
     made.center(vacuum=6.0, axis=2)
     made.pbc = True, True, False
     return load(made)
@@ -123,6 +133,37 @@ def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float
     lower, upper = (_half(sheet, a, b) for a, b in ((m, n), (n, m)))
     upper.positions[:, 2] += distance
     return _stacked(lower, upper, vacuum)
+
+
+def twisted(stack: Atoms, m: int, n: int) -> Atoms:
+    """The twisted bilayer of a bilayer's lower sheet, as far apart and with as much vacuum.
+
+    Args:
+        stack: two equal sheets, the lower one's atoms first.
+        m: index of the twist.
+        n: index of the twist.
+
+    Raises:
+        StructureError: for atoms that are not two equal sheets; as `twisted_bilayer`.
+
+    >>> len(twisted(load("bilayer-graphene"), 1, 2))
+    28
+    """
+    half = len(stack) // 2
+    heights = stack.positions[:, 2]
+    lower, upper = heights[:half], heights[half:]
+    if (
+        not half
+        or stack.numbers[:half].tolist() != stack.numbers[half:].tolist()
+        or lower.max() >= upper.min()
+    ):
+        raise StructureError(
+            "This is no bilayer: it takes two equal sheets, the lower one's atoms first."
+        )
+    sheet = stack[:half]
+    assert isinstance(sheet, Atoms)
+    vacuum = (stack.cell.lengths()[2] - np.ptp(heights)) / 2
+    return twisted_bilayer(sheet, m, n, float(upper.mean() - lower.mean()), float(vacuum))
 
 
 def _half(sheet: Atoms, m: int, n: int) -> Atoms:

@@ -17,7 +17,7 @@ from pathlib import Path
 import ase
 import numpy as np
 import pyscf
-from ase.build import graphene, molecule
+from ase.build import graphene, molecule, mx2
 from ase.calculators.calculator import Calculator, all_changes
 from ase.io import write
 from ase.optimize import BFGS
@@ -38,6 +38,22 @@ START = {
     "benzene": "C6H6",
 }
 GRAPHITE = 2.464, 6.711  # A, a and c at room temperature: Trucano and Chen, Nature 258, 136 (1975)
+MOS2 = 3.160, 3.172  # A, a and from S to S: c = 12.294 A, z(S) = 0.621; see `_cut_from_bulk`
+NAKAJIMA = "Nakajima, J. Phys. Chem. Solids 24, 479 (1963)"
+TRIGONAL = {  # species of the planes, lowest first; their heights in fractions of c; a and c in A
+    "bismuthene": (
+        *("Bi2", (1 / 6 - 0.23389, 0.23389 - 1 / 6), 4.546, 11.862),
+        "as bulk bismuth: Cucka and Barrett, Acta Cryst. 15, 865 (1962)",
+    ),
+    "bi2te3": (
+        *("TeBiTeBiTe", (0.2097 - 1 / 3, 1 / 3 - 0.4, 0, 0.4 - 1 / 3, 1 / 3 - 0.2097)),
+        *(4.386, 30.497, f"as in the bulk: {NAKAJIMA}"),
+    ),
+    "bi2se3": (
+        *("SeBiSeBiSe", (0.2117 - 1 / 3, 1 / 3 - 0.4008, 0, 0.4008 - 1 / 3, 1 / 3 - 0.2117)),
+        *(4.143, 28.636, f"as in the bulk: {NAKAJIMA}"),
+    ),
+}
 VACUUM = 6.0  # A above and below a sheet
 FMAX = 0.005  # eV/A
 COARSE_FIRST = {"malondialdehyde", "uracil"}
@@ -113,26 +129,59 @@ def make(name: str, folder: Path) -> None:
     write(folder / f"{name}.extxyz", result, format="extxyz")
 
 
-def sheets() -> dict[str, ase.Atoms]:
-    """Graphene, and two sheets of it stacked as in graphite (AB)."""
-    sheet = graphene(a=GRAPHITE[0], vacuum=VACUUM)
-    return {
-        "graphene": sheet,
-        "bilayer-graphene": bilayer(sheet, GRAPHITE[1] / 2, (1 / 3, 2 / 3), VACUUM),
+def sheets() -> dict[str, tuple[ase.Atoms, str]]:
+    """Sheets and bilayers, and where their lattice constants come from."""
+    found = {}
+    for name, (sheet, apart, stacked, origin) in _cut_from_bulk().items():
+        found[name] = sheet, f"{origin}; not relaxed"
+        if apart:
+            both = bilayer(sheet, apart, stacked, VACUUM)
+            found[f"bilayer-{name}"] = both, found[name][1]
+    return found
+
+
+def _cut_from_bulk() -> dict[str, tuple[ase.Atoms, float, tuple[float, float], str]]:
+    """Each sheet, how far apart two of it lie, A (0: no bilayer), the shift, the source."""
+    a, c = GRAPHITE
+    found = {
+        "graphene": (
+            *(graphene(a=a, vacuum=VACUUM), c / 2, (1 / 3, 2 / 3)),
+            f"a {a} A, layers {c / 2:.4f} A apart, as in graphite: Trucano and Chen, Nature 258, "
+            "136 (1975)",
+        ),
+        "mos2": (
+            *(mx2("MoS2", a=MOS2[0], thickness=MOS2[1], vacuum=VACUUM), 0.0, (0.0, 0.0)),
+            f"a {MOS2[0]} A, S-S {MOS2[1]} A: Bronsema, de Boer and Jellinek, Z. anorg. allg. "
+            "Chem. 540, 15 (1986)",
+        ),
     }
+    for name, (species, heights, a, c, origin) in TRIGONAL.items():
+        sheet = _trigonal(species, np.array(heights) * c, a)
+        # In the bulk the atoms that face each other lie c/3 less the thickness apart in height and
+        # a / sqrt(3) aside; so far apart in height alone, they come no nearer at any shift.
+        thickness = np.ptp(sheet.positions[:, 2])
+        facing = np.hypot(c / 3 - thickness, a / np.sqrt(3))
+        apart = round(thickness + facing, 3)
+        origin = f"a {a} A, layers {apart} A apart, otherwise {origin}"
+        found[name] = sheet, apart, (2 / 3, 1 / 3), origin
+    return found
+
+
+def _trigonal(species: str, heights: np.ndarray, a: float) -> ase.Atoms:
+    """Planes of one atom a cell upon the sites A B C A B of a triangular lattice, lowest first."""
+    cell = [[a, 0, 0], [-a / 2, a * np.sqrt(3) / 2, 0], [0, 0, 1]]
+    at = [(k % 3 / 3, 2 * k % 3 / 3, 0) for k in range(len(heights))]
+    made = ase.Atoms(species, scaled_positions=at, cell=cell, pbc=(True, True, False))
+    made.positions[:, 2] = heights
+    made.center(vacuum=VACUUM, axis=2)
+    return made
 
 
 def make_sheet(name: str, folder: Path) -> None:
     """Writes `<folder>/<name>.extxyz`."""
-    sheet = sheets()[name]
+    sheet, provenance = sheets()[name]
     sheet.positions = np.round(sheet.positions, 6) + 0.0
-    sheet.info = {
-        "name": name,
-        "charge": 0,
-        "spin": 0,
-        "provenance": f"a {GRAPHITE[0]} A, layers {GRAPHITE[1] / 2:.4f} A apart, as in graphite: "
-        "Trucano and Chen, Nature 258, 136 (1975); not relaxed",
-    }
+    sheet.info = {"name": name, "charge": 0, "spin": 0, "provenance": provenance}
     write(folder / f"{name}.extxyz", sheet, format="extxyz")
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.io import read
-from ase.units import Hartree
+from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from workbench.conventions import PAULI
+
+_EMPTY = 1e-14  # electrons
+_AT_ONCE = 32  # states put on the grid together: as many as the processor's cache likes
 
 
 def main(folder: Path) -> None:
@@ -29,8 +33,7 @@ def main(folder: Path) -> None:
     calculator = GPAW(
         legacy_gpaw=True,
         mode="lcao",
-        # Its data hold double-zeta sets, of which it takes the part asked for.
-        basis="szp(dzp)" if job["basis"] == "szp" else job["basis"],
+        basis=_basis(job["basis"], set(atoms.symbols), job["longest"]),
         xc=job["xc"],
         h=job["spacing"],
         nbands="nao",
@@ -43,6 +46,8 @@ def main(folder: Path) -> None:
         txt=str(folder / "gpaw.txt"),
     )
     atoms.calc = calculator
+    if job["by_states"]:
+        _sum_over_states()
     try:
         energy = atoms.get_potential_energy()
     except KohnShamConvergenceError:
@@ -63,6 +68,42 @@ def main(folder: Path) -> None:
     from gpaw import __version__
 
     (folder / "result.json").write_text(json.dumps({"shells": shells, "version": __version__}))
+
+
+def _basis(name: str, elements: set[str], longest: float | None) -> Any:
+    """The named set, without the orbitals that reach farther than so many A, if given."""
+    # Its data hold double-zeta sets, of which it takes the part asked for.
+    if longest is None:
+        return "szp(dzp)" if name == "szp" else name
+    from gpaw.basis_data import Basis
+
+    sets = {}
+    for symbol in elements:
+        whole = Basis.find(symbol, "dzp" if name == "szp" else name)
+        whole = whole.reduce("szp") if name == "szp" else whole
+        kept = [one for one in whole.bf_j if one.rc * Bohr <= longest]
+        sets[symbol] = replace(whole, bf_j=kept)
+    return sets
+
+
+def _sum_over_states() -> None:
+    """Let the density be ``sum_n |psi_n|^2``, of which each costs one pass over the orbitals.
+
+    GPAW sums over pairs of orbitals. The eigenvectors of the density matrix at a k-point are the
+    states, their eigenvalues the occupations: the same density to rounding.
+    """
+    from gpaw import lfc
+
+    def construct(own: Any, rho: NDArray[Any], density: NDArray[Any], q: int) -> None:
+        weights, vectors = np.linalg.eigh(rho)
+        held = weights > _EMPTY
+        states = np.ascontiguousarray((vectors[:, held] * np.sqrt(weights[held])).conj().T)
+        on_grid = np.zeros((len(states), *density.shape), states.dtype)
+        own.lcao_to_grid(states, on_grid, q, _AT_ONCE)
+        density += (on_grid.real**2 + on_grid.imag**2).sum(axis=0)
+
+    functions: Any = lfc.BasisFunctions
+    functions.construct_density = construct
 
 
 def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:

@@ -186,7 +186,7 @@ class BilayerPanel:
             tooltips=["The upper sheet moved along", "The upper sheet turned"],
             style={"button_width": "80px"},
         )
-        self.distance = _slider("distance Å", 2.5, 8.0, 0.05, "Between the layers' mean heights, A")
+        self.distance = _slider("distance Å", 2.5, 12.0, 0.05, "Between the mean heights, A")
         self.distance.value = SHEETS["graphene"]
         self.shift = [
             _slider(f"shift {x}", 0.0, 1.0, 0.01, f"In fractions of the cell vector {x}")
