@@ -79,7 +79,7 @@ def _basis(name: str, elements: set[str], longest: float | None) -> Any:
 
     sets = {}
     for symbol in elements:
-        whole = Basis.find(symbol, "dzp" if name == "szp" else name)
+        whole: Any = Basis.find(symbol, "dzp" if name == "szp" else name)
         whole = whole.reduce("szp") if name == "szp" else whole
         kept = [one for one in whole.bf_j if one.rc * Bohr <= longest]
         sets[symbol] = replace(whole, bf_j=kept)
@@ -100,7 +100,7 @@ def _sum_over_states() -> None:
         states = np.ascontiguousarray((vectors[:, held] * np.sqrt(weights[held])).conj().T)
         on_grid = np.zeros((len(states), *density.shape), states.dtype)
         own.lcao_to_grid(states, on_grid, q, _AT_ONCE)
-        density += (on_grid.real**2 + on_grid.imag**2).sum(axis=0)
+        density += (np.real(on_grid) ** 2 + np.imag(on_grid) ** 2).sum(axis=0)
 
     functions: Any = lfc.BasisFunctions
     functions.construct_density = construct
