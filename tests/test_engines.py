@@ -8,6 +8,7 @@ from pyscf import scf
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE, random_rotation, rotation
+from workbench.engines import molecules
 from workbench.engines.choose import again, pyscf
 from workbench.engines.molecules import (
     SCFError,
@@ -173,6 +174,8 @@ def test_every_convention_holds():
 def test_a_wrong_order_of_p_shows_as_a_residual(monkeypatch):
     table = {"pyscf": {0: (0,), 1: (0, 1, 2), 2: tuple(range(5)), 3: tuple(range(7))}}
     monkeypatch.setattr("workbench.engines.molecules.AO_TO_M", table)
+    uncached = molecules._order.__wrapped__
+    monkeypatch.setattr("workbench.engines.molecules._order", uncached)
     residuals = convention_residuals()
     assert residuals["overlap of s to g orbitals, rotation"] > 1e-3
     assert residuals["spin-orbit core Hamiltonian, rotation"] > 1e-3

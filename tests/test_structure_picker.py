@@ -142,7 +142,8 @@ def test_the_structure_chosen_before_can_be_a_sheet(picker, monkeypatch):
     assert "A layer repeats" in picker.guard.panel.value
     assert picker.atoms.get_chemical_formula() == "C4", "graphene twice, as before"
     picker.library.group.value = "crystals"
-    picker.library.list.index = 0
+    names = [label.split(" · ")[0] for label, _ in picker.library.list.options]
+    picker.library.list.index = names.index("graphene")
     picker.bilayer.build()
     assert picker.guard.panel.value == ""
     assert picker.atoms.get_chemical_formula() == "C4"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workbench.basis import Basis
 from workbench.conventions import random_rotation
-from workbench.engines import molecules
+from workbench.engines import choose, molecules
 from workbench.matrices import BlockMatrix
 from workbench.structures import load, rotate
 from workbench.symmetry import (
@@ -148,8 +148,8 @@ def test_the_error_is_where_the_definition_says():
 
 def test_hartree_fock_is_exact_and_a_coarse_grid_has_a_floor():
     subjects = {
-        "HF": molecules.pyscf("sto-3g", "hf"),
-        "PBE, grid 0": molecules.pyscf("sto-3g", "pbe", grid=0),
+        "HF": choose.pyscf("sto-3g", "hf"),
+        "PBE, grid 0": choose.pyscf("sto-3g", "pbe", grid=0),
     }
     report = equivariance(subjects, load("water"), seed=2)
     assert report["HF"].max_mev < 1e-3
