@@ -19,8 +19,15 @@ WATER = b"3\n\nO 0 0 0\nH 0.757 0.586 0\nH -0.757 0.586 0\n"
 def test_every_group_lists_its_structures_with_formula_and_atoms():
     found = {group: entries(group) for group in groups()}
     assert [str(e) for e in found["crystals"]] == [
+        "bismuthene · Bi2 · 2 atoms",
         "graphene · C2 · 2 atoms",
+        "mos2 · MoS2 · 3 atoms",
+        "bilayer-bismuthene · Bi4 · 4 atoms",
         "bilayer-graphene · C4 · 4 atoms",
+        "bi2se3 · Bi2Se3 · 5 atoms",
+        "bi2te3 · Bi2Te3 · 5 atoms",
+        "bilayer-bi2se3 · Bi4Se6 · 10 atoms",
+        "bilayer-bi2te3 · Bi4Te6 · 10 atoms",
     ]
     assert str(found["molecules"][0]) == "water · H2O · 3 atoms"
     assert len(found["G2 set (ASE)"]) == 162

@@ -19,7 +19,7 @@ ROUNDING = 2e-4  # eV; matrices are stored in steps of 1e-4 or less
 MAE_ALL = re.compile(r"^\| the same \(MAE_all\), meV \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
 
 
-def tested(data):
+def reported(data):
     return [split for split in TESTED if split in data.splits]
 
 
@@ -31,7 +31,7 @@ def test_labels_are_hermitian_and_turn_with_their_atoms(system):
         assert data.basis.spinor == system.spin_orbit
         assert set(data.basis.elements) == {atomic_numbers[e] for e in system.elements}
         assert ("twisted" in data.splits) <= ("twisted" in system.literature)
-        for split in tested(data):
+        for split in reported(data):
             sample = data[int(data.split(split)[0])]
             assert check(sample.atoms, sample.H, sample.S).complaint is None
             if system.spin_orbit:
@@ -45,7 +45,7 @@ def test_a_model_is_as_good_as_its_card_says(system):
     said = MAE_ALL.findall(data_path("checkpoints", f"{system.mini}.md").read_text())
     model = wb.load_model(system.mini)
     with wb.Dataset(system.mini) as data:
-        splits = tested(data)
+        splits = reported(data)
         assert len(said) == len(splits)
         for split, numbers in zip(splits, said, strict=True):
             found = wb.evaluate(model, data, split, progress=False)
