@@ -105,7 +105,7 @@ def _extrapolated(
     products = np.stack([f @ d @ overlap for f, (d, _) in zip(focks, history, strict=True)])
     residuals = (products - products.conj().swapaxes(1, 2)).reshape(len(focks), -1)
     if np.iscomplexobj(residuals):  # the shares are real, so that the sum stays hermitian
-        residuals = np.concatenate([residuals.real, residuals.imag], axis=1)
+        residuals = np.concatenate([np.real(residuals), np.imag(residuals)], axis=1)
     steps = (residuals[:-1] - residuals[-1]).T
     shares = np.linalg.lstsq(steps, -residuals[-1], rcond=None)[0]
     return focks[-1] + np.tensordot(shares, focks[:-1] - focks[-1], 1)
