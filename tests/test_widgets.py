@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import ipywidgets as widgets
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -85,9 +84,9 @@ def test_3dmol_is_shipped_once_and_sent_once(water):
     assert views[0].get_state()["script"] == f"IPY_MODEL_{views[0].script.model_id}"
 
 
-def test_the_script_comes_again_after_all_widgets_were_closed(water):
+def test_the_script_comes_again_after_it_was_closed(water):
     first = StructureView(water).script
-    widgets.Widget.close_all()
+    first.close()
     again = StructureView(water).script
     assert first.comm is None
     assert again.comm is not None

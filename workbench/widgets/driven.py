@@ -43,11 +43,14 @@ class Driven(widgets.VBox):
     def close(self) -> None:
         """Stop following the picker, and take everything inside off the page."""
         self._picker.unobserve(self._changed, "atoms")
-        self._empty()
+        self._close_inside()  # whose place goes with this one, or has gone before it
         super().close()
 
     def _empty(self) -> None:
         self.children = self.children[:3]
+        self._close_inside()
+
+    def _close_inside(self) -> None:
         if self.inside is not None:
             self.inside.close()
         self.inside = None

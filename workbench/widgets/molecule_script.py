@@ -26,7 +26,7 @@ _made: list[MoleculeScript] = []
 
 
 def molecule_script() -> MoleculeScript:
-    """The one of this kernel; a new one if somebody has closed all widgets."""
+    """The one of this kernel; a new one if somebody has closed it."""
     if not _made or _made[-1].comm is None:
         _made[:] = [MoleculeScript(text=SCRIPT.read_text())]
     return _made[-1]
