@@ -10,7 +10,7 @@ import workbench as wb
 from workbench.benchmark_systems import SYSTEMS
 from workbench.bundled import data_path
 from workbench.data_check import check
-from workbench.reproduction import TESTED
+from workbench.reproduction import TESTED, default_config
 from workbench.spin import EVEN, odd_part, to_parts
 
 SHIPPED = [s for s in SYSTEMS.values() if data_path("datasets", f"{s.mini}.h5").is_file()]
@@ -38,6 +38,13 @@ def test_labels_are_hermitian_and_turn_with_their_atoms(system):
                 assert odd_part(sample.H.values) < ROUNDING
                 on_site = to_parts(sample.H.values[(sample.H.shifts == 0).all(axis=1)], EVEN)
                 assert np.abs(on_site[:, 1:]).max() > 0.1  # eV: the coupling is there
+
+
+@pytest.mark.parametrize("system", SHIPPED, ids=lambda s: s.code)
+def test_the_default_sizes_of_a_reproduction_suit_its_orbitals(system):
+    """With spin, two d shells of an atom couple to axial l = 5."""
+    with wb.Dataset(system.mini) as data:
+        default_config(data, system).check(data.basis)
 
 
 @pytest.mark.parametrize("system", TRAINED, ids=lambda s: s.code)

@@ -179,7 +179,7 @@ def default_config(dataset: Dataset, system: BenchmarkSystem) -> ModelConfig:
 
     Args:
         dataset: of crystals; a few of its training structures are looked at.
-        system: with spin-orbit coupling, d shells need axial features up to l = 4.
+        system: with spin-orbit coupling, two d shells need axial features up to l = 5.
     """
     longest = 0.0
     for i in dataset.split("train")[:_LOOKED_AT]:
@@ -189,7 +189,7 @@ def default_config(dataset: Dataset, system: BenchmarkSystem) -> ModelConfig:
         longest = max(longest, float(np.linalg.norm(vectors, axis=1).max()))
     # Predictions end at the cutoff smoothly, so it leaves room for other structures' pairs.
     cutoff = float(np.ceil(10.5 * longest)) / 10
-    return ModelConfig(guess="none", cutoff=cutoff, pseudo_lmax=4 if system.spin_orbit else 2)
+    return ModelConfig(guess="none", cutoff=cutoff, pseudo_lmax=5 if system.spin_orbit else 2)
 
 
 def table(
