@@ -1,6 +1,7 @@
 """Matrices of a real crystal for tests: integrals over two centres, summed over no image."""
 
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.build import graphene
 from ase.neighborlist import neighbor_list
@@ -8,6 +9,7 @@ from pyscf import gto
 
 import workbench as wb
 from workbench.conventions import BOHR, rotation, wigner_d
+from workbench.engines import crystals
 from workbench.engines.molecules import ao_order, basis_of
 from workbench.matrices import BlockMatrix, canonical_order
 
@@ -77,3 +79,14 @@ def spin_orbit(basis, strength=0.5):
             L[shell, shell] = 1j * small / (2 * np.deg2rad(0.01))
         total += strength * np.kron(sigma, L)
     return total
+
+
+def with_solver(atoms, **settings):
+    """PySCF's reference of a crystal, and the solver of PySCF that it came from."""
+    kept = []
+    with pytest.MonkeyPatch.context() as patch:
+        make = crystals.pbc_dft.KRKS
+        patch.setattr(
+            crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
+        )
+        return wb.reference(atoms, **settings), kept[0]

@@ -6,12 +6,13 @@ GPAW's half runs where it is installed (`make crystals`).
 import numpy as np
 import pytest
 from ase.build import graphene
+from crystal import with_solver
 
 import workbench as wb
 from workbench.bands import energies_at
 from workbench.bloch import k_mesh
 from workbench.conventions import HARTREE
-from workbench.engines import crystals, lcao
+from workbench.engines import lcao
 
 MESH = (6, 6, 1)  # holds K, where the cones meet
 K, M, BETWEEN = [1 / 3, 1 / 3, 0], [0.5, 0, 0], [0.13, 0.29, 0]
@@ -28,13 +29,7 @@ def sheet():
 @pytest.fixture(scope="module")
 def solved():
     """The reference, and the solver of PySCF that it came from."""
-    kept = []
-    with pytest.MonkeyPatch.context() as patch:
-        make = crystals.pbc_dft.KRKS
-        patch.setattr(
-            crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
-        )
-        return wb.reference(sheet(), mesh=MESH, ke_cutoff=40.0), kept[0]
+    return with_solver(sheet(), mesh=MESH, ke_cutoff=40.0)
 
 
 def test_the_bands_of_graphene_are_pyscfs_own_on_the_mesh_and_between(solved):

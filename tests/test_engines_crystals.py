@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from crystal import with_solver
 
 import workbench as wb
 from workbench.bands import energies_at
 from workbench.bloch import default_mesh, k_mesh
 from workbench.conventions import HARTREE
 from workbench.data_check import check
-from workbench.engines import SCFError, crystals
+from workbench.engines import SCFError
 from workbench.structures import StructureError
 
 MESH, CUTOFF = (5, 1, 1), 25.0  # coarse and quick: what is tested here is not the physics of carbon
@@ -24,14 +25,7 @@ def chain():
 @pytest.fixture(scope="module")
 def solved():
     """The reference, and the solver of PySCF that it came from."""
-    kept = []
-    with pytest.MonkeyPatch.context() as patch:
-        make = crystals.pbc_dft.KRKS
-        patch.setattr(
-            crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
-        )
-        found = wb.reference(chain(), mesh=MESH, ke_cutoff=CUTOFF)
-    return found, kept[0]
+    return with_solver(chain(), mesh=MESH, ke_cutoff=CUTOFF)
 
 
 def test_the_bands_are_those_of_pyscf_on_the_mesh_and_between(solved):
