@@ -61,6 +61,13 @@ def test_loading_spends_no_random_numbers():
     assert torch.rand(1) == expected
 
 
+def test_a_model_moves_with_all_that_it_needs():
+    model = load_model("water").to("meta")
+    assert {t.device.type for t in model.scaling.tensors().values()} == {"meta"}
+    assert model.scaling.node_scale.dtype == torch.float64
+    assert load_model("water").float().scaling.node_scale.dtype == torch.float64
+
+
 def test_truncated_and_foreign_files_are_refused(tmp_path):
     half = tmp_path / "half.safetensors"
     half.write_bytes(GOLDEN.read_bytes()[:1000])

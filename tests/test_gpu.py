@@ -1,7 +1,5 @@
 """The same calls on a CUDA device; skipped where there is none."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -34,8 +32,3 @@ def test_evaluation_on_the_gpu_says_the_same(tiny, tmp_path):
         for device in ("cpu", "cuda")
     ]
     np.testing.assert_allclose(found[0]["mae_hartree"], found[1]["mae_hartree"], rtol=1e-3)
-
-
-def test_mixed_precision_trains(tiny):
-    *_, last = train(CONFIG, tiny, replace(HOW, precision="bf16-mixed"))
-    assert last.finished

@@ -24,6 +24,7 @@ from workbench.dataset_writing import write
 from workbench.engines.molecules import reference
 from workbench.evaluation import evaluate
 from workbench.least_squares import RIDGES, NormalEquations, solve
+from workbench.models.baseline import Baseline
 from workbench.models.config import ModelConfig
 from workbench.phases import ROUNDING, with_short_weights
 from workbench.runs import Budget, TrainConfig, TrainingError
@@ -282,6 +283,23 @@ def test_a_cpu_time_budget_ends_the_phase(tiny):
     first = [r for r in records if r.phase == "stage 1"]
     assert first[-2].cpu_seconds < 0.3 <= first[-1].cpu_seconds
     assert first[-1].learning_rate < HOW.learning_rate
+
+
+def test_mixed_precision_learns_from_exact_distances(tiny, monkeypatch):
+    """Products are short in it, but what the networks are given is not: 8 bits make no Angstrom."""
+    seen, forward = [], Baseline.forward
+
+    def spied(self, graph, geometry):
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            seen.append(geometry.distance.dtype)
+        return forward(self, graph, geometry)
+
+    monkeypatch.setattr(Baseline, "forward", spied)
+    records = list(train(CONFIG, tiny, replace(HOW, precision="bf16-mixed")))
+    assert seen == [torch.float64] * 30
+    losses = [r.loss_ev for r in records if r.phase == "stage 1"]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert records[-1].finished
 
 
 def test_budgets_and_configurations(tiny):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import current_thread, main_thread
 
 import numpy as np
 import torch
+from ase import Atoms
+from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -16,6 +18,7 @@ from workbench.basis import Basis
 from workbench.batching import Selection, Store
 from workbench.dataset import Dataset
 from workbench.gathering import Gathering
+from workbench.graph import Graph
 from workbench.irreps import BlockIrreps
 from workbench.matrices import BlockMatrix
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
@@ -31,6 +34,9 @@ CHUNK_PAIRS = 1 << 15
 
 READ_AT_ONCE = 16
 """Matrices read from a dataset at once."""
+
+MANY = 1000
+"""Structures from which on it pays to start processes for their guesses."""
 
 MAGNETIC_EV = 0.01
 """An element odd under time reversal above it is no noise of an engine."""
@@ -58,10 +64,8 @@ class Labelled:
         """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
         # A bar of a thread would appear below whatever cell of a notebook runs now.
         silent = config.guess == "none" or current_thread() is not main_thread()
-        graphs = [
-            guessed_graph(dataset.atoms(int(i)), config, basis, charges)
-            for i in tqdm(indices, "guess", disable=silent, leave=False, delay=5)
-        ]
+        made = _graphs([dataset.atoms(int(i)) for i in indices], config, basis, charges)
+        graphs = list(tqdm(made, "guess", len(indices), disable=silent, leave=False, delay=5))
         irreps = BlockIrreps(basis, config.time_reversal)
         counts = []
         nodes = Gathering(sum(g.z.shape[0] for g in graphs))
@@ -87,6 +91,17 @@ class Labelled:
         size = min(CHUNK, CHUNK_PAIRS // max(1, int(self.store.pair_count.max())))
         for indices in torch.arange(len(self.store)).split(max(1, size)):
             yield self.store.select(indices.to(self.store.elements.device))
+
+
+def _graphs(
+    structures: Sequence[Atoms], config: ModelConfig, basis: Basis, charges: Tensor
+) -> Iterable[Graph]:
+    """Their graphs; many guesses, some 20 ms each, are made on all cores."""
+    if config.guess == "none" or len(structures) < MANY:
+        return (guessed_graph(atoms, config, basis, charges) for atoms in structures)
+    jobs = (delayed(guessed_graph)(atoms, config, basis, charges) for atoms in structures)
+    with parallel_config("loky", inner_max_num_threads=1):
+        return Parallel(n_jobs=-1, batch_size=8, return_as="generator")(jobs)
 
 
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -164,6 +164,29 @@ def _given(
     )
 
 
+class _Packed:
+    """Arguments that Fabric hands on untouched.
+
+    It would round all tensors it finds to bfloat16 in mixed precision, distances in A included,
+    and fails at frozen dataclasses.
+    """
+
+    def __init__(self, given: tuple[object, ...]) -> None:
+        self.given = given
+
+
+class _Unpacking(nn.Module):
+    """A network behind packed arguments."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, packed: _Packed) -> object:
+        """What the network makes of them."""
+        return self.network(*packed.given)
+
+
 class _Loop:
     """One phase: an iterator of records that keeps optimiser and average in step with the run."""
 
@@ -176,7 +199,8 @@ class _Loop:
             self.parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
         )
         self._restore(optimizer)
-        self.network, self.optimizer = run.fabric.setup(phase.module, optimizer)
+        network, self.optimizer = run.fabric.setup(_Unpacking(phase.module), optimizer)
+        self.network: Callable[..., object] = lambda *given: network(_Packed(given))
         self.record: StepRecord | None = None
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 

@@ -176,7 +176,8 @@ class Baseline(nn.Module):
         nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
         for k in range(len(self.convolutions)):
             update = self.learnt(k, self.shown(k, nodes), edges, pairs)
-            nodes = self.mixed(k, nodes.index_add(0, pairs.row, self.messages(update, pairs)))
+            messages = self.messages(update, pairs).to(nodes)  # in mixed precision they are shorter
+            nodes = self.mixed(k, nodes.index_add(0, pairs.row, messages))
             edges = edges + update
         return BaselineFeatures(
             radial,

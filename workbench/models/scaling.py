@@ -240,3 +240,8 @@ def _by_path(variance: Tensor, path: np.ndarray) -> Tensor:
     width = torch.bincount(index).to(variance)
     per_path = variance.new_zeros(len(variance), len(width)).index_add(1, index, variance) / width
     return per_path[:, index]
+
+
+def inverse(scale: Tensor) -> Tensor:
+    """What takes values to units of their scale, 0 where the scale is 0."""
+    return torch.where(scale > 0, 1 / torch.where(scale > 0, scale, 1.0), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, overload
 
@@ -26,7 +26,7 @@ from workbench.models.large import baseline_large, predict_large
 from workbench.models.local import Axes, LocalFrames, axes, scaled, trusted
 from workbench.models.prediction import Features, Prediction
 from workbench.models.refiner import Refiner, Tokens
-from workbench.models.scaling import BlockScaler, Scaling
+from workbench.models.scaling import BlockScaler, Scaling, inverse
 from workbench.models.summary import summary
 from workbench.models.turns import BlockTurn, Turns, haar, turn
 from workbench.spin import from_parts
@@ -66,6 +66,12 @@ class TwoStageModel(nn.Module):
         self.refiner = Refiner(self.irreps, config)
         self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], self.irreps)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TwoStageModel:
+        """As every module, so that `to` takes the scaling along; it stays float64."""
+        super()._apply(fn, recurse)
+        self.scaling = self.scaling.to(self.device)
+        return self
+
     @property
     def elements(self) -> tuple[str, ...]:
         """Symbols of the elements the model knows."""
@@ -100,7 +106,7 @@ class TwoStageModel(nn.Module):
 
         def standardised(values: Tensor, mean: Tensor, scale: Tensor, of: Tensor) -> Tensor:
             left = values - mean.index_select(0, of)
-            return (left * _inverse(scale).index_select(0, of)).to(like)
+            return (left * inverse(scale).index_select(0, of)).to(like)
 
         nodes = coefficients, s.node_guess_mean, s.node_guess_scale, geometry.node_class
         pairs = local, s.pair_guess_mean, s.pair_guess_scale, geometry.pair_class
@@ -127,10 +133,10 @@ class TwoStageModel(nn.Module):
     def baseline_targets(self, blocks: Blocks, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """What stage 1's readouts should put out for given corrections to the start, eV."""
         nodes = self.irreps.encode(blocks.nodes)
-        nodes = nodes * _inverse(self.scaling.node_scale)[geometry.node_class]
+        nodes = nodes * inverse(self.scaling.node_scale)[geometry.node_class]
         local = self.scaler.to_frame(turn(blocks.pairs, geometry.basis))
         scale = self.scaling.pair_scale[geometry.pair_class] * geometry.envelope
-        return self.baseline.node_head.sorted(nodes), local * _inverse(scale)
+        return self.baseline.node_head.sorted(nodes), local * inverse(scale)
 
     def tokens(self, out: BaselineOutput, graph: Graph, geometry: Geometry) -> Tokens:
         """What stage 2 reads of stage 1's output."""
@@ -256,8 +262,8 @@ class TwoStageModel(nn.Module):
         pairs = self.irreps.encode(blocks.pairs)
         scale = self.scaling.pair_residual[tokens.pair_class] * tokens.envelope
         return (
-            nodes * _inverse(self.scaling.node_residual)[tokens.node_class],
-            pairs * _inverse(scale),
+            nodes * inverse(self.scaling.node_residual)[tokens.node_class],
+            pairs * inverse(scale),
         )
 
     def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
@@ -370,8 +376,7 @@ class TwoStageModel(nn.Module):
     def _check(self, atoms: Atoms) -> None:
         """Refuse an unknown element; warn of a structure unlike all that was seen."""
         self.basis.check(atoms.numbers)
-        sentence = self.beyond(atoms)
-        if sentence:
+        if sentence := self.beyond(atoms):
             warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
 
     def beyond(self, atoms: Atoms) -> str | None:
@@ -393,8 +398,3 @@ class TwoStageModel(nn.Module):
         if self.basis.spinor:
             values = from_parts(values)
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
-
-
-def _inverse(scale: Tensor) -> Tensor:
-    """What takes values to units of their scale, 0 where the scale is 0."""
-    return torch.where(scale > 0, 1 / torch.where(scale > 0, scale, 1.0), 0.0)
