@@ -26,6 +26,7 @@ from workbench.evaluation import evaluate
 from workbench.least_squares import RIDGES, NormalEquations, solve
 from workbench.models.baseline import Baseline
 from workbench.models.config import ModelConfig
+from workbench.models.heads import Readout, Section
 from workbench.phases import ROUNDING, with_short_weights
 from workbench.runs import Budget, TrainConfig, TrainingError
 from workbench.symmetry import equivariance
@@ -124,6 +125,20 @@ def test_a_readout_on_disk_is_the_one_that_validated_best(tiny, gain):
     fresh = copy.deepcopy(readout)
     fresh.load_state_dict(readout.state_dict())
     assert fresh.solved == readout.solved
+
+
+def test_a_ridge_weighs_the_same_against_the_rows_of_every_class():
+    """Few rows must not be fitted as closely as many: the penalty is one of sums, not of means."""
+    readout = Readout([Section(1, 3, 2, False)], n_classes=2)
+    equations, rng, ridge = NormalEquations(readout), np.random.default_rng(0), 0.1
+    sizes, expected = (100, 5), []
+    for k, rows in enumerate(sizes):
+        x, y = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
+        equations.add([torch.from_numpy(x[:, None])], torch.from_numpy(y), torch.full((rows,), k))
+        penalty = ridge * max(sizes) * np.diag((x**2).mean(axis=0))
+        expected.append(np.linalg.solve(x.T @ x + penalty, x.T @ y))
+    found = equations.solution(ridge)[0].numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_gradient_steps_that_make_features_rough_are_thrown_away():

@@ -15,8 +15,11 @@ from torch.nn import functional
 
 from workbench.models.heads import Readout
 
-RIDGES = tuple(10.0**-k for k in range(3, 14))
-"""Strengths tried, in units of the features' mean square: the validation set chooses."""
+RIDGES = tuple(10.0**-k for k in range(3, 15))
+"""Strengths tried, in units of the features' mean square: the validation set chooses.
+
+They are those of the most frequent class. To a rarer one the same belief in small weights is worth
+as much more as it has fewer rows to say otherwise."""
 
 
 class NormalEquations:
@@ -54,13 +57,14 @@ class NormalEquations:
 
     def solution(self, ridge: float) -> list[Tensor]:
         """Matrices (classes, inner (+ 1), outer) per section; zero for a class never seen."""
-        result = []
+        result, count = [], self.count.clamp(min=1)[:, None, None]
+        ridges = ridge * count.max() / count
         for s, square, cross in zip(self.readout.sections, self.square, self.cross, strict=True):
-            rows = (self.count * s.components).clamp(min=1)[:, None, None]
+            rows = count * s.components
             scale = (square / rows).diagonal(dim1=1, dim2=2).sqrt()
             scale = torch.where(scale > 0, scale, 1.0)[:, :, None]
             matrix = square / rows / scale / scale.transpose(1, 2)
-            matrix = matrix + ridge * torch.eye(matrix.shape[1]).to(matrix)
+            matrix = matrix + ridges * torch.eye(matrix.shape[1]).to(matrix)
             result.append(torch.linalg.solve(matrix, cross / rows / scale) / scale)
         return result
 
