@@ -3,12 +3,16 @@
 What needs GPAW itself runs where it is installed (`make crystals`).
 """
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from crystal import integrals, sheet, spin_orbit
+from processes import children_of, wait_for, wait_for_end
 
 import workbench as wb
 from workbench import spin
@@ -185,3 +189,26 @@ def test_orbitals_that_reach_too_far_are_left_out():
     made = wb.reference(carbon(), engine="gpaw", mesh=(2, 2, 1), **settings)
     assert made.H.basis.shells == {6: (0, 0, 1)}
     assert made.method["longest_orbital_angstrom"] == 3.2
+
+
+@needs_gpaw
+def test_gpaw_ends_with_a_killed_job():
+    """Left alone it would go on for minutes."""
+    script = "import workbench as wb; from ase.build import graphene;"
+    script += "wb.reference(graphene(vacuum=5), engine='gpaw', mesh=(25, 25, 1), spacing=0.12)"
+    job = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        wait_for(lambda: any(working(pid) for pid in children_of(job.pid)), job)
+        gpaw = [pid for pid in children_of(job.pid) if working(pid)]
+    finally:
+        job.kill()
+        job.wait()
+    assert len(gpaw) == 1
+    wait_for_end(gpaw)
+
+
+def working(pid):
+    """Whether a process is GPAW's and has begun its cycles."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    folder = Path(command[-2].decode()) if b"workbench.engines.lcao_worker" in command else None
+    return folder is not None and (folder / "gpaw.txt").is_file()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import graphene
+from processes import children_of, wait_for, wait_for_end
 
 from workbench.dataset import Dataset
 from workbench.engines.choose import reference as wb_reference
@@ -124,10 +125,7 @@ def test_workers_end_with_a_killed_job(tmp_path):
     assert len(workers) >= 2
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        assert time.monotonic() < deadline, "workers are left behind"
-        time.sleep(0.1)
+    wait_for_end(workers)
 
 
 def test_one_process_is_one_worker(tmp_path):
@@ -144,24 +142,8 @@ def test_one_process_is_one_worker(tmp_path):
     assert len(seen) == 1
 
 
-def children_of(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it may have ended just now
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            found += [int(stat.parent.name)] * (parent == pid)
-    return found
-
-
 def start(out: Path, processes: int) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", JOB, out, str(processes)])
-
-
-def wait_for(reached, process) -> None:
-    deadline = time.monotonic() + 120
-    while not reached() and process.poll() is None:
-        assert time.monotonic() < deadline, "the job makes no progress"
-        time.sleep(0.002)
 
 
 def pieces(work: Path) -> dict[str, int]:

@@ -15,12 +15,9 @@ import fcntl
 import json
 import os
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +33,7 @@ from workbench.dataset_writing import write
 from workbench.geometries import Displaced, Langevin, Sampling
 from workbench.label_engine import Way, sample_of
 from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
+from workbench.processes import end_with
 from workbench.whole import whole, write_whole
 
 __all__ = ["LabellingError", "label"]
@@ -264,20 +262,8 @@ def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
 
 def _numbered(number: int, job: int, function: Any, *args: Any) -> tuple[int, Any]:
     """The result of a task with its number, in a worker of the process ``job``."""
-    _end_with(job)
+    end_with(job)
     return number, function(*args)
-
-
-@cache
-def _end_with(job: int) -> None:
-    """From now on this worker ends when its job is gone: a killed job has no chance to say so."""
-
-    def watch() -> None:
-        while os.getppid() == job:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:

@@ -179,6 +179,7 @@ def solve(
     with tempfile.TemporaryDirectory(prefix="gpaw-") as name:
         folder = Path(name)
         job = {
+            "parent": os.getpid(),
             "longest": None,
             "by_states": False,
             **settings,

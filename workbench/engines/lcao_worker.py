@@ -19,6 +19,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from workbench.conventions import PAULI
+from workbench.processes import end_with
 
 _EMPTY = 1e-14  # electrons
 _AT_ONCE = 32  # states put on the grid together: as many as the processor's cache likes
@@ -29,6 +30,7 @@ def main(folder: Path) -> None:
     from gpaw import GPAW, FermiDirac, KohnShamConvergenceError
 
     job = json.loads((folder / "job.json").read_text())
+    end_with(job["parent"])
     atoms: Any = read(folder / "atoms.json")
     calculator = GPAW(
         legacy_gpaw=True,
