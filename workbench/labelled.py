@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import current_thread, main_thread
+from typing import cast
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ def _graphs(
         return (guessed_graph(atoms, config, basis, charges) for atoms in structures)
     jobs = (delayed(guessed_graph)(atoms, config, basis, charges) for atoms in structures)
     with parallel_config("loky", inner_max_num_threads=1):
-        return Parallel(n_jobs=-1, batch_size=8, return_as="generator")(jobs)
+        return cast("Iterable[Graph]", Parallel(n_jobs=-1, return_as="generator")(jobs))
 
 
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:
