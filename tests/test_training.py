@@ -27,7 +27,7 @@ from workbench.least_squares import RIDGES, NormalEquations, solve
 from workbench.models.baseline import Baseline
 from workbench.models.config import ModelConfig
 from workbench.models.heads import Readout, Section
-from workbench.phases import ROUNDING, with_short_weights
+from workbench.phases import ROUNDING, Stage2, with_short_weights
 from workbench.runs import Budget, TrainConfig, TrainingError
 from workbench.symmetry import equivariance
 from workbench.training import train
@@ -107,6 +107,21 @@ def test_features_nobody_trained_are_enough_for_a_small_molecule():
         *_, last = train(ModelConfig(refiner_width=32, refiner_layers=1), water, how)
     assert last.valid_mae_ev is not None
     assert last.valid_mae_ev < 1e-6 * HARTREE
+
+
+def test_steps_that_do_harm_are_undone(tiny, tmp_path, monkeypatch):
+    """A wild stage 2 leaves the model no worse than stage 1 was, also when it is taken up again."""
+    monkeypatch.setattr(Stage2, "solve", Stage2.validate)  # which would mend a part of it
+    how = replace(HOW, refiner_learning_rate=20.0, validations=6)
+    for record in train(CONFIG, tiny, how, tmp_path):
+        if record.phase == "stage 2" and record.step == 15:
+            break
+    records = list(train(CONFIG, tiny, how, tmp_path))
+    history = records[-1].model.info["history"]
+    before, *worse = (e["valid_mae_ev"] for e in history if e["phase"] != "stage 1")
+    after = worse.pop()
+    assert min(worse) > 2 * before
+    assert after == pytest.approx(before, rel=1e-6)
 
 
 @pytest.mark.parametrize("gain", [2.0, 0.5], ids=["rejected", "adopted"])

@@ -36,7 +36,7 @@ FITTED = 200
 REMEMBERED = 1 << 17
 """Pairs of the validation set whose features are kept while the strength of a ridge is chosen."""
 
-ROUNDING = 1e-3
+ROUNDING = 5e-3
 """How much larger, relatively, the validation error may become by rounding weights to float16."""
 
 TURNS = 8

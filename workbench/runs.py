@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -162,7 +163,7 @@ class Run:
             if model is not None:
                 settings[f"{name}_sha256"] = weights_hash(model.baseline)
         self.settings = settings
-        self.phase, self.step, self.cpu_seconds = 0, 0, 0.0
+        self.phase, self.step, self.cpu_seconds, self.best = 0, 0, 0.0, math.inf
         self.history: list[dict[str, Any]] = []
         self.tensors: dict[str, Tensor] = {}
         if directory is not None and (directory / "snapshot.safetensors").is_file():
@@ -177,7 +178,8 @@ class Run:
                 "it with its own settings, or train in a new directory."
             )
         self.phase, self.step = header["phase"], header["step"]
-        self.cpu_seconds, self.history = header["cpu_seconds"], header["history"]
+        self.cpu_seconds, self.best = header["cpu_seconds"], header["best"] or math.inf
+        self.history = header["history"]
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -218,6 +220,7 @@ class Run:
             "phase": self.phase,
             "step": self.step,
             "cpu_seconds": self.cpu_seconds,
+            "best": self.best if math.isfinite(self.best) else None,
             "history": self.history,
         }
         write_tensors(self.directory / "snapshot.safetensors", tensors, header)

@@ -195,6 +195,7 @@ class _Loop:
         self.number = number
         self.parameters: list[Tensor] = list(phase.module.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
+        self.best = [p.clone() for p in self.average]
         optimizer = torch.optim.AdamW(
             self.parameters, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
         )
@@ -207,6 +208,8 @@ class _Loop:
     def __iter__(self) -> Iterator[StepRecord]:
         run, kept = self.run, time.monotonic()
         progress = self.budget.progress(run.step, run.cpu_seconds)
+        if progress == 0:
+            self._compare(self.phase.validate())
         try:
             while progress < 1:
                 # What the consumer does between two records, or a pause, is not training.
@@ -236,7 +239,7 @@ class _Loop:
             run.snapshot(self.phase.model, self._state())
             raise
         started = time.process_time() - run.cpu_seconds
-        self._keep_average()
+        self._adopt(self.best)
         valid = self.phase.solve()
         run.cpu_seconds = time.process_time() - started
         name = f"{self.phase.name}, solved"
@@ -244,7 +247,7 @@ class _Loop:
         self.record = StepRecord(
             name, run.step, 1.0, None, valid, 0.0, run.cpu_seconds, False, self.phase.model
         )
-        run.phase, run.step, run.cpu_seconds = self.number + 1, 0, 0.0
+        run.phase, run.step, run.cpu_seconds, run.best = self.number + 1, 0, 0.0, math.inf
         run.tensors = {}
         run.snapshot(self.phase.model, {})
         yield self.record
@@ -291,12 +294,22 @@ class _Loop:
         if int(before * parts) == int(now * parts):
             return None
         weights = [p.detach().clone() for p in self.parameters]
-        self._keep_average()
+        self._adopt(self.average)
         mae = self.phase.validate()
-        with torch.no_grad():
-            torch._foreach_copy_(self.parameters, weights)
+        self._adopt(weights)
+        self._compare(mae)
         self._note(self.phase.name, mae)
         return mae
+
+    def _compare(self, valid_mae_ev: float) -> None:
+        """Keep the averaged weights, of this error, if none before had a smaller one.
+
+        Stage 2 may learn its training set by heart; what it had before is then the better model,
+        and be it no correction at all.
+        """
+        if valid_mae_ev <= self.run.best:
+            self.run.best = valid_mae_ev
+            torch._foreach_copy_(self.best, self.average)
 
     def _note(self, phase: str, valid_mae_ev: float) -> None:
         self.run.history.append(
@@ -309,15 +322,16 @@ class _Loop:
         )
 
     @torch.no_grad()
-    def _keep_average(self) -> None:
-        torch._foreach_copy_(self.parameters, self.average)
+    def _adopt(self, weights: list[Tensor]) -> None:
+        torch._foreach_copy_(self.parameters, weights)
 
     # ---- snapshot ---------------------------------------------------------------------------
 
     def _state(self) -> dict[str, Tensor]:
-        """Average and optimiser moments, by number of the parameter."""
+        """Average, best average and optimiser moments, by number of the parameter."""
         state = self.optimizer.state_dict()["state"]
         tensors = {f"average.{k}": t for k, t in enumerate(self.average)}
+        tensors |= {f"best.{k}": t for k, t in enumerate(self.best)}
         for k, entry in state.items():
             tensors |= {f"adam.{k}.{name}": torch.as_tensor(v) for name, v in entry.items()}
         return tensors
@@ -327,8 +341,9 @@ class _Loop:
         if not any(name.startswith("average.") for name in saved):
             return
         with torch.no_grad():
-            for k, tensor in enumerate(self.average):
-                tensor.copy_(saved[f"average.{k}"])
+            for k, (average, best) in enumerate(zip(self.average, self.best, strict=True)):
+                average.copy_(saved[f"average.{k}"])
+                best.copy_(saved[f"best.{k}"])
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in saved.items():
             if name.startswith("adam."):
