@@ -187,6 +187,22 @@ def test_weights_are_rounded_unless_that_costs_more_than_its_share(harm, short):
     assert error == validate()
 
 
+@pytest.mark.parametrize(("harm", "short"), [(0.5, True), (2.0, False), (np.nan, False)])
+def test_solutions_are_rounded_unless_that_costs_more_than_its_share(harm, short):
+    module = torch.nn.Module()
+    exact = torch.tensor(1 + 1e-4, dtype=torch.float64)
+    module.register_buffer("solution", exact.clone())
+
+    def validate():
+        off = abs(module.solution - exact).item() / abs(exact.half() - exact).item()
+        return 1 + (harm * ROUNDING * off if off else 0)
+
+    with torch.no_grad():
+        error = with_short_weights(module, validate, validate)
+    assert module.solution == (exact.half() if short else exact)
+    assert error == validate()
+
+
 def test_records_tell_where_training_stands(undisturbed):
     _, records = undisturbed
     assert [r.step for r in records] == [*range(1, 31), 30, *range(1, 21), 20, 20]

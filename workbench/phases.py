@@ -334,10 +334,26 @@ def with_short_weights(
     for weight in module.parameters():
         weight.copy_(weight.half().float())
     error = solve_readouts()
-    if error <= before * (1 + ROUNDING):
+    if error > before * (1 + ROUNDING):
+        module.load_state_dict(exact)
+        error = solve_readouts()
+    return _with_short_solution(module, validate, error)
+
+
+def _with_short_solution(module: nn.Module, validate: Callable[[], float], error: float) -> float:
+    """Round what was solved for as well, unless it lives on its last digits; the error."""
+    exact = {name: t.clone() for name, t in module.named_buffers() if t.any()}
+    if not exact:
         return error
-    module.load_state_dict(exact)
-    return solve_readouts()
+    for buffer in module.buffers():
+        buffer.copy_(buffer.half())
+    short = validate()
+    if short <= error * (1 + ROUNDING):
+        return short
+    for name, buffer in module.named_buffers():
+        if name in exact:
+            buffer.copy_(exact[name])
+    return error
 
 
 def mean_modulus(blocks: Blocks, split: Labelled) -> float:
