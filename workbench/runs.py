@@ -61,10 +61,10 @@ class TrainConfig:
         learning_rate: peak for stage 1.
         refiner_learning_rate: peak for stage 2.
         warmup: share of a phase over which the rate rises, before its cosine fall to zero.
-        ema: decay of the running average of the weights, which is what is kept.
+        ema: decay of the running average of the weights, which is what is validated and kept.
         clip: largest norm of the gradient of the loss, in units of what a phase has to learn.
         seed: of weights, batches and rotations.
-        validations: how often each phase looks at the validation set.
+        validations: how often each phase looks at the validation set; what does best there stays.
         snapshot_seconds: wall time between snapshots.
         devices: processes or GPUs; more than one needs a launcher such as torchrun.
         turning: whether stage 2 sees each structure turned at random at every step.
