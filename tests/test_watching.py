@@ -27,6 +27,7 @@ HOW = wb.TrainConfig(
     batch_size=4,
     validations=1,
     refiner_learning_rate=3e-3,
+    keep_best=False,
 )
 
 

@@ -62,9 +62,11 @@ class TrainConfig:
         refiner_learning_rate: peak for stage 2.
         warmup: share of a phase over which the rate rises, before its cosine fall to zero.
         ema: decay of the running average of the weights, which is what is validated and kept.
+        keep_best: whether a phase ends with the averages that validated best, be it those it began
+            with, and not with its last ones.
         clip: largest norm of the gradient of the loss, in units of what a phase has to learn.
         seed: of weights, batches and rotations.
-        validations: how often each phase looks at the validation set; what does best there stays.
+        validations: how often each phase looks at the validation set.
         snapshot_seconds: wall time between snapshots.
         devices: processes or GPUs; more than one needs a launcher such as torchrun.
         turning: whether stage 2 sees each structure turned at random at every step.
@@ -78,6 +80,7 @@ class TrainConfig:
     refiner_learning_rate: float = 3e-4
     warmup: float = 0.02
     ema: float = 0.999
+    keep_best: bool = True
     clip: float = 1.0
     seed: int = 0
     validations: int = 20

@@ -239,7 +239,7 @@ class _Loop:
             run.snapshot(self.phase.model, self._state())
             raise
         started = time.process_time() - run.cpu_seconds
-        self._adopt(self.best)
+        self._adopt(self.best if run.how.keep_best else self.average)
         valid = self.phase.solve()
         run.cpu_seconds = time.process_time() - started
         name = f"{self.phase.name}, solved"
