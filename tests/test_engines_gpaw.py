@@ -209,6 +209,9 @@ def test_gpaw_ends_with_a_killed_job():
 
 def working(pid):
     """Whether a process is GPAW's and has begun its cycles."""
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:  # it may have ended just now
+        return False
     folder = Path(command[-2].decode()) if b"workbench.engines.lcao_worker" in command else None
     return folder is not None and (folder / "gpaw.txt").is_file()
