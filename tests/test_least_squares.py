@@ -81,17 +81,30 @@ def test_weights_are_rounded_unless_that_costs_more_than_its_share(harm, short):
     assert error == validate()
 
 
-@pytest.mark.parametrize(("harm", "short"), [(0.5, True), (2.0, False), (np.nan, False)])
-def test_solutions_are_rounded_unless_that_costs_more_than_its_share(harm, short):
+@pytest.mark.parametrize(
+    ("value", "harm_of_half", "harm_of_float", "kept"),
+    [
+        (1 + 1e-4, 0.5, 0.1, torch.float16),
+        (1 + 1e-4, 2.0, 0.5, torch.float32),
+        (1 + 1e-4, np.nan, 0.5, torch.float32),
+        (1 + 1e-4, 2.0, 2.0, torch.float64),
+        (1e6 + 0.01, 0.5, 0.5, torch.float32),  # beyond float16
+    ],
+)
+def test_solutions_are_as_short_as_costs_no_more_than_its_share(
+    value, harm_of_half, harm_of_float, kept
+):
+    exact = torch.tensor(value, dtype=torch.float64)
     module = torch.nn.Module()
-    exact = torch.tensor(1 + 1e-4, dtype=torch.float64)
     module.register_buffer("solution", exact.clone())
 
     def validate():
-        off = abs(module.solution - exact).item() / abs(exact.half() - exact).item()
-        return 1 + (harm * ROUNDING * off if off else 0)
+        if module.solution == exact:
+            return 1.0
+        rounded_to_float = module.solution == exact.float()
+        return 1 + ROUNDING * (harm_of_float if rounded_to_float else harm_of_half)
 
     with torch.no_grad():
         error = with_short_weights(module, validate, validate)
-    assert module.solution == (exact.half() if short else exact)
+    assert module.solution == exact.to(kept)
     assert error == validate()

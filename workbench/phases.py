@@ -341,19 +341,30 @@ def with_short_weights(
 
 
 def _with_short_solution(module: nn.Module, validate: Callable[[], float], error: float) -> float:
-    """Round what was solved for as well, unless it lives on its last digits; the error."""
+    """Round what was solved for as well, as far as it does not live on its last digits; the error.
+
+    Its values span many orders of magnitude, some beyond those of float16: these become float32, or
+    all of them where float16 does harm.
+    """
     exact = {name: t.clone() for name, t in module.named_buffers() if t.any()}
     if not exact:
         return error
-    for buffer in module.buffers():
-        buffer.copy_(buffer.half())
-    short = validate()
-    if short <= error * (1 + ROUNDING):
-        return short
+    for shortened in (_short, Tensor.float):
+        for name, buffer in module.named_buffers():
+            if name in exact:
+                buffer.copy_(shortened(exact[name]))
+        short = validate()
+        if short <= error * (1 + ROUNDING):
+            return short
     for name, buffer in module.named_buffers():
         if name in exact:
             buffer.copy_(exact[name])
     return error
+
+
+def _short(values: Tensor) -> Tensor:
+    """As float16, or as float32 what is too large for that."""
+    return values.half() if bool(values.half().isfinite().all()) else values.float()
 
 
 def mean_modulus(blocks: Blocks, split: Labelled) -> float:
