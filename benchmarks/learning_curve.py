@@ -21,7 +21,7 @@ import torch
 import workbench as wb
 from workbench.bundled import data_path
 from workbench.dataset_writing import write_part
-from workbench.settings import budget, configured
+from workbench.settings import budget, configured, second_budget
 
 PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for scale only
     "water": "QHNet, 500 geometries: 10.4 to 10.8; Xia et al. (ICML 2025), 500: 5.6",
@@ -37,7 +37,8 @@ def point(whole: wb.Dataset, count: int, seed: int, chosen: argparse.Namespace) 
         sizes = {"train": count, **{s: len(whole.split(s)) for s in ("valid", "test")}}
         path = Path(folder) / "part.h5"
         write_part(whole, path, sizes)
-        how = wb.TrainConfig(stage1=budget(chosen.stage1), stage2=budget(chosen.stage2), seed=seed)
+        first, second = budget(chosen.stage1), second_budget(chosen.stage2)
+        how = wb.TrainConfig(stage1=first, stage2=second, seed=seed)
         config, how = configured(chosen.set, wb.ModelConfig(), how)
         with wb.Dataset(path) as part:
             *_, last = wb.train(config, part, how)

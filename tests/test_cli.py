@@ -165,6 +165,14 @@ def test_debug_shows_the_traceback():
     assert isinstance(result.exception, ValueError)
 
 
+def test_stage_two_can_be_left_out(labels, tmp_path):
+    only = ["--stage1", 3, "--stage2", "none"]
+    made = numbers_of("train", labels["path"], "--out", tmp_path, *only, *SETTINGS)
+    assert made["phase"].startswith("stage 1")
+    found = wb.load_model(made["checkpoint"]).predict(wb.load("water"))
+    assert np.array_equal(found.refined.dense(), found.baseline.dense())
+
+
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_training_goes_on_by_the_same_command(told, labels, tmp_path):
     out = ["--out", str(tmp_path / "run"), "--stage1", "500", "--stage2", "3"]

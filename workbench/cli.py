@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 import workbench as wb
 from workbench import cli_data
-from workbench.settings import budget, configured
+from workbench.settings import budget, configured, second_budget
 
 _MEV = 1000.0  # meV in an eV
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -114,7 +114,7 @@ def train(
     dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
     out: Out,
     stage1: Annotated[str, typer.Option(help="CPU seconds (600s) or steps (5000).")] = "600s",
-    stage2: Annotated[str, typer.Option(help="CPU seconds (300s) or steps (5000).")] = "300s",
+    stage2: Annotated[str, typer.Option(help="The same; none leaves it out.")] = "300s",
     start: Annotated[
         str | None, typer.Option(help="A trained model (name or file) to go on from.")
     ] = None,
@@ -125,7 +125,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train both stages; stop with Ctrl-C and go on with the same command."""
-    asked = wb.TrainConfig(stage1=budget(stage1), stage2=budget(stage2))
+    asked = wb.TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2))
     first = wb.load_model(start) if start is not None else None
     config, how = configured(settings or [], first.config if first else wb.ModelConfig(), asked)
     last = None
@@ -154,7 +154,7 @@ def reproduce(
         Path | None, typer.Option(help="Folders of twisted cells, for a test of their own.")
     ] = None,
     stage1: Annotated[str, typer.Option(help="CPU seconds (3600s) or steps.")] = "3600s",
-    stage2: Annotated[str, typer.Option(help="CPU seconds (3600s) or steps.")] = "3600s",
+    stage2: Annotated[str, typer.Option(help="The same; none leaves it out.")] = "3600s",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="name=value of ModelConfig or TrainConfig; repeat."),
@@ -167,7 +167,7 @@ def reproduce(
     from workbench.reproduction import BATCH, Reproduction, default_config, table
 
     system = benchmark_system(code)
-    asked = wb.TrainConfig(stage1=budget(stage1), stage2=budget(stage2), batch_size=BATCH)
+    asked = wb.TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2), batch_size=BATCH)
     configured(settings or [], wb.ModelConfig(), asked)  # refused before hours of reading
     run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
     with _stoppable(run.folder):

@@ -9,7 +9,7 @@ from typing import Any
 
 import workbench as wb  # lazily: a help page is not worth importing torch
 
-__all__ = ["assignments", "budget", "configured"]
+__all__ = ["assignments", "budget", "configured", "second_budget"]
 
 
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
@@ -46,6 +46,15 @@ def budget(text: str) -> wb.Budget:
         raise ValueError(
             f"'{text}' is no budget: give CPU seconds like 600s, or a number of steps like 5000."
         ) from None
+
+
+def second_budget(text: str) -> wb.Budget | None:
+    """As `budget`; ``none`` is a stage 2 that is left out.
+
+    Raises:
+        ValueError: for other text.
+    """
+    return None if text == "none" else budget(text)
 
 
 def configured(

@@ -24,6 +24,11 @@ lab
 """
 STRUCTURE = ".wb-structure"
 PICTURE = f"{STRUCTURE} canvas"
+SAME_TURN = """q => {
+    const { quaternion } = document.querySelector('.wb-structure').dataset;
+    const cosine = JSON.parse(quaternion).reduce((sum, value, k) => sum + value * q[k], 0);
+    return Math.abs(cosine) > 1 - 1e-12;
+}"""
 TURNED_TO = """z => {
     const { quaternion } = document.querySelector('.wb-structure').dataset;
     return Math.abs(JSON.parse(quaternion)[2] - z) < 1e-6;
@@ -191,6 +196,22 @@ def test_the_text_twin_is_announced(shown):
         "() => /Structure .*refined: breaks the rotation law/.test("
         "document.querySelector('.wb-structure-live').textContent)"
     )
+
+
+def test_a_page_that_is_loaded_anew_shows_the_lab_as_it_was_and_goes_on(shown):
+    drag(shown, 90, 20)
+    wait_until_answered(shown)
+    before, seen = kernel_rotation(shown), quaternion(shown).tolist()
+    shown.command("docmanager:save")
+    shown.open("rotation_lab.ipynb")
+    shown.page.locator(PICTURE).first.wait_for()
+    shown.page.locator(".wb-lab").evaluate("e => e.scrollIntoView({ block: 'start' })")
+    shown.page.wait_for_function(SAME_TURN, arg=seen)
+    assert np.array_equal(kernel_rotation(shown), before)
+    drag(shown, 90, 20)
+    wait_until_answered(shown)
+    assert np.abs(kernel_rotation(shown) - before).max() > 0.1
+    assert_same_orientation(shown)
 
 
 def test_closing_frees_the_graphics_context_and_the_comms(shown):

@@ -55,10 +55,11 @@ function render({ model, el }) {
 
   function begin(library) {
     viewer = createViewer(scene, library);
-    // 3Dmol calls on every redraw; zoom, pan and our own setView leave the quaternion alone.
-    viewer.setViewChangeCallback((state) => frame.moved(state.slice(4, 8)));
     scene.viewer = viewer;
     showStructure();
+    // 3Dmol calls on every redraw; zoom, pan and our own setView leave the quaternion alone. Only now:
+    // a page loaded anew knows the kernel's orientation already, which a fresh viewer has not.
+    viewer.setViewChangeCallback((state) => frame.moved(state.slice(4, 8)));
   }
 
   const apology = "This browser has no WebGL, so the structure cannot be drawn; the controls still work.";
