@@ -8,7 +8,8 @@ round.
 
 A round lasts two minutes at least, so that a cell runs again every 20 seconds; what is left of them
 is spent dragging. The browser keeps the module of every widget that has ever been on a page, some
-10 kB each.
+10 kB each. JupyterLab 4 itself keeps some 800 event listeners and 260 nodes each time that another
+cell becomes the active one, in notebooks without a widget as well.
 """
 
 from __future__ import annotations
