@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
 
@@ -39,6 +41,16 @@ def take(name: str, folder: Path) -> None:
         page.run_all()
         page.page.locator(f"{widget} {done}").wait_for()
         page.page.locator(widget).screenshot(path=folder / f"{name}.png")
+    shorten(folder / f"{name}.png")
+
+
+def shorten(picture: Path) -> None:
+    """Give a picture a palette of 256 colours: a third of the bytes, as good to look at."""
+    with Image.open(picture) as image:
+        colours = image.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    colours.save(picture, optimize=True)
 
 
 def main() -> None:
