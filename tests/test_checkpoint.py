@@ -53,6 +53,22 @@ def test_solutions_that_were_not_adopted_take_no_room(tmp_path):
             assert torch.equal(again.state_dict()[name], tensor), name
 
 
+@pytest.mark.parametrize(
+    ("value", "precision"), [(0.5, torch.float32), (1.1e6, torch.float64), (0.1, torch.float64)]
+)
+def test_a_stage_runs_in_float64_if_its_solution_is_no_float16(value, precision, tmp_path):
+    """Solutions stored as float32 are large: in float32 they would break the symmetry visibly."""
+    model, path = make(), tmp_path / "m.safetensors"
+    model.baseline.double()
+    readout = model.baseline.node_head.readout
+    solutions = [torch.full_like(s, value) for _, s in readout.named_buffers() if s.ndim == 3]
+    readout.adopt([s.float().double() for s in solutions])
+    save_model(model, path, {})
+    stored = read_tensors(path)[0]
+    assert {t.dtype for n, t in stored.items() if "baseline" in n} <= {torch.float16, torch.float32}
+    assert next(load_model(path).baseline.parameters()).dtype == precision
+
+
 def test_loading_spends_no_random_numbers():
     torch.manual_seed(3)
     expected = torch.rand(1)

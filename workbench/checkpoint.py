@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.basis import Basis
 from workbench.bundled import data_path
@@ -69,6 +69,7 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
         "basis": model.basis.to_json(),
         "config": model.config.to_json(),
         "info": dict(info),
+        "float64": [name for name, stage in model.named_children() if _lives_on_digits(stage)],
     }
     scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
     weights = {n: compact(t) for n, t in model.state_dict().items() if not _unused(n, t)}
@@ -84,15 +85,28 @@ def compact(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def restore(model: TwoStageModel, weights: Mapping[str, Tensor]) -> None:
+def _lives_on_digits(stage: nn.Module) -> bool:
+    """Whether a stage solved for in float64 must run in it: its solution is no float16."""
+    solutions = [t for name, t in stage.named_buffers() if _is_solution(f".{name}") and t.any()]
+    return any(t.dtype == torch.float64 and compact(t).dtype != torch.float16 for t in solutions)
+
+
+def restore(
+    model: TwoStageModel, weights: Mapping[str, Tensor], wide: Collection[str] = ()
+) -> None:
     """Give a fresh model stored weights, each stage in the widest type among its own.
+
+    Args:
+        model: to be given them.
+        weights: by name.
+        wide: stages that run in float64 whatever their weights are stored as.
 
     Raises:
         RuntimeError: if they are another model's.
     """
     for name, stage in model.named_children():
         own = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
-        if torch.float64 in own:
+        if name in wide or torch.float64 in own:
             stage.double()
     left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if _is_solution(n)}
     model.load_state_dict({**left_out, **weights})
@@ -135,7 +149,7 @@ def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageM
         model = TwoStageModel(basis, config, scaling)
     weights = {k: t for k, t in tensors.items() if not k.startswith("scaling.")}
     try:
-        restore(model, weights)
+        restore(model, weights, header.get("float64", ()))
     except RuntimeError as error:
         raise CheckpointError(
             f"The weights in {path} do not fit its own header: fetch or train it anew."
