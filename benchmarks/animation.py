@@ -78,7 +78,7 @@ def main() -> None:
             open_lab(page, "live.ipynb")
             pictures = dragged(page, chosen.frames)
     first, *others = pictures
-    how = {"duration": MILLISECONDS, "loop": 0, "quality": 60, "method": 6}
+    how = {"duration": MILLISECONDS, "loop": 0, "quality": 50, "method": 6}
     first.save(chosen.out, save_all=True, append_images=others, **how)
     print(f"{chosen.out}: {len(pictures)} pictures, {chosen.out.stat().st_size / 1e6:.2f} MB")
 
