@@ -34,7 +34,7 @@ PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for sca
 def point(whole: wb.Dataset, count: int, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """Train on the first ``count`` geometries and test."""
     with tempfile.TemporaryDirectory() as folder:
-        sizes = {"train": count, **{s: len(whole.split(s)) for s in ("valid", "test")}}
+        sizes = {split: len(whole.split(split)) for split in whole.splits} | {"train": count}
         path = Path(folder) / "part.h5"
         write_part(whole, path, sizes)
         first, second = budget(chosen.stage1), second_budget(chosen.stage2)
