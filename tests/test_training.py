@@ -117,7 +117,7 @@ def test_steps_that_do_harm_are_undone(tiny, tmp_path, monkeypatch):
     history = records[-1].model.info["history"]
     before, *worse = (e["valid_mae_ev"] for e in history if e["phase"] != "stage 1")
     after = worse.pop()
-    assert min(worse) > 2 * before
+    assert min(worse) > 1.2 * before
     assert after == pytest.approx(before, rel=1e-6)
 
 
