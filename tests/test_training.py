@@ -109,7 +109,7 @@ def test_features_nobody_trained_are_enough_for_a_small_molecule():
 def test_steps_that_do_harm_are_undone(tiny, tmp_path, monkeypatch):
     """A wild stage 2 leaves the model no worse than stage 1 was, also when it is taken up again."""
     monkeypatch.setattr(Stage2, "solve", Stage2.validate)  # which would mend a part of it
-    how = replace(HOW, refiner_learning_rate=20.0, validations=6)
+    how = replace(HOW, refiner_learning_rate=80.0, validations=6)
     for record in train(CONFIG, tiny, how, tmp_path):
         if record.phase == "stage 2" and record.step == 15:
             break
@@ -117,7 +117,7 @@ def test_steps_that_do_harm_are_undone(tiny, tmp_path, monkeypatch):
     history = records[-1].model.info["history"]
     before, *worse = (e["valid_mae_ev"] for e in history if e["phase"] != "stage 1")
     after = worse.pop()
-    assert min(worse) > 1.2 * before
+    assert min(worse) > 2 * before
     assert after == pytest.approx(before, rel=1e-6)
 
 
