@@ -87,7 +87,7 @@ def compact(tensor: Tensor) -> Tensor:
 
 def _lives_on_digits(stage: nn.Module) -> bool:
     """Whether a stage solved for in float64 must run in it: its solution is no float16."""
-    solutions = [t for name, t in stage.named_buffers() if _is_solution(f".{name}") and t.any()]
+    solutions = [t for name, t in stage.named_buffers() if _is_solution(name) and t.any()]
     return any(t.dtype == torch.float64 and compact(t).dtype != torch.float16 for t in solutions)
 
 

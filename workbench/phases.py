@@ -364,7 +364,8 @@ def _with_short_solution(module: nn.Module, validate: Callable[[], float], error
 
 def _short(values: Tensor) -> Tensor:
     """As float16, or as float32 what is too large for that."""
-    return values.half() if bool(values.half().isfinite().all()) else values.float()
+    half = values.half()
+    return half if bool(half.isfinite().all()) else values.float()
 
 
 def mean_modulus(blocks: Blocks, split: Labelled) -> float:
