@@ -30,7 +30,6 @@ PAGE = "notebooks/00_start_here.ipynb"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 LAB_CELL = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .findIndex((cell) => cell.model.sharedModel.getSource().includes('RotationLab('))"""
-SCROLL = "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')"
 PAINTED = "() => document.querySelectorAll('.wb-lab .wb-heat')[1]?.dataset.sequence"
 FOLLOWED = """() => {
     const { sent, acknowledged } = document.querySelector('.wb-structure').dataset;
@@ -89,7 +88,7 @@ def first_drag(page: LabPage, watch: Watch) -> None:
     page.hide_sidebar()
     watch.done("JupyterLab shows the start page")
     page.page.evaluate(RUN_ALL)
-    page.page.evaluate(SCROLL, page.page.evaluate(LAB_CELL))
+    page.scroll_to(page.page.evaluate(LAB_CELL))
     page.page.wait_for_function(PAINTED)
     view = page.page.locator(".wb-structure").first
     view.locator("canvas").first.wait_for()

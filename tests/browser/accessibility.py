@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jupyter import settled
 from playwright.sync_api import Page
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
@@ -44,7 +45,7 @@ _AXE = """async ([roots, severe]) => {
 
 def show_whole(page: Page) -> None:
     """A window as high as the notebook: axe-core does not look at colours outside of it."""
-    page.set_viewport_size({"width": 1280, "height": page.evaluate(_WHOLE) + 400})
+    page.set_viewport_size({"width": 1280, "height": settled(page, _WHOLE) + 400})
     page.wait_for_function(_IN_SIGHT)
 
 
@@ -53,7 +54,7 @@ def violations(page: Page, roots: str = OURS) -> list[dict[str, Any]]:
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE.read_text())
         page.add_style_tag(content=_UNCUT)
-    return page.evaluate(_AXE, [roots, SEVERE])
+    return settled(page, _AXE, [roots, SEVERE])
 
 
 def described(found: list[dict[str, Any]]) -> str:

@@ -39,6 +39,14 @@ _QUIET = {
     },
 }
 
+TEN_MINUTES = 600.0  # seconds; a notebook may take one
+_KEEP_OUTCOME = """argument => {{
+    const outcome = window.outcome = {{ settled: false }};
+    const keep = (what) => Object.assign(outcome, what, {{ settled: true }});
+    ({function})(argument).then((value) => keep({{ value }}),
+        (error) => keep({{ error: String(error?.stack ?? error) }}));
+}}"""
+_SCROLL = "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')"
 TURNED = """([picture, heat]) => {
     const { settled, sent } = document.querySelector(picture).dataset;
     return settled === 'true' && (!heat || document.querySelector(heat).dataset.tick === sent);
@@ -55,6 +63,24 @@ def chromium_path() -> str | None:
     """The installed Chromium, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def settled(page: Page, function: str, argument: Any = None) -> Any:
+    """What an asynchronous function of the page gives; raises what it throws.
+
+    `page.evaluate` would have the browser wait for its promise, and V8 may collect one that nothing
+    but its inspector waits for (mended in July 2026). So the page keeps the outcome, and is asked.
+    """
+    page.evaluate(_KEEP_OUTCOME.format(function=function), argument)
+    until = time.monotonic() + TEN_MINUTES
+    while not page.evaluate("() => window.outcome.settled"):
+        if time.monotonic() > until:
+            raise TimeoutError(f"Nothing came of {function} in ten minutes.")
+        page.wait_for_timeout(10)
+    outcome = page.evaluate("() => window.outcome")
+    if "error" in outcome:
+        raise RuntimeError(outcome["error"])
+    return outcome.get("value")
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -184,7 +210,8 @@ class LabPage:
         """
         self.page.goto(f"{self.address}/lab/tree/{notebook}?reset")
         self.page.wait_for_function("() => window.jupyterapp")
-        self.page.evaluate(
+        settled(
+            self.page,
             """async () => {
                 const app = window.jupyterapp;
                 await app.restored;
@@ -199,12 +226,12 @@ class LabPage:
                 const others = [...sessions.running()].map(({ id }) => id);
                 const own = context.sessionContext.session.id;
                 await Promise.all(others.filter(id => id !== own).map(id => sessions.shutdown(id)));
-            }"""
+            }""",
         )
 
     def command(self, name: str) -> None:
         """Run one of JupyterLab's commands and wait for it."""
-        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+        settled(self.page, "name => window.jupyterapp.commands.execute(name).then(() => {})", name)
 
     def run_all(self) -> None:
         """Run all cells; returns when the last one is done."""
@@ -220,7 +247,8 @@ class LabPage:
         return ast.literal_eval(answer)
 
     def _ask_kernel(self, code: str, expression: str) -> str:
-        return self.page.evaluate(
+        return settled(
+            self.page,
             """async ([code, expression]) => {
                 const { context } = window.jupyterapp.shell.currentWidget;
                 const kernel = context.sessionContext.session.kernel;
@@ -248,6 +276,10 @@ class LabPage:
             value: expression for the HTML.
         """
         self.page.wait_for_function(SHOWN, arg=[where, self.evaluate(value)])
+
+    def scroll_to(self, cell: int) -> None:
+        """Show a cell at the top: those out of sight are not on the page."""
+        settled(self.page, _SCROLL, cell)
 
     def hide_sidebar(self) -> None:
         """Give the notebook the whole width."""

@@ -59,7 +59,6 @@ _COUNT_CONTEXTS = """() => {
     }
 }"""
 _LIVE = "() => contexts.filter((ref) => ref.deref() && !ref.deref().isContextLost()).length"
-_SCROLL = "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')"
 _SELECT = "k => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = k; }"
 
 
@@ -87,7 +86,7 @@ class Session:
         """Run a cell, and fail if it does."""
         self.page.evaluate(_SELECT, cell)
         self.lab.command("notebook:run-cell")
-        self.page.evaluate(_SCROLL, cell)
+        self.lab.scroll_to(cell)
         assert self.lab.cell_errors() == []
 
     def round(self, drags: int) -> None:
@@ -110,7 +109,7 @@ class Session:
 
     def drag_until(self, when: float) -> None:
         """Go on dragging the bare view until a moment of `time.monotonic`."""
-        self.page.evaluate(_SCROLL, VIEW)
+        self.lab.scroll_to(VIEW)
         while time.monotonic() < when:
             self.drag(f".jp-Cell[data-windowed-list-index='{VIEW}'] .wb-turnable")
 

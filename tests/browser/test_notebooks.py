@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from accessibility import described, show_whole, violations
-from jupyter import LabPage
+from jupyter import LabPage, settled
 from playwright.sync_api import Locator
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def ran(request: pytest.FixtureRequest, page: LabPage) -> LabPage:
 def test_it_runs_and_draws_its_labs(ran: LabPage):
     assert ran.page.evaluate(FAILED) == []
     for k in ran.page.evaluate(CELLS_WITH, "RotationLab("):
-        show(ran, k)
+        ran.scroll_to(k)
         lab = ran.page.locator(f".jp-Cell[data-windowed-list-index='{k}'] .wb-lab")
         lab.locator(".wb-heat figure canvas").first.wait_for()
         ran.page.wait_for_function(SPREAD_OUT, arg=k)
@@ -65,7 +65,7 @@ def test_it_runs_and_draws_its_labs(ran: LabPage):
 
 def test_its_quizzes_answer(ran: LabPage):
     for k in ran.page.evaluate(CELLS_WITH, "wb.Quiz("):
-        show(ran, k)
+        ran.scroll_to(k)
         answer_quiz(ran.page.locator(f".jp-Cell[data-windowed-list-index='{k}'] .wb-quiz"))
 
 
@@ -79,7 +79,7 @@ def test_its_tasks_tell_the_solution_from_what_stands_there(ran: LabPage):
         assert solution, f"The task of cell {k} has no solution below it."
         lines = ran.page.evaluate(SOURCE, k).splitlines()
         solved = [unescape(solution[1]) if "# change me" in line else line for line in lines]
-        ran.page.evaluate(RUN, [k, "\n".join(solved)])
+        settled(ran.page, RUN, [k, "\n".join(solved)])
         assert "Right: " in ran.page.evaluate(SAID, k)
 
 
@@ -92,13 +92,6 @@ def test_its_widgets_can_be_used_by_everybody(ran: LabPage):
 def test_nothing_went_wrong_and_nothing_left_the_machine(ran: LabPage):
     assert ran.errors == []
     assert ran.foreign == []
-
-
-def show(lab: LabPage, cell: int) -> None:
-    """Cells out of sight are not on the page: scroll there."""
-    lab.page.evaluate(
-        "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')", cell
-    )
 
 
 def answer_quiz(quiz: Locator) -> None:

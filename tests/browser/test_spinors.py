@@ -42,10 +42,8 @@ def shown(page: LabPage, notebooks: Path) -> LabPage:
 
 
 def show_cell(lab: LabPage, selector: str, cell: int) -> None:
-    """Cells out of sight are not on the page: scroll there, and to the top of what is meant."""
-    lab.page.evaluate(
-        "k => window.jupyterapp.shell.currentWidget.content.scrollToItem(k, 'start')", cell
-    )
+    """Scroll to a cell, and to the top of what is meant in it."""
+    lab.scroll_to(cell)
     lab.page.locator(selector).wait_for()
     lab.page.locator(selector).evaluate("e => e.scrollIntoView({ block: 'start' })")
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, write_notebook
+from jupyter import LabPage, settled, write_notebook
 
 TESTS = str(Path(__file__).parents[2])
 SETUP = f"""
@@ -148,11 +148,12 @@ def test_closing_the_tab_does_not_end_the_run(shown: LabPage):
 
 def test_after_a_restart_of_the_kernel_the_history_is_there(shown: LabPage):
     before, folder = steps(shown), shown.evaluate("folder")
-    shown.page.evaluate(
+    settled(
+        shown.page,
         """async () => {
             const { context } = window.jupyterapp.shell.currentWidget;
             await context.sessionContext.session.kernel.restart();
-        }"""
+        }""",
     )
     shown.run_code(SETUP.replace("Path(tempfile.mkdtemp())", f"Path({folder!r})"))
     assert shown.evaluate("panel.run.state") == "stopped"
