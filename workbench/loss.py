@@ -31,6 +31,7 @@ def moduli(blocks: Tensor) -> Tensor:
     if blocks.ndim == 3:
         return blocks.abs()
     factors = torch.as_tensor(FACTORS[: blocks.shape[1]], device=blocks.device).flatten(1)
-    parts = torch.cat([factors.real, factors.imag], dim=1).to(blocks)  # (Q, 8)
-    elements = (blocks.movedim(1, -1) @ parts).unflatten(-1, (2, 4))
-    return torch.linalg.vector_norm(elements, dim=-2).sum(-1)  # its gradient at zero is zero
+    parts = torch.view_as_real(factors).flatten(1).to(blocks)  # (Q, 8)
+    elements = (blocks.movedim(1, -1) @ parts).unflatten(-1, (4, 2))
+    # Of complex numbers: a norm over two real ones takes ten times as long. Flat at zero.
+    return torch.view_as_complex(elements).abs().sum(-1)
