@@ -24,7 +24,7 @@ from workbench.models.blocks import Blocks
 from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.refiner import Tokens
 from workbench.models.scaling import ClassedBlocks, Scaling
-from workbench.models.turns import haar, turn
+from workbench.models.turns import Mirror, haar, turn
 from workbench.models.twostage import TwoStageModel
 
 COMPARED = 4
@@ -39,8 +39,9 @@ REMEMBERED = 1 << 17
 ROUNDING = 5e-3
 """How much larger, relatively, the validation error may become by rounding weights to float16."""
 
-TURNS = 8
-"""Random orientations of each structure from which stage 2's readouts are solved."""
+TURNS, HANDS = 8, 2
+"""Orientations of each structure, every second one inverted, from which stage 2's readouts are
+solved; in local axes a structure and its image are all there is."""
 
 
 def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Tensor:
@@ -227,15 +228,19 @@ class Stage2:
     def __init__(
         self, model: TwoStageModel, train: Labelled, valid: Labelled, turning: bool = True
     ) -> None:
-        """``turning``: whether structures are turned at random; local axes never need it."""
+        """``turning``: whether structures are turned and inverted at random.
+
+        In local axes there is nothing to turn, but their mirror images to be seen.
+        """
         first = Stage1(model, train, valid)
-        self.turning = turning and not model.is_local
+        self.turning = turning
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.refiner
         (self.tokens, self.targets), (self.valid_tokens, self.valid_targets) = (
             _left_by_stage1(model, split, target)
             for split, target in zip((train, valid), first.targets, strict=True)
         )
+        self.mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, self.tokens.nodes)
         model.scaling = model.scaler.fit_residual(model.scaling, self._left)
         self.unit_ev = mean_modulus(self.targets, train)
 
@@ -247,23 +252,27 @@ class Stage2:
             yield ClassedBlocks(left, node_class[part.nodes], pair_class[part.pairs])
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
-        """MAE of a mini-batch, each structure turned at random, eV."""
+        """MAE of a mini-batch, each structure turned and inverted at random, eV."""
         part = self.train.store.select(indices)
-        tokens, target = self._turned(part, seed)
+        drawn = haar(len(part.elements), seed, improper=True)
+        tokens, target = self._turned(part, drawn)
         out = network(tokens)
         error = self.model.correction_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
         return matrix_mae(error - target, part.elements)
 
-    def _turned(self, part: Selection, seed: Sequence[int]) -> tuple[Tokens, Blocks]:
-        """Training tokens and targets, each structure turned at random."""
+    def _turned(self, part: Selection, drawn: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
+        """Training tokens and targets, structures turned by what was drawn for them (B, 3, 3)."""
         tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
         if not self.turning:
             return tokens, target
-        turns = self.model.turns(haar(len(part.elements), seed), tokens.nodes)
         batch = part.graph.batch
-        tokens = tokens.turned(turns, batch)
+        if self.model.is_local:
+            inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
+            return tokens.mirrored(self.mirror, inverted[batch]), target
+        turns = self.model.turns(drawn, tokens.nodes)
         on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
-        return tokens, Blocks(turn(target.nodes, on_nodes), turn(target.pairs, on_pairs))
+        turned = Blocks(turn(target.nodes, on_nodes), turn(target.pairs, on_pairs))
+        return tokens.turned(turns, batch), turned
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -288,9 +297,11 @@ class Stage2:
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
         )
-        times = TURNS if self.turning else 1
-        for number, part in enumerate(p for _ in range(times) for p in self.train.chunks()):
-            tokens, target = self._turned(part, (number, 3))
+        times = (HANDS if model.is_local else TURNS) if self.turning else 1
+        passes = ((again, part) for again in range(times) for part in self.train.chunks())
+        for number, (again, part) in enumerate(passes):
+            drawn = haar(len(part.elements), (number, 3)) * (-1) ** again
+            tokens, target = self._turned(part, drawn)
             node_parts, pair_parts = refiner.parts(tokens)
             nodes, pairs = model.correction_targets(target, tokens)
             for system, parts, wanted, classes, trust in (

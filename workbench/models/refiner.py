@@ -22,7 +22,7 @@ from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.frames import Layout
 from workbench.models.heads import Readout, Section
 from workbench.models.layers import Norm
-from workbench.models.turns import BlockTurn, Turns, turn
+from workbench.models.turns import BlockTurn, Mirror, Turns, turn
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,26 @@ class Tokens:
             node_blocks=turn(self.node_blocks, turns.blocks[batch]),
             pair_blocks=turn(self.pair_blocks, turns.blocks[pair]),
             direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
+        )
+
+    def mirrored(self, mirror: Mirror, where: Tensor) -> Tokens:
+        """Tokens in local axes as inverted structures have them, to correct the structures still.
+
+        Args:
+            mirror: of the local axes.
+            where: (N,) whether an atom's structure is inverted.
+        """
+        assert self.node_back is not None
+        assert self.pair_back is not None
+        pair = where[self.row]
+        return replace(
+            self,
+            nodes=mirror.of_features(self.nodes, where),
+            edges=mirror.of_features(self.edges, pair),
+            node_blocks=mirror.of_blocks(self.node_blocks, where),
+            pair_blocks=mirror.of_blocks(self.pair_blocks, pair),
+            node_back=mirror.before(self.node_back, where),
+            pair_back=mirror.before(self.pair_back, pair),
         )
 
 

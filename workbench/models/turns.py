@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.conventions import random_rotation, wigner_blocks
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import basis_frames
+from workbench.models.frames import Degree, basis_frames
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class BlockFrames(nn.Module):
 
 @dataclass(frozen=True)
 class Turns:
-    """One proper rotation per structure.
+    """One rotation per structure, proper or with an inversion.
 
     Attributes:
         matrix: (B, 3, 3).
-        features: (B, K, K) Wigner matrices of stage 1's features.
+        features: (B, K, K) how they act on stage 1's features.
         blocks: how they act on blocks.
     """
 
@@ -87,28 +87,90 @@ class Turns:
     def of(
         cls,
         matrices: NDArray[np.float64],
-        features: Sequence[int],
+        features: Sequence[Degree],
         irreps: BlockIrreps,
         like: Tensor,
     ) -> Turns:
-        """Of rotations (B, 3, 3).
+        """Of orthogonal matrices (B, 3, 3).
 
         Args:
-            matrices: the rotations, none of them improper.
-            features: l of each irrep of the features.
+            matrices: the rotations.
+            features: irreps of the features.
             irreps: of the blocks.
             like: gives type and device.
         """
+        hand = np.sign(np.linalg.det(matrices))[:, None, None]
 
-        def matrices_of(ls: Sequence[int]) -> Tensor:
-            return torch.from_numpy(wigner_blocks(ls, matrices)).to(like)
+        def matrices_of(ls: Sequence[int], pseudo: Sequence[bool]) -> Tensor:
+            found = wigner_blocks(ls, matrices)  # of harmonics, whose parity is (-1)^l
+            found[..., np.repeat(pseudo, [2 * l + 1 for l in ls])] *= hand
+            return torch.from_numpy(found).to(like)
 
-        spin = matrices_of(irreps.spins) if irreps.spins else None
-        blocks = BlockTurn(matrices_of(irreps.basis.layout), spin)
-        return cls(torch.from_numpy(matrices).to(like), matrices_of(features), blocks)
+        shells, spins = irreps.basis.layout, irreps.spins
+        axial = [l == 1 for l in spins]
+        blocks = BlockTurn(
+            matrices_of(shells, [False] * len(shells)),
+            matrices_of(spins, axial) if spins else None,
+        )
+        of_features = matrices_of([d.l for d in features], [d.pseudo for d in features])
+        return cls(torch.from_numpy(matrices).to(like), of_features, blocks)
 
 
-def haar(count: int, seed: Sequence[int]) -> NDArray[np.float64]:
-    """Uniformly random rotations (count, 3, 3)."""
+@dataclass(frozen=True)
+class Mirror:
+    """The mirror in the plane of local x and z, which changes signs of components and no more.
+
+    Local axes are right-handed. Those of a structure and of its image under inversion are therefore
+    no images of each other: what the image holds in its axes is what this mirror makes of the
+    structure in its own.
+
+    Attributes:
+        features: (K,) signs of the components of features.
+        orbitals: (M,) of those of the basis.
+        spin: (Q,) of the spin parts; None without spin.
+    """
+
+    features: Tensor
+    orbitals: Tensor
+    spin: Tensor | None
+
+    @classmethod
+    def of(cls, features: Sequence[Degree], irreps: BlockIrreps, like: Tensor) -> Mirror:
+        """Its signs for these irreps, in the type and on the device of a tensor."""
+        turns = Turns.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, like)
+        spin = turns.blocks.spin
+        return cls(
+            turns.features[0].diagonal(),
+            turns.blocks.orbitals[0].diagonal(),
+            None if spin is None else spin[0].diagonal(),
+        )
+
+    def of_features(self, x: Tensor, where: Tensor) -> Tensor:
+        """Features (items, K, C), mirrored where (items,) says so."""
+        return x * _signs(self.features, where)[:, :, None]
+
+    def of_blocks(self, blocks: Tensor, where: Tensor) -> Tensor:
+        """Blocks (items, B, [Q,] M, M), mirrored where (items,) says so."""
+        signs = self.orbitals[:, None] * self.orbitals
+        if self.spin is not None:
+            signs = self.spin[:, None, None] * signs
+        return blocks * _signs(signs.flatten(), where).view(-1, 1, *signs.shape)
+
+    def before(self, turn: BlockTurn, where: Tensor) -> BlockTurn:
+        """First the mirror, where (items,) says so, then the turn."""
+        spin = turn.spin
+        if spin is not None and self.spin is not None:
+            spin = spin * _signs(self.spin, where)[:, None, :]
+        return BlockTurn(turn.orbitals * _signs(self.orbitals, where)[:, None, :], spin)
+
+
+def _signs(signs: Tensor, where: Tensor) -> Tensor:
+    """(items, n): these signs (n,) where it says so, ones elsewhere."""
+    return torch.where(where[:, None], signs, torch.ones_like(signs))
+
+
+def haar(count: int, seed: Sequence[int], improper: bool = False) -> NDArray[np.float64]:
+    """Uniformly random rotations (count, 3, 3); half of them with an inversion if ``improper``."""
     rng = np.random.default_rng(list(seed))
-    return np.stack([random_rotation(rng) for _ in range(count)])
+    matrices = np.stack([random_rotation(rng) for _ in range(count)])
+    return matrices * rng.choice([-1.0, 1.0], size=(count, 1, 1)) if improper else matrices

@@ -349,8 +349,7 @@ class TwoStageModel(nn.Module):
 
     def turns(self, matrices: NDArray[np.float64], like: Tensor) -> Turns:
         """Rotations (B, 3, 3) as ``Tokens.turned`` needs them, in the type of a tensor."""
-        features = [d.l for d in self.baseline.layout.degrees]
-        return Turns.of(matrices, features, self.irreps, like)
+        return Turns.of(matrices, self.baseline.layout.degrees, self.irreps, like)
 
     @torch.inference_mode()
     def stage1(self, atoms: Atoms) -> BlockMatrix:

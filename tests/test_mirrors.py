@@ -1,0 +1,82 @@
+"""Stage 2 is shown inverted structures: what it is shown is what they would give it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from crystal import sheet
+from test_models import refining_model
+from test_spin import BASIS, CONFIG
+
+from workbench.models.blocks import Blocks
+from workbench.models.turns import Mirror, turn
+
+INVERSION = -np.eye(3)[None]
+
+
+def random_model(frame, spinor):
+    basis = replace(BASIS, spinor=spinor)
+    config = replace(CONFIG, lmax=4, pseudo_lmax=4, refiner_frame=frame)
+    return refining_model(config, basis).to(torch.float64)
+
+
+def tokens_of(model, atoms):
+    graph, geometry, out = model._stage1([model.graph(atoms)])
+    return model.tokens(out, graph, geometry), graph
+
+
+def correction(model, tokens, graph):
+    return model.correction_blocks(model.refiner(tokens), tokens, graph.reverse)
+
+
+def inverted(model, blocks):
+    """The blocks of the image under inversion."""
+    by = model.turns(INVERSION, blocks.nodes).blocks
+    of = [torch.zeros(len(b), dtype=torch.long) for b in (blocks.nodes, blocks.pairs)]
+    return Blocks(turn(blocks.nodes, by[of[0]]), turn(blocks.pairs, by[of[1]]))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A shaken sheet, which no inversion maps onto itself, and its image."""
+    atoms = sheet()
+    atoms.rattle(0.1, seed=3)
+    image = atoms.copy()
+    image.set_cell(-atoms.cell.array)
+    image.positions = -atoms.positions
+    return atoms, image
+
+
+@pytest.mark.parametrize("spinor", [False, True])
+def test_in_local_axes_a_mirror_makes_of_a_structure_what_its_image_is(pair, spinor):
+    model = random_model("local", spinor)
+    (own, graph), (image, there) = (tokens_of(model, atoms) for atoms in pair)
+    mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, own.nodes)
+    seen = own.mirrored(mirror, torch.ones(len(own.nodes), dtype=torch.bool))
+    for name in ("nodes", "edges", "node_blocks", "pair_blocks", "direction", "node_trust"):
+        torch.testing.assert_close(getattr(seen, name), getattr(image, name), atol=1e-8, rtol=1e-8)
+    assert (seen.nodes - own.nodes).abs().max() > 0.1
+    found, expected = (correction(model, t, g) for t, g in ((seen, graph), (image, there)))
+    expected = inverted(model, expected)
+    torch.testing.assert_close(found.nodes, expected.nodes, atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(found.pairs, expected.pairs, atol=1e-8, rtol=1e-8)
+    assert (found - correction(model, own, graph)).nodes.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("spinor", [False, True])
+def test_in_the_global_frame_tokens_are_inverted_as_structures_are(pair, spinor):
+    model = random_model("global", spinor)
+    (own, graph), (image, _) = (tokens_of(model, atoms) for atoms in pair)
+    seen = own.turned(model.turns(INVERSION, own.nodes), graph.batch)
+    for name, value in vars(image).items():
+        torch.testing.assert_close(getattr(seen, name), value, atol=1e-8, rtol=1e-8)
+
+
+def test_only_the_structures_asked_for_are_mirrored(pair):
+    model = random_model("local", spinor=True)
+    own, _ = tokens_of(model, pair[0])
+    mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, own.nodes)
+    seen = own.mirrored(mirror, torch.zeros(len(own.nodes), dtype=torch.bool))
+    assert torch.equal(seen.edges, own.edges)
+    assert torch.equal(seen.pair_back.orbitals, own.pair_back.orbitals)
