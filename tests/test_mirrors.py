@@ -10,7 +10,7 @@ from test_models import refining_model
 from test_spin import BASIS, CONFIG
 
 from workbench.models.blocks import Blocks
-from workbench.models.turns import Mirror, turn
+from workbench.models.turns import turn
 
 INVERSION = -np.eye(3)[None]
 
@@ -52,8 +52,7 @@ def pair():
 def test_in_local_axes_a_mirror_makes_of_a_structure_what_its_image_is(pair, spinor):
     model = random_model("local", spinor)
     (own, graph), (image, there) = (tokens_of(model, atoms) for atoms in pair)
-    mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, own.nodes)
-    seen = own.mirrored(mirror, torch.ones(len(own.nodes), dtype=torch.bool))
+    seen = own.mirrored(model.local.mirror, torch.ones(len(own.nodes), dtype=torch.bool))
     for name in ("nodes", "edges", "node_blocks", "pair_blocks", "direction", "node_trust"):
         torch.testing.assert_close(getattr(seen, name), getattr(image, name), atol=1e-8, rtol=1e-8)
     assert (seen.nodes - own.nodes).abs().max() > 0.1
@@ -76,7 +75,6 @@ def test_in_the_global_frame_tokens_are_inverted_as_structures_are(pair, spinor)
 def test_only_the_structures_asked_for_are_mirrored(pair):
     model = random_model("local", spinor=True)
     own, _ = tokens_of(model, pair[0])
-    mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, own.nodes)
-    seen = own.mirrored(mirror, torch.zeros(len(own.nodes), dtype=torch.bool))
+    seen = own.mirrored(model.local.mirror, torch.zeros(len(own.nodes), dtype=torch.bool))
     assert torch.equal(seen.edges, own.edges)
     assert torch.equal(seen.pair_back.orbitals, own.pair_back.orbitals)

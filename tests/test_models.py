@@ -318,6 +318,14 @@ def test_stage_2_in_local_axes_is_equivariant_by_construction():
     assert changed > 0.1
 
 
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_in_local_axes_inversion_is_kept_by_the_mean_over_both_images(mirrors):
+    config = replace(SMALL, refiner_frame="local", refiner_mirrors=mirrors)
+    model = refining_model(config).to(torch.float64)
+    found = equivariance({"both": model}, _chiral(), samples=1, kind="inversion")["both"]
+    assert (found.max_mev < 1e-3) is mirrors
+
+
 @pytest.mark.parametrize("name", ["water", "methane", "benzene"])
 @pytest.mark.parametrize("shift", [0.0, 1e-9, 1e-6])
 def test_local_axes_are_none_where_symmetry_leaves_none(name, shift):

@@ -22,9 +22,10 @@ from workbench.loss import matrix_mae, moduli
 from workbench.models.baseline import Geometry
 from workbench.models.blocks import Blocks
 from workbench.models.config import GUESSES, ModelConfig
+from workbench.models.orientations import averaged
 from workbench.models.refiner import Tokens
 from workbench.models.scaling import ClassedBlocks, Scaling
-from workbench.models.turns import Mirror, haar, turn
+from workbench.models.turns import haar, turn
 from workbench.models.twostage import TwoStageModel
 
 COMPARED = 4
@@ -240,7 +241,6 @@ class Stage2:
             _left_by_stage1(model, split, target)
             for split, target in zip((train, valid), first.targets, strict=True)
         )
-        self.mirror = Mirror.of(model.baseline.layout.degrees, model.irreps, self.tokens.nodes)
         model.scaling = model.scaler.fit_residual(model.scaling, self._left)
         self.unit_ev = mean_modulus(self.targets, train)
 
@@ -268,7 +268,7 @@ class Stage2:
         batch = part.graph.batch
         if self.model.is_local:
             inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
-            return tokens.mirrored(self.mirror, inverted[batch]), target
+            return tokens.mirrored(self.model.local.mirror, inverted[batch]), target
         turns = self.model.turns(drawn, tokens.nodes)
         on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
         turned = Blocks(turn(target.nodes, on_nodes), turn(target.pairs, on_pairs))
@@ -279,10 +279,8 @@ class Stage2:
         """MAE on the validation set, eV, mean over structures."""
         errors = []
         for part in self.valid.chunks():
-            tokens = part.tokens(self.valid_tokens)
-            out = self.module(tokens)
-            error = self.model.correction_blocks(out, tokens, part.graph.reverse)
-            error = error - part.blocks(self.valid_targets)
+            found = averaged(self.model, part.tokens(self.valid_tokens), part.graph)
+            error = found - part.blocks(self.valid_targets)
             errors.append(per_structure(error, part))
         return float(torch.cat(errors).mean())
 

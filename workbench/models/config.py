@@ -36,6 +36,8 @@ class ModelConfig:
         refiner_layers: Transformer layers of stage 2.
         refiner_frame: "global", the paper's: stage 2 learns the symmetry; or "local": it works in
             axes that turn with the structure and is exactly equivariant under rotations.
+        refiner_mirrors: whether stage 2 in local axes corrects by the mean over the structure and
+            its image under inversion: then exactly equivariant under that, too, for twice its time.
         refiner_features: whether stage 2 reads stage 1's features; without them only geometry
             and the baseline's blocks. For comparison.
         refiner_guess: whether stage 2 reads the guess, where there is one.
@@ -58,6 +60,7 @@ class ModelConfig:
     refiner_heads: int = 4
     refiner_layers: int = 2
     refiner_frame: str = "global"
+    refiner_mirrors: bool = True
     refiner_features: bool = True
     refiner_guess: bool = True
     refiner_baseline: bool = True
@@ -108,5 +111,6 @@ class ModelConfig:
             "guess": "none",
             "pair_readout": 2 * data.get("channels", cls.channels),
             "refiner_guess": False,
+            "refiner_mirrors": False,
         }
         return cls(**{**then, **data})

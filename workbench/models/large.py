@@ -83,10 +83,19 @@ def predict_large(model: TwoStageModel, graph: Graph) -> tuple[Blocks, Blocks, T
         Baseline and refined blocks, eV, float64, hermitian, and the features.
     """
     stage1 = _Stage1(model, graph)
-    tokens = _Tokens(stage1)
-    start, baseline, read = stage1.blocks(tokens.begin)
-    base = baseline if model.config.refiner_baseline else start
-    return baseline, base + _correction(stage1, tokens, read), stage1.nodes
+    images = [_Tokens(stage1, inverted) for inverted in (False, True)[: 1 + model.mirrors]]
+
+    def begin(edges: _Edges) -> None:
+        for tokens in images:
+            tokens.begin(edges)
+
+    start, baseline, read = stage1.blocks(begin)
+    refined = baseline if model.config.refiner_baseline else start
+    for tokens in images:
+        found = _correction(stage1, tokens, read)
+        share = Blocks(found.nodes / len(images), found.pairs.div_(len(images)))
+        refined = refined + share
+    return baseline, refined, stage1.nodes
 
 
 def baseline_large(model: TwoStageModel, graph: Graph) -> Blocks:
@@ -179,8 +188,9 @@ class _Tokens:
         envelope: (P, 1) smooth cutoff.
     """
 
-    def __init__(self, stage1: _Stage1) -> None:
-        self.stage1, self.model = stage1, stage1.model
+    def __init__(self, stage1: _Stage1, inverted: bool) -> None:
+        """``inverted``: as its image under inversion has it, in local axes."""
+        self.stage1, self.model, self.inverted = stage1, stage1.model, inverted
         refiner, count = self.model.refiner, len(stage1.graph.edge_vec)
         self.pairs = refiner.node_in.weight.new_zeros(count, refiner.edge_in.out_features)
         self.envelope = self.pairs.new_zeros(count, 1)
@@ -197,6 +207,7 @@ class _Tokens:
         )
         if self.model.is_local:
             tokens = self.model.localised_pairs(tokens, self.axes, graph, edges.geometry)
+            tokens = tokens.mirrored_pairs(self.model.local.mirror, self._where(tokens.row))
         self.pairs[own] = self.model.refiner.from_features(tokens)
         self.envelope[own] = tokens.envelope
 
@@ -216,14 +227,21 @@ class _Tokens:
         radial = model.baseline.radial(geometry.distance)
         features = nodes.new_zeros(0, *nodes.shape[1:])
         tokens = model.global_tokens(nodes, features, radial, blocks, alone, geometry)
-        return model.localised_atoms(tokens, self.axes) if model.is_local else tokens
+        if not model.is_local:
+            return tokens
+        tokens = model.localised_atoms(tokens, self.axes)
+        return tokens.mirrored_atoms(model.local.mirror, self._where(tokens.node_class))
 
     def pair_axes(self, piece: Piece) -> tuple[BlockTurn, Tensor]:
         """Turns of a piece's pairs into axes of their own, and how far these are trusted."""
         local, vectors = self.model.local, piece.graph.edge_vec
         row, column = piece.graph.edge_index
         _, by, trust = local.of_pairs(self.axes, local.frames(vectors), vectors, row, column)
-        return by, trust
+        return local.mirror.after(by, self._where(row)), trust
+
+    def _where(self, items: Tensor) -> Tensor:
+        """Which of these (items,) are mirrored: all or none."""
+        return torch.full_like(items, self.inverted, dtype=torch.bool)
 
 
 def _correction(stage1: _Stage1, tokens: _Tokens, read: Blocks) -> Blocks:

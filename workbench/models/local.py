@@ -1,9 +1,10 @@
 """Local frames: axes that turn with the structure, in which any network is equivariant.
 
-An alternative to stage 2's global frame, for comparison: exactly equivariant under rotations, but
-nothing is left to learn from turned data. An atom in a symmetric place has no axes of its own: the
-symmetry would turn them into others. How far axes can be trusted falls smoothly to zero there, and
-with it everything that would be read or said in them, so that stage 1 stands alone.
+An alternative to stage 2's global frame: exactly equivariant under rotations, and under inversion
+where both images are averaged, but nothing is left to learn from turned data. An atom in a
+symmetric place has no axes of its own: the symmetry would turn them into others. How far axes can
+be trusted falls smoothly to zero there, and with it everything that would be read or said in them,
+so that stage 1 stands alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import EdgeFrames, basis_frames
-from workbench.models.turns import BlockFrames, BlockTurn
+from workbench.models.frames import Degree, EdgeFrames, basis_frames
+from workbench.models.turns import BlockFrames, BlockTurn, Mirror
 
 _TINY = 1e-9
 
@@ -42,15 +43,21 @@ class Axes(NamedTuple):
 
 
 class LocalFrames(nn.Module):
-    """Wigner matrices from the global frame into axes spanned by two vectors."""
+    """Wigner matrices from the global frame into axes spanned by two vectors.
 
-    def __init__(self, features: Sequence[int], irreps: BlockIrreps) -> None:
-        """For features of these l, and the irreps of the blocks."""
+    Attributes:
+        mirror: what an inversion of the structure does to all that is in such axes.
+    """
+
+    def __init__(self, features: Sequence[Degree], irreps: BlockIrreps) -> None:
+        """For features and blocks of these irreps."""
         super().__init__()
-        lmax = max(*features, *irreps.basis.layout, *irreps.spins)
+        ls = [degree.l for degree in features]
+        lmax = max(*ls, *irreps.basis.layout, *irreps.spins)
         self.frames = EdgeFrames(lmax)
-        self.to_features = basis_frames(features, lmax)
+        self.to_features = basis_frames(ls, lmax)
         self.to_basis = BlockFrames(irreps, lmax)
+        self.mirror = Mirror(features, irreps)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, BlockTurn]:
         """Matrices of the turn that brings ``first`` onto z and ``second`` into the xz plane.

@@ -88,17 +88,26 @@ class Tokens:
             mirror: of the local axes.
             where: (N,) whether an atom's structure is inverted.
         """
+        return self.mirrored_atoms(mirror, where).mirrored_pairs(mirror, where[self.row])
+
+    def mirrored_atoms(self, mirror: Mirror, where: Tensor) -> Tokens:
+        """The same of atoms alone."""
         assert self.node_back is not None
-        assert self.pair_back is not None
-        pair = where[self.row]
         return replace(
             self,
             nodes=mirror.of_features(self.nodes, where),
-            edges=mirror.of_features(self.edges, pair),
             node_blocks=mirror.of_blocks(self.node_blocks, where),
-            pair_blocks=mirror.of_blocks(self.pair_blocks, pair),
-            node_back=mirror.before(self.node_back, where),
-            pair_back=mirror.before(self.pair_back, pair),
+            node_back=mirror.after(self.node_back.inverse, where).inverse,
+        )
+
+    def mirrored_pairs(self, mirror: Mirror, where: Tensor) -> Tokens:
+        """The same of pairs alone, where (P,) says so."""
+        assert self.pair_back is not None
+        return replace(
+            self,
+            edges=mirror.of_features(self.edges, where),
+            pair_blocks=mirror.of_blocks(self.pair_blocks, where),
+            pair_back=mirror.after(self.pair_back.inverse, where).inverse,
         )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workbench.conventions import random_rotation, wigner_blocks
 from workbench.irreps import BlockIrreps
-from workbench.models.frames import Degree, basis_frames
+from workbench.models.frames import Constant, Degree, basis_frames
 
 
 @dataclass(frozen=True)
@@ -116,57 +116,46 @@ class Turns:
         return cls(torch.from_numpy(matrices).to(like), of_features, blocks)
 
 
-@dataclass(frozen=True)
 class Mirror:
     """The mirror in the plane of local x and z, which changes signs of components and no more.
 
     Local axes are right-handed. Those of a structure and of its image under inversion are therefore
     no images of each other: what the image holds in its axes is what this mirror makes of the
     structure in its own.
-
-    Attributes:
-        features: (K,) signs of the components of features.
-        orbitals: (M,) of those of the basis.
-        spin: (Q,) of the spin parts; None without spin.
     """
 
-    features: Tensor
-    orbitals: Tensor
-    spin: Tensor | None
-
-    @classmethod
-    def of(cls, features: Sequence[Degree], irreps: BlockIrreps, like: Tensor) -> Mirror:
-        """Its signs for these irreps, in the type and on the device of a tensor."""
-        turns = Turns.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, like)
-        spin = turns.blocks.spin
-        return cls(
-            turns.features[0].diagonal(),
-            turns.blocks.orbitals[0].diagonal(),
-            None if spin is None else spin[0].diagonal(),
-        )
+    def __init__(self, features: Sequence[Degree], irreps: BlockIrreps) -> None:
+        """For features and blocks of these irreps."""
+        exact = torch.zeros(1, dtype=torch.float64)
+        turns = Turns.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, exact)
+        orbitals, spin = turns.blocks.orbitals[0].diagonal(), turns.blocks.spin
+        signs = orbitals[:, None] * orbitals
+        if spin is not None:
+            spin = spin[0].diagonal()
+            signs = spin[:, None, None] * signs
+        self._features = Constant(turns.features[0].diagonal().numpy())
+        self._blocks, self._orbitals = Constant(signs.numpy()), Constant(orbitals.numpy())
+        self._spin = None if spin is None else Constant(spin.numpy())
 
     def of_features(self, x: Tensor, where: Tensor) -> Tensor:
         """Features (items, K, C), mirrored where (items,) says so."""
-        return x * _signs(self.features, where)[:, :, None]
+        return torch.where(where[:, None, None], x * self._features(x)[:, None], x)
 
     def of_blocks(self, blocks: Tensor, where: Tensor) -> Tensor:
         """Blocks (items, B, [Q,] M, M), mirrored where (items,) says so."""
-        signs = self.orbitals[:, None] * self.orbitals
-        if self.spin is not None:
-            signs = self.spin[:, None, None] * signs
-        return blocks * _signs(signs.flatten(), where).view(-1, 1, *signs.shape)
+        where = where.view(-1, *(1,) * (blocks.ndim - 1))
+        return torch.where(where, blocks * self._blocks(blocks), blocks)
 
-    def before(self, turn: BlockTurn, where: Tensor) -> BlockTurn:
-        """First the mirror, where (items,) says so, then the turn."""
+    def after(self, turn: BlockTurn, where: Tensor) -> BlockTurn:
+        """First the turn, then, where (items,) says so, the mirror."""
+
+        def seen(matrix: Tensor, signs: Constant) -> Tensor:
+            return torch.where(where[:, None, None], signs(matrix)[:, None] * matrix, matrix)
+
         spin = turn.spin
-        if spin is not None and self.spin is not None:
-            spin = spin * _signs(self.spin, where)[:, None, :]
-        return BlockTurn(turn.orbitals * _signs(self.orbitals, where)[:, None, :], spin)
-
-
-def _signs(signs: Tensor, where: Tensor) -> Tensor:
-    """(items, n): these signs (n,) where it says so, ones elsewhere."""
-    return torch.where(where[:, None], signs, torch.ones_like(signs))
+        if spin is not None and self._spin is not None:
+            spin = seen(spin, self._spin)
+        return BlockTurn(seen(turn.orbitals, self._orbitals), spin)
 
 
 def haar(count: int, seed: Sequence[int], improper: bool = False) -> NDArray[np.float64]:

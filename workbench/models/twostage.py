@@ -24,11 +24,12 @@ from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain, DomainWarning
 from workbench.models.large import baseline_large, predict_large
 from workbench.models.local import Axes, LocalFrames, axes, scaled, trusted
+from workbench.models.orientations import averaged
 from workbench.models.prediction import Features, Prediction
 from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling, inverse
 from workbench.models.summary import summary
-from workbench.models.turns import BlockTurn, Turns, haar, turn
+from workbench.models.turns import BlockTurn, Turns, turn
 from workbench.spin import from_parts
 
 BATCH = 2_000
@@ -64,7 +65,7 @@ class TwoStageModel(nn.Module):
         self.geometry_builder = GeometryBuilder(self.irreps, config)
         self.baseline = Baseline(self.irreps, config)
         self.refiner = Refiner(self.irreps, config)
-        self.local = LocalFrames([d.l for d in self.baseline.layout.degrees], self.irreps)
+        self.local = LocalFrames(self.baseline.layout.degrees, self.irreps)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TwoStageModel:
         """As every module, so that `to` takes the scaling along; it stays float64."""
@@ -200,6 +201,11 @@ class TwoStageModel(nn.Module):
         """Whether stage 2 works in local axes."""
         return self.config.refiner_frame == "local"
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether its correction is the mean over a structure and its image under inversion."""
+        return self.is_local and self.config.refiner_mirrors
+
     def localised_atoms(self, tokens: Tokens, own: Axes) -> Tokens:
         """The tokens with those of each atom in its own axes, which stage 1's features span."""
         features, by, trust = self.local.of_atoms(own)
@@ -310,7 +316,7 @@ class TwoStageModel(nn.Module):
         baseline = first + self.baseline_blocks(out, graph, geometry)
         tokens = self.tokens(out, graph, geometry)
         base = baseline if self.config.refiner_baseline else first
-        refined = base + self._symmetrised(tokens, graph, 1 if self.is_local else symmetrise)
+        refined = base + averaged(self, tokens, graph, symmetrise)
         layout = self.baseline.layout
         nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
         features = [
@@ -334,18 +340,6 @@ class TwoStageModel(nn.Module):
     def _is_large(self, graph: Graph) -> bool:
         """Whether its pairs' features would take too much memory at once."""
         return self.config.guess == "none" and graph.edge_index.shape[1] > LARGE
-
-    def _symmetrised(self, tokens: Tokens, graph: Graph, count: int) -> Blocks:
-        """Stage 2's correction, averaged over orientations."""
-        total = self.correction_blocks(self.refiner(tokens), tokens, graph.reverse)
-        for matrix in haar(count - 1, (11,)) if count > 1 else ():
-            structures = int(graph.batch[-1]) + 1
-            turns = self.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
-            there = tokens.turned(turns, graph.batch)
-            found = self.correction_blocks(self.refiner(there), there, graph.reverse)
-            back = turns.blocks[:1].inverse
-            total = total + Blocks(turn(found.nodes, back), turn(found.pairs, back))
-        return Blocks(total.nodes / count, total.pairs / count)
 
     def turns(self, matrices: NDArray[np.float64], like: Tensor) -> Turns:
         """Rotations (B, 3, 3) as ``Tokens.turned`` needs them, in the type of a tensor."""
