@@ -221,7 +221,7 @@ class Stage1:
 class Stage2:
     """Phase 2: the refiner learns what stage 1, now frozen, has left.
 
-    Stage 1 is equivariant, so its features are computed once and turned with the labels.
+    Stage 1 is equivariant, so its features are computed once, turned and inverted with the labels.
     """
 
     name = "stage 2"

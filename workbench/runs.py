@@ -69,7 +69,7 @@ class TrainConfig:
         validations: how often each phase looks at the validation set.
         snapshot_seconds: wall time between snapshots.
         devices: processes or GPUs; more than one needs a launcher such as torchrun.
-        turning: whether stage 2 sees each structure turned at random at every step.
+        turning: whether stage 2 sees each structure turned and inverted at random at every step.
         precision: Fabric's name of it. "bf16-mixed" is faster on a GPU and much less exact.
     """
 
