@@ -6,49 +6,27 @@ import numpy as np
 import pytest
 import torch
 from crystal import sheet
+from test_models import refining_model
 from test_spin import BASIS as SPINOR
 from test_spin import CONFIG
 
 import workbench as wb
-from workbench.irreps import BlockIrreps
 from workbench.models import large, twostage
 from workbench.models.large import pieces
-from workbench.models.scaling import BlockScaler, Scaling
-from workbench.models.twostage import TwoStageModel
 
 SCALAR = wb.Basis("toy", {6: (0, 1), 8: (0, 1)})
 CASES = {
     "global frame": (SCALAR, {"refiner_frame": "global"}),
     "local frames": (SCALAR, {}),
+    "of one hand": (SCALAR, {"refiner_mirrors": False}),
     "spin": (replace(SPINOR, shells={6: (0, 1), 8: (0, 1)}), {}),
     "no baseline": (SCALAR, {"refiner_baseline": False, "refiner_frame": "global"}),
 }
 
 
 def random_model(basis, **changes):
-    """Untrained stages, both taking part, with a random scaling; in float64."""
-    torch.manual_seed(0)
-    config = replace(CONFIG, cutoff=5.0, **changes)
-    irreps = BlockIrreps(basis, config.time_reversal)
-    scaler, n = BlockScaler(irreps), len(basis.elements)
-
-    def per_path(rows, index):
-        return torch.rand(rows, len(irreps.paths), dtype=torch.float64)[:, index]
-
-    mean = torch.rand(n, irreps.size, dtype=torch.float64) * torch.tensor(scaler.node_invariant)
-    blocks = irreps.decode(mean)
-    scaling = Scaling(
-        irreps.encode(blocks + blocks.mT),
-        per_path(n, irreps.path_index),
-        torch.zeros(n * n, irreps.size, dtype=torch.float64),
-        per_path(n * n, scaler.framed_path),
-        per_path(n, irreps.path_index),
-        per_path(n * n, irreps.path_index),
-    )
-    model = TwoStageModel(basis, config, scaling)
-    for head in (model.refiner.pair_head, model.refiner.node_head):
-        torch.nn.init.normal_(head.readout.shared[0])
-    return model.to(torch.float64)
+    """Untrained stages, both taking part, in float64."""
+    return refining_model(replace(CONFIG, cutoff=5.0, **changes), basis).to(torch.float64)
 
 
 def crystal():

@@ -231,10 +231,10 @@ class Stage2:
     ) -> None:
         """``turning``: whether structures are turned and inverted at random.
 
-        In local axes there is nothing to turn, but their mirror images to be seen.
+        In local axes there is nothing to turn, and images are seen where predictions need them.
         """
         first = Stage1(model, train, valid)
-        self.turning = turning
+        self.turning = turning and (model.mirrors or not model.is_local)
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.refiner
         (self.tokens, self.targets), (self.valid_tokens, self.valid_targets) = (

@@ -207,7 +207,8 @@ class _Tokens:
         )
         if self.model.is_local:
             tokens = self.model.localised_pairs(tokens, self.axes, graph, edges.geometry)
-            tokens = tokens.mirrored_pairs(self.model.local.mirror, self._where(tokens.row))
+            if self.inverted:
+                tokens = tokens.mirrored_pairs(self.model.local.mirror, _all(tokens.row))
         self.pairs[own] = self.model.refiner.from_features(tokens)
         self.envelope[own] = tokens.envelope
 
@@ -230,18 +231,21 @@ class _Tokens:
         if not model.is_local:
             return tokens
         tokens = model.localised_atoms(tokens, self.axes)
-        return tokens.mirrored_atoms(model.local.mirror, self._where(tokens.node_class))
+        if not self.inverted:
+            return tokens
+        return tokens.mirrored_atoms(model.local.mirror, _all(tokens.node_class))
 
     def pair_axes(self, piece: Piece) -> tuple[BlockTurn, Tensor]:
         """Turns of a piece's pairs into axes of their own, and how far these are trusted."""
         local, vectors = self.model.local, piece.graph.edge_vec
         row, column = piece.graph.edge_index
         _, by, trust = local.of_pairs(self.axes, local.frames(vectors), vectors, row, column)
-        return local.mirror.after(by, self._where(row)), trust
+        return local.mirror.after(by, _all(row)) if self.inverted else by, trust
 
-    def _where(self, items: Tensor) -> Tensor:
-        """Which of these (items,) are mirrored: all or none."""
-        return torch.full_like(items, self.inverted, dtype=torch.bool)
+
+def _all(items: Tensor) -> Tensor:
+    """That all of these (items,) are mirrored."""
+    return torch.ones_like(items, dtype=torch.bool)
 
 
 def _correction(stage1: _Stage1, tokens: _Tokens, read: Blocks) -> Blocks:

@@ -21,7 +21,7 @@ def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int
     """Stage 2's correction to the baseline, eV, hermitian.
 
     Args:
-        model: in local axes it averages over both images, if it does so at all.
+        model: in local axes it takes the mean over both images, if it was made to.
         tokens: of the structures.
         graph: of the structures.
         symmetrise: in the global frame, how many orientations to average over.
