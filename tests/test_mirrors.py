@@ -15,9 +15,9 @@ from workbench.models.turns import turn
 INVERSION = -np.eye(3)[None]
 
 
-def random_model(frame, spinor):
+def random_model(frame, spinor, **changes):
     basis = replace(BASIS, spinor=spinor)
-    config = replace(CONFIG, lmax=4, pseudo_lmax=4, refiner_frame=frame)
+    config = replace(CONFIG, lmax=4, pseudo_lmax=4, refiner_frame=frame, **changes)
     return refining_model(config, basis).to(torch.float64)
 
 
@@ -75,6 +75,23 @@ def test_in_the_global_frame_tokens_are_inverted_as_structures_are(pair, spinor)
 def test_only_the_structures_asked_for_are_mirrored(pair):
     model = random_model("local", spinor=True)
     own, _ = tokens_of(model, pair[0])
-    seen = own.mirrored(model.local.mirror, torch.zeros(len(own.nodes), dtype=torch.bool))
-    assert torch.equal(seen.edges, own.edges)
-    assert torch.equal(seen.pair_back.orbitals, own.pair_back.orbitals)
+    where = torch.tensor([True, False])
+    seen = own.mirrored(model.local.mirror, where)
+    for is_mirrored, tokens in ((where, "nodes"), (where[own.row], "edges")):
+        before, after = getattr(own, tokens), getattr(seen, tokens)
+        assert torch.equal(after[~is_mirrored], before[~is_mirrored])
+        assert (after[is_mirrored] - before[is_mirrored]).abs().amax((1, 2)).min() > 1e-3
+    there = ~where[own.row]
+    assert torch.equal(seen.pair_back.orbitals[there], own.pair_back.orbitals[there])
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_with_a_centre_of_inversion_every_level_of_a_spinor_comes_twice(mirrors):
+    """Kramers: time reversal takes k to -k, and inversion takes it back."""
+    atoms = sheet()
+    shift = np.random.default_rng(0).normal(scale=0.1, size=3)
+    atoms.positions += [shift, -shift]
+    H = random_model("local", spinor=True, refiner_mirrors=mirrors).predict(atoms).refined
+    levels = np.linalg.eigvalsh(H.at_k([0.13, 0.29, 0.0]))
+    apart = np.abs(levels[1::2] - levels[::2]).max()
+    assert bool(apart < 1e-6) is mirrors
