@@ -1,6 +1,7 @@
 # make lab    open the start page in JupyterLab
 # make class  serve the pages without code for a class (CLASS="--Voila.ip=0.0.0.0" to others as well)
 # make test   everything that continuous integration checks
+# make wheel  the wheel, built, installed outside the checkout without extras, and used there
 # make crystals   GPAW, the optional engine for layers and spin-orbit coupling (Debian, Ubuntu)
 # All make .venv and install into it first, and again only when pyproject.toml has changed.
 
@@ -12,7 +13,7 @@ WORKERS ?= 2
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: lab class test check unit notebooks browser crystals clean
+.PHONY: lab class test check unit notebooks browser wheel crystals clean
 
 lab: $(VENV)/installed-lab
 	$(BIN)/python -m workbench lab
@@ -37,6 +38,9 @@ notebooks: $(VENV)/installed-dev
 
 browser: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest tests/browser
+
+wheel: $(VENV)/installed-dev
+	BIN=$(CURDIR)/$(BIN) tests/installed_wheel.sh
 
 # GPAW compiles against two libraries of the system, which its settings file names.
 crystals: $(VENV)/installed-lab

@@ -88,6 +88,23 @@ def test_evaluate_agrees_with_the_library(trained, labels):
     assert printed == json.loads(json.dumps(computed))
 
 
+def test_predict_writes_the_blocks_of_a_crystal(folder):
+    out = folder / "graphene.npz"
+    words = ("predict", "graphene", "--model", "mg-mini", "--out", out)
+    found = numbers_of(*words)
+    expected = wb.load_model("mg-mini").predict(wb.load("graphene"))
+    assert found["formula"] == "C2"
+    assert found["orbitals"] == 26
+    assert "overlap" in found["note"]
+    with np.load(out) as written:
+        np.testing.assert_array_equal(written["refined"], expected.refined.values)
+        np.testing.assert_array_equal(written["shifts"], expected.refined.shifts)
+        assert len(written["labels"]) == 26
+    refused = run(*words, "--warm-start", folder / "start.npy")
+    assert refused.exit_code == 2
+    assert "for molecules only" in refused.output
+
+
 def test_predict_prints_levels_and_writes_matrices(trained, folder):
     out = folder / "water.npz"
     start, words = folder / "start.npy", ("predict", "water", "--model", trained["checkpoint"])

@@ -17,6 +17,7 @@ from processes import children_of, wait_for, wait_for_end
 from workbench.dataset import Dataset
 from workbench.engines.choose import reference as wb_reference
 from workbench.engines.molecules import reference
+from workbench.engines.openblas import core_type
 from workbench.geometries import AsGiven, Displaced, Langevin, orient
 from workbench.label_plan import gather, plan
 from workbench.labelling import LabellingError, label
@@ -118,6 +119,20 @@ def test_killing_it_ten_times_changes_nothing(undisturbed, tmp_path):
     assert not work.exists()
 
 
+@pytest.mark.skipif(core_type() is None, reason="a processor whose kernels are not chosen")
+def test_a_job_continues_under_any_kernels(undisturbed, tmp_path):
+    out = tmp_path / "killed.h5"
+    work = tmp_path / "killed.h5.partial"
+    for kernels, done in ((None, 12), ("Haswell", 30)):
+        process = start(out, 1, kernels)
+        wait_for(lambda n=done: len(pieces(work)) >= n, process)
+        process.kill()
+        process.wait()
+    assert start(out, 1, "Prescott").wait(timeout=120) == 0
+    with Dataset(out) as resumed, Dataset(undisturbed) as ds:
+        assert resumed.hash == ds.hash
+
+
 def test_workers_end_with_a_killed_job(tmp_path):
     process = start(tmp_path / "killed.h5", processes=2)
     wait_for(lambda: len(pieces(tmp_path / "killed.h5.partial")) >= 14, process)  # a label each
@@ -142,8 +157,11 @@ def test_one_process_is_one_worker(tmp_path):
     assert len(seen) == 1
 
 
-def start(out: Path, processes: int) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", JOB, out, str(processes)])
+def start(out: Path, processes: int, kernels: str | None = None) -> subprocess.Popen:
+    """The job in a process of its own, which OPENBLAS_CORETYPE tells what kernels to use."""
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+    environment |= {} if kernels is None else {"OPENBLAS_CORETYPE": kernels}
+    return subprocess.Popen([sys.executable, "-c", JOB, out, str(processes)], env=environment)
 
 
 def pieces(work: Path) -> dict[str, int]:

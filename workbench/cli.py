@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,9 @@ from typer.core import TyperGroup
 import workbench as wb
 from workbench import cli_data
 from workbench.settings import budget, configured, second_budget
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 _MEV = 1000.0  # meV in an eV
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -211,29 +214,42 @@ def predict(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the Hamiltonian of a structure, and the levels that follow from it."""
-    from workbench.engines.molecules import electrons
+    """Predict the Hamiltonian of a structure and, of a molecule, its levels."""
+    import numpy as np
 
     atoms = wb.load(source)
+    if warm_start is not None and atoms.pbc.any():
+        raise ValueError("A warm start is for molecules only: leave out --warm-start.")
     prediction = wb.load_model(model).predict(atoms)
-    S = wb.overlap(atoms, prediction.refined.basis)
-    levels = wb.levels(prediction.refined, S)
     result = {
         "formula": atoms.get_chemical_formula(),
         "orbitals": prediction.refined.n_ao,
         "refinement_mae_mev": (prediction.refined - prediction.baseline).mae() * _MEV,
-        "gap_ev": wb.gap(prediction.refined, S, electrons(atoms, prediction.refined.basis.name)),
-        "levels_ev": levels.tolist(),
     }
+    if atoms.pbc.any():
+        result["blocks"] = len(prediction.refined.values)
+        result["note"] = "bands also need the overlap matrix, which `wb.reference` computes"
+        arrays = _blocks(prediction)
+    else:
+        S = wb.overlap(atoms, prediction.refined.basis)
+        result |= _levels(atoms, prediction, S)
+        arrays = _dense(baseline=prediction.baseline, refined=prediction.refined, overlap=S)
     if out is not None:
-        _save_matrices(out, baseline=prediction.baseline, refined=prediction.refined, overlap=S)
+        np.savez(out, allow_pickle=False, **arrays)
         result["written"] = str(out)
     if warm_start is not None:
-        import numpy as np
-
         np.save(warm_start, wb.warm_start(atoms, prediction.refined), allow_pickle=False)
         result["warm_start"] = str(warm_start)
     cli_data.show(result, _lines(result), as_json)
+
+
+def _levels(atoms: Atoms, prediction: wb.Prediction, S: wb.BlockMatrix) -> dict[str, Any]:
+    """Gap and levels of a molecule, eV."""
+    from workbench.engines.molecules import electrons
+
+    H = prediction.refined
+    gap = wb.gap(H, S, electrons(atoms, H.basis.name))
+    return {"gap_ev": gap, "levels_ev": wb.levels(H, S).tolist()}
 
 
 @app.command()
@@ -316,9 +332,14 @@ def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[w
             yield record
 
 
-def _save_matrices(path: Path, **matrices: wb.BlockMatrix) -> None:
+def _dense(**matrices: wb.BlockMatrix) -> dict[str, Any]:
     """Dense matrices in eV (overlap: 1), and the name of each row."""
-    import numpy as np
-
     arrays: dict[str, Any] = {name: m.dense() for name, m in matrices.items()}
-    np.savez(path, labels=next(iter(matrices.values())).orbital_labels(), **arrays)
+    return {"labels": next(iter(matrices.values())).orbital_labels(), **arrays}
+
+
+def _blocks(prediction: wb.Prediction) -> dict[str, Any]:
+    """Blocks (E, M, M) of a crystal in eV, and for each the atoms (2, E) and the cell (E, 3)."""
+    H = prediction.refined
+    arrays = {"baseline": prediction.baseline.values, "refined": H.values}
+    return {"labels": H.orbital_labels(), "edges": H.edges, "shifts": H.shifts, **arrays}

@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 
 from workbench.dataset import Dataset, Sample
 from workbench.dataset_writing import write
+from workbench.engines.openblas import kernel_environment
 from workbench.geometries import Displaced, Langevin, Sampling
 from workbench.label_engine import Way, sample_of
 from workbench.label_plan import Batch, Source, draw_batch, gather, plan, recipe
@@ -271,10 +272,12 @@ def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]
 
     Tasks always run in worker processes of one thread each, even when only one may run at a time:
     sums over threads end in other last digits, and a trajectory amplifies those. (Of one job
-    `joblib.Parallel` makes none in a process of its own.)
+    `joblib.Parallel` makes none in a process of its own.) So do OpenBLAS kernels: workers are told
+    which to use, whatever the environment of the process that continues the job says.
     """
     count = cpu_count() if processes == -1 else processes
-    pool = get_reusable_executor(count, env=dict.fromkeys(_THREADS, "1"))
+    environment = dict.fromkeys(_THREADS, "1") | kernel_environment()
+    pool = get_reusable_executor(count, env=environment)
     queue, running = iter(tasks), set[Future[Any]]()
     try:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from workbench.checkpoint import read_tensors, restore, save_model, write_tensors
 from workbench.conventions import CONVENTION_VERSION
 from workbench.dataset import Dataset
+from workbench.engines.openblas import kernels
 from workbench.models.config import ModelConfig
 from workbench.models.domain import Domain
 from workbench.models.scaling import Scaling
@@ -104,6 +106,12 @@ class TrainingError(ValueError):
     """A run that cannot start or go on as asked; the message says what to do."""
 
 
+def _rounding() -> str:
+    """What decides the last digits of sums: the kernels of PyTorch and of NumPy's OpenBLAS."""
+    of_torch = torch.backends.cpu.get_cpu_capability()
+    return f"{of_torch} kernels of PyTorch and {kernels('numpy') or 'no'} kernels of OpenBLAS"
+
+
 def weights_hash(module: nn.Module) -> str:
     """sha256 of a network's weights."""
     digest = hashlib.sha256()
@@ -180,6 +188,13 @@ class Run:
                 f"{path.parent} holds a run with another {' and '.join(changed)} setting: continue "
                 "it with its own settings, or train in a new directory."
             )
+        if header.get("rounding", _rounding()) != _rounding():
+            warnings.warn(
+                f"The run in {path.parent} began on {header['rounding']} and continues on "
+                f"{_rounding()}: its results differ in the last digits from those of a run that "
+                "was not interrupted.",
+                stacklevel=4,
+            )
         self.phase, self.step = header["phase"], header["step"]
         self.cpu_seconds, self.best = header["cpu_seconds"], header["best"] or math.inf
         self.history = header["history"]
@@ -220,6 +235,7 @@ class Run:
         tensors |= {f"scaling.{k}": t for k, t in model.scaling.tensors().items()}
         header = {
             "settings": self.settings,
+            "rounding": _rounding(),
             "phase": self.phase,
             "step": self.step,
             "cpu_seconds": self.cpu_seconds,

@@ -6,29 +6,12 @@ package imports no engine; each module imports its own.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from workbench.matrices import BlockMatrix
 
 __all__ = ["Reference", "SCFError"]
-
-
-def _know_processor() -> None:
-    """Tell PySCF's OpenBLAS, of 2018, what to take a newer processor for.
-
-    It treats one that it does not know as the oldest there is, and multiplies matrices at two
-    fifths of the speed (AMD Zen 3). Read once, when PySCF is first imported; a setting stays.
-    """
-    listed = Path("/proc/cpuinfo")
-    flags = set(listed.read_text().split()) if listed.exists() else set[str]()
-    if {"avx2", "fma"} <= flags:
-        os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
-
-
-_know_processor()
 
 
 class SCFError(RuntimeError):

@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyscf as _pyscf
 from ase import Atoms
-from pyscf import dft, scf
-from pyscf.gto.basis import BasisNotFoundError
-from pyscf.pbc import dft as pbc_dft
-from pyscf.pbc import gto as pbc_gto
 
 from workbench.bloch import default_mesh, k_mesh, to_real_space
 from workbench.conventions import BOHR, HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines.molecules import ao_order, basis_of
+from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
 from workbench.structures import StructureError, validate
+
+# isort: split
+from pyscf.pbc import dft as pbc_dft  # only now: PySCF is loaded with its hint
+from pyscf.pbc import gto as pbc_gto
 
 __all__ = ["reference"]
 
@@ -94,7 +94,7 @@ def reference(
             "smearing_ev": smearing,
             "conv_tol_hartree": conv_tol,
             "program": "PySCF",
-            "version": _pyscf.__version__,
+            "version": PYSCF_VERSION,
         },
         fermi_level=float(field.get_fermi()) * HARTREE,
     )

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from workbench.basis import Basis
 from workbench.bloch import default_mesh, k_mesh, to_real_space
 from workbench.engines import Reference, SCFError
+from workbench.engines.openblas import kernel_environment
 from workbench.matrices import BlockMatrix
 from workbench.structures import StructureError, validate
 
@@ -190,7 +191,8 @@ def solve(
         plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         write(folder / "atoms.json", plain)
         command = [sys.executable, "-m", "workbench.engines.lcao_worker", str(folder)]
-        alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        alone = {**os.environ, **one_thread, **kernel_environment()}
         done = subprocess.run(command, check=False, env=alone, capture_output=True, text=True)
         formula = atoms.get_chemical_formula()
         if (folder / "failed.txt").exists():

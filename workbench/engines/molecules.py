@@ -13,16 +13,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyscf as _pyscf
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from pyscf import dft, gto, scf
-from pyscf.lib.exceptions import BasisNotFoundError
 
 from workbench.basis import Basis
 from workbench.conventions import AO_TO_M, BOHR, HARTREE
 from workbench.engines import Reference, SCFError
+from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, gto, scf
 from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import electron_count, require_closed_shell, validate
@@ -181,7 +179,7 @@ def method(
         "conv_tol_hartree": conv_tol,
         "conv_tol_grad_hartree": conv_tol_grad,
         "program": "PySCF",
-        "version": _pyscf.__version__,
+        "version": PYSCF_VERSION,
     }
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from pyscf import gto, scf
 
 from workbench.conventions import E3NN_AXES, harmonics, random_rotation
 from workbench.engines import spinors
 from workbench.engines.molecules import ao_order, basis_of, mole, overlap
+from workbench.engines.pyscf_library import gto, scf
 from workbench.matrices import BlockMatrix
 from workbench.structures import rotate
 

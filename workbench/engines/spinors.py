@@ -24,13 +24,13 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from pyscf import dft, gto, scf
 
 from workbench import spin
 from workbench.conventions import HARTREE
 from workbench.engines import Reference, SCFError
 from workbench.engines import molecules as scalar
 from workbench.engines.molecules import ao_order, basis_of, mean_field, mole, not_converged
+from workbench.engines.pyscf_library import dft, gto, scf
 from workbench.engines.twogrid import converge
 from workbench.matrices import BlockMatrix
 from workbench.structures import require_closed_shell, validate

@@ -18,13 +18,13 @@ from collections.abc import Iterable
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from pyscf import df, gto, lib, scf
 from scipy.linalg import eigh
 from scipy.special import expit
 
 from workbench.basis import Basis
 from workbench.conventions import HARTREE
 from workbench.engines.molecules import ao_order, check_known, mole
+from workbench.engines.pyscf_library import df, gto, lib, scf
 from workbench.matrices import BlockMatrix
 from workbench.physics import fill_to
 

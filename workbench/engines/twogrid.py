@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyscf.dft import gen_grid
+
+from workbench.engines.pyscf_library import gen_grid
 
 _BETWEEN = 2  # PySCF's level of the grid between
 _LOOSE = 5e-3  # Hartree; enough for the first difference, whose grid leaves more than that

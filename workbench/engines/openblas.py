@@ -1,0 +1,69 @@
+"""OpenBLAS: which kernels the libraries of this process use, and which ones others are told to use.
+
+OpenBLAS has kernels for each kind of processor, and two kinds of kernels round differently. The
+environment variable ``OPENBLAS_CORETYPE`` overrules the choice of a library while it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from threadpoolctl import threadpool_info
+
+__all__ = ["core_type", "hint", "kernel_environment", "kernels"]
+
+_VARIABLE = "OPENBLAS_CORETYPE"
+
+
+def core_type() -> str | None:
+    """The kernels that even an OpenBLAS of 2018 has and this processor can run, or None.
+
+    >>> core_type() in ("Haswell", None)
+    True
+    """
+    listed = Path("/proc/cpuinfo")
+    flags = set(listed.read_text().split()) if listed.exists() else set[str]()
+    return "Haswell" if {"avx2", "fma"} <= flags else None
+
+
+def kernel_environment() -> dict[str, str]:
+    """What to add to the environment of a worker process, so that all workers round alike.
+
+    Reference calculations must not depend on the environment of the process that asks for them: a
+    job that was killed may be continued from another shell.
+    """
+    kind = core_type()
+    return {} if kind is None else {_VARIABLE: kind}
+
+
+@contextmanager
+def hint() -> Iterator[None]:
+    """Libraries that are loaded inside use `core_type`; the environment is put back afterwards."""
+    before = os.environ.get(_VARIABLE)
+    os.environ.update(kernel_environment())
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            os.environ[_VARIABLE] = before
+
+
+def kernels(package: str) -> str:
+    """Names of the OpenBLAS kernels that a Python package uses, e.g. "SkylakeX"; "" for none.
+
+    Args:
+        package: its name, e.g. "numpy"; it must have been imported.
+
+    >>> import numpy
+    >>> isinstance(kernels("numpy"), str)
+    True
+    """
+    loaded = (lib for lib in threadpool_info() if lib["internal_api"] == "openblas")
+    folders = {package, f"{package}.libs"}
+    of_package = (lib for lib in loaded if folders & set(Path(lib["filepath"]).parts))
+    return ", ".join(sorted({lib["architecture"] for lib in of_package}))
