@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 import workbench as wb
-from workbench.bundled import data_path
-from workbench.conventions import HARTREE
-from workbench.dataset_writing import write_part
+from workbench.datasets.writing import write_part
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.storage.bundled import data_path
 
 STAGE1_SHARE = {"water": 0.02}
 """Share of the budget for stage 1; for water its features need no gradients, see the recipe."""
@@ -183,7 +183,7 @@ class Ablation:
             orientations: over which stage 2 is averaged.
             before: the row that `make` builds upon, whose CPU seconds count as well.
         """
-        from workbench.checkpoint import save_model
+        from workbench.models.checkpoint import save_model
 
         path = self._path(name, "json")
         if not path.is_file():

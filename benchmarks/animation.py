@@ -17,10 +17,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
+sys.path.insert(0, str(REPOSITORY))
 
-from jupyter import LabPage, browser_page, jupyter_server, write_notebook  # noqa: E402
 from live import SETTLED, SETUP, SHOW, open_lab  # noqa: E402
+
+from tests.support.jupyter import LabPage, browser_page, jupyter_server, write_notebook  # noqa: E402
 
 FRAMES = 48
 WIDTH = 880  # pixels; what GitHub gives a README is about as wide

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 
 import workbench as wb
-from workbench.bundled import data_path
+from workbench.storage.bundled import data_path
 
 BOND, ANGLE = 0.96, 104.5  # A and degrees, near the equilibrium of PBE/def2-SVP
 

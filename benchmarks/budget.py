@@ -18,8 +18,8 @@ import torch
 from tqdm.auto import tqdm
 
 import workbench as wb
-from workbench.bundled import data_path
-from workbench.conventions import HARTREE
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.storage.bundled import data_path
 
 PEERS = {  # 500 PBE/def2-SVP waters at 500 K, 100 others to test; 1e-6 Hartree, measured earlier
     "QHNet, published settings": {120: 87_700, 300: 19_300, 480: 7_280, 700: 2_750, 900: 2_011},

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import workbench as wb
-from workbench.bundled import data_path
-from workbench.conventions import HARTREE
-from workbench.evaluation import evaluate
-from workbench.reproduction import TESTED
+from workbench.evaluation.model_errors import evaluate
+from workbench.evaluation.reproduction import TESTED
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.storage.bundled import data_path
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 

@@ -22,9 +22,9 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
+sys.path.insert(0, str(REPOSITORY))
 
-from jupyter import LabPage, browser_page, free_port  # noqa: E402
+from tests.support.jupyter import LabPage, browser_page, free_port  # noqa: E402
 
 PAGE = "notebooks/00_start_here.ipynb"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 import workbench as wb
-from workbench.bundled import data_path
-from workbench.dataset_writing import write_part
-from workbench.settings import budget, configured, second_budget
+from workbench.cli.settings import budget, configured, second_budget
+from workbench.datasets.writing import write_part
+from workbench.storage.bundled import data_path
 
 PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for scale only
     "water": "QHNet, 500 geometries: 10.4 to 10.8; Xia et al. (ICML 2025), 500: 5.6",

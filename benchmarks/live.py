@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
+sys.path.insert(0, str(REPOSITORY))
 
-from jupyter import LabPage, browser_page, jupyter_server, write_notebook  # noqa: E402
+from tests.support.jupyter import LabPage, browser_page, jupyter_server, write_notebook  # noqa: E402
 
 SETUP = """
 import torch
 torch.set_num_threads(1)
 import workbench as wb
+from workbench.hamiltonians.rotations import rotation_from_quaternion
 atoms = wb.load({source!r})
 ref = wb.reference(atoms)
 model = wb.load_model({model!r})"""
@@ -48,7 +49,7 @@ SETTLED = """() => {
     return sent === acknowledged && maps.every(map => map.dataset.tick === sent);
 }"""
 SAME_TURN = (
-    "abs(wb.conventions.rotation_from_quaternion({q}) - lab.rotation).max() < 1e-9 and "
+    "abs(rotation_from_quaternion({q}) - lab.rotation).max() < 1e-9 and "
     "abs(lab.matrices.painted()[0] - ref.H.rotate(lab.rotation).dense()).max() < 1e-3"
 )
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
+sys.path.insert(0, str(REPOSITORY))
 
-from jupyter import browser_page, jupyter_server  # noqa: E402
-from session import Session  # noqa: E402
+from tests.support.jupyter import browser_page, jupyter_server  # noqa: E402
+from tests.support.session import Session  # noqa: E402
 
 SYSTEMS = """
 import torch

@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
+sys.path.insert(0, str(REPOSITORY))
 
-from jupyter import browser_page, jupyter_server, write_notebook  # noqa: E402
+from tests.support.jupyter import browser_page, jupyter_server, write_notebook  # noqa: E402
 
 TRAINING = """
 import workbench as wb

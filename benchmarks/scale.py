@@ -23,10 +23,10 @@ import torch
 from ase.build import graphene
 
 import workbench as wb
-from workbench.irreps import BlockIrreps
-from workbench.layers import twist_angle, twisted_bilayer
+from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
+from workbench.structures.bilayers import twist_angle, twisted_bilayer
 
 TWISTS = ((1, 2), (2, 3), (4, 5), (8, 9), (15, 16), (31, 32))
 """28, 76, 244, 868, 2,884 and 11,908 atoms."""

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 import workbench as wb
-from workbench.benchmark_systems import LITERATURE, SYSTEMS, BenchmarkSystem, benchmark_system
-from workbench.bundled import data_path
-from workbench.reproduction import TESTED, table
+from workbench.datasets.published_sets import LITERATURE, SYSTEMS, BenchmarkSystem, benchmark_system
+from workbench.evaluation.reproduction import TESTED, table
+from workbench.storage.bundled import data_path
 
 FLOOR = re.compile(r"^\| noise floor, meV \| *([-+.\de]+)", re.MULTILINE)
 

@@ -22,12 +22,14 @@ import numpy as np
 import torch
 
 import workbench as wb
-from workbench.dataset import Sample
-from workbench.dataset_writing import write
-from workbench.engines.molecules import basis_of
-from workbench.labelled import Labelled
-from workbench.matrices import BlockMatrix
-from workbench.phases import Stage1, Stage2, guess_charges, untrained
+from workbench.datasets.dataset import Sample
+from workbench.datasets.writing import write
+from workbench.engines.pyscf_molecules import basis_of
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.training.initial_model import guess_charges, untrained
+from workbench.training.stage1_objective import Stage1
+from workbench.training.stage2_objective import Stage2
+from workbench.training.training_set import Labelled
 
 SYSTEMS = ("water", "ethanol")
 PEERS_MS = {  # ten molecules a step; measured earlier on one x86 core, torch 2.13

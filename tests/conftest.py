@@ -10,7 +10,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def water():
-    from workbench.structures import load
+    from workbench.structures.loading import load
 
     return load("water")
 
@@ -18,7 +18,7 @@ def water():
 @pytest.fixture
 def raise_errors(monkeypatch):
     """Errors of a widget's callbacks are raised after they have been shown."""
-    from workbench.widgets.guard import RAISE
+    from workbench.widgets.parts.guard import RAISE
 
     monkeypatch.setenv(RAISE, "1")
 
@@ -26,11 +26,11 @@ def raise_errors(monkeypatch):
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory):
     """Water and hydrogen fluoride, RHF/STO-3G, displaced and turned: 12 train, 4 valid, 4 test."""
-    from workbench.conventions import random_rotation
-    from workbench.dataset import Sample
-    from workbench.dataset_writing import write
-    from workbench.engines.molecules import reference
-    from workbench.structures import rotate
+    from workbench.datasets.dataset import Sample
+    from workbench.datasets.writing import write
+    from workbench.engines.pyscf_molecules import reference
+    from workbench.hamiltonians.rotations import random_rotation
+    from workbench.structures.loading import rotate
 
     rng, samples = np.random.default_rng(0), []
     for k in range(20):
@@ -48,7 +48,7 @@ def tiny_path(tmp_path_factory):
 @pytest.fixture
 def tiny(tiny_path):
     """The tiny set, open."""
-    from workbench.dataset import Dataset
+    from workbench.datasets.dataset import Dataset
 
     with Dataset(tiny_path) as dataset:
         yield dataset

@@ -53,20 +53,6 @@ def test_public_name_is_found_and_documented(name):
     assert name in dir(wb)
 
 
-def test_public_names_agree_in_their_three_places():
-    tree = ast.parse((ROOT / "workbench" / "__init__.py").read_text())
-    typed = {
-        alias.name: (node.module or "").removeprefix("workbench.")
-        for guard in ast.walk(tree)
-        if isinstance(guard, ast.If)
-        for node in guard.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert typed == wb._HOME
-    assert sorted(wb.__all__) == sorted(wb._HOME)
-
-
 def test_no_module_hides_behind_a_public_name():
     modules = {path.stem for path in (ROOT / "workbench").iterdir()}
     assert not modules & set(wb.__all__)

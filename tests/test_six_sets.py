@@ -7,11 +7,11 @@ import pytest
 from ase.data import atomic_numbers
 
 import workbench as wb
-from workbench.benchmark_systems import SYSTEMS
-from workbench.bundled import data_path
-from workbench.data_check import check
-from workbench.reproduction import TESTED, default_config
-from workbench.spin import EVEN, odd_part, to_parts
+from workbench.datasets.published_sets import SYSTEMS
+from workbench.datasets.validation import check
+from workbench.evaluation.reproduction import TESTED, default_config
+from workbench.hamiltonians.spin_parts import EVEN, odd_part, to_parts
+from workbench.storage.bundled import data_path
 
 SHIPPED = [s for s in SYSTEMS.values() if data_path("datasets", f"{s.mini}.h5").is_file()]
 TRAINED = [s for s in SHIPPED if data_path("checkpoints", f"{s.mini}.safetensors").is_file()]

@@ -1,107 +1,23 @@
-"""Hamiltonian Workbench: predict electronic Hamiltonians in two stages, and watch them turn.
+"""Hamiltonian Workbench: electronic Hamiltonians predicted in two stages, live in a notebook.
 
-Every public name is imported on first use, so that ``import workbench`` answers at once and
-needs neither PyTorch nor PySCF, plotly or ipywidgets until something asks for them::
+``workbench/__init__.pyi`` lists the public names, each once, with the module that defines it. A
+module is imported when its name is first used. ``import workbench`` therefore takes no time and
+needs neither PyTorch nor PySCF, plotly or ipywidgets.
 
-    import workbench as wb
-
-    atoms = wb.load("water")
-    H = wb.load_model("water").predict(atoms).refined  # a BlockMatrix in eV
+>>> import workbench as wb
+>>> atoms = wb.load("water")
+>>> H = wb.load_model("water").predict(atoms).refined  # a BlockMatrix in eV
+>>> H.dense().shape
+(24, 24)
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from workbench.basis import Basis
-    from workbench.checkpoint import load_model
-    from workbench.conventions import random_rotation, rotation
-    from workbench.dataset import Dataset
-    from workbench.engines import Reference
-    from workbench.engines.choose import pyscf, reference
-    from workbench.engines.molecules import overlap
-    from workbench.engines.warm_start import scf_cycles, warm_start
-    from workbench.evaluation import evaluate
-    from workbench.labelling import label
-    from workbench.matrices import BlockMatrix
-    from workbench.models.config import ModelConfig
-    from workbench.models.domain import DomainWarning
-    from workbench.models.prediction import Prediction
-    from workbench.physics import gap, levels, solve
-    from workbench.runs import Budget, TrainConfig
-    from workbench.structures import collection, load, rotate
-    from workbench.symmetry import EquivarianceReport, equivariance
-    from workbench.training import StepRecord, train
-    from workbench.views import view
-    from workbench.widgets import (
-        BlockInspector,
-        FeatureBars,
-        HarmonicsLab,
-        Heat,
-        OrbitalView,
-        Quiz,
-        RotationLab,
-        SphereMap,
-        SpinorTurn,
-        StructurePicker,
-        StructureView,
-        SymmetriseSlider,
-        TestBench,
-        TrainingPanel,
-        TurnedHeat,
-    )
+import lazy_loader
 
 __version__ = "0.1.0"
-
-_HOME = {
-    "load": "structures",
-    "collection": "structures",
-    "rotate": "structures",
-    "rotation": "conventions",
-    "random_rotation": "conventions",
-    "reference": "engines.choose",
-    "pyscf": "engines.choose",
-    "overlap": "engines.molecules",
-    "warm_start": "engines.warm_start",
-    "scf_cycles": "engines.warm_start",
-    "load_model": "checkpoint",
-    "Basis": "basis",
-    "BlockMatrix": "matrices",
-    "Reference": "engines",
-    "Dataset": "dataset",
-    "label": "labelling",
-    "ModelConfig": "models.config",
-    "TrainConfig": "runs",
-    "Budget": "runs",
-    "train": "training",
-    "StepRecord": "training",
-    "Prediction": "models.prediction",
-    "DomainWarning": "models.domain",
-    "evaluate": "evaluation",
-    "equivariance": "symmetry",
-    "EquivarianceReport": "symmetry",
-    "levels": "physics",
-    "solve": "physics",
-    "gap": "physics",
-    "view": "views",
-    "RotationLab": "widgets",
-    "SphereMap": "widgets",
-    "TestBench": "widgets",
-    "SpinorTurn": "widgets",
-    "BlockInspector": "widgets",
-    "FeatureBars": "widgets",
-    "StructurePicker": "widgets",
-    "StructureView": "widgets",
-    "SymmetriseSlider": "widgets",
-    "Heat": "widgets",
-    "OrbitalView": "widgets",
-    "HarmonicsLab": "widgets",
-    "TurnedHeat": "widgets",
-    "TrainingPanel": "widgets",
-    "Quiz": "widgets",
-}
 
 # The optional package that a module needs -> the extra that installs it.
 _EXTRA = {
@@ -112,61 +28,13 @@ _EXTRA = {
     "tblite": "sampling",
 }
 
-__all__ = [
-    "load",
-    "collection",
-    "rotate",
-    "rotation",
-    "random_rotation",
-    "reference",
-    "pyscf",
-    "overlap",
-    "warm_start",
-    "scf_cycles",
-    "load_model",
-    "Basis",
-    "BlockMatrix",
-    "Reference",
-    "Dataset",
-    "label",
-    "ModelConfig",
-    "TrainConfig",
-    "Budget",
-    "train",
-    "StepRecord",
-    "Prediction",
-    "DomainWarning",
-    "evaluate",
-    "equivariance",
-    "EquivarianceReport",
-    "levels",
-    "solve",
-    "gap",
-    "view",
-    "RotationLab",
-    "SphereMap",
-    "TestBench",
-    "SpinorTurn",
-    "BlockInspector",
-    "FeatureBars",
-    "StructurePicker",
-    "StructureView",
-    "SymmetriseSlider",
-    "Heat",
-    "OrbitalView",
-    "HarmonicsLab",
-    "TurnedHeat",
-    "TrainingPanel",
-    "Quiz",
-]
+_import, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home module, once."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    """Import a public name from the module that defines it, once."""
     try:
-        value = getattr(import_module(f"workbench.{_HOME[name]}"), name)
+        value = _import(name)
     except ModuleNotFoundError as error:
         extra = _EXTRA.get((error.name or "").partition(".")[0])
         if extra is None:

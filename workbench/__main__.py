@@ -1,6 +1,6 @@
-"""``python -m workbench``: see `workbench.cli`."""
+"""``python -m workbench``: see `workbench.cli.app`."""
 
-from workbench.cli import main
+from workbench.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -25,8 +25,8 @@ from ase.units import Bohr, Hartree
 from pyscf import dft
 from tblite.ase import TBLite
 
-from workbench.layers import bilayer
-from workbench.structures import load
+from workbench.structures.bilayers import bilayer
+from workbench.structures.loading import load
 
 START = {
     "water": "H2O",

@@ -30,7 +30,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolHash
 from rdkit.Chem.MolStandardize import rdMolStandardize
 from tblite.ase import TBLite
 
-from workbench.geometries import bonded
+from workbench.structures.sampling import bonded
 
 HERE = Path(__file__).parent
 SEED = 20240

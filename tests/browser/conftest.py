@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from jupyter import LabPage, browser_page, chromium_path, jupyter_server
+from tests.support.jupyter import LabPage, browser_page, chromium_path, jupyter_server
 
 REPOSITORY = Path(__file__).parents[2]
 

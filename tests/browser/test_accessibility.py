@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accessibility import show_whole, violations
-from jupyter import LabPage, write_notebook
+from tests.support.accessibility import show_whole, violations
+from tests.support.jupyter import LabPage, write_notebook
 
 NAMELESS = """
 import ipywidgets as widgets

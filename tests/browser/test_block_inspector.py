@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage
+
+from tests.support.jupyter import LabPage
 
 NAME = "03_blocks_to_irreps.ipynb"
 SHOW_CELL = """source => {

@@ -8,10 +8,10 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from accessibility import described, violations
-from jupyter import LabPage, browser_page, class_server
-from test_notebooks import answer_quiz
-from test_rotation_lab import PICTURE, pixels
+
+from tests.support.accessibility import described, violations
+from tests.support.jupyter import LabPage, browser_page, class_server
+from tests.support.lab_page import PICTURE, answer_quiz, pixels
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, write_notebook
+
+from tests.support.jupyter import LabPage, write_notebook
 
 CODE = """import workbench as wb
 model = wb.load_model("water")

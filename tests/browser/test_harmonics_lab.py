@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage, write_notebook
 from scipy.spatial.transform import Rotation
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import workbench as wb

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage
-from session import Session
+
+from tests.support.jupyter import LabPage
+from tests.support.session import Session
 
 # A stand-in for the model, which needs no training: what is counted here is what the page holds.
 SYSTEMS = """

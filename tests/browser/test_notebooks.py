@@ -7,9 +7,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from accessibility import described, show_whole, violations
-from jupyter import LabPage, settled
-from playwright.sync_api import Locator
+
+from tests.support.accessibility import described, show_whole, violations
+from tests.support.jupyter import LabPage, settled
+from tests.support.lab_page import answer_quiz
 
 pytestmark = pytest.mark.slow
 
@@ -92,20 +93,3 @@ def test_its_widgets_can_be_used_by_everybody(ran: LabPage):
 def test_nothing_went_wrong_and_nothing_left_the_machine(ran: LabPage):
     assert ran.errors == []
     assert ran.foreign == []
-
-
-def answer_quiz(quiz: Locator) -> None:
-    """Choose every answer: each is told why, and one is right."""
-    quiz.wait_for()
-    said: list[str] = []
-    for answer in quiz.locator("input[type=radio]").all():
-        answer.check()
-        status = quiz.get_by_role("status")
-        if said:
-            status.filter(has_not_text=said[-1]).wait_for()
-        else:
-            status.wait_for()
-        said.append(status.inner_text())
-    assert len(set(said)) == len(said) > 1
-    assert sum("Right." in text for text in said) == 1
-    assert sum("Not yet." in text for text in said) == len(said) - 1

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage, write_notebook
 from scipy.spatial.transform import Rotation
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import json
 import numpy as np
 import workbench as wb
-from workbench.engines.orbitals import atomic_orbitals
-from workbench.orbitals import orbitals
+from workbench.engines.pyscf_orbitals import atomic_orbitals
+from workbench.evaluation.orbital_overlap import orbitals
 water = wb.load("water")
 reference = wb.reference(water, basis="def2-svp", xc="hf")
 noise = np.random.default_rng(1).normal(scale=0.3, size=(24, 24))

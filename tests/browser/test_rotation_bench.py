@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage, write_notebook
 from scipy.spatial.transform import Rotation
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import workbench as wb
 from workbench.course.bench import preferred_axis, without_parity
-from workbench.engines.molecules import basis_of, overlap
+from workbench.engines.pyscf_molecules import basis_of, overlap
 water = wb.load("water")
 basis = basis_of("sto-3g", water.numbers)
 exact = lambda atoms: overlap(atoms, basis)

@@ -7,8 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage, write_notebook
 from scipy.spatial.transform import Rotation
+
+from tests.support.jupyter import LabPage, write_notebook
+from tests.support.lab_page import (
+    PICTURE,
+    STRUCTURE,
+    drag,
+    kernel_rotation,
+    pixels,
+    quaternion,
+    wait_until_answered,
+)
 
 # The model is a stand-in of two lines that needs no training: what is tested here is the page.
 SETUP = """
@@ -22,8 +32,6 @@ def predict(atoms):
 lab = wb.RotationLab(atoms, model=SimpleNamespace(predict=predict), reference=ref)
 lab
 """
-STRUCTURE = ".wb-structure"
-PICTURE = f"{STRUCTURE} canvas"
 SAME_TURN = """q => {
     const { quaternion } = document.querySelector('.wb-structure').dataset;
     const cosine = JSON.parse(quaternion).reduce((sum, value, k) => sum + value * q[k], 0);
@@ -46,44 +54,6 @@ def shown(page: LabPage, notebooks: Path) -> LabPage:
     page.page.locator(".wb-lab").evaluate("e => e.scrollIntoView({ block: 'start' })")
     page.page.wait_for_function("() => document.querySelectorAll('.wb-heat')[2]?.dataset.sequence")
     return page
-
-
-def quaternion(lab: LabPage) -> np.ndarray:
-    """Orientation that the structure shows, scalar last."""
-    return np.array(json.loads(lab.page.locator(STRUCTURE).get_attribute("data-quaternion")))
-
-
-def kernel_rotation(lab: LabPage) -> np.ndarray:
-    """Orientation that the kernel has."""
-    return np.array(json.loads(lab.evaluate("lab.rotation.tolist()")))
-
-
-def pixels(lab: LabPage, heat: int, panel: int) -> int:
-    """Sum over the canvas of one heat map."""
-    canvas = lab.page.locator(".wb-heat").nth(heat).locator("figure canvas").nth(panel)
-    return canvas.evaluate(
-        """canvas => {
-            const { width, height } = canvas;
-            const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
-            return data.reduce((sum, value) => sum + value, 0);
-        }"""
-    )
-
-
-def drag(lab: LabPage, dx: int, dy: int, steps: int = 25) -> None:
-    """Drag the structure from a spot without atoms."""
-    box = lab.page.locator(STRUCTURE).bounding_box()
-    x, y = box["x"] + 0.75 * box["width"], box["y"] + 0.6 * box["height"]
-    lab.page.mouse.move(x, y)
-    lab.page.mouse.down()
-    for k in range(1, steps + 1):
-        lab.page.mouse.move(x + dx * k / steps, y + dy * k / steps)
-    lab.page.mouse.up()
-
-
-def wait_until_answered(lab: LabPage) -> None:
-    """Until the kernel has answered the last position, and the first map shows it."""
-    lab.wait_until_turned(STRUCTURE, ".wb-heat")
 
 
 def assert_same_orientation(lab: LabPage) -> None:

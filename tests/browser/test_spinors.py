@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jupyter import LabPage, write_notebook
-from test_rotation_lab import PICTURE, drag, kernel_rotation, pixels, wait_until_answered
+
+from tests.support.jupyter import LabPage, write_notebook
+from tests.support.lab_page import PICTURE, drag, kernel_rotation, pixels, wait_until_answered
 
 SETUP = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from types import SimpleNamespace
-from spinor import coupled, reference_of
+from tests.support.spinor import coupled, reference_of
 import workbench as wb
 atoms = wb.load("water")
 ref = reference_of(atoms)
@@ -99,7 +100,7 @@ def test_a_part_follows_the_mouse(shown: LabPage, notebooks: Path):
     assert pixels(shown, 1, 1) != before[1]
     assert not np.allclose(kernel_rotation(shown), np.eye(3), atol=0.1)
     expected = "shown(ref.H.rotate(lab.rotation), 'z').dense()"
-    shown.run_code("import numpy as np\nfrom workbench.views.parts import shown")
+    shown.run_code("import numpy as np\nfrom workbench.views.spin_panels import shown")
     assert shown.evaluate(f"np.abs(lab.matrices.painted()[0] - {expected}).max() < 1e-6") == "True"
     shown.page.screenshot(path=notebooks / "spin_part_turned.png")
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, write_notebook
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import workbench as wb

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, write_notebook
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import workbench as wb
-from workbench.watching import Meter
+from workbench.training.monitor import Meter
 model = wb.load_model("water")
 slider = wb.SymmetriseSlider(model, Meter.of(wb.Dataset("water"), count=2, turns=2))
 slider

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, settled, write_notebook
+
+from tests.support.jupyter import LabPage, settled, write_notebook
 
 TESTS = str(Path(__file__).parents[2])
 SETUP = f"""
@@ -17,7 +18,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 import workbench as wb
-from tests.test_training import CONFIG, HOW
+from tests.support.short_training import CONFIG, HOW
 how = replace(HOW, stage1=wb.Budget(steps=100_000), stage2=None, validations=2000)
 folder = Path(tempfile.mkdtemp())
 config = replace(CONFIG, lmax=4, pseudo_lmax=2)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jupyter import LabPage, write_notebook
+
+from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = "import numpy as np, workbench as wb\nfrom workbench import views\nwater = wb.load('water')"
 TWO_VIEWS = ["wb.view(water)", "wb.view(wb.load('benzene'), style={'stick': {}})"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from ase import Atoms
 
-from workbench.basis import Basis
-from workbench.checkpoint import save_model
-from workbench.irreps import BlockIrreps
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.models.checkpoint import save_model
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import BlockScaler, Scaling
 from workbench.models.twostage import TwoStageModel

@@ -10,11 +10,11 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import axis_angle, rotation
 from workbench.course.verdict import Verdict
-from workbench.matrices import BlockMatrix
-from workbench.rotation_errors import RotationErrors
-from workbench.symmetry import Subject
+from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.rotation_errors import RotationErrors
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import axis_angle, rotation
 
 __all__ = [
     "axes_without_error",

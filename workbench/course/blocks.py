@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import AO_TO_M, SHELL_LETTERS, wigner_d
 from workbench.course.verdict import Verdict, compared, same
-from workbench.irreps import xray
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import AO_TO_M, SHELL_LETTERS
+from workbench.hamiltonians.irreps import xray
+from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["misread", "on_site_irreps", "scalar_part", "shell_block", "turned_block"]
 

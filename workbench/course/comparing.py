@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from workbench.course.verdict import Verdict
-from workbench.dataset import Dataset, Sample
-from workbench.matrices import BlockMatrix
-from workbench.paired import paired_difference
-from workbench.physics import gap, occupied_energy_mae, solve
-from workbench.symmetry import matrix_errors
+from workbench.datasets.dataset import Dataset, Sample
+from workbench.evaluation.bootstrap import paired_difference
+from workbench.evaluation.errors import matrix_errors
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.eigenproblem import gap, occupied_energy_mae, solve
 
 __all__ = [
     "PLACES",

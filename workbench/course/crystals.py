@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.bands import energies_at
 from workbench.course.verdict import Verdict, compared
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.bands import energies_at
+from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 

@@ -1,7 +1,7 @@
 """Linear maps along one edge: what SO(2) frames allow, and what a full tensor product costs.
 
 Every map that commutes with turns about an edge and with mirrors through it mixes, in the frame of
-the edge, components of equal |m| only (`workbench.models.frames`). A tensor product with the
+the edge, components of equal |m| only (`workbench.models.edge_frames`). A tensor product with the
 harmonics of the edge is such a map, written in the frame of the laboratory.
 """
 
@@ -18,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from workbench.conventions import E3NN_AXES, SHELL_LETTERS, orbital_name, wigner_blocks
-from workbench.models.frames import Degree, EdgeFrames, Layout, feature_frames
-from workbench.models.layers import O2Linear, by_order, joined
+from workbench.hamiltonians.conventions import E3NN_AXES, SHELL_LETTERS, orbital_name
+from workbench.hamiltonians.wigner import wigner_blocks
+from workbench.models.edge_frames import Degree, EdgeFrames, Layout, feature_frames
+from workbench.models.equivariant_layers import O2Linear, by_order, joined
 
 __all__ = [
     "GROUPS",

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.basis import Basis
-from workbench.conventions import HARTREE
 from workbench.course.verdict import Verdict, same
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import HARTREE
 
 __all__ = [
     "block_shape",

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workbench.conventions import E3NN_AXES
-from workbench.dataset import Dataset
-from workbench.labelled import Labelled
-from workbench.models.baseline import Baseline
+from workbench.datasets.dataset import Dataset
+from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.errors import matrix_errors
+from workbench.hamiltonians.conventions import E3NN_AXES
 from workbench.models.config import ModelConfig
+from workbench.models.stage1 import Baseline
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.twostage import TwoStageModel
-from workbench.phases import Stage1, guess_charges, untrained
-from workbench.symmetry import Subject, matrix_errors
+from workbench.training.initial_model import guess_charges, untrained
+from workbench.training.stage1_objective import Stage1
+from workbench.training.training_set import Labelled
 
 __all__ = ["CHANGES", "MISTAKES", "error_mev", "make", "solved"]
 

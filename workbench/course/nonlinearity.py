@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.conventions import random_rotation
-from workbench.symmetry import aligned_rows
+from workbench.evaluation.errors import aligned_rows
+from workbench.hamiltonians.rotations import random_rotation
 
 __all__ = ["KINDS", "TARGETS", "Sample", "draw", "learned", "table"]
 

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.course.verdict import Verdict, compared, same
-from workbench.matrices import BlockMatrix
-from workbench.physics import occupied_count, solve
-from workbench.symmetry import matrix_errors
+from workbench.evaluation.errors import matrix_errors
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.eigenproblem import occupied_count, solve
 
 if TYPE_CHECKING:
-    from workbench.dataset import Dataset
+    from workbench.datasets.dataset import Dataset
     from workbench.models.twostage import TwoStageModel
-    from workbench.runs import TrainConfig
+    from workbench.training.config import TrainConfig
 
 __all__ = [
     "density",
@@ -68,7 +68,7 @@ def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any
 
 def _label_silently(structures: Any, out: str | Path, **arguments: Any) -> None:
     """Label without a word: what a killed process's helpers complain of is no news here."""
-    from workbench.labelling import label
+    from workbench.datasets.labelling import label
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     label(structures, out, **{**arguments, "progress": False})
@@ -178,7 +178,7 @@ def resplit(dataset: Dataset, out: str | Path, splits: Mapping[str, Sequence[int
         out: the file to write.
         splits: name -> numbers of samples.
     """
-    from workbench.dataset_writing import write
+    from workbench.datasets.writing import write
 
     numbers = [int(i) for own in splits.values() for i in own]
     at = iter(range(len(numbers)))
@@ -207,10 +207,10 @@ def learning_curve(
     Returns:
         (sizes,) mean error of the matrix over the test split, meV.
     """
-    from workbench.dataset import Dataset as Opened
-    from workbench.dataset_writing import write_part
+    from workbench.datasets.dataset import Dataset as Opened
+    from workbench.datasets.writing import write_part
     from workbench.models.config import ModelConfig
-    from workbench.training import train
+    from workbench.training.loop import train
 
     config = ModelConfig() if start is None else start.config
     rest = {name: len(dataset.split(name)) for name in ("valid", "test")}
@@ -230,7 +230,7 @@ def _test_error(model: TwoStageModel, dataset: Dataset) -> float:
 
     Structures outside of what the model knows count like all others.
     """
-    from workbench.models.domain import DomainWarning
+    from workbench.models.applicability import DomainWarning
 
     members = dataset.split("test")
     with warnings.catch_warnings():

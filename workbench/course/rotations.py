@@ -7,8 +7,9 @@ import re
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import AO_TO_M, SHELL_LETTERS, wigner_d
 from workbench.course.verdict import Verdict
+from workbench.hamiltonians.conventions import AO_TO_M, SHELL_LETTERS
+from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["MISTAKES", "irreps_of_product", "traceless_part", "turned_components"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.conventions import PAULI, spin_half_axis
 from workbench.course.verdict import Verdict
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import PAULI, spin_half_axis
 
 __all__ = ["in_a_field", "multiplets", "p_splitting", "spin_turn"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import random_rotation
 from workbench.course.verdict import Verdict
+from workbench.hamiltonians.rotations import random_rotation
 
 __all__ = ["free_numbers", "message", "nonlinearity"]
 

@@ -13,15 +13,15 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import random_rotation
 from workbench.course.verdict import Verdict
-from workbench.dataset import Dataset, Sample
-from workbench.dataset_writing import write
-from workbench.matrices import BlockMatrix
+from workbench.datasets.dataset import Dataset, Sample
+from workbench.datasets.writing import write
+from workbench.evaluation.errors import matrix_errors
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import random_rotation
 from workbench.models.twostage import TwoStageModel
-from workbench.structures import rotate
-from workbench.symmetry import matrix_errors
-from workbench.watching import Reading
+from workbench.structures.loading import rotate
+from workbench.training.monitor import Reading
 
 __all__ = [
     "enlarged",

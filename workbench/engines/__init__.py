@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["Reference", "SCFError"]
 

@@ -19,12 +19,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from workbench.conventions import HARTREE
-from workbench.engines import spinors
-from workbench.engines.molecules import ao_order, mole, not_converged, overlap, solver
-from workbench.matrices import BlockMatrix
-from workbench.physics import occupied_count, solve
-from workbench.structures import require_closed_shell
+from workbench.engines import pyscf_spinors
+from workbench.engines.pyscf_molecules import ao_order, mole, not_converged, overlap, solver
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.hamiltonians.eigenproblem import occupied_count, solve
+from workbench.structures.loading import require_closed_shell
 
 __all__ = ["Cycles", "DEFAULT", "scf_cycles", "warm_start"]
 
@@ -113,15 +113,15 @@ def scf_cycles(
         ValueError: as `warm_start`, and for a start in another basis, or with spin where the SCF is
             without or the other way round.
     """
-    used = basis or (spinors.BASES.get(relativity, "") if spin_orbit else "def2-svp")
+    used = basis or (pyscf_spinors.BASES.get(relativity, "") if spin_orbit else "def2-svp")
 
     def problem() -> Any:
         if spin_orbit:
-            return spinors.solver(atoms, used, xc, grid, relativity=relativity)
+            return pyscf_spinors.solver(atoms, used, xc, grid, relativity=relativity)
         return solver(atoms, used, xc, grid)
 
     first = problem()  # what cannot be solved is refused before the starts are looked at
-    densities: dict[str, Any] = {DEFAULT: spinors.start(first.mol) if spin_orbit else None}
+    densities: dict[str, Any] = {DEFAULT: pyscf_spinors.start(first.mol) if spin_orbit else None}
     for name, H in starts.items():
         if H.basis.name != used.lower():
             raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {used}.")

@@ -9,12 +9,12 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from workbench.basis import Basis
-from workbench.graph import Graph, build, matrix_edges
-from workbench.irreps import BlockIrreps
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.hamiltonians.spin_parts import SIGNS, to_parts
 from workbench.models.config import ModelConfig
-from workbench.spin import SIGNS, to_parts
+from workbench.models.graph import Graph, build, matrix_edges
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
     graph = build(atoms, config.cutoff)
     if config.guess == "none":
         return graph
-    from workbench.engines.superposition import guess  # PySCF takes a second to import
+    from workbench.engines.initial_guess import guess  # PySCF takes a second to import
 
     orbitals = config.guess == "orbitals"
     matrices = guess(atoms, basis, charges.cpu().numpy(), orbitals=orbitals)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.basis import Basis
-from workbench.irreps import BlockIrreps
-from workbench.spin import SIGNS
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.hamiltonians.spin_parts import SIGNS
 
 GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
 """What a model may start from, and of how many matrices each consists."""

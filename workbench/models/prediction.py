@@ -8,7 +8,7 @@ from typing import cast
 from e3nn import o3
 from torch import Tensor
 
-from workbench.matrices import BlockMatrix
+from workbench.hamiltonians.block_matrix import BlockMatrix
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.irreps import BlockIrreps
-from workbench.models.baseline import Geometry
+from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.blocks import Blocks
-from workbench.models.frames import Constant, block_layout
-from workbench.models.turns import turn
+from workbench.models.edge_frames import Constant, block_layout
+from workbench.models.geometry import Geometry
+from workbench.models.tensor_rotations import turn
 
 _ROUNDING_EV = 1e-9
 

@@ -12,8 +12,8 @@ import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-from workbench.models.frames import Layout
-from workbench.models.layers import NodeMix, Pairs
+from workbench.models.edge_frames import Layout
+from workbench.models.equivariant_layers import NodeMix, Pairs
 
 
 class TensorProductConvolution(nn.Module):

@@ -14,23 +14,25 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from workbench.basis import Basis
-from workbench.graph import Graph, join, matrix_edges, parcels
-from workbench.irreps import BlockIrreps
-from workbench.matrices import BlockMatrix
-from workbench.models.baseline import Baseline, BaselineOutput, Geometry, GeometryBuilder
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.hamiltonians.spin_parts import from_parts
+from workbench.models.applicability import Domain, DomainWarning
 from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
-from workbench.models.domain import Domain, DomainWarning
-from workbench.models.large import baseline_large, predict_large
-from workbench.models.local import Axes, LocalFrames, axes, scaled, trusted
-from workbench.models.orientations import averaged
+from workbench.models.geometry import Geometry, GeometryBuilder
+from workbench.models.graph import Graph, join, matrix_edges, parcels
+from workbench.models.large_structures import baseline_large, predict_large
+from workbench.models.local_frames import Axes, LocalFrames, axes, scaled, trusted
+from workbench.models.orientation_average import averaged
 from workbench.models.prediction import Features, Prediction
-from workbench.models.refiner import Refiner, Tokens
 from workbench.models.scaling import BlockScaler, Scaling, inverse
+from workbench.models.stage1 import Baseline, BaselineOutput
+from workbench.models.stage2 import Refiner
 from workbench.models.summary import summary
-from workbench.models.turns import BlockTurn, Turns, turn
-from workbench.spin import from_parts
+from workbench.models.tensor_rotations import BlockTurn, Turns, turn
+from workbench.models.tokens import Tokens
 
 BATCH = 2_000
 """Pairs of several structures predicted at once: more no longer fit a processor's cache."""

@@ -11,7 +11,7 @@ from ase.spectrum.band_structure import BandStructure
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
-from workbench.views.look import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finished, listed
+from workbench.views.style import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finished, listed
 
 _DASHES = ("solid", "dash", "dot")  # colour alone would not tell curves that coincide apart
 _WIDTHS = (4.0, 2.5, 2.5)  # px; the first, on which the others lie, shows on both sides of them
@@ -27,8 +27,8 @@ def bands(
     """The bands of one path by several methods, drawn over each other from their Fermi levels.
 
     Args:
-        structures: name -> bands in eV, as `workbench.bands.band_structure` makes them; all along
-            one path. The first is drawn widest.
+        structures: name -> bands in eV, all along one path, as `bands.band_structure` of
+            `workbench.hamiltonians` makes them. The first is drawn widest.
         window: energies first shown, eV from the Fermi level (each one's own ``reference``).
         densities: name -> energies (n,) in eV from the Fermi level and states (n,) per eV and
             cell, drawn beside the bands; names as in `structures`.

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from workbench.views.look import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
+from workbench.views.style import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.kramers import splitting
-from workbench.views.look import (
+from workbench.hamiltonians.spinors import splitting
+from workbench.views.style import (
     GRID,
     INK,
     LEGEND_ABOVE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from workbench.symmetry import EquivarianceReport
-from workbench.views.look import COLOURS, LEGEND_ABOVE, MUTED, finished, listed, log_ticks, number
+from workbench.evaluation.equivariance import EquivarianceReport
+from workbench.views.style import COLOURS, LEGEND_ABOVE, MUTED, finished, listed, log_ticks, number
 
 
 def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -> go.Figure:

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.conventions import HARTREE
-from workbench.symmetry import aligned_rows
-from workbench.views.look import (
-    COLOURS,
-    INK,
-    LEGEND_ABOVE,
-    finished,
-    listed,
-    log_ticks,
-    number,
-)
+from workbench.evaluation.errors import aligned_rows
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.views.style import COLOURS, INK, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 Reports = Mapping[str, Mapping[str, Any]]
 """Name -> what `workbench.evaluate` returns; with ``each=True`` for pictures of structures."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.conventions import SHELL_LETTERS, harmonics, orbital_name
-from workbench.views.look import DIVERGING, finished, listed
+from workbench.hamiltonians.conventions import SHELL_LETTERS, orbital_name
+from workbench.hamiltonians.wigner import harmonics
 from workbench.views.sphere import COLUMNS, ROWS, directions
+from workbench.views.style import DIVERGING, finished, listed
 
 _SPACING = 1.5  # between neighbours, in units of the surfaces' common scale
 _FILLING = 1.75  # height of the scene in plotly's units, of which about 2.1 are seen

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.matrices import BlockMatrix
-from workbench.views.look import WIDEST, finished, number, round_limit
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.views.panels import (
     Scale,
     add_panel,
@@ -23,8 +22,9 @@ from workbench.views.panels import (
     side_of,
     words_of,
 )
-from workbench.views.parts import PARTS, parts_of, shown
+from workbench.views.spin_panels import PARTS, parts_of, shown
 from workbench.views.spinors import all_parts, phases
+from workbench.views.style import WIDEST, finished, number, round_limit
 
 _MEV = 1000.0  # meV in an eV
 

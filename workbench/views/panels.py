@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.matrices import BlockMatrix
-from workbench.views.look import DIVERGING, FONT_SIZE, INK, listed, log_strength, number
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.views.style import DIVERGING, FONT_SIZE, INK, listed, log_strength, number
 
 Scale = Literal["linear", "log"]
 

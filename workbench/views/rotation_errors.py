@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.views.look import COLOURS, GRID, INK, listed, number
+from workbench.views.style import COLOURS, GRID, INK, listed, number
 from workbench.views.svg import Drawing, across, down, picture, text
 
 __all__ = ["angle_scan", "error_histogram"]

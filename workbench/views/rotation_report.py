@@ -6,10 +6,10 @@ from html import escape
 
 import numpy as np
 
-from workbench.rotation_report import RotationReport, Series
-from workbench.views.look import number
+from workbench.evaluation.rotation_report import RotationReport, Series
 from workbench.views.rotation_errors import angle_scan, error_histogram
 from workbench.views.sphere_map import sphere_map
+from workbench.views.style import number
 from workbench.views.svg import Drawing
 
 __all__ = ["drawings", "report_html"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.views.look import MUTED, number, round_limit, shade
+from workbench.views.style import MUTED, number, round_limit, shade
 from workbench.views.svg import Drawing, picture, text
 
 __all__ = ["AXIS_PLACES", "mollweide", "sphere_map"]

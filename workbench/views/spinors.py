@@ -6,8 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.matrices import BlockMatrix
-from workbench.views.look import finished, number, round_limit
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.views.panels import (
     Scale,
     add_panel,
@@ -18,7 +17,8 @@ from workbench.views.panels import (
     side_of,
     words_of,
 )
-from workbench.views.parts import CYCLIC, PARTS, parts_of, phase_colours, shown
+from workbench.views.spin_panels import CYCLIC, PARTS, parts_of, phase_colours, shown
+from workbench.views.style import finished, number, round_limit
 
 
 def all_parts(

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.io import write
 from numpy.typing import NDArray
 
-from workbench.conventions import axis_angle
+from workbench.hamiltonians.rotations import axis_angle
 
 SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
 """Defines `$3Dmol`; still pictures and `workbench.widgets.StructureView` draw with it."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from workbench.views.look import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
+from workbench.views.style import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 if TYPE_CHECKING:  # a figure needs no torch
-    from workbench.watching import Watched
+    from workbench.training.monitor import Watched
 
 _MEV = 1000.0  # meV in an eV
 
@@ -77,7 +77,7 @@ def error_curves(runs: Mapping[str, Watched], title: str = "Errors while trainin
     The last point, larger and with its number, is of the model whose readouts are solved.
 
     Args:
-        runs: name -> what `workbench.watching.watch` returned.
+        runs: name -> what `workbench.training.monitor.watch` returned.
         title: of the figure.
 
     Raises:

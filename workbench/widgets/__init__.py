@@ -26,19 +26,19 @@ except ModuleNotFoundError as error:
     ) from error
 
 from workbench.widgets.block_inspector import BlockInspector
+from workbench.widgets.equivariance_bench import TestBench
 from workbench.widgets.feature_bars import FeatureBars
 from workbench.widgets.harmonics_lab import HarmonicsLab
 from workbench.widgets.heat import Heat
 from workbench.widgets.orbital_view import OrbitalView
+from workbench.widgets.parts.rerun import watch
 from workbench.widgets.quiz import Quiz
-from workbench.widgets.rerun import watch
 from workbench.widgets.rotation_lab import RotationLab
 from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.spinor_turn import SpinorTurn
 from workbench.widgets.structure_picker import StructurePicker
 from workbench.widgets.structure_view import StructureView
 from workbench.widgets.symmetrise_slider import SymmetriseSlider
-from workbench.widgets.test_bench import TestBench
 from workbench.widgets.turned_heat import TurnedHeat
 
 if TYPE_CHECKING:

@@ -11,21 +11,22 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import along_z
-from workbench.matrices import BlockMatrix
-from workbench.structures import pair_vectors
-from workbench.views.look import number, round_limit
-from workbench.widgets.block_panel import BlockPanel, quantities_of
-from workbench.widgets.choices import button, dropdown
-from workbench.widgets.distance_plot import distance_plot
-from workbench.widgets.experiment import Experiment, Snapshot, Subject
-from workbench.widgets.guard import Guard
+from workbench.evaluation.orientation_comparison import Experiment, Snapshot, Subject
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import along_z
+from workbench.structures.loading import pair_vectors
+from workbench.views.distance_plot import distance_plot
+from workbench.views.irrep_bars import Irreps, component_bars, norm_bars, ordered, plain
+from workbench.views.numbers import milli, orientation
+from workbench.views.style import number, round_limit
 from workbench.widgets.heat import Heat
-from workbench.widgets.irrep_bars import Irreps, component_bars, norm_bars, ordered, plain
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import heading, milli, orientation
+from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
+from workbench.widgets.parts.choices import button, dropdown
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.readout import heading
+from workbench.widgets.parts.turning import Turning
 from workbench.widgets.structure_view import StructureView
-from workbench.widgets.turning import Turning
 
 if TYPE_CHECKING:
     from workbench.engines import Reference
@@ -222,7 +223,7 @@ class BlockInspector(widgets.VBox):
         self.block.show(self.snapshot, self._limit, 1000 * self._limit, "log")
 
     def _show_distances(self) -> None:
-        from workbench.irreps import xrays
+        from workbench.hamiltonians.irreps import xrays
 
         i, j = self._pair
         matrix = self._matrix(self.experiment.upright)
@@ -250,7 +251,7 @@ class BlockInspector(widgets.VBox):
         return self.experiment.template if found is None else found
 
     def _irreps(self, matrix: BlockMatrix) -> Irreps:
-        from workbench.irreps import components
+        from workbench.hamiltonians.irreps import components
 
         i, j = self._pair
         found = components(matrix, i, j, self._cell())
@@ -308,6 +309,6 @@ def _moved(now: Irreps, before: Irreps) -> tuple[float, float]:
 
 
 def _pseudo(irreps: Irreps) -> set[tuple[str, str, int]]:
-    from workbench.irreps import is_pseudo
+    from workbench.hamiltonians.irreps import is_pseudo
 
     return {key for key in irreps if is_pseudo(key)}

@@ -10,14 +10,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.structures import rotate
-from workbench.views.look import number
-from workbench.widgets.choices import dropdown
-from workbench.widgets.controls import TurnControls
-from workbench.widgets.guard import Guard
-from workbench.widgets.irrep_bars import Group, bar_groups, plain
+from workbench.structures.loading import rotate
+from workbench.views.irrep_bars import Group, bar_groups, plain
+from workbench.views.numbers import orientation
+from workbench.views.style import number
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import orientation
+from workbench.widgets.parts.choices import dropdown
+from workbench.widgets.parts.controls import TurnControls
+from workbench.widgets.parts.guard import Guard
 from workbench.widgets.structure_view import StructureView
 
 if TYPE_CHECKING:  # models need torch, which the page need not wait for

@@ -8,11 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import wigner_d
-from workbench.rotation_laws import Rule
-from workbench.widgets.choices import dropdown
-from workbench.widgets.controls import inversion_button
-from workbench.widgets.guard import Guard
+from workbench.hamiltonians.wigner import Rule, wigner_d
+from workbench.views.numbers import orientation
 from workbench.widgets.harmonics_state import (
     MIX,
     Shells,
@@ -24,9 +21,11 @@ from workbench.widgets.harmonics_state import (
 )
 from workbench.widgets.heat import Heat
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import orientation
+from workbench.widgets.parts.choices import dropdown
+from workbench.widgets.parts.controls import inversion_button
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.turning import Turning
 from workbench.widgets.surface_view import SurfaceView
-from workbench.widgets.turning import Turning
 
 CHOICES = ("s", "p", "d", "f", "sp", "spd")
 """Shells that can be chosen on the page."""

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from workbench.conventions import SHELL_LETTERS, harmonics, orbital_name, rotation
-from workbench.rotation_laws import Rule, group_error, harmonics_error
-from workbench.views.look import number
+from workbench.hamiltonians.conventions import SHELL_LETTERS, orbital_name
+from workbench.hamiltonians.rotations import rotation
+from workbench.hamiltonians.wigner import Rule, group_error, harmonics, harmonics_error
 from workbench.views.sphere import directions
+from workbench.views.style import number
 
 MIX = "a mix"
 

@@ -14,8 +14,8 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.matrices import BlockMatrix
-from workbench.views.look import round_limit
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.views.style import round_limit
 
 _STATIC = Path(__file__).parent / "static"
 

@@ -12,7 +12,7 @@ import traitlets
 from ase import Atoms
 from numpy.typing import ArrayLike
 
-from workbench.orbitals import Grid
+from workbench.engines.orbital_grid import Grid
 from workbench.widgets.molecule_script import MoleculeScript, molecule_script
 from workbench.widgets.structure_view import drawn_structure
 from workbench.widgets.turnable import Turnable

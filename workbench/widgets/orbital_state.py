@@ -9,20 +9,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from workbench.conventions import BOHR
-from workbench.orbitals import (
-    Grid,
-    Orbitals,
-    aligned,
-    grid_for,
-    inside,
-    level_name,
-    on_grid,
-    orbitals,
-)
-from workbench.views.look import listed, number
-from workbench.widgets.experiment import Experiment
-from workbench.widgets.readout import milli
+from workbench.engines.orbital_grid import Grid, grid_for, inside, on_grid
+from workbench.evaluation.orbital_overlap import Orbitals, aligned, level_name, orbitals
+from workbench.evaluation.orientation_comparison import Experiment
+from workbench.hamiltonians.conventions import BOHR
+from workbench.views.numbers import milli
+from workbench.views.style import listed, number
 
 LEAST, FIRST, MOST = 0.02, 0.1, 0.5  # A^(-3/2): isovalues that can be chosen
 

@@ -10,16 +10,16 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import rotation
-from workbench.matrices import BlockMatrix
+from workbench.evaluation.orientation_comparison import Experiment
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import rotation
 from workbench.views.structure import widest
-from workbench.widgets.choices import button, dropdown
-from workbench.widgets.experiment import Experiment
-from workbench.widgets.guard import Guard
 from workbench.widgets.orbital_pictures import OrbitalPictures
 from workbench.widgets.orbital_state import FIRST, LEAST, MOST, Levels, Pictures, isovalue_text
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import heading
+from workbench.widgets.parts.choices import button, dropdown
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.readout import heading
 
 if TYPE_CHECKING:
     from workbench.engines import Reference

@@ -10,19 +10,19 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.conventions import rotation
-from workbench.matrices import BlockMatrix
-from workbench.views.parts import shown
-from workbench.widgets.block_panel import BlockPanel, quantities_of
-from workbench.widgets.experiment import REFERENCE, Experiment, Snapshot, Subject
-from workbench.widgets.guard import Guard
+from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Snapshot, Subject
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import rotation
+from workbench.views.level_picture import level_picture
+from workbench.views.spin_panels import shown
 from workbench.widgets.heat import Heat
-from workbench.widgets.level_diagram import level_diagram
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import error_table, heading, summary
-from workbench.widgets.spin_choice import SpinChoice, family_of, limits_of
+from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.readout import error_table, heading, summary
+from workbench.widgets.parts.spin_choice import SpinChoice, family_of, limits_of
+from workbench.widgets.parts.turning import Turning
 from workbench.widgets.structure_view import StructureView
-from workbench.widgets.turning import Turning
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
@@ -230,7 +230,7 @@ class RotationLab(widgets.VBox):
         drift = self.experiment.drift_mev(snapshot)
         self.errors.value = error_table(snapshot, self.experiment.floor, self.experiment.program)
         if snapshot.levels:
-            self.levels.value = level_diagram(
+            self.levels.value = level_picture(
                 snapshot.levels,
                 self.experiment.upright.levels,
                 self.experiment.n_occupied,

@@ -11,15 +11,17 @@ import traitlets
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.rotation_errors import MEASURES, Measure, RotationErrors, about, in_mev
-from workbench.rotation_search import axes as spread_axes
-from workbench.symmetry import Errors, Subject
-from workbench.views.look import round_limit
-from workbench.widgets.background import Job
-from workbench.widgets.choices import dropdown
-from workbench.widgets.guard import Guard
+from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.errors import Errors
+from workbench.evaluation.rotation_errors import MEASURES, Measure, RotationErrors, about, in_mev
+from workbench.evaluation.rotation_search import axes as spread_axes
+from workbench.views.numbers import milli
+from workbench.views.style import round_limit
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import milli, operation_table
+from workbench.widgets.parts.background import Job
+from workbench.widgets.parts.choices import dropdown
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.readout import operation_table
 from workbench.widgets.sphere_canvas import SphereCanvas
 
 _AT_ONCE = 20.0  # s that a map may take without being asked for
@@ -110,7 +112,7 @@ class SphereMap(widgets.VBox):
     def rotation(self) -> NDArray[np.float64]:
         """The picked operation (3, 3)."""
         axis, degrees = self.picked
-        return about([axis], degrees, self.improper)[0]
+        return about(np.array(axis), degrees, self.improper)[0]
 
     @property
     def improper(self) -> bool:

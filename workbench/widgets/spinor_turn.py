@@ -8,15 +8,21 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from workbench.kramers import SpinorStates, leading_orbitals, turn, turn_matrix, turn_state
-from workbench.matrices import BlockMatrix
-from workbench.physics import occupied_count
-from workbench.views.look import number
-from workbench.views.parts import PARTS, parts_of, shown
-from workbench.widgets.choices import button
-from workbench.widgets.guard import Guard
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.eigenproblem import occupied_count
+from workbench.hamiltonians.spinors import (
+    SpinorStates,
+    leading_orbitals,
+    turn,
+    turn_matrix,
+    turn_state,
+)
+from workbench.views.spin_panels import PARTS, parts_of, shown
+from workbench.views.spinor_picture import curves, phasors
+from workbench.views.style import number
 from workbench.widgets.page import close_inside, lab_style
-from workbench.widgets.spinor_picture import curves, phasors
+from workbench.widgets.parts.choices import button
+from workbench.widgets.parts.guard import Guard
 
 AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "(1,1,1)": (1, 1, 1)}
 """Button -> axis of the turn."""

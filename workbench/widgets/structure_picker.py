@@ -13,17 +13,17 @@ import traitlets
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from workbench.structures import (
+from workbench.structures.loading import (
     ElectronsError,
     StructureError,
     electron_count,
     load,
     shortest_distance,
 )
-from workbench.widgets.driven import Driven
-from workbench.widgets.guard import Guard
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.structure_sources import (
+from workbench.widgets.parts.driven import Driven
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.structure_sources import (
     BilayerPanel,
     FilePanel,
     LibraryPanel,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from workbench.widgets.averages_plot import averages_plot
-from workbench.widgets.guard import Guard
+from workbench.views.averages_plot import averages_plot
+from workbench.views.numbers import milli
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import milli
+from workbench.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:  # the widgets appear before torch is loaded
     from workbench.models.twostage import TwoStageModel
-    from workbench.watching import Meter, Reading
+    from workbench.training.monitor import Meter, Reading
 
 COUNTS = (1, 2, 4, 8, 16)
 """Orientations to choose from."""

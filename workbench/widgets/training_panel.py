@@ -9,16 +9,16 @@ from os import PathLike
 
 import ipywidgets as widgets
 
-from workbench.dataset import Dataset
-from workbench.live_training import FAILED, PAUSED, READY, RUNNING, STOPPED, LiveTraining
+from workbench.datasets.dataset import Dataset
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
-from workbench.runs import TrainConfig
-from workbench.training_curves import Curves
-from workbench.widgets.choices import button
-from workbench.widgets.guard import Guard
+from workbench.training.background import FAILED, PAUSED, READY, RUNNING, STOPPED, LiveTraining
+from workbench.training.config import TrainConfig
+from workbench.training.curves import Curves
+from workbench.views.training_plot import error_plot, symmetry_plot
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.training_plot import error_plot, symmetry_plot
+from workbench.widgets.parts.choices import button
+from workbench.widgets.parts.guard import Guard
 from workbench.widgets.training_words import announcement, heading, state_line, table
 
 _OFTEN = 0.5  # seconds between two pictures

@@ -5,10 +5,18 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from workbench.live_training import FAILED, FINISHED, PAUSED, READY, RUNNING, STOPPED, LiveTraining
-from workbench.runs import Budget
-from workbench.training_curves import STAGES, Point
-from workbench.widgets.readout import milli
+from workbench.training.background import (
+    FAILED,
+    FINISHED,
+    PAUSED,
+    READY,
+    RUNNING,
+    STOPPED,
+    LiveTraining,
+)
+from workbench.training.config import Budget
+from workbench.training.curves import STAGES, Point
+from workbench.views.numbers import milli
 
 __all__ = ["announcement", "duration", "heading", "state_line", "table"]
 

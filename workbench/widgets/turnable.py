@@ -11,7 +11,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from workbench.conventions import rotation_from_quaternion
+from workbench.hamiltonians.rotations import rotation_from_quaternion
 
 TurnCallback = Callable[[NDArray[np.float64], bool], None]
 

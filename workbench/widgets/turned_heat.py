@@ -8,11 +8,11 @@ import ipywidgets as widgets
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.widgets.controls import TurnControls, inversion_button
-from workbench.widgets.guard import Guard
+from workbench.views.numbers import orientation
 from workbench.widgets.heat import Axis, Heat
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.readout import orientation
+from workbench.widgets.parts.controls import TurnControls, inversion_button
+from workbench.widgets.parts.guard import Guard
 
 _ZERO = 1e-9
 

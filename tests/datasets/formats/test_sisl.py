@@ -1,0 +1,370 @@
+"""SIESTA and Wannier90 through sisl: order and signs, bands, proofs, faults; without it a sentence.
+
+What needs sisl itself runs where it is installed (`pip install 'hamiltonian-workbench[sisl]'`).
+"""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from tests.support.command_line import numbers_of, run
+from tests.support.crystal import integrals, sheet, spin_orbit
+from tests.support.siesta import fitted, hamiltonian, wannier
+from workbench.datasets.formats import FormatError, sisl
+from workbench.datasets.formats.sisl import read
+from workbench.datasets.validation import check
+from workbench.hamiltonians import conventions, rotations
+from workbench.hamiltonians.bands import band_structure, energies_at
+from workbench.hamiltonians.bloch import k_mesh
+from workbench.hamiltonians.conventions import HARTREE, order_index, order_signs
+
+needs_sisl = pytest.mark.skipif(not sisl.available(), reason="sisl is not installed")
+ATOMS = sheet()
+ATOMS.positions += [0.4, -0.3, 0.2]
+POINTS = [[0, 0, 0], [0.13, 0.29, 0.41], [0.5, -0.21, 0.0]]
+FIELD = np.array([0.3, 0.5, -0.4])  # eV, of non-collinear spins
+
+
+@pytest.fixture(scope="module")
+def matrices():
+    """Kinetic energy (eV) and overlap of graphene, s to d orbitals."""
+    return integrals(ATOMS, "int1e_kin") * HARTREE, integrals(ATOMS, "int1e_ovlp")
+
+
+def with_spin(matrices, kind):
+    """H with a spin-orbit coupling on each atom or, non-collinear, in a field along FIELD."""
+    both, S = matrices[0].with_spin(), matrices[1].with_spin()
+    values = both.values.copy()
+    if kind == "spin-orbit":
+        values[: len(ATOMS)] += spin_orbit(both.basis)
+    else:
+        field = np.einsum("a,aij->ij", FIELD, rotations.PAULI)
+        values = values + np.kron(field, np.eye(both.basis.dim)) @ S.values
+    return replace(both, values=values)
+
+
+@pytest.fixture
+def written(tmp_path, matrices):
+    """A run of SIESTA that sisl wrote, and sisl's Hamiltonian."""
+
+    def write(name="run.HSX", spin="unpolarized", H=None, label=None, S=matrices[1], **how):
+        given = H or (matrices[0] if "polarized" in spin else with_spin(matrices, spin))
+        made = hamiltonian(ATOMS, given, S, spin, label)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        made.write(str(tmp_path / name), **how)
+        return tmp_path / name, made
+
+    return write
+
+
+# ---- order, signs, bands -------------------------------------------------------------------------
+
+
+@needs_sisl
+@pytest.mark.parametrize("l", range(5))
+def test_shells_agree_with_sisls_harmonics(l):
+    """``ours = signs * theirs[index]``, so that the fit of theirs undoes the two."""
+    index, signs = order_index("siesta", [l]), order_signs("siesta", [l])
+    np.testing.assert_allclose(signs[:, None] * fitted(l)[index], np.eye(2 * l + 1), atol=1e-12)
+
+
+@needs_sisl
+def test_what_sisl_writes_is_read_as_it_was(written, matrices):
+    path, theirs = written()
+    found = read(path, "def2-svp")
+    assert (found.H - matrices[0]).max_abs() < 1e-11
+    assert (found.S - matrices[1]).max_abs() < 1e-13
+    assert found.H.basis == matrices[0].basis
+    assert found.fermi_level == 0.0
+    np.testing.assert_allclose(found.atoms.positions, ATOMS.positions, atol=1e-9)
+    np.testing.assert_allclose(found.atoms.cell.array, ATOMS.cell.array, atol=1e-9)
+    assert found.atoms.pbc.all()
+    for k in POINTS:
+        np.testing.assert_allclose(energies_at(found.H, found.S, k), theirs.eigh(k=k), atol=1e-9)
+
+
+@needs_sisl
+@pytest.mark.parametrize("spin", ["spin-orbit", "non-collinear"])
+def test_spinors_are_read_with_their_bands(spin, written, matrices):
+    path, theirs = written(spin=spin)
+    found = read(path, "def2-svp")
+    assert found.H.basis.spinor
+    assert (found.H - with_spin(matrices, spin)).max_abs() < 1e-11
+    assert (found.S - matrices[1].with_spin()).max_abs() < 1e-13
+    for k in POINTS:
+        np.testing.assert_allclose(energies_at(found.H, found.S, k), theirs.eigh(k=k), atol=1e-9)
+
+
+@needs_sisl
+def test_orthogonal_orbitals_have_the_identity_for_overlap(written):
+    path, theirs = written(S=None)
+    found = read(path)
+    np.testing.assert_array_equal(found.S.at_k(POINTS[1]), np.eye(found.S.n_ao))
+    energies = energies_at(found.H, found.S, POINTS[1])
+    np.testing.assert_allclose(energies, theirs.eigh(k=POINTS[1]), atol=1e-9)
+
+
+@needs_sisl
+@pytest.mark.parametrize("spin", ["unpolarized", "spin-orbit"])
+def test_the_crystals_own_symmetry_maps_its_matrix_onto_itself(spin, written):
+    found = read(written(spin=spin)[0])
+    proof = check(found.atoms, found.H, found.S)
+    assert proof.complaint is None
+    assert proof.operations == 23  # of the 24 of D6h
+    assert proof.overlap_across < 1e-12
+    assert proof.symmetry_share < 1e-4
+
+
+@needs_sisl
+@pytest.mark.parametrize("wrong", ["signs", "order"])
+def test_wrong_signs_or_order_fail_that_proof(wrong, written, monkeypatch):
+    if wrong == "signs":
+        monkeypatch.setattr(conventions, "CONDON_SHORTLEY", frozenset())
+    else:
+        monkeypatch.setitem(conventions.AO_TO_M["siesta"], 1, (1, 2, 0))
+    found = read(written()[0])
+    assert "of S does not turn" in check(found.atoms, found.H, found.S).complaint
+    assert "own symmetry" in check(found.atoms, found.H).complaint
+
+
+# ---- a run's files -------------------------------------------------------------------------------
+
+FDF = """SystemLabel run
+NumberOfSpecies 1
+%block ChemicalSpeciesLabel
+ 1 6 C
+%endblock ChemicalSpeciesLabel
+"""
+
+
+def fdf(folder):
+    places = "\n".join(" ".join(f"{x:.12f}" for x in p) + " 1" for p in ATOMS.positions)
+    block = f"AtomicCoordinatesAndAtomicSpecies\n{places}\n"
+    text = f"{FDF}%block {block}%endblock AtomicCoordinatesAndAtomicSpecies\n"
+    (folder / "run.fdf").write_text(text)
+    return folder / "run.fdf"
+
+
+@needs_sisl
+def test_a_tshs_takes_its_shells_from_the_files_of_its_run(written, tmp_path, matrices):
+    path, _ = written("run.TSHS")
+    with pytest.raises(FormatError, match="which shells its orbitals belong to"):
+        read(path)
+    with pytest.raises(FormatError, match="which shells its orbitals belong to"):
+        read(fdf(tmp_path))
+    written("run.HSX")
+    found = read(tmp_path / "run.fdf", "def2-svp")
+    assert (found.H - matrices[0]).max_abs() < 1e-11
+    assert (found.S - matrices[1]).max_abs() < 1e-13
+
+
+@needs_sisl
+def test_an_fdf_finds_its_hsx(written, tmp_path, matrices):
+    with pytest.raises(FormatError, match=r"lies no run.nc, run.TSHS or run.HSX"):
+        read(fdf(tmp_path))
+    written("run.HSX")
+    assert (read(fdf(tmp_path), "def2-svp").H - matrices[0]).max_abs() < 1e-11
+
+
+@needs_sisl
+def test_files_of_two_runs_are_refused(written, tmp_path):
+    _, theirs = written("run.HSX")
+    written("run.TSHS")
+    theirs.geometry.move([0, 0, 0.1]).write(str(tmp_path / "run.XV"))
+    with pytest.raises(FormatError, match="belong to different runs"):
+        read(fdf(tmp_path))
+
+
+# ---- faults --------------------------------------------------------------------------------------
+
+
+@needs_sisl
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 0.999])
+def test_a_truncated_file_is_one_sentence(share, written):
+    path, _ = written()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(FormatError, match="truncated or not what its name says") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@needs_sisl
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"spin": "polarized"}, "spin-polarised"),
+        ({"label": "Carbon"}, "species 'Carbon', of which no element is certain"),
+        ({"label": "surface"}, "species 'surface'"),
+    ],
+)
+def test_a_run_that_has_no_place_here_is_one_sentence(how, says, written):
+    with pytest.raises(FormatError, match=says):
+        read(written(**how)[0])
+
+
+@needs_sisl
+def test_a_label_may_say_more_than_its_element(written):
+    assert read(written(label="C_surface")[0]).atoms.get_chemical_formula() == "C2"
+
+
+@needs_sisl
+def test_values_that_are_no_numbers_are_refused(written, matrices):
+    values = matrices[0].values.copy()
+    values[0, 0, 0] = np.nan
+    path, _ = written(H=replace(matrices[0], values=values))
+    with pytest.raises(FormatError, match="not finite"):
+        read(path)
+
+
+@needs_sisl
+def test_an_old_hsx_says_what_to_write_instead(written, monkeypatch):
+    from sisl.io.siesta import hsxSileSiesta
+
+    path, _ = written()
+    monkeypatch.setattr(hsxSileSiesta, "version", 0)
+    with pytest.raises(FormatError, match=r"SIESTA 4 or older .*TS.HS.Save"):
+        read(path)
+
+
+@needs_sisl
+def test_what_is_no_such_file_is_refused(tmp_path):
+    with pytest.raises(FormatError, match="There is no file"):
+        read(tmp_path / "absent.HSX")
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(FormatError, match="no file that is read through sisl"):
+        read(tmp_path / "notes.txt")
+
+
+# ---- Wannier90 -----------------------------------------------------------------------------------
+
+CELL = 2.46 * np.array([[1, 0, 0], [-0.5, 3**0.5 / 2, 0], [0, 0, 4.0]])
+HOP, FAR = -2.7, 4e-6  # eV; the second is below what sisl leaves out by itself
+
+
+def pi_bands(k):
+    """Graphene's pi bands: ``FAR 2 cos(2 pi k1) -+ HOP |1 + exp(2 pi i k1) + ...|``."""
+    f = 1 + np.exp(-2j * np.pi * k[0]) + np.exp(-2j * np.pi * (k[0] + k[1]))
+    return 2 * FAR * np.cos(2 * np.pi * k[0]) + np.array([-1, 1]) * abs(HOP * f)
+
+
+def graphene(folder, imaginary=0.0, **how):
+    """That model as Wannier90 would leave it, two of its cells counted twice and thrice."""
+    cells = [[-1, -1, 0], [-1, 0, 0], [0, 0, 0], [1, 0, 0], [1, 1, 0]]
+    matrices = np.zeros((5, 2, 2), complex)
+    matrices[2] = [[0, HOP], [HOP, 0]]
+    for number, (row, column) in {0: (0, 1), 1: (0, 1), 3: (1, 0), 4: (1, 0)}.items():
+        matrices[number, row, column] = HOP
+    matrices[[1, 3]] += FAR * np.eye(2)
+    matrices[2] += imaginary * np.array([[0, 1j], [-1j, 0]])
+    return wannier(folder, "gr", CELL, cells, [3, 2, 1, 2, 3], matrices, **how)
+
+
+@needs_sisl
+@pytest.mark.parametrize(
+    "how", [{"kind": "hr"}, {"kind": "tb"}, {"kind": "tb", "win": False}], ids=str
+)
+def test_a_wannier_hamiltonian_has_the_bands_of_its_model(how, tmp_path):
+    found = read(graphene(tmp_path, **how))
+    for k in np.array([0.03, 0.01, 0.2]) + k_mesh((4, 3, 1)):
+        np.testing.assert_allclose(energies_at(found.H, found.S, k), pi_bands(k), atol=1e-12)
+    bands = band_structure(found.H, found.S, found.atoms, "GMKG", 20)
+    assert bands.energies.shape == (1, 20, 2)
+    assert np.isnan(found.fermi_level)
+    np.testing.assert_allclose(found.atoms.cell.array, CELL, atol=1e-9)
+
+
+@needs_sisl
+def test_a_win_file_leads_to_its_matrix_and_centres(tmp_path):
+    graphene(tmp_path)
+    centres = [[0.0, 0.0, 0.0], [0.0, 1.42, 0.0]]
+    lines = "\n".join("X " + " ".join(map(str, c)) for c in centres)
+    (tmp_path / "gr_centres.xyz").write_text(f"2\ncentres\n{lines}\n")
+    found = read(tmp_path / "gr.win")
+    np.testing.assert_allclose(found.atoms.positions, centres)
+    (tmp_path / "gr_hr.dat").unlink()
+    with pytest.raises(FormatError, match=r"lies no gr_tb\.dat or gr_hr\.dat"):
+        read(tmp_path / "gr.win")
+
+
+@needs_sisl
+def test_wannier_functions_can_be_neither_turned_nor_stored(tmp_path):
+    path = graphene(tmp_path)
+    found = read(path)
+    with pytest.raises(ValueError, match=r"no known shell, .* cannot be turned"):
+        found.H.rotate(wb.rotation((0, 0, 1), 60))
+    with pytest.raises(ValueError, match="cannot be stored"):
+        found.H.basis.to_json()
+    refused = run("import", "sisl", path, "--out", tmp_path / "set.h5")
+    assert refused.exit_code == 2
+    assert "what they have is bands" in " ".join(refused.output.split())
+    assert not (tmp_path / "set.h5").exists()
+
+
+@needs_sisl
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [({"win": False}, "put gr.win beside it"), ({"imaginary": 0.1}, "imaginary elements up to")],
+)
+def test_a_wannier_file_that_is_no_use_says_so(how, says, tmp_path):
+    with pytest.raises(FormatError, match=says):
+        read(graphene(tmp_path, **how))
+
+
+@needs_sisl
+@pytest.mark.parametrize("kind", ["hr", "tb"])
+def test_half_a_wannier_file_is_one_sentence(kind, tmp_path):
+    path = graphene(tmp_path, kind=kind)
+    text = path.read_text()
+    path.write_text(text[: len(text) * 2 // 3])
+    with pytest.raises(FormatError, match="truncated"):
+        read(path)
+
+
+# ---- into a dataset ------------------------------------------------------------------------------
+
+
+@needs_sisl
+def test_runs_become_one_dataset(tmp_path, written, matrices):
+    for k in range(5):
+        written(f"{k}/run.HSX", H=matrices[0] * (1 + 0.1 * k))
+    made = numbers_of("import", "sisl", tmp_path, "--out", tmp_path / "set.h5", "--basis", "szp")
+    assert made["splits"] == {"train": 3, "valid": 1, "test": 1}
+    assert made["largest_residuals"]["overlap_across"] < 1e-12
+    with wb.Dataset(tmp_path / "set.h5") as dataset:
+        dataset.verify()
+        sample = dataset[3]
+        expected = replace(matrices[0], basis=replace(matrices[0].basis, name="szp"))
+        assert (sample.H - expected * 1.3).max_abs() < dataset.step
+        assert sample.fermi_level == 0.0
+        assert dataset.provenance["format"] == "SIESTA"
+
+
+@needs_sisl
+def test_the_command_names_the_run_that_fails(tmp_path, written, matrices):
+    written("good/run.HSX")
+    values = matrices[0].values.copy()
+    values[-1] += 0.1
+    path, _ = written("odd/run.HSX", H=replace(matrices[0], values=values))
+    refused = run("import", "sisl", tmp_path, "--out", tmp_path / "set.h5")
+    assert refused.exit_code == 2
+    assert f"{path}: H is not hermitian" in " ".join(refused.output.split())
+    for source, says in [("absent", "no file or folder"), ("good/..", "H is not hermitian")]:
+        refused = run("import", "sisl", tmp_path / source, "--out", tmp_path / "set.h5")
+        assert says in " ".join(refused.output.split())
+    (tmp_path / "empty").mkdir()
+    refused = run("import", "sisl", tmp_path / "empty", "--out", tmp_path / "set.h5")
+    assert "No .HSX file of SIESTA is below" in " ".join(refused.output.split())
+
+
+def test_without_sisl_one_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sisl", None)
+    assert not sisl.available()
+    (tmp_path / "run.HSX").write_bytes(b"")
+    refused = run("import", "sisl", tmp_path / "run.HSX", "--out", tmp_path / "set.h5")
+    assert refused.exit_code == 2
+    assert "pip install 'hamiltonian-workbench[sisl]'" in " ".join(refused.output.split())
+    assert not (tmp_path / "set.h5").exists()

@@ -1,0 +1,91 @@
+"""Blocks and irreps: orthogonal both ways, equivariant, norms kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.irreps import BlockIrreps, components, is_pseudo, xray, xrays
+from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.wigner import wigner_d
+
+BASIS = Basis("toy", {1: (0, 0, 1), 8: (0, 0, 1, 1, 2, 3)})
+IRREPS = BlockIrreps(BASIS)
+
+
+def test_the_change_is_orthogonal():
+    change = IRREPS.change
+    np.testing.assert_allclose(change @ change.T, np.eye(len(change)), atol=1e-13)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["proper", "improper"])
+def test_coefficients_turn_as_their_irreps_say(sign):
+    rng = np.random.default_rng(0)
+    block, R = rng.normal(size=(BASIS.dim, BASIS.dim)), sign * random_rotation(rng)
+    D = BASIS.rotation(R)
+    turned = IRREPS.encode(D @ block @ D.T)
+    before, at = IRREPS.encode(block), 0
+    for p in IRREPS.paths:
+        shell = slice(at, at + 2 * p.l + 1)
+        parity = sign if p.pseudo else 1  # wigner_d already carries (-1)^l
+        np.testing.assert_allclose(
+            turned[shell], parity * wigner_d(p.l, R) @ before[shell], atol=1e-12
+        )
+        at = shell.stop
+    assert at == BASIS.dim**2
+
+
+def test_e3nn_irreps_count_every_coefficient():
+    assert IRREPS.irreps.dim == BASIS.dim**2
+    assert "1e" in str(IRREPS.irreps)  # the axial vector of a p-p block
+
+
+def test_numpy_and_torch_agree_and_decode_inverts():
+    block = np.random.default_rng(1).normal(size=(4, BASIS.dim, BASIS.dim))
+    coefficients = IRREPS.encode(torch.from_numpy(block))
+    np.testing.assert_allclose(coefficients.numpy(), IRREPS.encode(block), atol=1e-13)
+    np.testing.assert_allclose(IRREPS.decode(coefficients).numpy(), block, atol=1e-13)
+
+
+def test_xray_does_not_move_under_rotation():
+    n = BASIS.n_orbitals(8) + BASIS.n_orbitals(1)
+    dense = np.random.default_rng(2).normal(size=(n, n))
+    matrix = BlockMatrix.from_dense(BASIS, [8, 1], dense + dense.T)
+    before = xray(matrix, 0, 1)
+    after = xray(matrix.rotate(random_rotation(np.random.default_rng(3))), 0, 1)
+    assert before.keys() == after.keys()
+    assert ("2p", "2p", 1) in before
+    np.testing.assert_allclose(list(before.values()), list(after.values()), atol=1e-12)
+    total = np.linalg.norm(matrix.block(0, 1))
+    assert np.linalg.norm(list(before.values())) == pytest.approx(total)
+    with pytest.raises(KeyError, match="No block"):
+        xray(matrix, 0, 5)
+
+
+def test_xrays_of_all_pairs_of_two_elements_are_those_of_each():
+    n = 2 * BASIS.n_orbitals(1) + BASIS.n_orbitals(8)
+    matrix = BlockMatrix.from_dense(BASIS, [1, 8, 1], np.random.default_rng(5).normal(size=(n, n)))
+    blocks, norms = xrays(matrix, 1, 8)
+    pairs = matrix.edges[:, blocks].T.tolist()
+    assert pairs == [[0, 1], [2, 1]]
+    for k, (i, j) in enumerate(pairs):
+        expected = xray(matrix, i, j)
+        assert norms.keys() == expected.keys()
+        np.testing.assert_allclose([norms[key][k] for key in expected], list(expected.values()))
+
+
+def test_components_of_p_with_p_are_trace_axial_vector_and_traceless_part():
+    n = BASIS.n_orbitals(1) * 2
+    matrix = BlockMatrix.from_dense(BASIS, [1, 1], np.random.default_rng(6).normal(size=(n, n)))
+    block = matrix.block(0, 1)[2:5, 2:5]
+    found = {l: components(matrix, 0, 1)["2p", "2p", l][0] for l in range(3)}
+    trace, odd = np.trace(block), (block - block.T) / 2
+    assert abs(found[0][0]) == pytest.approx(abs(trace) / np.sqrt(3))
+    y, z, x = 0, 1, 2
+    vector = np.array([odd[z, x], odd[x, y], odd[y, z]]) * np.sqrt(2)  # along y, z, x
+    sign = np.sign(found[1][0] * vector[0])
+    np.testing.assert_allclose(sign * found[1], vector)
+    left = (block + block.T) / 2 - trace / 3 * np.eye(3)
+    assert np.linalg.norm(found[2]) == pytest.approx(np.linalg.norm(left))
+    assert [is_pseudo(("2p", "2p", l)) for l in range(3)] == [False, True, False]

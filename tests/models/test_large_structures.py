@@ -1,0 +1,73 @@
+"""A large structure predicted in pieces: the same numbers, whatever the pieces."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import workbench as wb
+from tests.support.crystal import sheet
+from tests.support.networks import SPINOR_BASIS as SPINOR
+from tests.support.networks import SPINOR_CONFIG, refining_model
+from workbench.models import large_structures, twostage
+from workbench.models.large_structures import pieces
+
+SCALAR = wb.Basis("toy", {6: (0, 1), 8: (0, 1)})
+CASES = {
+    "global frame": (SCALAR, {"refiner_frame": "global"}),
+    "local frames": (SCALAR, {}),
+    "of one hand": (SCALAR, {"refiner_mirrors": False}),
+    "spin": (replace(SPINOR, shells={6: (0, 1), 8: (0, 1)}), {}),
+    "no baseline": (SCALAR, {"refiner_baseline": False, "refiner_frame": "global"}),
+}
+
+
+def random_model(basis, **changes):
+    """Untrained stages, both taking part, in float64."""
+    return refining_model(replace(SPINOR_CONFIG, cutoff=5.0, **changes), basis).to(torch.float64)
+
+
+def crystal():
+    atoms = sheet().repeat((3, 2, 1))
+    atoms.symbols[[1, 4, 7]] = "O"
+    atoms.rattle(0.1, seed=3)
+    return atoms
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pieces_make_the_same_prediction(case, monkeypatch):
+    basis, changes = CASES[case]
+    model, atoms = random_model(basis, **changes), crystal()
+    whole = model.predict(atoms)
+    assert (whole.refined - whole.baseline).max_abs() > 0.01
+    monkeypatch.setattr(twostage, "LARGE", 10)
+    monkeypatch.setattr(large_structures, "PAIRS_AT_ONCE", 40)
+    found = model.predict(atoms)
+    for stage in ("baseline", "refined"):
+        one, other = getattr(whole, stage), getattr(found, stage)
+        assert (one - other).max_abs() < 1e-9 * one.max_abs()
+    torch.testing.assert_close(found.features.node, whole.features.node)
+    assert found.features.edge is None
+    assert (model.stage1(atoms) - whole.baseline).max_abs() < 1e-9 * whole.baseline.max_abs()
+
+
+def test_pieces_cover_all_pairs_once():
+    model, atoms = random_model(SCALAR), crystal()
+    graph = model.graph(atoms)
+    for size in (1, 50, 10_000):
+        parts = pieces(graph, size)
+        assert [a for p in parts for a in p.atoms] == list(range(len(atoms)))
+        assert torch.equal(torch.cat([p.graph.edge_index for p in parts], 1), graph.edge_index)
+        for p in parts:
+            assert set(p.graph.edge_index[0].tolist()) <= set(p.atoms)
+    assert len(pieces(graph, 50)) == 3
+    assert len(pieces(graph, 10_000)) == 1
+
+
+def test_an_average_over_orientations_of_a_large_structure_is_refused(monkeypatch):
+    model = random_model(SCALAR, refiner_frame="global")
+    monkeypatch.setattr(twostage, "LARGE", 10)
+    with pytest.raises(ValueError, match="symmetrise=1"):
+        model.predict(crystal(), symmetrise=4)
+    assert np.isfinite(model.predict(crystal()).refined.values).all()

@@ -1,0 +1,17 @@
+"""The command line in this process: its result, or the numbers that it prints."""
+
+import json
+
+from typer.testing import CliRunner
+
+from workbench.cli.app import app
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def numbers_of(*words):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)

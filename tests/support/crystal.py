@@ -1,0 +1,94 @@
+"""Matrices of a real crystal for tests: integrals over two centres, summed over no image."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import graphene
+from ase.neighborlist import neighbor_list
+from pyscf import gto
+
+import workbench as wb
+from workbench.engines import pyscf_crystals
+from workbench.engines.pyscf_molecules import ao_order, basis_of
+from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.conventions import BOHR
+from workbench.hamiltonians.rotations import rotation
+from workbench.hamiltonians.wigner import wigner_d
+
+PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+
+
+def quickly_trained(config, path):
+    """Readouts solved for on features that nobody trained, then a few steps of stage 2."""
+    how = wb.TrainConfig(
+        stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=3), batch_size=2, learning_rate=2e-3
+    )
+    with wb.Dataset(path) as dataset:
+        *_, last = wb.train(config, dataset, how)
+    return last.model
+
+
+def sheet() -> Atoms:
+    """Stretched graphene, turned out of the axes' planes, so that nothing is zero by luck.
+
+    Stretched, because so many diffuse orbitals on carbon's real places are nearly dependent.
+    """
+    atoms = graphene(a=3.3, vacuum=7.0)
+    atoms.pbc = True
+    turn = rotation((1, 2, 3), 50)
+    atoms.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
+    return atoms
+
+
+def integrals(atoms, kind, basis="def2-svp", cutoff=8.0) -> BlockMatrix:
+    """PySCF's two-centre integrals ("int1e_ovlp", "int1e_kin") between a cell and its images."""
+    shells = basis_of(basis, atoms.numbers)
+    i, j, T = neighbor_list("ijS", atoms, cutoff)
+    n = len(atoms)
+    edges = np.concatenate([np.tile(np.arange(n), (2, 1)), np.stack([i, j])], axis=1)
+    shifts = np.concatenate([np.zeros((n, 3), dtype=np.int64), T.astype(np.int64)])
+    values = []
+    for (a, b), shift in zip(edges.T, shifts, strict=True):
+        two = [atoms.positions[a], atoms.positions[b] + shift @ atoms.cell.array]
+        symbols = [atoms.symbols[a], "ghost-" + atoms.symbols[b]]
+        pair = gto.M(
+            atom=list(zip(symbols, np.array(two) / BOHR, strict=True)),
+            basis=basis,
+            unit="Bohr",
+            spin=None,
+            verbose=0,
+        )
+        order = ao_order(pair)
+        dense = pair.intor(kind)[np.ix_(order, order)]
+        first = shells.n_orbitals(int(atoms.numbers[a]))
+        block = np.zeros((shells.dim, shells.dim))
+        rows, columns = (shells.slots(int(atoms.numbers[k])) for k in (a, b))
+        block[np.ix_(rows, columns)] = dense[:first, first:]
+        values.append(block)
+    numbers = atoms.numbers.astype(np.int64)
+    rank = canonical_order(edges, shifts)
+    return BlockMatrix(shells, numbers, edges[:, rank], shifts[rank], np.array(values)[rank])
+
+
+def spin_orbit(basis, strength=0.5):
+    """(2M, 2M) ``strength sigma.L`` of the padded frame, complex, spin outermost."""
+    total = np.zeros((2 * basis.dim, 2 * basis.dim), dtype=complex)
+    for axis, sigma in zip(np.eye(3), PAULI, strict=True):
+        L = np.zeros((basis.dim, basis.dim), dtype=complex)
+        for l, start in zip(basis.layout, basis.shell_starts, strict=True):
+            small = wigner_d(l, rotation(axis, 0.01)) - wigner_d(l, rotation(axis, -0.01))
+            shell = slice(start, start + 2 * l + 1)
+            L[shell, shell] = 1j * small / (2 * np.deg2rad(0.01))
+        total += strength * np.kron(sigma, L)
+    return total
+
+
+def with_solver(atoms, **settings):
+    """PySCF's reference of a crystal, and the solver of PySCF that it came from."""
+    kept = []
+    with pytest.MonkeyPatch.context() as patch:
+        make = pyscf_crystals.pbc_dft.KRKS
+        patch.setattr(
+            pyscf_crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
+        )
+        return wb.reference(atoms, **settings), kept[0]

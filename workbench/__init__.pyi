@@ -1,0 +1,49 @@
+"""The public names, each once, with the module that defines it."""
+
+from .datasets.dataset import Dataset as Dataset
+from .datasets.labelling import label as label
+from .engines import Reference as Reference
+from .engines.dispatch import pyscf as pyscf
+from .engines.dispatch import reference as reference
+from .engines.pyscf_molecules import overlap as overlap
+from .engines.warm_start import scf_cycles as scf_cycles
+from .engines.warm_start import warm_start as warm_start
+from .evaluation.equivariance import EquivarianceReport as EquivarianceReport
+from .evaluation.equivariance import equivariance as equivariance
+from .evaluation.model_errors import evaluate as evaluate
+from .hamiltonians.basis import Basis as Basis
+from .hamiltonians.block_matrix import BlockMatrix as BlockMatrix
+from .hamiltonians.eigenproblem import gap as gap
+from .hamiltonians.eigenproblem import levels as levels
+from .hamiltonians.eigenproblem import solve as solve
+from .hamiltonians.rotations import random_rotation as random_rotation
+from .hamiltonians.rotations import rotation as rotation
+from .models.applicability import DomainWarning as DomainWarning
+from .models.checkpoint import load_model as load_model
+from .models.config import ModelConfig as ModelConfig
+from .models.prediction import Prediction as Prediction
+from .structures.loading import collection as collection
+from .structures.loading import load as load
+from .structures.loading import rotate as rotate
+from .training.config import Budget as Budget
+from .training.config import TrainConfig as TrainConfig
+from .training.loop import StepRecord as StepRecord
+from .training.loop import train as train
+from .views import view as view
+from .widgets import BlockInspector as BlockInspector
+from .widgets import FeatureBars as FeatureBars
+from .widgets import HarmonicsLab as HarmonicsLab
+from .widgets import Heat as Heat
+from .widgets import OrbitalView as OrbitalView
+from .widgets import Quiz as Quiz
+from .widgets import RotationLab as RotationLab
+from .widgets import SphereMap as SphereMap
+from .widgets import SpinorTurn as SpinorTurn
+from .widgets import StructurePicker as StructurePicker
+from .widgets import StructureView as StructureView
+from .widgets import SymmetriseSlider as SymmetriseSlider
+from .widgets import TestBench as TestBench
+from .widgets import TrainingPanel as TrainingPanel
+from .widgets import TurnedHeat as TurnedHeat
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Labelled structures on disk: written, read, split, labelled, and other programs' files."""

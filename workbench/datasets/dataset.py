@@ -1,0 +1,245 @@
+"""Datasets: one HDF5 file of geometries and their Hamiltonians, with all it takes to trust it.
+
+`workbench.datasets.hdf5_layout` says what lies where in the file; `workbench.datasets.writing`
+writes one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from workbench.datasets.hdf5_layout import (
+    BLOCKS,
+    DatasetError,
+    array_names,
+    content_hash,
+    open_checked,
+)
+from workbench.datasets.packing import Pairs, unpack_blocks, unpack_triangle
+from workbench.engines import Reference
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.storage.bundled import dataset_path
+
+__all__ = ["Dataset", "DatasetError", "Sample"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One labelled geometry.
+
+    Attributes:
+        atoms: positions and, for crystals, cell in A; charge and spin in `info`.
+        H: eV.
+        energy: total energy, eV; nan where the source does not say.
+        n_electrons: electrons that the reference treated; 0 where the source does not say.
+        group: samples of one group are correlated and stand in one split.
+        stored_overlap: S if the file holds it.
+        fermi_level: of a crystal, eV.
+    """
+
+    atoms: Atoms
+    H: BlockMatrix
+    energy: float
+    n_electrons: int
+    group: int = 0
+    stored_overlap: BlockMatrix | None = None
+    fermi_level: float | None = None
+
+    @cached_property
+    def S(self) -> BlockMatrix:
+        """Overlap: the stored one, else computed, which is exact and takes milliseconds.
+
+        Raises:
+            DatasetError: for a crystal whose overlap is not stored.
+        """
+        if self.stored_overlap is not None:
+            return self.stored_overlap
+        if self.atoms.pbc.any():
+            raise DatasetError("This crystal came without its overlap: import it with one.")
+        from workbench.engines.pyscf_molecules import overlap
+
+        return overlap(self.atoms, self.H.basis)
+
+
+class Dataset:
+    """A dataset file, open for reading; a sequence of `Sample`.
+
+    Matrices are read when asked for, everything else at once. Opening checks that the file is
+    whole, ours and of this convention; `verify` also recomputes its hash.
+
+    Args:
+        path: the file, or the name of a bundled one ("water").
+
+    Raises:
+        DatasetError: for a missing, truncated or foreign file, or another convention.
+
+    Attributes:
+        basis: holds every element of the set.
+        provenance: how the samples were made, JSON-able.
+        hash: sha256 of the content, as a hexadecimal number.
+        step: resolution of the Hamiltonians, eV.
+        periodic: whether it holds crystals.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = dataset_path(os.fspath(path))
+        self._file, header = open_checked(self.path)
+        self.basis = Basis.from_json(header["basis"])
+        self.provenance: dict[str, Any] = header["provenance"]
+        self.hash = str(self._file.attrs["sha256"])
+        self.step = float(header["step"])
+        self.periodic = header["layout"] == BLOCKS
+        small = (name for name in array_names(self._file) if not name.endswith("/values"))
+        self._arrays = {name: self._read(name) for name in small}
+
+    def __len__(self) -> int:
+        return len(self._arrays["energy"])
+
+    def __getitem__(self, index: int) -> Sample:
+        i = range(len(self))[index]  # counts negative ones from the end, refuses those outside
+        return Sample(
+            atoms=self.atoms(i),
+            H=self.hamiltonians([i])[0],
+            energy=float(self._arrays["energy"][i]),
+            n_electrons=int(self._arrays["n_electrons"][i]),
+            group=int(self._arrays["group"][i]),
+            stored_overlap=self._stored_overlap(i),
+            fermi_level=float(self._arrays["fermi_level"][i]) if self.periodic else None,
+        )
+
+    def reference(self, index: int) -> Reference:
+        """A label as what the engine returned, with how it was made, e.g. for `RotationLab`."""
+        sample = self[index]
+        whole = self.provenance.get("the_whole", self.provenance)  # of a part
+        return Reference(
+            H=sample.H,
+            S=sample.S,
+            energy=sample.energy,
+            n_electrons=sample.n_electrons,
+            method=dict(whole.get("recipe", {}).get("method", {})),
+            fermi_level=sample.fermi_level,
+        )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(self.split(name))} {name}" for name in self.splits)
+        return f"Dataset({self.path}: {len(self)} samples, {sizes}, {self.basis.name})"
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the path: an open file cannot."""
+        return Dataset, (self.path,)
+
+    def close(self) -> None:
+        """Close the file; samples read before stay valid."""
+        self._file.close()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(name[7:] for name in self._arrays if name.startswith("splits/"))
+
+    def split(self, name: str) -> NDArray[np.int64]:
+        """Numbers of the samples of a split, e.g. "train".
+
+        Raises:
+            DatasetError: when there is none of that name.
+        """
+        if name not in self.splits:
+            raise DatasetError(
+                f"{self.path.name} has no split {name!r}; it has {', '.join(self.splits)}."
+            )
+        return self._arrays[f"splits/{name}"]
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """(n,) the group (trajectory) of each sample."""
+        return self._arrays["group"].astype(np.int64)
+
+    @property
+    def energies(self) -> NDArray[np.float64]:
+        """(n,) total energies, eV."""
+        return self._arrays["energy"]
+
+    def numbers(self, i: int) -> NDArray[np.int64]:
+        """(N,) atomic numbers of sample i."""
+        return self._arrays["atoms/numbers"][self._atoms_of(i)].astype(np.int64)
+
+    def positions(self, i: int) -> NDArray[np.float64]:
+        """(N, 3) positions of sample i, A."""
+        return self._arrays["atoms/positions"][self._atoms_of(i)].copy()
+
+    def atoms(self, i: int) -> Atoms:
+        """The geometry of sample i, without its matrix."""
+        info = {key: int(self._arrays[key][i]) for key in ("charge", "spin")}
+        atoms = Atoms(self.numbers(i), self.positions(i), info=info)
+        if self.periodic:
+            atoms.cell, atoms.pbc = (self._arrays[f"atoms/{key}"][i] for key in ("cell", "pbc"))
+        return atoms
+
+    def hamiltonians(self, indices: Sequence[int] | NDArray[np.int64]) -> list[BlockMatrix]:
+        """H of several samples, eV, from one reading of the file."""
+        offset, picked = self._arrays["hamiltonian/offset"], np.asarray(indices, dtype=np.int64)
+        if not len(picked):
+            return []
+        low, high = int(offset[picked.min()]), int(offset[picked.max() + 1])
+        values = self._read("hamiltonian/values", low, high) * self.step
+        return [
+            self._matrix(i, values[offset[i] - low : offset[i + 1] - low], self.basis)
+            for i in picked.tolist()
+        ]
+
+    def verify(self) -> None:
+        """Recompute the hash of the content.
+
+        Raises:
+            DatasetError: when the content is not what was written.
+        """
+        if self._guarded(lambda: content_hash(self._file)) != self.hash:
+            raise DatasetError(
+                f"The content of {self.path} is not what was written: fetch it anew."
+            )
+
+    def _stored_overlap(self, i: int) -> BlockMatrix | None:
+        if "overlap/values" not in self._file:
+            return None
+        low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
+        plain = replace(self.basis, spinor=False)
+        S = self._matrix(i, self._read("overlap/values", low, high), plain)
+        return S.with_spin() if self.basis.spinor else S
+
+    def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
+        if not self.periodic:
+            return unpack_triangle(basis, self.numbers(i), packed)
+        low, high = self._arrays["pairs/offset"][i : i + 2].tolist()
+        pairs = Pairs.of_table(self._read("pairs/values", low, high))
+        return unpack_blocks(basis, self.numbers(i), pairs, packed)
+
+    def _atoms_of(self, i: int) -> slice:
+        return slice(*self._arrays["atoms/offset"][i : i + 2])
+
+    def _read(self, name: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
+        array: Any = self._file[name]
+        return self._guarded(lambda: array[low:high])
+
+    def _guarded(self, read: Callable[[], _T]) -> _T:
+        """Read; a damaged chunk becomes our error."""
+        try:
+            return read()
+        except OSError as error:
+            raise DatasetError(f"{self.path} is damaged: fetch or make it anew.") from error

@@ -1,0 +1,305 @@
+"""The folder format of DeepH-pack and DeepH-E3, one folder per structure.
+
+| file | content |
+|---|---|
+| `lat.dat`, `rlat.dat` | 3 x 3, lattice and reciprocal (2 pi) vectors as columns, A and 1/A |
+| `site_positions.dat` | 3 x N, cartesian, an atom a column, A |
+| `element.dat` | atomic number of each atom |
+| `orbital_types.dat` | a line per atom: the l of each shell |
+| `info.json` | `isspinful`, `fermi_level` (eV) |
+| `hamiltonians.h5` | an array per block, eV, named `[Rx, Ry, Rz, i, j]`: atoms from 1, j in R |
+| `overlaps.h5` | the same names; always real and without spin |
+
+Orbitals follow OpenMX's order (`conventions.AO_TO_M`); with spin, blocks are complex and all up
+orbitals of an atom stand before its down ones. Positions are not wrapped into the cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from workbench.datasets.formats import Foreign, FormatError
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.conventions import order_index
+from workbench.storage.atomic_write import whole, write_whole
+from workbench.structures.loading import StructureError, validate
+
+__all__ = ["folders", "read", "structure", "write"]
+
+PROGRAM = "openmx"  # whose order of orbitals the format has
+_MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
+_TEXT = ("lat.dat", "site_positions.dat", "element.dat", "orbital_types.dat", "info.json")
+
+
+def folders(root: str | os.PathLike[str]) -> list[Path]:
+    """Every folder of this format at or below a folder, sorted by path.
+
+    Raises:
+        FormatError: when there is none.
+    """
+    found = sorted(p.parent for p in Path(root).rglob("orbital_types.dat"))
+    if not found:
+        raise FormatError(
+            f"No folder of the DeepH format is below {root}: each holds orbital_types.dat, "
+            f"{_MATRIX} and the other files that workbench.datasets.formats.deeph lists."
+        )
+    return found
+
+
+def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
+    """Read one structure.
+
+    Args:
+        folder: of the files listed above; `overlaps.h5` may be missing.
+        basis_name: what to call the basis, of which the format says the shells only.
+
+    Returns:
+        The structure, periodic in three directions, with H and, if stored, S (for spinors
+        ``kron(1_2, S)``) in the workbench's order of orbitals.
+
+    Raises:
+        FormatError: for a missing, truncated or inconsistent file.
+    """
+    path = Path(folder)
+    atoms, basis = structure(path, basis_name)
+    H = _blocks(path / _MATRIX, basis, atoms.numbers)
+    S = None
+    if (path / _OVERLAP).is_file():
+        S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
+        if basis.spinor:
+            S = S.with_spin()
+    return Foreign(atoms, H, S, float(_info(path)["fermi_level"]))
+
+
+def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
+    """The structure and the basis of a folder, from its small files alone.
+
+    Args:
+        folder: as for `read`, and complete.
+        basis_name: what to call the basis.
+
+    Raises:
+        FormatError: for a missing file, or an inconsistent small one.
+    """
+    path = Path(folder)
+    for name in (*_TEXT, _MATRIX):
+        if not (path / name).is_file():
+            raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
+    atoms, shells = _atoms(path)
+    return atoms, Basis(basis_name, shells, bool(_info(path)["isspinful"]))
+
+
+def write(
+    folder: str | os.PathLike[str],
+    atoms: Atoms,
+    H: BlockMatrix,
+    S: BlockMatrix | None = None,
+    fermi_level: float = 0.0,
+) -> None:
+    """Write one structure; both blocks of each hermitian pair are stored, as DeepH expects.
+
+    Args:
+        folder: is made; files in it are replaced.
+        atoms: with a cell; a molecule without one gets a box that leaves 20 A between images.
+        H: eV.
+        S: dimensionless, for spinors ``kron(1_2, S)``; left out if None.
+        fermi_level: eV.
+
+    Raises:
+        ValueError: for shells whose order the format does not define (l > 3).
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    boxed = atoms.copy()
+    if boxed.cell.rank < 3:
+        boxed.center(vacuum=10.0)
+        boxed.positions += atoms.positions[0] - boxed.positions[0]
+    cell = boxed.cell.array
+    shells = [" ".join(str(l) for l in H.basis.shells[int(z)]) for z in boxed.numbers]
+    _save(path / "lat.dat", cell.T)
+    _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
+    _save(path / "site_positions.dat", boxed.positions.T)
+    write_whole(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
+    write_whole(path / "orbital_types.dat", "\n".join(shells) + "\n")
+    info = {"isspinful": H.basis.spinor, "fermi_level": float(fermi_level)}
+    write_whole(path / "info.json", json.dumps(info) + "\n")
+    _save_blocks(path / _MATRIX, H)
+    if S is not None:
+        _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
+
+
+# ---- text files -------------------------------------------------------------------------------
+
+
+def _info(path: Path) -> dict[str, Any]:
+    try:
+        info: Any = json.loads((path / "info.json").read_text())
+        return {key: info[key] for key in ("isspinful", "fermi_level")}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise FormatError(
+            f"{path}/info.json must be a JSON object with isspinful and fermi_level."
+        ) from error
+
+
+def _atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
+    """The structure, and the shells of each of its elements."""
+    cell = _numbers(path / "lat.dat")
+    positions = _numbers(path / "site_positions.dat")
+    numbers = np.rint(_numbers(path / "element.dat").ravel()).astype(int)
+    if cell.shape != (3, 3) or positions.shape != (3, len(numbers)):
+        raise FormatError(
+            f"{path} has {len(numbers)} elements, a cell of shape {cell.shape} and positions of "
+            f"shape {positions.shape}: they must be (3, 3) and (3, {len(numbers)})."
+        )
+    lines = (path / "orbital_types.dat").read_text().split("\n")
+    types = [tuple(int(l) for l in line.split()) for line in lines if line.strip()]
+    if len(types) != len(numbers):
+        raise FormatError(
+            f"{path}/orbital_types.dat has {len(types)} lines for {len(numbers)} atoms."
+        )
+    shells = dict(zip(numbers.tolist(), types, strict=True))
+    for number, own in zip(numbers.tolist(), types, strict=True):
+        if own != shells[number]:
+            raise FormatError(
+                f"{path}/orbital_types.dat gives two sets of shells for "
+                f"{chemical_symbols[number]}: all atoms of one element must have the same."
+            )
+    try:
+        return validate(Atoms(numbers, positions.T, cell=cell.T, pbc=True)), shells
+    except StructureError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _numbers(path: Path) -> NDArray[np.float64]:
+    """A table of numbers; one column, as a single atom has it, stays a column."""
+    try:
+        return np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise FormatError(f"{path} is no table of numbers: {error}.") from error
+
+
+def _save(path: Path, table: NDArray[np.float64]) -> None:
+    """Seventeen digits: what is read back is the same number."""
+    rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
+    write_whole(path, "\n".join(rows) + "\n")
+
+
+# ---- blocks -----------------------------------------------------------------------------------
+
+
+def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix:
+    """All blocks of a file, in our order, on-site ones first."""
+    keys, arrays = _stored(path)
+    shifts, pairs = keys[:, :3], keys[:, 3:] - 1
+    if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(numbers)):
+        raise FormatError(f"{path} has a block of atom {pairs.max() + 1}, of {len(numbers)} atoms.")
+    values = _padded(path, basis, numbers, pairs, arrays)
+    rank = canonical_order(pairs.T, shifts)
+    matrix = BlockMatrix(basis, numbers, pairs[rank].T, shifts[rank], values[rank])
+    absent = set(range(len(numbers))) - set(matrix.edges[0, ~matrix.off_site].tolist())
+    if absent:
+        raise FormatError(f"{path} lacks the block [0, 0, 0, i, i] of atom {min(absent) + 1}.")
+    try:
+        matrix.reverse  # noqa: B018 - looks for the partner of each block
+    except ValueError as error:
+        raise FormatError(
+            f"{path}: some block [R, i, j] has no partner [-R, j, i]; both must be stored."
+        ) from error
+    return matrix
+
+
+def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
+    """Names as numbers (E, 5) and arrays of all blocks."""
+    names, arrays = [], []
+    try:
+        with h5py.File(path, "r") as file:
+            for name, item in file.items():
+                names.append(name)
+                arrays.append(np.asarray(item))
+    except (OSError, RuntimeError) as error:
+        raise FormatError(f"{path} is truncated or no HDF5 file: copy it anew.") from error
+    if not names:
+        raise FormatError(f"{path} holds no block.")
+    wrong = f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is "
+    try:
+        keys = np.array([json.loads(name) for name in names], dtype=np.int64)
+    except (ValueError, TypeError) as error:
+        raise FormatError(f"{wrong}{names[0]}.") from error
+    if keys.shape[1:] != (5,):
+        raise FormatError(f"{wrong}{names[0]}.")
+    return keys, arrays
+
+
+def _padded(
+    path: Path,
+    basis: Basis,
+    numbers: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    arrays: list[NDArray[Any]],
+) -> NDArray[Any]:
+    """Blocks (E, M, M) in the padded frame, each species pair at once."""
+    m = basis.dim * (2 if basis.spinor else 1)
+    values = np.zeros((len(pairs), m, m), dtype=np.complex128 if basis.spinor else np.float64)
+    for members, rows, columns in _species_pairs(basis, numbers, pairs):
+        shape = len(rows[0]), len(columns[0])
+        for e in members:
+            if arrays[e].shape != shape:
+                (i, j), found = pairs[e] + 1, arrays[e].shape
+                raise FormatError(
+                    f"{path}: a block of atoms {i} and {j} has the shape {found}, but "
+                    f"orbital_types.dat and isspinful ask for {shape}."
+                )
+        stack = np.stack([arrays[e] for e in members])
+        if not np.isfinite(stack).all():
+            raise FormatError(f"{path} has values that are not finite.")
+        if np.iscomplexobj(stack) and not basis.spinor:
+            raise FormatError(f"{path} holds complex numbers, but info.json says no spin.")
+        ours = stack[:, rows[0][:, None], columns[0]]
+        values[members[:, None, None], rows[1][:, None], columns[1]] = ours
+    return values
+
+
+def _species_pairs(
+    basis: Basis, numbers: NDArray[np.int64], pairs: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.intp], Places, Places]]:
+    """For each pair of elements: its blocks, and the places of their rows and columns."""
+    places = {z: _places(basis, z) for z in set(numbers.tolist())}
+    species = numbers[pairs]
+    for a, b in np.unique(species, axis=0).tolist():
+        members = np.flatnonzero((species == (a, b)).all(axis=1))
+        yield members, places[a], places[b]
+
+
+def _places(basis: Basis, number: int) -> Places:
+    """Index of an element's orbitals in a stored block, and in the padded frame, spin included."""
+    stored = order_index(PROGRAM, basis.shells[number])
+    frame = basis.slots(number)
+    if basis.spinor:
+        stored = np.concatenate([stored, stored + len(stored)])
+        frame = np.concatenate([frame, frame + basis.dim])
+    return stored, frame
+
+
+def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
+    """One array per block; the file appears complete or not at all."""
+    pairs = matrix.edges.T
+    names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
+    with whole(path) as part, h5py.File(part, "w") as file:
+        for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
+            back = [np.argsort(place[0]) for place in (rows, columns)]
+            kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
+            for e, block in zip(members, kept[:, back[0][:, None], back[1]], strict=True):
+                file.create_dataset(json.dumps(names[e]), data=block)

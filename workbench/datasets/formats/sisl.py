@@ -1,0 +1,388 @@
+"""Hamiltonians of SIESTA and Wannier90, read by sisl (`pip install 'hamiltonian-workbench[sisl]'`).
+
+| file | what comes of it |
+|---|---|
+| `.HSX` of SIESTA 5 | everything: structure, shells, H, S |
+| `.nc` of SIESTA | the same; sisl needs netCDF4 for it |
+| `.fdf` of SIESTA | its run's `.nc`, `.TSHS` or `.HSX`, with shells from the files beside |
+| `_tb.dat`, `_hr.dat`, `.win` of Wannier90 | bands: orbitals without known symmetry |
+
+SIESTA's shells stand in the order m = -l..l and carry the Condon-Shortley phase
+(`conventions.order_signs`): p is (-y, z, -x). sisl sets the zero of energy to the Fermi level.
+
+A Wannier function is what a minimisation made of it: it belongs to no shell and, moved by a
+rotation, is no combination of its neighbours that is known beforehand. Its matrix has bands, but
+cannot be turned, checked against the crystal's symmetry, stored as training data or learnt.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from workbench.datasets.formats import Foreign, FormatError
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.conventions import order_index, order_signs
+from workbench.structures.loading import StructureError, validate
+
+__all__ = ["available", "read", "runs"]
+
+PROGRAM = "siesta"  # whose order and signs of orbitals the files have
+_SIESTA = (".nc", ".TSHS", ".HSX")  # in the order in which a run's are looked for
+_WANNIER = ("_tb.dat", "_hr.dat")
+_IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its own convergence
+_STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's words for files of two runs
+
+
+def available() -> bool:
+    """Whether sisl is installed."""
+    try:
+        _sisl()
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def runs(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The files of a list, and for each folder in it every `.HSX` at or below it, sorted by path.
+
+    Raises:
+        FormatError: for what is neither, or a folder without such a file.
+    """
+    found: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_file():
+            found.append(source)
+            continue
+        if not source.is_dir():
+            raise FormatError(f"There is no file or folder {source}.")
+        inside = sorted(p for p in source.rglob("*") if p.suffix.lower() == ".hsx")
+        if not inside:
+            raise FormatError(
+                f"No .HSX file of SIESTA is below {source}: run SIESTA 5 with `Save.HS true`, or "
+                "name .fdf files one by one."
+            )
+        found += inside
+    return found
+
+
+def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
+    """Read one run of SIESTA, or a Wannier90 Hamiltonian.
+
+    Args:
+        file: as listed above.
+        basis_name: what to call the basis, of which the files say the shells only.
+
+    Returns:
+        The structure, periodic in three directions, H in eV over the Fermi level (of Wannier90 as
+        it stands, and the level unknown, nan) and S, for spinors ``kron(1_2, S)``. Of Wannier90
+        the atoms are sites of no element, one a function, at its centre if `<seed>_centres.xyz`
+        lies beside.
+
+    Raises:
+        ModuleNotFoundError: without sisl.
+        FormatError: for a file that is missing, truncated, of another kind, or does not say which
+            shells its orbitals belong to; for spin-polarised runs.
+    """
+    path = Path(file)
+    _sisl()
+    if not path.is_file():
+        raise FormatError(f"There is no file {path}.")
+    name = path.name.lower()
+    if name.endswith((*_WANNIER, ".win")):
+        return _of_wannier(path)
+    if path.suffix.lower() not in (".fdf", *(suffix.lower() for suffix in _SIESTA)):
+        raise FormatError(
+            f"{path} is no file that is read through sisl: give .HSX, .nc or .fdf of SIESTA, or "
+            "_tb.dat, _hr.dat or .win of Wannier90."
+        )
+    with _one_sentence(path):
+        H = _hamiltonian(path)
+    atoms, basis = _structure(path, H, basis_name)
+    return Foreign(atoms, *_matrices(path, H, atoms, basis), fermi_level=0.0)
+
+
+def _sisl() -> Any:
+    try:
+        import sisl
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "Reading SIESTA's and Wannier90's files needs sisl, which is not installed: "
+            "run `pip install 'hamiltonian-workbench[sisl]'`.",
+            name="sisl",
+        ) from error
+    return sisl
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Whatever sisl raises becomes one sentence, and files of two runs are no warning but an error.
+
+    Raises:
+        FormatError: for both.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except (FormatError, ModuleNotFoundError):
+            raise
+        except Exception as error:  # each of its readers raises its own kinds
+            if "netCDF4" in str(error):
+                raise ModuleNotFoundError(
+                    f"Reading {path} needs netCDF4, which is not installed: "
+                    "run `pip install netCDF4`.",
+                    name="netCDF4",
+                ) from error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise FormatError(
+                f"{path} is truncated or not what its name says (sisl: {reason}): copy it anew."
+            ) from error
+    for one in said:
+        if _STALE.search(str(one.message)):
+            raise FormatError(
+                f"{path} and the files beside it belong to different runs (sisl: "
+                f"{str(one.message).splitlines()[0]}): keep those of one run together."
+            )
+
+
+# ---- SIESTA -----------------------------------------------------------------------------------
+
+
+def _hamiltonian(path: Path) -> Any:
+    """Sisl's Hamiltonian of a run, energies over the Fermi level."""
+    sile = _opened(path)
+    matrix = path if path.suffix.lower() != ".fdf" else _beside(path, sile)
+    if matrix.suffix.lower() == ".hsx" and _opened(matrix).version == 0:
+        raise FormatError(
+            f"{matrix} is of SIESTA 4 or older and holds neither structure nor Fermi level: run "
+            "SIESTA 5, or write `TS.HS.Save true` into its .fdf and give that file."
+        )
+    if matrix is path:
+        return sile.read_hamiltonian()
+    return sile.read_hamiltonian(order=[matrix.suffix.lstrip(".")])
+
+
+def _opened(path: Path) -> Any:
+    """Sisl's reader of a file of SIESTA, chosen by name: by itself sisl may take another."""
+    return getattr(_sisl().io.siesta, f"{path.suffix.lower()[1:]}SileSiesta")(str(path))
+
+
+def _beside(path: Path, sile: Any) -> Path:
+    """The file of a run that holds its matrices."""
+    label = sile.get("SystemLabel", default="siesta")
+    folder = path.parent
+    for suffix in _SIESTA:
+        if (folder / f"{label}{suffix}").is_file():
+            return folder / f"{label}{suffix}"
+    raise FormatError(
+        f"Beside {path} lies no {label}.nc, {label}.TSHS or {label}.HSX: run SIESTA with "
+        "`Save.HS true`."
+    )
+
+
+def _structure(path: Path, H: Any, basis_name: str) -> tuple[Atoms, Basis]:
+    """The structure, and the basis whose shells are those of sisl's atoms."""
+    geometry, shells = H.geometry, {}
+    for atom in geometry.atoms.atom:
+        own = _shells(path, atom)
+        number = _number(path, atom)
+        if shells.setdefault(number, own) != own:
+            raise FormatError(
+                f"{path} gives two sets of shells for {chemical_symbols[number]}: all atoms of "
+                "one element must have the same."
+            )
+    numbers = np.array([int(atom.Z) for atom in geometry.atoms])
+    atoms = Atoms(numbers, np.array(geometry.xyz), cell=np.array(geometry.cell), pbc=True)
+    if H.spin.is_polarized:
+        raise FormatError(
+            f"{path} is spin-polarised: its two matrices, of spin up and spin down, have no common "
+            "one here; read runs without spin or with spin-orbit coupling."
+        )
+    spinor = H.spin.is_noncolinear or H.spin.is_spinorbit
+    if not (spinor or H.spin.is_unpolarized):
+        raise FormatError(f"{path} has {H.spin}, for which there is no matrix here.")
+    try:
+        return validate(atoms), Basis(basis_name, shells, spinor)
+    except StructureError as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _number(path: Path, atom: Any) -> int:
+    """The atomic number of sisl's atom.
+
+    HSX files name species by label only, which sisl takes for the element that its first letters
+    spell: "Carbon" for calcium.
+    """
+    number, label = int(atom.Z), str(atom.tag)
+    spelt = re.match("[A-Za-z]*", label)
+    known = 0 < number < len(chemical_symbols)
+    letters = spelt[0].capitalize() if spelt else ""
+    if known and (path.suffix.lower() == ".nc" or letters == chemical_symbols[number]):
+        return number
+    raise FormatError(
+        f"{path} has a species '{label}', of which no element is certain: labels must be a "
+        "chemical symbol, with what follows set apart, such as C or C_surface; ghosts have none."
+    )
+
+
+def _shells(path: Path, atom: Any) -> tuple[int, ...]:
+    """The l of each shell of sisl's atom, whose orbitals must come as whole shells m = -l..l."""
+    shells: list[int] = []
+    at = 0
+    while at < len(atom.orbitals):
+        l = getattr(atom.orbitals[at], "l", None)
+        size = 0 if l is None else 2 * l + 1
+        own = [getattr(o, "m", None) for o in atom.orbitals[at : at + size] if _of(o, l)]
+        if l is None or own != list(range(-l, l + 1)):
+            raise FormatError(
+                f"{path} does not say which shells its orbitals belong to (a .TSHS never does): "
+                "give the run's .fdf, with its .ORB_INDX, .HSX or .ion.xml files beside it."
+            )
+        shells.append(int(l))
+        at += size
+    return tuple(shells)
+
+
+def _of(orbital: Any, l: int | None) -> bool:
+    return getattr(orbital, "l", None) == l
+
+
+# ---- Wannier90 --------------------------------------------------------------------------------
+
+
+def _of_wannier(path: Path) -> Foreign:
+    """A Wannier90 Hamiltonian, its functions as sites of no element with one orbital each."""
+    seed = re.sub(r"(_tb\.dat|_hr\.dat|\.win)$", "", path.name, flags=re.IGNORECASE)
+    win = path.with_name(f"{seed}.win")
+    kind = [name[1:3] for name in _WANNIER if path.name.lower().endswith(name)]
+    if not win.is_file() and kind != ["tb"]:
+        raise FormatError(f"{path} does not say what its cell is: put {win.name} beside it.")
+    # sisl leaves out elements below a cutoff and imaginary parts unless told otherwise.
+    how = {"cutoff": 0.0, "dtype": np.complex128}
+    readers = _sisl().io.wannier90
+    with _one_sentence(path):
+        if win.is_file():
+            sile = readers.winSileWannier90(str(win))
+            found = sile.read_hamiltonian(order=kind or ["tb", "hr"], **how)
+        else:
+            found = readers.tbSileWannier90(str(path)).read_hamiltonian(**how)
+    if found is None:
+        raise FormatError(f"Beside {path} lies no {seed}_tb.dat or {seed}_hr.dat: write_hr = true.")
+    largest = float(np.abs(found.tocsr(dim=0).data.imag).max(initial=0.0))
+    if largest > _IMAGINARY:
+        raise FormatError(
+            f"{path} has imaginary elements up to {largest:.2g} eV, as spinors have: only Wannier "
+            "functions without spin are read."
+        )
+    geometry = found.geometry
+    sites = Atoms(np.zeros(geometry.na, int), np.array(geometry.xyz), pbc=True)
+    sites.cell = np.array(geometry.cell)
+    basis = Basis("wannier", {0: (0,)}, turns=False)
+    H, S = _matrices(path, found, sites, basis)
+    return Foreign(sites, H, S, fermi_level=float("nan"))
+
+
+# ---- sparse to blocks -------------------------------------------------------------------------
+
+
+def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatrix, BlockMatrix]:
+    """H and S of sisl's Hamiltonian, in the workbench's order and signs of orbitals."""
+    slots, signs = _layout(atoms.numbers, basis)
+    pattern = H.tocsr(dim=0).tocoo()  # (orbitals, cells x orbitals)
+    cell, column = np.divmod(pattern.col, H.no)
+    edges, shifts, block = _pairs(H.geometry, pattern.row, column, cell)
+    place = block, slots[pattern.row], slots[column]
+    sign = signs[pattern.row] * signs[column]
+    m = basis.dim
+
+    def blocks(of: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
+        """(E, M, M) of what a function makes of the components that sisl keeps of an element."""
+        found = sign * of(lambda dim: H.tocsr(dim=dim).tocoo().data)
+        values = np.zeros((len(shifts), m, m), found.dtype)
+        values[place] = found
+        return values
+
+    if basis.spinor:
+        quarters = [[blocks(of) for of in row] for row in _quarters(H.spin.is_spinorbit)]
+        values = np.block(quarters)
+    else:
+        values = np.ascontiguousarray(np.real(blocks(lambda c: c(0))))
+    if H.orthogonal:
+        overlap = _identity(edges, shifts, atoms, basis)
+    else:
+        overlap = blocks(lambda c: np.real(c(H.S_idx)))
+    if not (np.isfinite(values).all() and np.isfinite(overlap).all()):
+        raise FormatError(f"{path} has values that are not finite.")
+    where = atoms.numbers.astype(np.int64), edges, shifts
+    S = BlockMatrix(replace(basis, spinor=False), *where, overlap)
+    return BlockMatrix(basis, *where, values), S.with_spin() if basis.spinor else S
+
+
+def _quarters(full: bool) -> list[list[Callable[[Any], Any]]]:
+    """Up-up, up-down, down-up and down-down in sisl's components; `full` with spin-orbit coupling.
+
+    Without it, of non-collinear spins, the diagonal is real and down-up follows from up-down.
+    """
+    if full:
+        return [
+            [lambda c: c(0) + 1j * c(4), lambda c: c(2) + 1j * c(3)],
+            [lambda c: c(6) + 1j * c(7), lambda c: c(1) + 1j * c(5)],
+        ]
+    return [
+        [lambda c: c(0), lambda c: c(2) + 1j * c(3)],
+        [lambda c: c(2) - 1j * c(3), lambda c: c(1)],
+    ]
+
+
+def _layout(
+    numbers: NDArray[np.int64], basis: Basis
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Slot in the padded frame and sign of each orbital, atoms in turn, in SIESTA's order."""
+    slots, signs = [], []
+    for z in numbers.tolist():
+        stored = np.argsort(order_index(PROGRAM, basis.shells[z]))
+        slots.append(basis.slots(z)[stored])
+        signs.append(order_signs(PROGRAM, basis.shells[z])[stored])
+    return np.concatenate(slots), np.concatenate(signs)
+
+
+def _pairs(
+    geometry: Any, row: NDArray[Any], column: NDArray[Any], cell: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
+    """Edges and shifts of all blocks and of their partners, and the block of each element."""
+    owner = np.asarray(geometry.o2a(np.arange(geometry.no)), dtype=np.int64)
+    shift = np.asarray(geometry.sc_off, dtype=np.int64)[cell]
+    keys = np.stack([owner[row], owner[column], *shift.T])
+    partners = np.stack([keys[1], keys[0], *-keys[2:]])
+    atoms = np.arange(geometry.na)
+    own = np.stack([atoms, atoms, *np.zeros((3, geometry.na), np.int64)])
+    every, index = np.unique(
+        np.concatenate([keys, partners, own], axis=1), axis=1, return_inverse=True
+    )
+    rank = canonical_order(every[:2], every[2:].T)
+    block = np.argsort(rank)[index.ravel()[: len(row)]]
+    return every[:2, rank], every[2:, rank].T, block
+
+
+def _identity(
+    edges: NDArray[np.int64], shifts: NDArray[np.int64], atoms: Atoms, basis: Basis
+) -> NDArray[np.float64]:
+    """(E, M, M) the overlap of an orthogonal basis."""
+    values = np.zeros((len(shifts), basis.dim, basis.dim))
+    for k in np.flatnonzero((edges[0] == edges[1]) & ~shifts.any(axis=1)):
+        own = basis.slots(int(atoms.numbers[edges[0, k]]))
+        values[k, own, own] = 1.0
+    return values

@@ -1,0 +1,164 @@
+"""What a label job is made of: its structures, its batches, and the recipe that records it all.
+
+Two ways of splitting. Structures without splits are sampled in every split, and no two splits share
+a batch (a trajectory): for models of one molecule. Structures by split belong to that split alone:
+for models that are to meet molecules they have never seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import ase
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from workbench.datasets.label_settings import Way
+from workbench.datasets.splits import _names, _refuse_repeats
+from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.structures.loading import load, require_closed_shell
+from workbench.structures.sampling import Sampling, orient
+
+__all__ = ["Batch", "Source", "Starts", "draw_batch", "gather", "plan", "recipe"]
+
+Source = str | os.PathLike[str] | Atoms
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Geometries drawn together, all in one split.
+
+    Attributes:
+        structure: index into the structures of the job.
+        split: name of the split.
+        start: number of its first sample in the dataset.
+        count: how many.
+        key: seeds its random generator, together with the seed of the job.
+    """
+
+    structure: int
+    split: str
+    start: int
+    count: int
+    key: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Where sampling starts.
+
+    Attributes:
+        atoms: every structure of the job.
+        of_split: numbers of the structures that each split samples.
+        by_split: whether each structure belongs to one split alone.
+    """
+
+    atoms: list[Atoms]
+    of_split: dict[str, range]
+    by_split: bool
+
+
+def gather(
+    structures: Source | Sequence[Source] | Mapping[str, Sequence[Source]],
+    splits: Mapping[str, int],
+) -> Starts:
+    """The structures of a job, loaded and checked; arguments as of `workbench.label`.
+
+    Raises:
+        StructureError: a structure that cannot be loaded, is no closed shell, or, where they come
+            by split, is there twice.
+        ValueError: other splits of structures than of samples.
+    """
+    if not isinstance(structures, Mapping):
+        listed = [structures] if isinstance(structures, str | os.PathLike | Atoms) else structures
+        atoms = [require_closed_shell(load(source)) for source in listed]
+        return Starts(atoms, {split: range(len(atoms)) for split in splits}, by_split=False)
+    if set(structures) != set(splits):
+        raise ValueError(
+            f"The structures come in the splits {', '.join(structures)}, the numbers of samples in "
+            f"{', '.join(splits)}: name the same ones."
+        )
+    atoms, of_split = [], {}
+    for split in splits:
+        first = len(atoms)
+        atoms += [require_closed_shell(load(s)) for s in structures[split]]
+        of_split[split] = range(first, len(atoms))
+    _refuse_repeats(atoms, of_split)
+    return Starts(atoms, of_split, by_split=True)
+
+
+def plan(starts: Starts, splits: Mapping[str, int], most: int) -> list[Batch]:
+    """The batches of a job, in the order of its samples: split by split, structure by structure."""
+    batches, start = [], 0
+    for s, (split, total) in enumerate(splits.items()):
+        # The seed counts within the split, so that more structures leave other splits alone.
+        for place, structure in enumerate(starts.of_split[split]):
+            for first in range(0, total, most):
+                count = min(most, total - first)
+                key = (place, s, first // most)
+                batches.append(Batch(structure, split, start, count, key))
+                start += count
+    return batches
+
+
+def draw_batch(
+    batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
+) -> dict[str, NDArray[np.float64]]:
+    """``positions`` (count, N, 3) in A of a batch, of a crystal also its ``cells`` (count, 3, 3).
+
+    They depend on nothing but the arguments.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
+    frames = sampling.draw(atoms, batch.count, rng)
+    if oriented:
+        frames = [orient(frame, rng) for frame in frames]
+    drawn = {"positions": np.stack([frame.positions for frame in frames])}
+    if atoms.pbc.any():
+        drawn["cells"] = np.stack([frame.cell.array for frame in frames])
+    return drawn
+
+
+def recipe(
+    starts: Starts,
+    splits: Mapping[str, int],
+    sampling: Sampling,
+    seed: int,
+    oriented: bool,
+    way: Way,
+) -> dict[str, Any]:
+    """Everything that decides the content of the dataset, JSON-able."""
+    described: list[dict[str, Any]] = [
+        {
+            "numbers": a.numbers.tolist(),
+            "positions": a.positions.tolist(),
+            **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
+            **({"cell": a.cell.array.tolist(), "pbc": a.pbc.tolist()} if way.periodic else {}),
+        }
+        for a in starts.atoms
+    ]
+    if starts.by_split:  # a key of their own, so that other jobs keep the recipe they began with
+        for split, numbers in starts.of_split.items():
+            for i in numbers:
+                described[i] |= {"split": split} | _names(starts.atoms[i])
+    return {
+        "structures": described,
+        "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},  # type: ignore[call-overload]
+        "samples_per_structure": dict(splits),
+        "seed": seed,
+        "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
+        "method": way.recorded(),
+        "convention_version": CONVENTION_VERSION,
+        "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
+    }
+
+
+def _tblite() -> str | None:
+    try:
+        return version("tblite")
+    except PackageNotFoundError:
+        return None

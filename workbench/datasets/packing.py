@@ -1,0 +1,104 @@
+"""How a matrix becomes a row of numbers in a dataset file, and back.
+
+Of a molecule the upper triangle of the dense matrix is kept. Of a crystal, whose blocks reach into
+other cells, one block of each hermitian pair. Complex matrices put all real parts first; an
+overlap, which does not act on spin, is kept without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix, aligned
+
+__all__ = ["Pairs", "pack_blocks", "pack_triangles", "unpack_blocks", "unpack_triangle"]
+
+
+def pack_triangles(
+    H: BlockMatrix, S: BlockMatrix | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Upper triangles of a molecule's dense H and S, row-major."""
+    triangles = [
+        None if m is None else _parts(m.dense()[np.triu_indices(m.n_ao)]) for m in (H, _plain(S))
+    ]
+    assert triangles[0] is not None
+    return triangles[0], triangles[1]
+
+
+def unpack_triangle(
+    basis: Basis, numbers: NDArray[np.int64], packed: NDArray[np.float64]
+) -> BlockMatrix:
+    """The molecule's matrix of a packed triangle."""
+    upper = _joined(packed, basis.spinor)
+    n = (int(np.sqrt(8 * len(upper) + 1)) - 1) // 2
+    dense = np.zeros((n, n), dtype=upper.dtype)
+    dense[np.triu_indices(n)] = upper
+    return BlockMatrix.from_dense(basis, numbers, dense + np.triu(dense, 1).conj().T)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Which blocks of a crystal are kept: (E,) row atoms, column atoms, and (E, 3) cells."""
+
+    edges: NDArray[np.int64]
+    shifts: NDArray[np.int64]
+
+    def table(self) -> NDArray[np.int32]:
+        """(E, 5) row atom, column atom, cell."""
+        return np.concatenate([self.edges, self.shifts.T]).T.astype("<i4")
+
+    @classmethod
+    def of_table(cls, table: NDArray[Any]) -> Pairs:
+        """The pairs that `table` lists."""
+        return cls(table[:, :2].T.astype(np.int64), table[:, 2:].astype(np.int64))
+
+
+def pack_blocks(
+    H: BlockMatrix, S: BlockMatrix | None
+) -> tuple[Pairs, NDArray[np.float64], NDArray[np.float64] | None]:
+    """One block of each hermitian pair: which, and the existing elements of H and of S in turn.
+
+    Raises:
+        ValueError: if a block has no partner.
+    """
+    if S is not None:
+        H, S = aligned(H, S)
+    half = H.half
+    packed = [None if m is None else _parts(m.values[half][m.mask[half]]) for m in (H, _plain(S))]
+    assert packed[0] is not None
+    return Pairs(H.edges[:, half], H.shifts[half]), packed[0], packed[1]
+
+
+def unpack_blocks(
+    basis: Basis, numbers: NDArray[np.int64], pairs: Pairs, packed: NDArray[np.float64]
+) -> BlockMatrix:
+    """The hermitian matrix of packed blocks."""
+    m = basis.dim * (2 if basis.spinor else 1)
+    elements = _joined(packed, basis.spinor)
+    values = np.zeros((len(pairs.shifts), m, m), dtype=elements.dtype)
+    half = BlockMatrix(basis, numbers, pairs.edges, pairs.shifts, values)
+    values[half.mask] = elements
+    return BlockMatrix.from_half(basis, numbers, pairs.edges, pairs.shifts, values)
+
+
+def _plain(S: BlockMatrix | None) -> BlockMatrix | None:
+    """An overlap as it is kept: without spin, on which it does not act."""
+    return S.without_spin() if S is not None and S.basis.spinor else S
+
+
+def _parts(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Real numbers as they are; of complex ones the real and then the imaginary parts."""
+    if not np.iscomplexobj(values):
+        return values
+    return np.concatenate([np.real(values), np.imag(values)])
+
+
+def _joined(packed: NDArray[np.float64], spinor: bool) -> NDArray[Any]:
+    """What `_parts` took apart."""
+    half = len(packed) // 2
+    return packed[:half] + 1j * packed[half:] if spinor else packed

@@ -1,0 +1,231 @@
+"""Writing a dataset: samples one at a time into a file that appears complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.datasets.dataset import Dataset, Sample
+from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
+from workbench.datasets.packing import pack_blocks, pack_triangles
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.storage.growing_array import Spool
+
+__all__ = ["write", "write_part"]
+
+
+def write(
+    path: str | os.PathLike[str],
+    samples: Iterable[Sample],
+    splits: Mapping[str, ArrayLike],
+    provenance: Mapping[str, Any],
+    *,
+    step: float = STEP,
+) -> str:
+    """Write a dataset; the file appears complete or not at all.
+
+    Args:
+        path: the file.
+        samples: all molecules or all crystals, in bases of one name; taken one at a time, so a
+            generator may give more than memory holds.
+        splits: name -> numbers of its samples; no sample in two splits.
+        provenance: JSON-able: how the samples were made.
+        step: resolution of the Hamiltonian, eV.
+
+    Returns:
+        The hash of the content.
+
+    Raises:
+        ValueError: for no samples, molecules among crystals, mixed bases, an overlap stored in some
+            samples only, or splits that share samples or point outside.
+    """
+    path = Path(path)
+    collected = _collect(samples, path.absolute().parent, step)
+    assert collected.basis is not None
+    arrays = collected.arrays()
+    for name, numbers in _checked_splits(splits, len(arrays["energy"])).items():
+        arrays[f"splits/{name}"] = numbers
+    header = {
+        "convention_version": CONVENTION_VERSION,
+        "layout": BLOCKS if collected.periodic else TRIANGLES,
+        "units": {"positions": "Angstrom", "energy": "eV", "hamiltonian": "eV", "overlap": "1"},
+        "step": step,
+        "basis": collected.basis.to_json(),
+        "provenance": dict(provenance),
+    }
+    return write_file(path, header, arrays)
+
+
+def write_part(
+    source: Dataset,
+    path: str | os.PathLike[str],
+    splits: Mapping[str, int],
+    step: float | None = None,
+    more: Mapping[str, tuple[Dataset, int]] | None = None,
+) -> str:
+    """Write the first samples of some splits as a dataset of their own.
+
+    Args:
+        source: the whole.
+        path: the file.
+        splits: name -> how many of its samples.
+        more: splits that come from elsewhere: name -> a dataset in the same basis, and how many of
+            its tests.
+        step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
+            makes a smaller file. Stored overlaps are then rounded as well, to a power of two of
+            about a hundredth of its number, which 20 eV of an orbital make a fifth of its step.
+
+    Returns:
+        The hash of the content.
+
+    Raises:
+        ValueError: for a split that the source lacks, or that is smaller than asked.
+    """
+    kept = {name: _first(source, name, count) for name, count in splits.items()}
+    order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
+    numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
+    provenance = _part_of(source)
+    parts, total = [(source, order)], len(order)
+    for name, (other, count) in (more or {}).items():
+        parts.append((other, _first(other, "test", count)))
+        numbers[name] = np.arange(total, total + count)
+        provenance[name], total = _part_of(other), total + count
+    samples = _in_turn(parts)
+    if step is None or step <= source.step:
+        return write(path, samples, numbers, provenance, step=step or source.step)
+    return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
+
+
+def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:
+    own = source.split(name)
+    if not 0 < count <= len(own):
+        raise ValueError(
+            f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
+        )
+    return own[:count]
+
+
+def _part_of(source: Dataset) -> dict[str, Any]:
+    return {
+        "part_of": {"name": source.path.name, "sha256": source.hash},
+        "the_whole": source.provenance,
+    }
+
+
+def _in_turn(parts: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
+    """Samples of several datasets; no group reaches from one into another."""
+    first = 0
+    for source, numbers in parts:
+        for i in numbers:
+            sample = source[int(i)]
+            yield replace(sample, group=first + sample.group)
+        first += int(source.groups.max(initial=-1)) + 1
+
+
+def _rounded(sample: Sample, step: float) -> Sample:
+    """The sample with a stored overlap of fewer digits: trailing zero bits take no room."""
+    S = sample.stored_overlap
+    if S is None:
+        return sample
+    unit = 2.0 ** np.floor(np.log2(step))
+    return replace(sample, stored_overlap=replace(S, values=np.round(S.values / unit) * unit))
+
+
+class _Collected:
+    """The arrays of a dataset as its samples come in; matrices wait on disk.
+
+    Args:
+        folder: where they wait.
+        step: resolution of the Hamiltonian, eV.
+        periodic: whether the samples are crystals.
+    """
+
+    def __init__(self, folder: Path, step: float, periodic: bool) -> None:
+        self.basis: Basis | None = None
+        self.periodic, self._step = periodic, step
+        self._rows: list[tuple[Atoms, float, int, int, float]] = []
+        self._pairs: list[NDArray[np.int32]] = []
+        self._hamiltonians = Spool(folder, "<i8")
+        self._overlaps = Spool(folder, "<f8")
+
+    def add(self, sample: Sample) -> None:
+        """Take one sample in."""
+        H, S = sample.H, sample.stored_overlap
+        self.basis = H.basis if self.basis is None else self.basis.merged(H.basis)
+        if self.periodic:
+            pairs, h, s = pack_blocks(H, S)
+            self._pairs.append(pairs.table())
+        else:
+            h, s = pack_triangles(H, S)
+        self._hamiltonians.append(np.rint(h / self._step))
+        if s is not None:
+            self._overlaps.append(s)
+        level = np.nan if sample.fermi_level is None else sample.fermi_level
+        self._rows.append((sample.atoms, sample.energy, sample.n_electrons, sample.group, level))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays of the file but the splits.
+
+        Raises:
+            ValueError: for an overlap stored in some samples only.
+        """
+        if len(self._overlaps.sizes) not in (0, len(self._rows)):
+            raise ValueError("Some samples store their overlap and some do not: store all or none.")
+        atoms, energies, electrons, groups, fermi = zip(*self._rows, strict=True)
+        arrays: dict[str, NDArray[Any]] = {
+            "atoms/offset": _offsets([len(a) for a in atoms]),
+            "atoms/numbers": np.concatenate([a.numbers for a in atoms]).astype("<i2"),
+            "atoms/positions": np.concatenate([a.positions for a in atoms]).astype("<f8"),
+            "charge": np.array([a.info.get("charge", 0) for a in atoms], dtype="<i4"),
+            "spin": np.array([a.info.get("spin", 0) for a in atoms], dtype="<i4"),
+            "energy": np.array(energies, dtype="<f8"),
+            "n_electrons": np.array(electrons, dtype="<i4"),
+            "group": np.array(groups, dtype="<i4"),
+            "hamiltonian/offset": _offsets(self._hamiltonians.sizes),
+            "hamiltonian/values": self._hamiltonians.array(),
+        }
+        if self._overlaps.sizes:
+            arrays["overlap/offset"] = _offsets(self._overlaps.sizes)
+            arrays["overlap/values"] = self._overlaps.array()
+        if self.periodic:
+            arrays["atoms/cell"] = np.stack([a.cell.array for a in atoms]).astype("<f8")
+            arrays["atoms/pbc"] = np.stack([a.pbc for a in atoms])
+            arrays["fermi_level"] = np.array(fermi, dtype="<f8")
+            arrays["pairs/offset"] = _offsets([len(p) for p in self._pairs])
+            arrays["pairs/values"] = np.concatenate(self._pairs)
+        return arrays
+
+
+def _collect(samples: Iterable[Sample], folder: Path, step: float) -> _Collected:
+    """Take in all samples; the first says whether they are crystals."""
+    collected: _Collected | None = None
+    for sample in samples:
+        periodic = bool(sample.atoms.pbc.any())
+        if collected is None:
+            collected = _Collected(folder, step, periodic)
+        if periodic != collected.periodic:
+            raise ValueError("A dataset holds molecules or crystals, not both: write two.")
+        collected.add(sample)
+    if collected is None:
+        raise ValueError("A dataset needs at least one sample.")
+    return collected
+
+
+def _checked_splits(splits: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.int64]]:
+    arrays = {name: np.asarray(numbers, dtype="<i8").ravel() for name, numbers in splits.items()}
+    every = np.concatenate([*arrays.values(), np.empty(0, dtype="<i8")])
+    if len(np.unique(every)) != len(every) or (every < 0).any() or (every >= n).any():
+        raise ValueError(f"Splits must be disjoint lists of sample numbers from 0 to {n - 1}.")
+    return arrays
+
+
+def _offsets(sizes: Sequence[int]) -> NDArray[np.int64]:
+    return np.cumsum([0, *sizes]).astype("<i8")

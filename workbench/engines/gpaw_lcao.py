@@ -1,0 +1,234 @@
+"""Kohn-Sham references of crystals from GPAW in its LCAO mode, in a process of its own.
+
+Numerical atomic orbitals of strictly finite range, so H(T) and S(T) end; projector augmented
+waves; an order of magnitude cheaper for layers than plane-wave grids under Gaussians. Optional:
+``make crystals`` installs it. Spin-orbit coupling is added once to the self-consistent Hamiltonian
+without it, atom by atom inside the augmentation spheres, which is what GPAW's own
+``soc_eigenstates`` diagonalises (Olsen 2016, doi 10.1103/PhysRevB.94.235106).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+from numpy.typing import NDArray
+
+from workbench.engines import Reference, SCFError
+from workbench.engines.openblas import kernel_environment
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.structures.loading import StructureError, validate
+
+__all__ = ["available", "reference", "require", "solve"]
+
+_ENDING = 400  # characters of GPAW's own last words in an error
+_SAME_POINT = 1e-6  # fractions
+_NOTHING = 1e-6  # eV and 1; pairs of which both matrices stay below this are out of reach
+
+
+def available() -> bool:
+    """Whether GPAW is installed."""
+    return find_spec("gpaw") is not None
+
+
+def require() -> None:
+    """Raise a RuntimeError that says how to get GPAW, unless it is installed."""
+    if not available():
+        raise RuntimeError("GPAW is not installed: run `make crystals`, or use PySCF.")
+
+
+def reference(
+    atoms: Atoms,
+    basis: str = "dzp",
+    xc: str = "PBE",
+    *,
+    mesh: Sequence[int] | None = None,
+    spacing: float = 0.2,
+    smearing: float = 0.02,
+    spin_orbit: bool = False,
+    longest: float | None = None,
+    by_states: bool = False,
+    density: float = 1e-6,
+    energy: float = 1e-6,
+    max_cycle: int = 200,
+) -> Reference:
+    """H(T) and S(T) of a crystal.
+
+    Args:
+        atoms: periodic in one to three directions, with a cell of three vectors; about 5 A of
+            vacuum along the others.
+        basis: a set of GPAW's, "szp" or "dzp".
+        xc: any functional of libxc that is local or of gradients.
+        mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
+            where nothing repeats. Blocks reach half as far as its supercell.
+        spacing: of the real-space grid, A. The grid breaks symmetry by some meV ("egg-box").
+        smearing: width of the Fermi distribution, eV.
+        spin_orbit: add spin-orbit coupling; the matrices are then those of spinors.
+        longest: leave out orbitals of a larger radius, A: one that is empty in the atom, as 5p of
+            molybdenum, may reach twice as far as all others.
+        by_states: sum the density over occupied states, not over pairs of orbitals: the same to
+            rounding, and two to three times faster (half of a label's time is this sum).
+        density: largest change of the density in the last cycle, electrons per valence electron.
+        energy: largest change of the energy, eV per valence electron.
+        max_cycle: cycles before giving up.
+
+    Returns:
+        H in eV, S, the energy per cell in eV (without spin-orbit coupling, as the Fermi level), and
+        the method; of valence electrons.
+
+    Raises:
+        StructureError: for a molecule, a cell that is not three vectors, or overlapping atoms.
+        RuntimeError: if GPAW is not installed, or fails.
+        SCFError: no convergence.
+    """
+    points = tuple(mesh) if mesh is not None else default_mesh(atoms)
+    settings = {
+        "basis": basis.lower(),
+        "xc": xc.upper(),
+        "mesh": list(points),
+        "spacing": spacing,
+        "smearing": smearing,
+        "spin_orbit": spin_orbit,
+        "longest": longest,
+        "by_states": by_states,
+        "density": density,
+        "energy": energy,
+        "max_cycle": max_cycle,
+    }
+    found, about = solve(atoms, settings)
+    used = Basis(f"gpaw-{basis.lower()}", about["shells"])
+
+    def blocks(name: str, of: Basis) -> BlockMatrix:
+        whole = _on_mesh(atoms, of, points, found["points"], found[name])
+        return to_real_space(of, atoms, points, whole)
+
+    H, S = _in_reach(
+        blocks("hamiltonians", replace(used, spinor=spin_orbit)), blocks("overlaps", used)
+    )
+    return Reference(
+        H=H,
+        S=S.with_spin() if spin_orbit else S,
+        energy=float(found["energy"]),
+        n_electrons=int(found["n_electrons"]),
+        method={
+            "method": "LCAO",
+            "functional": xc.lower(),
+            "basis": used.name,
+            "k_mesh": list(points),
+            "grid_spacing_angstrom": spacing,
+            "smearing_ev": smearing,
+            "spin_orbit": spin_orbit,
+            **({} if longest is None else {"longest_orbital_angstrom": longest}),
+            "density_tolerance": density,
+            "energy_tolerance_ev": energy,
+            "program": "GPAW",
+            "version": about["version"],
+        },
+        fermi_level=float(found["fermi_level"]),
+    )
+
+
+def _in_reach(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
+    """Both without the pairs at which the orbitals of finite range have ended.
+
+    Their zeros would dilute every mean over elements, the more the finer the mesh.
+    """
+    largest = [np.abs(matrix.values).max(axis=(1, 2)) for matrix in (H, S)]
+    kept = np.maximum(*largest) > _NOTHING
+    where = {"edges": H.edges[:, kept], "shifts": H.shifts[kept]}
+    return replace(H, **where, values=H.values[kept]), replace(S, **where, values=S.values[kept])
+
+
+def solve(
+    atoms: Atoms,
+    settings: dict[str, Any],
+    check: bool = False,
+    also_at: Sequence[Sequence[float]] = (),
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Run GPAW and return what its process left.
+
+    Args:
+        atoms: the crystal.
+        settings: those of `reference`.
+        check: also GPAW's own eigenvalues, for comparison.
+        also_at: k-points, fractions, at which to have eigenvalues of the same potential.
+
+    Returns:
+        Arrays: ``hamiltonians`` (eV) and ``overlaps`` at ``points``, one of each k and -k, and
+        numbers; and the ``shells`` of each element and the ``version``.
+    """
+    require()
+    validate(atoms)
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
+        raise StructureError(
+            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
+            "atoms.cell, with vacuum along directions that do not repeat."
+        )
+    with tempfile.TemporaryDirectory(prefix="gpaw-") as name:
+        folder = Path(name)
+        job = {
+            "parent": os.getpid(),
+            "longest": None,
+            "by_states": False,
+            **settings,
+            "check": check,
+            "also_at": [list(k) for k in also_at],
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        write(folder / "atoms.json", plain)
+        command = [sys.executable, "-m", "workbench.engines.gpaw_worker", str(folder)]
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        alone = {**os.environ, **one_thread, **kernel_environment()}
+        done = subprocess.run(command, check=False, env=alone, capture_output=True, text=True)
+        formula = atoms.get_chemical_formula()
+        if (folder / "failed.txt").exists():
+            raise SCFError(
+                f"The self-consistent field of {formula} (GPAW, {settings['basis']}) "
+                f"{(folder / 'failed.txt').read_text()}: check the geometry, raise smearing or "
+                "max_cycle."
+            )
+        if done.returncode or not (folder / "result.json").exists():
+            raise RuntimeError(f"GPAW failed on {formula}: {done.stderr.strip()[-_ENDING:]}")
+        about = json.loads((folder / "result.json").read_text())
+        with np.load(folder / "result.npz") as file:
+            return dict(file), {**about, "shells": {int(z): s for z, s in about["shells"].items()}}
+
+
+def _on_mesh(
+    atoms: Atoms,
+    basis: Basis,
+    mesh: Sequence[int],
+    points: NDArray[np.float64],
+    matrices: NDArray[np.complex128],
+) -> NDArray[np.complex128]:
+    """GPAW's matrices at all points of `k_mesh`, of atoms where they are.
+
+    GPAW moves atoms into the cell, and keeps one of each k and -k, which time reversal connects.
+    """
+    inside = atoms.get_scaled_positions(wrap=True)
+    cells = np.rint(atoms.get_scaled_positions(wrap=False) - inside)
+    own = np.repeat(cells, [basis.n_orbitals(int(z)) for z in atoms.numbers], axis=0)
+    own = np.tile(own, (2 if basis.spinor else 1, 1))  # (n_ao, 3)
+    flip = np.kron([[0, 1], [-1, 0]], np.eye(len(own) // 2)) if basis.spinor else np.eye(len(own))
+    result = []
+    for k in k_mesh(mesh):
+        apart = np.stack([points - k, points + k])  # (2, kept, 3), 0 modulo 1 where they agree
+        opposite, number = np.argwhere(np.abs(apart - np.rint(apart)).max(axis=2) < _SAME_POINT)[0]
+        matrix = flip @ matrices[number].conj() @ flip.T if opposite else matrices[number]
+        phase = np.exp(-2j * np.pi * (own @ k))
+        result.append(phase[:, None].conj() * matrix * phase)
+    return np.array(result)

@@ -1,0 +1,172 @@
+"""The process that runs GPAW: ``python -m workbench.engines.gpaw_worker FOLDER``.
+
+GPAW is under the GPL and may be absent; nothing but this process imports it. It reads ``job.json``
+in the folder and leaves ``result.npz``, or ``failed.txt`` with one sentence. Matrices leave as they
+are defined, not as GPAW keeps them: GPAW stores the complex conjugate of ``<phi_i|H|phi_j>``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.io import read
+from ase.units import Bohr, Hartree
+from numpy.typing import NDArray
+
+from workbench.engines.worker_lifetime import end_with
+from workbench.hamiltonians.rotations import PAULI
+
+_EMPTY = 1e-14  # electrons
+_AT_ONCE = 32  # states put on the grid together: as many as the processor's cache likes
+
+
+def main(folder: Path) -> None:
+    """Do the job that lies in a folder."""
+    from gpaw import GPAW, FermiDirac, KohnShamConvergenceError
+
+    job = json.loads((folder / "job.json").read_text())
+    end_with(job["parent"])
+    atoms: Any = read(folder / "atoms.json")
+    calculator = GPAW(
+        legacy_gpaw=True,
+        mode="lcao",
+        basis=_basis(job["basis"], set(atoms.symbols), job["longest"]),
+        xc=job["xc"],
+        h=job["spacing"],
+        nbands="nao",
+        kpts={"size": job["mesh"], "gamma": True},
+        occupations=FermiDirac(job["smearing"]),
+        convergence={"density": job["density"], "energy": job["energy"]},
+        maxiter=job["max_cycle"],
+        # The crystal's own symmetry would leave out k-points whose matrices are wanted.
+        symmetry={"point_group": False, "time_reversal": True},
+        txt=str(folder / "gpaw.txt"),
+    )
+    atoms.calc = calculator
+    if job["by_states"]:
+        _sum_over_states()
+    try:
+        energy = atoms.get_potential_energy()
+    except KohnShamConvergenceError:
+        (folder / "failed.txt").write_text(f"did not converge in {job['max_cycle']} cycles")
+        return
+    found = _matrices(calculator, job["spin_orbit"])
+    if job["check"]:
+        found |= _own_energies(calculator, job)
+    np.savez(
+        folder / "result.npz",
+        allow_pickle=False,
+        energy=energy,
+        fermi_level=calculator.get_fermi_level(),
+        n_electrons=round(calculator.get_number_of_electrons()),
+        **found,
+    )
+    shells = {int(s.Z): [int(orbital.l) for orbital in s.basis.bf_j] for s in calculator.setups}
+    from gpaw import __version__
+
+    (folder / "result.json").write_text(json.dumps({"shells": shells, "version": __version__}))
+
+
+def _basis(name: str, elements: set[str], longest: float | None) -> Any:
+    """The named set, without the orbitals that reach farther than so many A, if given."""
+    # Its data hold double-zeta sets, of which it takes the part asked for.
+    if longest is None:
+        return "szp(dzp)" if name == "szp" else name
+    from gpaw.basis_data import Basis
+
+    sets = {}
+    for symbol in elements:
+        whole: Any = Basis.find(symbol, "dzp" if name == "szp" else name)
+        whole = whole.reduce("szp") if name == "szp" else whole
+        kept = [one for one in whole.bf_j if one.rc * Bohr <= longest]
+        sets[symbol] = replace(whole, bf_j=kept)
+    return sets
+
+
+def _sum_over_states() -> None:
+    """Let the density be ``sum_n |psi_n|^2``, of which each costs one pass over the orbitals.
+
+    GPAW sums over pairs of orbitals. The eigenvectors of the density matrix at a k-point are the
+    states, their eigenvalues the occupations: the same density to rounding.
+    """
+    from gpaw import lfc
+
+    def construct(own: Any, rho: NDArray[Any], density: NDArray[Any], q: int) -> None:
+        weights, vectors = np.linalg.eigh(rho)
+        held = weights > _EMPTY
+        states = np.ascontiguousarray((vectors[:, held] * np.sqrt(weights[held])).conj().T)
+        on_grid = np.zeros((len(states), *density.shape), states.dtype)
+        own.lcao_to_grid(states, on_grid, q, _AT_ONCE)
+        density += (np.real(on_grid) ** 2 + np.imag(on_grid) ** 2).sum(axis=0)
+
+    functions: Any = lfc.BasisFunctions
+    functions.construct_density = construct
+
+
+def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
+    """H (eV) and S at each k-point that GPAW keeps, and where these lie, in fractions."""
+    functions = calculator.wfs
+    coupling = _coupling(calculator) if spin_orbit else {}
+    hamiltonians, overlaps, points = [], [], []
+    for kpt in functions.kpt_u:
+        h = functions.eigensolver.calculate_hamiltonian_matrix(
+            calculator.hamiltonian, functions, kpt
+        )
+        H, S = (_whole(m).conj() for m in (h * Hartree, functions.S_qMM[kpt.q]))
+        if spin_orbit:
+            H = np.kron(np.eye(2), H)
+            for a, dV in coupling.items():
+                P = functions.P_aqMi[a][kpt.q]
+                for sigma, matrix in zip(PAULI, dV, strict=True):
+                    H = H + np.kron(sigma, P.conj() @ matrix @ P.T)
+        hamiltonians.append(H)
+        overlaps.append(S)
+        points.append(functions.kd.ibzk_kc[kpt.k])
+    return {
+        "hamiltonians": np.array(hamiltonians),
+        "overlaps": np.array(overlaps),
+        "points": np.array(points),
+    }
+
+
+def _coupling(calculator: Any) -> dict[int, NDArray[Any]]:
+    """For each atom the spin-orbit operator between its partial waves, (3, n, n) x y z, eV."""
+    from gpaw.spinorbit import soc
+
+    density, xc = calculator.density, calculator.hamiltonian.xc
+    return {
+        a: np.array(soc(calculator.setups[a], xc, D_sp)) * Hartree
+        for a, D_sp in density.D_asp.items()
+    }
+
+
+def _whole(lower: NDArray[Any]) -> NDArray[Any]:
+    """A hermitian matrix of which GPAW fills the lower triangle."""
+    strict = np.tril(lower, -1)
+    return strict + strict.conj().T + np.diag(np.real(np.diagonal(lower)))
+
+
+def _own_energies(calculator: Any, job: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """GPAW's own eigenvalues, eV, at its k-points and, if given, at others from its potential."""
+    n = len(calculator.wfs.kd.ibzk_kc)
+    found = {"energies": np.array([calculator.get_eigenvalues(kpt=k) for k in range(n)])}
+    if job["spin_orbit"]:
+        from gpaw.spinorbit import soc_eigenstates
+
+        states = soc_eigenstates(calculator)
+        found["spin_orbit_energies"] = states.eigenvalues()
+        found["spin_orbit_points"] = calculator.get_bz_k_points()
+    if job["also_at"]:
+        there = calculator.fixed_density(kpts=job["also_at"], symmetry="off")
+        energies = [there.get_eigenvalues(kpt=k) for k in range(len(job["also_at"]))]
+        found["energies_elsewhere"] = np.array(energies)
+    return found
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,144 @@
+"""Kohn-Sham references of crystals from PySCF's periodic code, for small cells.
+
+Pseudopotentials of Goedecker, Teter and Hutter with the Gaussian bases made for them; the density
+on a grid of plane waves; occupations smeared, so that metals converge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from workbench.engines import Reference, SCFError
+from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
+from workbench.engines.pyscf_molecules import ao_order, basis_of
+from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
+from workbench.hamiltonians.conventions import BOHR, HARTREE
+from workbench.structures.loading import StructureError, validate
+
+# isort: split
+from pyscf.pbc import dft as pbc_dft  # only now: PySCF is loaded with its hint
+from pyscf.pbc import gto as pbc_gto
+
+__all__ = ["reference"]
+
+
+def reference(
+    atoms: Atoms,
+    basis: str = "gth-szv-molopt-sr",
+    xc: str = "pbe",
+    *,
+    mesh: Sequence[int] | None = None,
+    pseudo: str = "gth-pbe",
+    ke_cutoff: float = 100.0,
+    smearing: float = 0.1,
+    conv_tol: float = 1e-9,
+    max_cycle: int = 60,
+) -> Reference:
+    """H(T) and S(T) of a crystal.
+
+    Args:
+        atoms: periodic in one to three directions, with a cell of three vectors; leave vacuum along
+            the others.
+        basis: any that PySCF has for the pseudopotentials.
+        xc: any density functional of PySCF that is local or of gradients.
+        mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
+            where nothing repeats. Blocks reach half as far as its supercell.
+        pseudo: pseudopotentials, of the functional.
+        ke_cutoff: kinetic energy of the density's plane waves, Hartree.
+        smearing: width of the Fermi distribution, eV.
+        conv_tol: largest change of the energy per cell in the last cycle, Hartree.
+        max_cycle: cycles before giving up.
+
+    Returns:
+        H in eV, S, the energy per cell in eV, the Fermi level and the method; of valence electrons.
+
+    Raises:
+        StructureError: for a molecule, a cell that is not three vectors, or an odd electron count.
+        ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms.
+        SCFError: no convergence.
+    """
+    cell = _cell(atoms, basis, pseudo, ke_cutoff)
+    points = tuple(mesh) if mesh is not None else default_mesh(atoms)
+    k = k_mesh(points)
+    k -= np.rint(k)  # plane waves are cut off around k, and k and -k should be treated alike
+    field: Any = pbc_dft.KRKS(cell, cell.get_abs_kpts(k), xc=_known(xc))
+    field = scf.addons.smearing_(field, sigma=smearing / HARTREE, method="fermi")
+    field.conv_tol, field.max_cycle = conv_tol, max_cycle
+    energy = float(field.kernel())
+    if not field.converged:
+        raise SCFError(
+            f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
+            f"converge in {max_cycle} cycles: check the geometry, raise smearing or max_cycle."
+        )
+    molecule: Any = cell  # PySCF's cells have all that its molecules have
+    used, order = basis_of(basis, atoms.numbers), ao_order(molecule)
+    fock, overlap = (
+        np.asarray(m)[:, order[:, None], order] for m in (field.get_fock(), field.get_ovlp())
+    )
+    return Reference(
+        H=to_real_space(used, atoms, points, fock * HARTREE),
+        S=to_real_space(used, atoms, points, overlap),
+        energy=energy * HARTREE,
+        n_electrons=int(cell.nelectron),
+        method={
+            "method": "KRKS",
+            "functional": xc.lower(),
+            "basis": basis.lower(),
+            "pseudopotential": pseudo.lower(),
+            "k_mesh": list(points),
+            "ke_cutoff_hartree": ke_cutoff,
+            "smearing_ev": smearing,
+            "conv_tol_hartree": conv_tol,
+            "program": "PySCF",
+            "version": PYSCF_VERSION,
+        },
+        fermi_level=float(field.get_fermi()) * HARTREE,
+    )
+
+
+def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Cell:
+    """PySCF's cell, checked."""
+    validate(atoms)
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
+        raise StructureError(
+            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
+            "atoms.cell, with vacuum along directions that do not repeat."
+        )
+    cell = pbc_gto.Cell(
+        atom=list(zip(atoms.symbols, (atoms.positions / BOHR).tolist(), strict=True)),
+        a=atoms.cell.array / BOHR,
+        unit="Bohr",
+        basis=basis,
+        pseudo=pseudo,
+        ke_cutoff=ke_cutoff,
+        spin=None,
+        verbose=0,
+    )
+    try:
+        cell.build(dump_input=False, parse_arg=False)
+    except (BasisNotFoundError, KeyError, OSError) as error:
+        raise ValueError(
+            f"PySCF lacks {basis!r} or {pseudo!r} for an element of "
+            f"{atoms.get_chemical_formula()}: use e.g. 'gth-szv-molopt-sr' with 'gth-pbe'."
+        ) from error
+    if cell.nelectron % 2:
+        raise StructureError(
+            f"The cell holds {cell.nelectron} valence electrons; closed shells need an even "
+            "number: double the cell."
+        )
+    return cell
+
+
+def _known(xc: str) -> str:
+    """The functional, if libxc knows it and needs no exact exchange."""
+    try:
+        known = any(dft.libxc.parse_xc(xc)[1]) and not dft.libxc.is_hybrid_xc(xc)
+    except (KeyError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(f"{xc!r} is no local or gradient functional of libxc: use e.g. 'pbe'.")
+    return xc

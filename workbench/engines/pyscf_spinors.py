@@ -1,0 +1,203 @@
+"""Molecules with spin-orbit coupling: generalised Hartree-Fock and Kohn-Sham from PySCF.
+
+The coupling acts from the first cycle on; orbitals are spinors, and the matrices of closed shells
+obey time reversal. It comes in one of two ways:
+
+- ``"ecp"``: effective core potentials with a spin-orbit part (Pitzer and Winter, J. Phys. Chem. 92,
+  3061 (1988)), such as those of Christiansen, Ermler and co-workers with the basis "crenbl". They
+  were fitted to four-component atoms, so what electrons do to each other's coupling is in them.
+- ``"x2c"``: all electrons in the exact two-component Hamiltonian of one electron (Kutzelnigg and
+  Liu, J. Chem. Phys. 123, 241102 (2005)). The coupling by the repulsion of electrons is left out,
+  so that splittings are too wide: in the bromide ion of 4p by 5 %, of 3d by half.
+
+Kohn-Sham functionals see spins along z alone (PySCF's "col"). This is exact here: a closed shell
+that obeys time reversal has no magnetisation, along whatever axis. No density fitting: PySCF has
+no auxiliary basis that belongs to "crenbl".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from workbench.engines import Reference, SCFError
+from workbench.engines import pyscf_molecules as scalar
+from workbench.engines.pyscf_library import dft, gto, scf
+from workbench.engines.pyscf_molecules import ao_order, basis_of, mean_field, mole, not_converged
+from workbench.engines.two_grid_scf import converge
+from workbench.hamiltonians import spin_parts
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import HARTREE
+from workbench.structures.loading import require_closed_shell, validate
+
+__all__ = ["BASES", "blocks", "method", "reference", "solver", "start"]
+
+BASES = {"ecp": "crenbl", "x2c": "dyall-v2z"}
+"""The ways to couple spin and orbit, and the basis of each unless another is asked for."""
+
+_BROKEN = 1e-6  # Hartree; rounding leaves 1e-9 of the core of xenon
+
+
+def reference(
+    atoms: Atoms,
+    basis: str | None = None,
+    xc: str = "pbe",
+    grid: int = 4,
+    *,
+    relativity: str = "ecp",
+    conv_tol: float = 1e-10,
+    conv_tol_grad: float = 1e-8,
+    max_cycle: int = 100,
+) -> Reference:
+    """Solve a closed-shell molecule with spin-orbit coupling and return its spinor matrices.
+
+    Args:
+        atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
+        basis: any basis name of PySCF that suits `relativity`; by default as `BASES` says.
+            "crenbl" has H and couples Li to La but Kr, Hf to Hg, Po; "dyall-v2z" has all elements,
+            uncontracted: large and slow. With "x2c", bases contracted without spin-orbit coupling,
+            such as "dzp-dkh", are fair up to Kr but lose a third of the splitting in Xe.
+        xc: functional in PySCF's (libxc's) words, or "hf" for Hartree-Fock.
+        grid: PySCF's level 0 to 9 of the integration grid, which is not pruned; unused by "hf".
+        relativity: "ecp", spin-orbit effective core potentials, or "x2c", all electrons in the
+            exact two-component Hamiltonian of one electron.
+        conv_tol: largest change of the energy in the last cycle, Hartree.
+        conv_tol_grad: norm of the orbital gradient, Hartree.
+        max_cycle: cycles before giving up.
+
+    Returns:
+        H in eV and S of spinors, all up orbitals first in `dense()`; the energy in eV; the
+        electrons outside effective cores; the method.
+
+    Raises:
+        StructureError: a structure that makes no sense or has unpaired electrons.
+        ValueError: a crystal; an unknown basis, functional, grid or way to couple; an element whose
+            core potential has no spin-orbit part, or, with "x2c", one that has a core potential.
+        SCFError: no convergence, or to spins that time reversal does not pair.
+    """
+    field = solver(atoms, basis, xc, grid, relativity=relativity)
+    basis = basis or BASES[relativity]
+    field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
+    first = start(field.mol)
+    solved = converge(field, conv_tol_grad, first) if hasattr(field, "grids") else None
+    if solved is None:
+        energy = float(field.kernel(dm0=first))
+        solved = (field.get_fock(), energy) if field.converged else None
+    if solved is None:
+        raise not_converged(atoms, basis, xc, max_cycle)
+    fock = _paired(solved[0], atoms)
+    return Reference(
+        H=blocks(field.mol, atoms, basis, fock * HARTREE),
+        S=blocks(field.mol, atoms, basis, field.get_ovlp()),
+        energy=solved[1] * HARTREE,
+        n_electrons=int(field.mol.nelectron),
+        method=method(basis, xc, grid, conv_tol, conv_tol_grad, relativity=relativity),
+    )
+
+
+def start(molecule: gto.Mole) -> NDArray[np.complex128]:
+    """PySCF's superposed atomic densities in a minimal basis, half in each spin, (2 n_ao, 2 n_ao).
+
+    Its own guess for spinors tilts the spins, which breaks time reversal from the start.
+    """
+    return np.kron(np.eye(2), scf.hf.init_guess_by_minao(molecule) / 2).astype(complex)
+
+
+def solver(
+    atoms: Atoms,
+    basis: str | None = None,
+    xc: str = "pbe",
+    grid: int = 4,
+    *,
+    relativity: str = "ecp",
+) -> Any:
+    """PySCF's own solver object, GHF or GKS with spin-orbit coupling, checked but not yet run.
+
+    Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
+    """
+    if relativity not in BASES:
+        raise ValueError(f"There is no relativity {relativity!r}: choose {' or '.join(BASES)}.")
+    basis = basis or BASES[relativity]
+    molecule = mole(require_closed_shell(validate(atoms)), basis)
+    _check_cores(molecule, atoms.numbers, basis, relativity)
+    field = mean_field(molecule, xc, grid, scf.GHF, dft.GKS)
+    if relativity == "x2c":
+        return field.x2c1e()
+    field.with_soc = True
+    return field
+
+
+def method(
+    basis: str,
+    xc: str,
+    grid: int,
+    conv_tol: float = 1e-10,
+    conv_tol_grad: float = 1e-8,
+    *,
+    relativity: str = "ecp",
+) -> dict[str, Any]:
+    """The JSON-able record of how `reference` computes with these arguments."""
+    without = scalar.method(basis, xc, grid, conv_tol, conv_tol_grad)
+    generalised = without["method"].replace("R", "G")
+    return {**without, "method": generalised, "spin_orbit": True, "relativity": relativity}
+
+
+def blocks(
+    molecule: gto.Mole, atoms: Atoms, basis: str, dense: NDArray[np.complex128]
+) -> BlockMatrix:
+    """PySCF's matrix (2 n_ao, 2 n_ao) of spinors as ours, in its unit."""
+    order = ao_order(molecule)
+    both = np.concatenate([order, order + molecule.nao])
+    used = replace(basis_of(basis, atoms.numbers), spinor=True)
+    return BlockMatrix.from_dense(used, atoms.numbers, dense[np.ix_(both, both)])
+
+
+def _check_cores(
+    molecule: gto.Mole, numbers: NDArray[np.int64], basis: str, relativity: str
+) -> None:
+    """Refuse core potentials without a spin-orbit part, with which PySCF would silently go on."""
+    rows = np.asarray(molecule._ecpbas, dtype=np.intp).reshape(-1, gto.mole.BAS_SLOTS)
+    if relativity == "x2c":
+        if len(rows):
+            raise ValueError(
+                f"X2C needs all electrons, but {basis} has effective cores for "
+                f"{_names(numbers[rows[:, gto.mole.ATOM_OF]])}: use e.g. {BASES['x2c']!r}."
+            )
+        return
+    spinning = rows[rows[:, gto.mole.SO_TYPE_OF] == 1]
+    # Of Kr, PySCF's crenbl gives the part of d to s, on which it cannot act.
+    astray = spinning[spinning[:, gto.mole.ANG_OF] == 0, gto.mole.ATOM_OF]
+    coupled = np.setdiff1d(spinning[:, gto.mole.ATOM_OF], astray)
+    missing = np.delete(numbers, coupled)
+    if len(coupled):
+        missing = missing[missing > 2]  # H and He have no core, and no coupling worth the name
+    if len(missing):
+        raise ValueError(
+            f"The basis {basis} has no effective core potential with a spin-orbit part for "
+            f"{_names(missing)}: use {BASES['ecp']!r} if it has one, or relativity='x2c' with an "
+            f"all-electron basis such as {BASES['x2c']!r}."
+        )
+
+
+def _names(numbers: NDArray[np.int64]) -> str:
+    return ", ".join(chemical_symbols[z] for z in np.unique(numbers))
+
+
+def _paired(fock: NDArray[Any], atoms: Atoms) -> NDArray[np.complex128]:
+    """The hermitian part that obeys time reversal, if the rest is but rounding.
+
+    Raises:
+        SCFError: if it is not, which is another state than the closed shell that was asked for.
+    """
+    if spin_parts.odd_part(fock) > _BROKEN:
+        raise SCFError(
+            f"The self-consistent field of {atoms.get_chemical_formula()} became magnetic, which a "
+            "closed shell is not: check the geometry and the charge."
+        )
+    even = spin_parts.from_parts(spin_parts.to_parts(fock, spin_parts.EVEN))
+    return (even + even.conj().T) / 2

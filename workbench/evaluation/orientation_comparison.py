@@ -1,0 +1,251 @@
+"""What RotationLab shows at one orientation, computed without any widget.
+
+The structure x is turned to R x. Each subject f predicts there from scratch; the reference is
+either the matrix computed once at R = 1 and turned, D H D^T, or computed anew at R x.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.errors import Errors, matrix_errors
+from workbench.evaluation.rotation_errors import BASELINE, REFINED, Subjects
+from workbench.hamiltonians.bands import LEAST, energies_at
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.eigenproblem import levels, occupied_count
+from workbench.structures.loading import rotate
+
+if TYPE_CHECKING:
+    from workbench.engines import Reference
+
+__all__ = ["BASELINE", "REFERENCE", "REFINED", "Experiment", "Floor", "Snapshot", "Subject"]
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything at one orientation R.
+
+    Attributes:
+        R: (3, 3).
+        predictions: subject -> f(R x), eV.
+        turned: subject -> D f(x) D^T, eV: what an exactly equivariant subject would give.
+        reference: the true Hamiltonian at R x, eV, or None.
+        recomputed: whether an engine computed it at R x itself; else it is D H D^T.
+        errors: subject -> f(R x) against the reference.
+        symmetry: subject -> f(R x) against D f(x) D^T.
+        levels: subject or "reference" -> eigenvalues (n_ao,), eV; empty where no overlap is known.
+    """
+
+    R: NDArray[np.float64]
+    predictions: dict[str, BlockMatrix]
+    turned: dict[str, BlockMatrix]
+    reference: BlockMatrix | None
+    recomputed: bool
+    errors: dict[str, Errors]
+    symmetry: dict[str, Errors]
+    levels: dict[str, NDArray[np.float64]]
+
+    @property
+    def matrices(self) -> list[BlockMatrix]:
+        """The reference, if known, and every prediction."""
+        known = [] if self.reference is None else [self.reference]
+        return [*known, *self.predictions.values()]
+
+    def matrix(self, name: str) -> BlockMatrix | None:
+        """The reference or one subject's prediction."""
+        return self.reference if name == REFERENCE else self.predictions[name]
+
+    def difference(self, name: str, against: str = REFERENCE) -> BlockMatrix | None:
+        """f(R x) minus the reference, or minus D f(x) D^T (against="turned"); None if unknown."""
+        other = self.reference if against == REFERENCE else self.turned[name]
+        return None if other is None else self.predictions[name] - other
+
+
+@dataclass(frozen=True)
+class Floor:
+    """How well the reference engine itself obeys the rotation law: H(R x) against D H(x) D^T."""
+
+    R: NDArray[np.float64]
+    errors: Errors
+    seconds: float
+
+
+class Experiment:
+    """A structure, the subjects that predict for it, and the true Hamiltonian if known.
+
+    Args:
+        atoms: the structure x.
+        model: anything with `predict(atoms) -> Prediction` (both stages from one call), or a
+            callable atoms -> BlockMatrix; None for none.
+        reference: the `Reference` of these atoms at R = 1, or None.
+        subjects: more callables atoms -> BlockMatrix by name, e.g. a broken toy.
+
+    Raises:
+        ValueError: if there is nothing to show, a name is taken, the reference belongs to
+            other atoms, or only some matrices have spin.
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        model: Any = None,
+        reference: Reference | None = None,
+        subjects: Mapping[str, Subject] | None = None,
+    ):
+        self.atoms, self.model, self.reference = atoms, model, reference
+        self.subjects = Subjects(model, subjects)
+        if REFERENCE in self.names:
+            raise ValueError(f"The name {REFERENCE!r} is taken: call this subject otherwise.")
+        if not self.names and reference is None:
+            raise ValueError("There is nothing to show: give a model, a reference or subjects.")
+        if reference is not None and not np.array_equal(reference.H.numbers, atoms.numbers):
+            raise ValueError("The reference belongs to other atoms than those shown.")
+        self._upright = self.predict(atoms)
+        self._refuse_mixed_spin()
+        self.overlap = self._overlap()
+        self._fresh: tuple[NDArray[np.float64], BlockMatrix] | None = None
+        self.floor: Floor | None = None
+        self.upright = self.at(np.eye(3))
+
+    @property
+    def names(self) -> list[str]:
+        """The subjects, in the order shown."""
+        return self.subjects.names
+
+    @property
+    def n_occupied(self) -> int | None:
+        """How many orbitals are filled; None if that does not come out even."""
+        anywhere = self.template
+        from workbench.engines.pyscf_molecules import electrons
+
+        try:
+            if self.reference:
+                return occupied_count(anywhere, self.reference.n_electrons)
+            return occupied_count(anywhere, electrons(self.atoms, anywhere.basis.name))
+        except ValueError:
+            return None
+
+    @property
+    def template(self) -> BlockMatrix:
+        """Some matrix of these atoms, for its labels and borders."""
+        return self.reference.H if self.reference else next(iter(self._upright.values()))
+
+    def predict(self, atoms: Atoms) -> dict[str, BlockMatrix]:
+        """Every subject's matrix of a structure, eV; the model's two stages in one call."""
+        return self.subjects.predict([atoms])[0]
+
+    def at(self, R: ArrayLike) -> Snapshot:
+        """Predict, compare and diagonalise at an orientation."""
+        matrix = np.asarray(R, dtype=float)
+        predictions = self.predict(rotate(self.atoms, matrix))
+        turned = {name: H.rotate(matrix) for name, H in self._upright.items()}
+        reference, recomputed = self._reference_at(matrix)
+        against = {} if reference is None else {n: (H, reference) for n, H in predictions.items()}
+        return Snapshot(
+            matrix,
+            predictions,
+            turned,
+            reference,
+            recomputed,
+            {name: matrix_errors(*pair) for name, pair in against.items()},
+            {name: matrix_errors(H, turned[name]) for name, H in predictions.items()},
+            self._levels(matrix, reference, predictions),
+        )
+
+    @property
+    def program(self) -> str:
+        """What the reference was made with, and will be made with again."""
+        method = self.reference.method if self.reference is not None else {}
+        named = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
+        return str(method.get("program", named))
+
+    def recompute(self, R: ArrayLike) -> Floor:
+        """Run the reference engine at R x, which takes seconds; `at(R)` then shows its matrix.
+
+        Raises:
+            ValueError: without a reference; whatever the engine raises.
+        """
+        if self.reference is None:
+            raise ValueError(
+                "There is no reference to recompute: pass reference=wb.reference(atoms)."
+            )
+        from workbench.engines.dispatch import again
+
+        matrix = np.asarray(R, dtype=float)
+        start = time.perf_counter()
+        here = again(rotate(self.atoms, matrix), self.reference)
+        seconds = time.perf_counter() - start
+        self._fresh = (matrix, here.H)
+        self.floor = Floor(matrix, matrix_errors(here.H, self.reference.H.rotate(matrix)), seconds)
+        return self.floor
+
+    def drift_mev(self, snapshot: Snapshot) -> dict[str, float]:
+        """Largest shift of any level since R = 1, meV: zero if rotation left the physics alone."""
+        before = self.upright.levels
+        return {
+            name: 1000 * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
+            for name, now in snapshot.levels.items()
+        }
+
+    @property
+    def model_names(self) -> list[str]:
+        """The subjects that come from the model: its two stages, or itself."""
+        return self.subjects.model_names
+
+    def _refuse_mixed_spin(self) -> None:
+        """Matrices with and without spin are of different size and cannot stand side by side."""
+        expected = self.template.basis.spinor
+        other = [n for n, H in self._upright.items() if H.basis.spinor != expected]
+        if other:
+            kinds = ("without", "with") if expected else ("with", "without")
+            raise ValueError(
+                f"The matrix of '{other[0]}' is {kinds[0]} spin and the others are {kinds[1]} it: "
+                "show one kind at a time, or give those without spin as H.with_spin()."
+            )
+
+    def _reference_at(self, R: NDArray[np.float64]) -> tuple[BlockMatrix | None, bool]:
+        if self.reference is None:
+            return None, False
+        if self._fresh is not None and np.allclose(self._fresh[0], R, atol=1e-9):
+            return self._fresh[1], True
+        return self.reference.H.rotate(R), False
+
+    def _overlap(self) -> BlockMatrix | None:
+        """S at R = 1: the reference's, else computed; None where that basis is not PySCF's."""
+        if self.reference is not None:
+            return self.reference.S
+        from workbench.engines.pyscf_molecules import overlap
+
+        try:
+            return overlap(self.atoms, self.template.basis)
+        except ValueError:
+            return None
+
+    def _levels(
+        self,
+        R: NDArray[np.float64],
+        reference: BlockMatrix | None,
+        predictions: Mapping[str, BlockMatrix],
+    ) -> dict[str, NDArray[np.float64]]:
+        if self.overlap is None:
+            return {}
+        S = self.overlap.rotate(R)
+        known = {} if reference is None else {REFERENCE: reference}
+        return {name: self._energies(H, S) for name, H in {**known, **predictions}.items()}
+
+    def _energies(self, H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
+        """Levels in eV; a crystal's at k = 0 and without the ghosts of `bands.LEAST`."""
+        if not self.atoms.pbc.any():
+            return levels(H, S)
+        energies = energies_at(H, S, (0, 0, 0), LEAST)
+        return energies[np.isfinite(energies)]

@@ -1,0 +1,135 @@
+"""What a test bench found, as data: written to JSON and read back without losing a digit."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from workbench.evaluation.errors import Errors
+from workbench.evaluation.rotation_errors import RotationErrors
+from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.storage.atomic_write import write_whole
+
+__all__ = ["FORMAT", "RotationReport", "Series", "programs"]
+
+FORMAT = "hamiltonian-workbench rotation report 1"
+_PROGRAMS = ("hamiltonian-workbench", "numpy", "scipy", "torch", "e3nn", "pyscf", "ase")
+
+Numbers = list[Any]  # nested lists of floats, as JSON has them
+
+
+@dataclass(frozen=True)
+class Series:
+    """Errors under a list of operations.
+
+    Attributes:
+        what: in words, e.g. "30 random turns".
+        settings: how they were chosen: seed, samples, degrees, axis, improper.
+        operations: (n, 3, 3), or (n, 3) axes of one angle.
+        errors: subject -> n times what `Errors.to_json` gives.
+    """
+
+    what: str
+    settings: dict[str, Any]
+    operations: Numbers
+    errors: dict[str, list[dict[str, Any]]]
+
+    @classmethod
+    def of(
+        cls,
+        what: str,
+        settings: Mapping[str, Any],
+        operations: Any,
+        errors: Sequence[Mapping[str, Errors]],
+    ) -> Series:
+        """From what `RotationErrors.under` returned for the operations."""
+        names = list(errors[0]) if errors else []
+        found = {name: [own[name].to_json() for own in errors] for name in names}
+        return cls(what, dict(settings), np.asarray(operations).tolist(), found)
+
+    def values(self, measure: str) -> dict[str, list[float]]:
+        """Subject -> mean or largest errors, meV."""
+        key = "mae_mev" if measure == "mean" else "max_mev"
+        return {name: [own[key] for own in each] for name, each in self.errors.items()}
+
+
+@dataclass(frozen=True)
+class RotationReport:
+    """One structure, several subjects, and all that was measured of them.
+
+    Attributes:
+        structure: formula, numbers, positions (A), cell (A), pbc, charge, and the source if given.
+        subjects: name -> largest matrix element in meV, the scale of rounding.
+        measure: "mean" or "largest", of what the pictures show.
+        series: "picked", "random", "sphere", "scan", "worst ...": whatever was computed.
+        programs: name -> version.
+    """
+
+    structure: dict[str, Any]
+    subjects: dict[str, float]
+    measure: str
+    series: dict[str, Series]
+    programs: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, errors: RotationErrors, measure: str, series: Mapping[str, Series], source: str = ""
+    ) -> RotationReport:
+        """Of the structure and the subjects that were measured."""
+        largest = {name: 1000 * H.max_abs() for name, H in errors.upright.items()}
+        structure = described(errors.atoms) | {"source": source}
+        return cls(structure, largest, measure, dict(series), programs())
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able; all units in the names or in this class's documentation."""
+        return {"format": FORMAT, "convention_version": CONVENTION_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RotationReport:
+        """The report that `to_json` wrote.
+
+        Raises:
+            ValueError: for other content.
+        """
+        if content.get("format") != FORMAT:
+            raise ValueError(f"This is no rotation report: its format is {content.get('format')}.")
+        series = {name: Series(**own) for name, own in content["series"].items()}
+        names = ("structure", "subjects", "measure", "programs")
+        return cls(**{name: content[name] for name in names}, series=series)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the JSON file, whole or not at all; returns where it is."""
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False)
+        return write_whole(Path(path), text)
+
+
+def described(atoms: Atoms) -> dict[str, Any]:
+    """A structure as JSON."""
+    return {
+        "formula": atoms.get_chemical_formula("hill"),
+        "numbers": atoms.numbers.tolist(),
+        "positions_angstrom": atoms.positions.tolist(),
+        "cell_angstrom": atoms.cell.array.tolist(),
+        "pbc": atoms.pbc.tolist(),
+        "charge": int(atoms.info.get("charge", 0)),
+    }
+
+
+def programs() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on, where installed."""
+    found = {"python": platform.python_version()}
+    for name in _PROGRAMS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""Hamiltonians as block matrices: conventions, rotations, irreps, and what their spectra say."""

@@ -1,0 +1,234 @@
+"""What a Hamiltonian means: levels, frontier orbitals, and how well two matrices agree on them.
+
+Everything follows from the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
+(Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of one molecule, H in eV
+and S dimensionless, or of a crystal at k = 0 (`workbench.hamiltonians.bands` has the other k).
+Energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh, eigvalsh
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from workbench.hamiltonians.block_matrix import BlockMatrix
+
+__all__ = [
+    "IllConditionedOverlap",
+    "OverlapError",
+    "degenerate_sets",
+    "fill_to",
+    "gap",
+    "homo_lumo",
+    "levels",
+    "occupied_count",
+    "occupied_energy_mae",
+    "occupied_similarity",
+    "overlap_floor",
+    "solve",
+]
+
+SMALLEST_SAFE = 1e-5  # of the overlap's eigenvalues: below it an error in H is blown up 1e5 times
+DEGENERATE = 1e-3  # eV; levels closer than this count as one when orbitals are compared
+
+
+class IllConditionedOverlap(UserWarning):
+    """The basis is nearly linearly dependent, so an error in H grows in the levels."""
+
+
+class OverlapError(ValueError):
+    """The overlap is not positive definite, so it belongs to no set of basis functions."""
+
+
+def overlap_floor(S: BlockMatrix) -> float:
+    """The smallest eigenvalue of the overlap, which bounds ``|d eps| <= |dH| / floor``.
+
+    Raises: OverlapError when it is not positive.
+    Warns: IllConditionedOverlap when it is below 1e-5.
+    """
+    return _checked_floor(_hermitian("S", S))
+
+
+def solve(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """All solutions of ``H c = eps S c``.
+
+    Returns: eps (n_ao,) in eV, ascending; C (n_ao, n_ao), orbital k in column k, ``C^+ S C = 1``.
+    Raises: ValueError when H and S do not fit together, are not hermitian or not finite;
+        OverlapError when S is not positive definite.
+    Warns: IllConditionedOverlap.
+    """
+    h, s = _pair(H, S)
+    energies, orbitals = eigh(h, s)  # (n_ao,), (n_ao, n_ao)
+    return energies, orbitals
+
+
+def levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
+    """Eigenvalues (n_ao,) of ``H c = eps S c`` in eV, ascending; raises and warns as `solve`."""
+    return eigvalsh(*_pair(H, S))
+
+
+def occupied_count(H: BlockMatrix, n_electrons: int) -> int:
+    """How many orbitals a closed shell of `n_electrons` fills: half of it, or all for spinors.
+
+    Raises: ValueError for an odd number (scalar orbitals), none, or more than there is room for.
+    """
+    per_orbital = 1 if H.basis.spinor else 2
+    n_occ, left = divmod(n_electrons, per_orbital)
+    if left:
+        raise ValueError(f"{n_electrons} electrons do not fill closed shells: give an even number.")
+    if not 1 <= n_occ <= H.n_ao:
+        raise ValueError(
+            f"{n_electrons} electrons do not fit the {H.n_ao} orbitals of this basis: "
+            f"give between {per_orbital} and {per_orbital * H.n_ao}."
+        )
+    return n_occ
+
+
+def homo_lumo(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> tuple[float, float]:
+    """Energies in eV of the highest occupied and the lowest unoccupied orbital.
+
+    Raises: ValueError as `solve` and `occupied_count`, and when no orbital is left unoccupied.
+    """
+    n_occ = occupied_count(H, n_electrons)
+    if n_occ == H.n_ao:
+        raise ValueError(
+            f"All {n_occ} orbitals are occupied, so there is no LUMO: use a larger basis."
+        )
+    energies = levels(H, S)
+    return float(energies[n_occ - 1]), float(energies[n_occ])
+
+
+def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
+    """LUMO minus HOMO in eV; raises as `homo_lumo`."""
+    homo, lumo = homo_lumo(H, S, n_electrons)
+    return lumo - homo
+
+
+def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: float) -> float:
+    """The level in eV up to which a Fermi distribution holds so many electrons.
+
+    Args:
+        energies: (n,), or (points, n) of which each point counts alike, eV.
+        n_electrons: how many.
+        each: electrons that one orbital holds, 2 or of spinors 1.
+        width: of the distribution, eV; keeps the level smooth where a gap closes.
+
+    Raises: ValueError for a number that the orbitals cannot hold.
+    """
+    room = each * energies.shape[-1]
+    if not 0 < n_electrons <= room:
+        raise ValueError(f"{n_electrons} electrons do not fit: these orbitals hold 1 to {room}.")
+
+    def missing(level: float) -> float:
+        held = each * expit((level - energies) / width)
+        return float(held.sum(axis=-1).mean()) - n_electrons
+
+    levels = energies[np.isfinite(energies)]  # others are left out, see `bands.energies_at`
+    edges = levels.min() - 50 * width, levels.max() + 50 * width
+    found: Any = brentq(missing, *edges, xtol=1e-12)
+    return float(found)
+
+
+def degenerate_sets(
+    *energies: NDArray[np.float64], within: float = DEGENERATE
+) -> list[tuple[int, int]]:
+    """Where sets of degenerate levels begin and end; a level on its own is a set of one.
+
+    Args:
+        energies: (n,) eV, ascending, of one or several Hamiltonians: successive levels that are
+            closer than `within` in any of them belong to one set.
+        within: eV; 0 leaves every level on its own.
+    """
+    spacing = np.min([np.diff(e) for e in energies], axis=0)
+    edges = [0, *(np.flatnonzero(spacing >= within) + 1).tolist(), len(energies[0])]
+    return list(pairwise(edges))
+
+
+def occupied_energy_mae(
+    H1: BlockMatrix, H2: BlockMatrix, S: BlockMatrix, n_electrons: int
+) -> float:
+    """Mean ``|eps1_k - eps2_k|`` in eV over the occupied orbitals, both sorted by energy.
+
+    The habit of MD17 and QH9 (Yu et al. 2023, arXiv 2306.09549). Raises as `solve`.
+    """
+    n_occ = occupied_count(H1, n_electrons)
+    return float(np.abs(levels(H1, S) - levels(H2, S))[:n_occ].mean())
+
+
+def occupied_similarity(
+    H1: BlockMatrix,
+    H2: BlockMatrix,
+    S: BlockMatrix,
+    n_electrons: int,
+    degenerate: float = DEGENERATE,
+) -> float:
+    """Mean cosine ``|<C1_k|S|C2_k>|`` over the occupied orbitals; 1 means equal orbitals.
+
+    Orbitals of a degenerate level are defined only up to a unitary mixing, which would make the
+    plain cosine a matter of chance. Here successive levels closer than `degenerate` in H1 or in H2
+    form a group g, and a group counts with the cosines of the principal angles between its two
+    subspaces, the singular values of ``C1_g^+ S C2_g``, which no mixing changes; a group of one
+    gives the plain cosine of MD17 and QH9. The grouping is ours. Orbitals are paired by energy, so
+    two levels that swap their order count as wrong.
+
+    Args:
+        degenerate: eV; 0 leaves every orbital on its own.
+    Returns: between 0 and 1; symmetric in H1 and H2.
+    Raises: ValueError as `solve` and `occupied_count`.
+    """
+    n_occ = occupied_count(H1, n_electrons)
+    (eps1, C1), (eps2, C2) = solve(H1, S), solve(H2, S)
+    overlap = C1[:, :n_occ].conj().T @ S.at_gamma() @ C2[:, :n_occ]  # (n_occ, n_occ)
+    sets = degenerate_sets(eps1[:n_occ], eps2[:n_occ], within=degenerate)
+    cosines = [np.linalg.svd(overlap[a:b, a:b], compute_uv=False) for a, b in sets]
+    return float(np.minimum(np.concatenate(cosines), 1.0).mean())  # rounding may exceed 1
+
+
+def _pair(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Dense H and S after the checks that make their eigenvalues meaningful."""
+    if not np.array_equal(H.numbers, S.numbers) or H.n_ao != S.n_ao:
+        raise ValueError(
+            f"H has {H.n_ao} orbitals of {len(H.numbers)} atoms, S has {S.n_ao} of "
+            f"{len(S.numbers)}: take both from the same atoms in the same order and basis."
+        )
+    h, s = _hermitian("H", H), _hermitian("S", S)
+    _checked_floor(s)
+    return h, s
+
+
+def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
+    """The dense matrix; LAPACK reads one triangle only, so a skew matrix would pass unseen."""
+    dense = matrix.at_gamma()
+    dense = dense.astype(np.result_type(dense, np.float64))  # eigenvalues of a float32 model too
+    if not np.isfinite(dense).all():
+        raise ValueError(f"{name} has elements that are not finite, so it has no levels.")
+    skew = np.abs(dense - dense.conj().T).max(initial=0.0)
+    if skew > 1e-5 * max(1.0, matrix.max_abs()):
+        raise ValueError(
+            f"{name} differs from its adjoint by {skew:.1e}: use {name}.hermitian() first."
+        )
+    return dense
+
+
+def _checked_floor(overlap: NDArray[Any]) -> float:
+    floor = float(eigvalsh(overlap, subset_by_index=(0, 0))[0])
+    if floor <= 0:
+        raise OverlapError(
+            f"The overlap's smallest eigenvalue is {floor:.1e}, so it is not positive definite: "
+            "check the geometry, or use a basis with fewer diffuse functions."
+        )
+    if floor < SMALLEST_SAFE:
+        warnings.warn(
+            f"The overlap's smallest eigenvalue is {floor:.1e}: an error in H may grow by its "
+            "inverse in the levels, so read them with care.",
+            IllConditionedOverlap,
+            stacklevel=4,
+        )
+    return floor

@@ -1,0 +1,77 @@
+"""Rotation matrices in space and for spins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+
+def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
+    """Active rotation matrix about an axis through the origin, right-handed.
+
+    Args:
+        axis: (3,), any length but zero.
+        degrees: the angle.
+
+    Returns:
+        (3, 3), determinant +1.
+
+    Raises:
+        ValueError: if the axis is zero or not three numbers.
+    """
+    direction = np.asarray(axis, dtype=float)
+    if direction.shape != (3,) or not np.isfinite(direction).all() or not direction.any():
+        raise ValueError(f"A rotation axis is three finite numbers, not all zero; got {axis!r}.")
+    direction = direction / np.linalg.norm(direction)
+    return Rotation.from_rotvec(np.deg2rad(degrees) * direction).as_matrix()
+
+
+def rotation_from_quaternion(quaternion: ArrayLike) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) of a quaternion (x, y, z, w), scalar last, of any length but zero."""
+    return Rotation.from_quat(np.asarray(quaternion, dtype=float)).as_matrix()
+
+
+def along_z(vectors: ArrayLike) -> NDArray[np.float64]:
+    """A rotation (..., 3, 3) for each vector (..., 3), not zero, that turns it along z."""
+    given = np.asarray(vectors, dtype=float)
+    z = given / np.linalg.norm(given, axis=-1, keepdims=True)
+    least = np.eye(3)[np.abs(z).argmin(axis=-1)]
+    x = np.cross(least, z)
+    x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.stack([x, np.cross(z, x), z], axis=-2)
+
+
+def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A rotation matrix (3, 3) drawn uniformly (Haar measure) from SO(3)."""
+    return Rotation.from_quat(rng.normal(size=4)).as_matrix()
+
+
+def axis_angle(matrix: ArrayLike) -> tuple[NDArray[np.float64], float]:
+    """Axis (unit vector, (3,)) and angle in degrees (0 to 180) of a proper rotation matrix."""
+    vector = Rotation.from_matrix(np.asarray(matrix, dtype=float)).as_rotvec()
+    angle = float(np.linalg.norm(vector))
+    axis = vector / angle if angle > 1e-12 else np.array([0.0, 0.0, 1.0])
+    return axis, float(np.rad2deg(angle))
+
+
+PAULI: NDArray[np.complex128] = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+"""(3, 2, 2) Pauli matrices along x, y, z."""
+
+
+def spin_half_axis(axis: ArrayLike, degrees: float) -> NDArray[np.complex128]:
+    """Spin rotation ``exp(-i theta n.sigma / 2)``, (2, 2): a turn by 360 degrees gives -1."""
+    direction = np.asarray(axis, dtype=float) / np.linalg.norm(np.asarray(axis, dtype=float))
+    half = np.deg2rad(degrees) / 2
+    generator = np.einsum("a,aij->ij", direction, PAULI)
+    return np.cos(half) * np.eye(2) - 1j * np.sin(half) * generator
+
+
+def spin_half(matrix: ArrayLike) -> NDArray[np.complex128]:
+    """Spin rotation (2, 2) of a rotation matrix, the one of the two signs whose trace is >= 0.
+
+    The sign drops out of ``U H U^dagger``. An improper R turns spin as its proper part does.
+    """
+    proper = np.asarray(matrix, dtype=float)
+    proper = proper * np.sign(np.linalg.det(proper))
+    return spin_half_axis(*axis_angle(proper))

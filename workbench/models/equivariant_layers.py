@@ -1,0 +1,250 @@
+"""The building blocks of stage 1, each equivariant under O(3) by construction.
+
+Node features are (N, K, C): component outside, channel inside (see ``frames.Layout``). Pair
+features live in their edge frame, flat (P, K*C) in frame order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.models.edge_frames import Constant, Layout
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What all layers share about a geometry's pairs, computed once.
+
+    Attributes:
+        row: (P,) atom i, the one that receives.
+        column: (P,) atom j.
+        frames: (P, K, K) plain components -> edge frame, rows in frame order.
+        scalars: (P, H) invariants of the distance and both species.
+        envelope: (P, 1) smooth cutoff.
+    """
+
+    row: Tensor
+    column: Tensor
+    frames: Tensor
+    scalars: Tensor
+    envelope: Tensor
+
+
+def envelope(distance: Tensor, cutoff: float | None) -> Tensor:
+    """1 up to half the cutoff, then smoothly (twice differentiable) to 0 at the cutoff."""
+    if cutoff is None:
+        return torch.ones_like(distance)
+    t = ((distance / cutoff - 0.5) * 2).clamp(0, 1)
+    return 1 - t**3 * (10 - 15 * t + 6 * t**2)
+
+
+class RadialBasis(nn.Module):
+    """Gaussians of ``exp(-r / 2 A)``, evenly spaced and overlapping.
+
+    The exponential distance is that of PhysNet (Unke & Meuwly 2019, eq. 7): dense where bonds
+    are, saturating at long range. Few and broad on purpose: the Hamiltonian is a smooth function of
+    the geometry, and a network is no smoother than what it reads.
+    """
+
+    def __init__(self, size: int) -> None:
+        """``size`` functions."""
+        super().__init__()
+        self.centres = Constant(np.linspace(0.0, 1.0, size))
+        self.sharpness = (size / 1.5) ** 2 / 2
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """(P,) in A -> (P, size)."""
+        u = torch.exp(-distance / 2.0)[:, None] - self.centres(distance)
+        return torch.exp(-self.sharpness * u**2)
+
+
+class O2Linear(nn.Module):
+    """The general linear map that commutes with turns about the pair and mirrors through it.
+
+    One matrix per |m|, applied alike to A_m and B_m; a bias only on A_0, the invariants. Both
+    sides are lists as `by_order` makes them.
+    """
+
+    def __init__(self, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
+        """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, as ``Layout.orders`` gives."""
+        super().__init__()
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(a, b) * max(a, 1) ** -0.5)
+            for a, b in zip(inner, outer, strict=True)
+        )
+        self.bias = nn.Parameter(torch.zeros(outer[0]))
+
+    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Per |m| (P, 1 or 2, inner) -> (P, 1 or 2, outer)."""
+        first = torch.addmm(self.bias, parts[0][:, 0], self.weights[0])[:, None]
+        rest = zip(parts[1:], list(self.weights)[1:], strict=True)
+        return [first, *(_alike(y, w) for y, w in rest)]
+
+
+def _alike(part: Tensor, weight: Tensor) -> Tensor:
+    """(P, 1 or 2, inner) @ (inner, outer), the same for A and for B.
+
+    As a batch of two: parts are cut out of wider rows, which ``@`` would copy first, and that takes
+    as long as the product.
+    """
+    return torch.bmm(part.transpose(0, 1), weight.expand(part.shape[1], -1, -1)).transpose(0, 1)
+
+
+def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
+    """(P, all components) -> per |m| (P, 1 or 2, channels): A_0, then A_m beside B_m, then B_0."""
+    widths = [orders[0], *(2 * n for n in orders[1:-1]), orders[-1]]
+    components = [1, *(2 for _ in orders[1:-1]), 1]  # also where there are no channels
+    pieces = zip(x.split(widths, dim=1), components, orders, strict=True)
+    return [piece.reshape(len(piece), count, n) for piece, count, n in pieces]
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """(P, all components) of what `by_order` took apart."""
+    return torch.cat([piece for part in parts for piece in part.unbind(1)], dim=1)
+
+
+def scaled(parts: Sequence[Tensor], factors: Tensor, orders: Sequence[int]) -> list[Tensor]:
+    """Parts times factors (P, sum of orders): A_m and B_m share theirs."""
+    pieces = factors[:, None].split(list(orders), dim=2)
+    return [part * piece for part, piece in zip(parts, pieces, strict=True)]
+
+
+def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
+    """Index that joins ``count`` items, each in frame order of its own, to one in frame order."""
+    widths = [orders[0], *(n for n in orders[1:-1] for _ in range(2)), orders[-1]]
+    pieces = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    starts = sum(widths) * np.arange(count)[:, None]
+    return np.concatenate([(starts + piece).ravel() for piece in pieces]).astype(np.intp)
+
+
+class InvariantGate(nn.Module):
+    """Free non-linearity on the invariants A_0, which then scale everything else.
+
+    In an edge frame A_0 holds the m = 0 part of every harmonic irrep, so the network is as free
+    on all of these as on l = 0 alone in an ordinary gate, and still exactly equivariant.
+    """
+
+    def __init__(self, orders: tuple[int, ...], context: int) -> None:
+        super().__init__()
+        self.rest = orders[1:]
+        self.context = nn.Linear(context, orders[0])
+        self.gates = nn.Linear(orders[0], sum(orders[1:]))
+
+    def forward(self, parts: Sequence[Tensor], context: Tensor) -> list[Tensor]:
+        """Per |m| (P, 1 or 2, channels), and (P, context) -> the same parts, gated."""
+        free = functional.silu(parts[0][:, 0] + self.context(context))
+        gates = 2 * torch.sigmoid(self.gates(free))
+        return [free[:, None], *scaled(parts[1:], gates, self.rest)]
+
+
+class Norm(nn.Module):
+    """Divide each item by its root mean square over irreps, then weigh each irrep's channels."""
+
+    def __init__(self, layout: Layout, channels: int, framed: bool = False) -> None:
+        """``framed``: whether components come in frame order."""
+        super().__init__()
+        degree_of = layout.degree_of[layout.frame_order[0]] if framed else layout.degree_of
+        width = np.array([2 * d.l + 1 for d in layout.degrees])[degree_of]
+        self.degree_of = Constant(degree_of)
+        share = 1.0 / (width * len(layout.degrees) * channels)
+        self.share = Constant(np.repeat(share, channels))
+        self.weight = nn.Parameter(torch.ones(len(layout.degrees), channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(items, K, C) -> (items, K, C)."""
+        power = x.flatten(1).square() @ self.share(x)
+        scale = torch.rsqrt(power + 1e-6)[:, None, None]
+        return x * scale * self.weight.index_select(0, self.degree_of(x))
+
+
+class DegreeLinear(nn.Module):
+    """A matrix over channels for each irrep, the same for all m; a bias on l = 0."""
+
+    def __init__(self, layout: Layout, inner: int, outer: int) -> None:
+        super().__init__()
+        self.degree_of = Constant(layout.degree_of)
+        self.weight = nn.Parameter(torch.randn(len(layout.degrees), inner, outer) * inner**-0.5)
+        self.bias = nn.Parameter(torch.zeros(outer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, inner) -> (N, K, outer)."""
+        weight = self.weight.index_select(0, self.degree_of(x))
+        y = torch.bmm(x.transpose(0, 1), weight).transpose(0, 1)
+        return torch.cat([y[:, :1] + self.bias, y[:, 1:]], dim=1)
+
+
+class NodeGate(nn.Module):
+    """Free non-linearity of a node: channels mix, invariants act freely and gate the rest."""
+
+    def __init__(self, layout: Layout, inner: int, outer: int) -> None:
+        super().__init__()
+        self.expand = DegreeLinear(layout, inner, outer)
+        self.free = nn.Linear(outer, outer)
+        self.gate = nn.Linear(outer, outer * (len(layout.degrees) - 1))
+        self.degree_of = Constant(layout.degree_of[1:] - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, inner) -> (N, K, outer)."""
+        h = self.expand(x)
+        scalars = functional.silu(self.free(h[:, 0]))
+        gates = torch.sigmoid(self.gate(scalars)).unflatten(1, (-1, h.shape[2]))
+        rest = h[:, 1:] * (2 * gates.index_select(1, self.degree_of(x)))
+        return torch.cat([scalars[:, None], rest], dim=1)
+
+
+class NodeMix(nn.Module):
+    """Self-interaction of a node: a gate of twice the channels, mixed back."""
+
+    def __init__(self, layout: Layout, channels: int) -> None:
+        super().__init__()
+        self.gate = NodeGate(layout, channels, 2 * channels)
+        self.contract = DegreeLinear(layout, 2 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K, C) -> (N, K, C)."""
+        return self.contract(self.gate(x))
+
+
+class SO2Convolution(nn.Module):
+    """What a pair learns, in its frame: mix equal |m|, act freely on invariants, mix again.
+
+    Cost O(L^3) against O(L^6) for a full tensor product (Passaro & Zitnick 2023), and O(L^4) for
+    the turn into the frame and back, as one dense matrix: at these L it is the lesser part.
+    """
+
+    def __init__(self, layout: Layout, channels: int, context: int) -> None:
+        super().__init__()
+        hidden, self.seen = layout.orders(channels), layout.orders(3 * channels)
+        self.inner = O2Linear(self.seen, hidden)
+        self.gate = InvariantGate(hidden, context)
+        self.outer = O2Linear(hidden, hidden)
+
+    def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+        """The pairs' update, which is also their message to their row atoms.
+
+        Args:
+            nodes: (N, K, C).
+            edges: (P, K, C) in frame order.
+            pairs: the geometry.
+
+        Returns:
+            (P, K, C) in frame order.
+        """
+        hidden = self.inner(by_order(in_frame(nodes, edges, pairs), self.seen))
+        return joined(self.outer(self.gate(hidden, pairs.scalars))).view_as(edges)
+
+
+def in_frame(nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+    """Both atoms' features in the pair's frame and the pair's own, (P, K*3C) in frame order."""
+    # index_select, here and elsewhere: for whole rows it takes a quarter of the time of nodes[end].
+    ends = [
+        torch.bmm(pairs.frames, nodes.index_select(0, end)) for end in (pairs.row, pairs.column)
+    ]
+    return torch.cat([*ends, edges], dim=2).flatten(1)

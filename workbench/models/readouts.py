@@ -1,0 +1,221 @@
+"""Heads of stage 1: from features to the irrep coefficients of blocks.
+
+A head turns features freely but equivariantly into many more (its *parts*) and ends in a
+``Readout``, a linear map. Being linear, the readout can be solved for instead of trained, see
+``workbench.training.least_squares``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.models.edge_frames import (
+    Constant,
+    Degree,
+    Layout,
+    block_layout,
+    coefficients_by_degree,
+)
+from workbench.models.equivariant_layers import (
+    InvariantGate,
+    NodeGate,
+    Norm,
+    O2Linear,
+    Pairs,
+    by_order,
+    in_frame,
+    scaled,
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Outputs that share their weights: one per channel pair, alike for all components.
+
+    Attributes:
+        components: how many components (m of an irrep, or cosine and sine) share the weights.
+        inner: feature channels.
+        outer: outputs per component.
+        invariant: whether symmetry allows a bias, as it does for one section of a readout.
+    """
+
+    components: int
+    inner: int
+    outer: int
+    invariant: bool
+
+
+class Readout(nn.Module):
+    """The last linear map of a head, per section.
+
+    Until it is solved, one matrix trained by gradients serves all classes (species, or pairs of
+    species). The solution has a matrix per class, with the bias as its last row.
+    """
+
+    def __init__(self, sections: Sequence[Section], n_classes: int) -> None:
+        super().__init__()
+        self.sections, self.n_classes = tuple(sections), n_classes
+        self.shared = nn.ParameterList(
+            nn.Parameter(torch.randn(s.inner, s.outer) * max(s.inner, 1) ** -0.5) for s in sections
+        )
+        self.bias = nn.Parameter(torch.zeros(sum(s.outer for s in sections if s.invariant)))
+        for k, s in enumerate(sections):
+            empty = torch.zeros(n_classes, s.inner + s.invariant, s.outer)
+            self.register_buffer(f"solution_{k}", empty)
+        self.solved = False
+        self.register_load_state_dict_post_hook(_notice_solution)
+
+    def adopt(self, solution: Sequence[Tensor]) -> None:
+        """Take matrices (classes, inner (+ 1), outer) per section in place of the trained ones."""
+        for k, weights in enumerate(solution):
+            getattr(self, f"solution_{k}").copy_(weights)
+        self.solved = True
+
+    def forget(self) -> None:
+        """Go back to the trained matrices; the solution is zero, as a file would have it."""
+        for k in range(len(self.sections)):
+            getattr(self, f"solution_{k}").zero_()
+        self.solved = False
+
+    def forward(self, parts: Sequence[Tensor], classes: Tensor) -> Tensor:
+        """Features (items, components, inner) per section, (items,) -> (items, all outputs)."""
+        apply = self._solution if self.solved else self._shared
+        return torch.cat([y.flatten(1) for y in apply(parts, classes)], dim=1)
+
+    def _shared(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+        del classes
+        return [
+            x @ w + self.bias if s.invariant else x @ w
+            for x, w, s in zip(parts, self.shared, self.sections, strict=True)
+        ]
+
+    def _solution(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+        order = torch.argsort(classes, stable=True)
+        counts = torch.bincount(classes, minlength=self.n_classes).tolist()
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order), device=order.device)
+        result = []
+        for k, (x, s) in enumerate(zip(parts, self.sections, strict=True)):
+            w = getattr(self, f"solution_{k}")
+            pieces = x[order].split(counts)
+            done = [
+                piece @ m[: s.inner] + m[s.inner] if s.invariant else piece @ m
+                for piece, m in zip(pieces, w, strict=True)
+                if len(piece)
+            ]
+            none = x.new_zeros(0, s.components, s.outer)
+            result.append(torch.cat([none, *done])[back])
+        return result
+
+
+def _notice_solution(readout: Readout, incompatible: object) -> None:
+    del incompatible
+    readout.solved = any(
+        bool(getattr(readout, f"solution_{k}").any()) for k in range(len(readout.sections))
+    )
+
+
+class NodeHead(nn.Module):
+    """Node features to the coefficients of on-site blocks."""
+
+    def __init__(
+        self, layout: Layout, irreps: BlockIrreps, channels: int, wide: int, n_species: int
+    ) -> None:
+        """``wide``: channels of the parts."""
+        super().__init__()
+        of_degree = coefficients_by_degree(layout, irreps)
+        self.used = [k for k, d in enumerate(layout.degrees) if of_degree[d]]
+        places, sections, at = np.full(irreps.size, -1), [], 0
+        for d in (layout.degrees[k] for k in self.used):
+            starts, width = np.array(of_degree[d]), 2 * d.l + 1
+            numbers = at + np.arange(width * len(starts)).reshape(width, -1)
+            places[starts + np.arange(width)[:, None]] = numbers
+            at += numbers.size
+            sections.append(Section(width, wide, len(starts), d == Degree(0, False)))
+        places[places < 0] = at  # no feature reaches this irrep: the zero padded below
+        self.places = Constant(places.astype(np.intp))
+        self.widths = [2 * d.l + 1 for d in layout.degrees]
+        self.degree_of = Constant(layout.degree_of)
+        self.channels = channels
+        self.norm = Norm(layout, channels)
+        self.species = nn.Embedding(n_species, len(layout.degrees) * channels)
+        nn.init.ones_(self.species.weight)
+        self.gate = NodeGate(layout, channels, wide)
+        self.readout = Readout(sections, n_species)
+
+    def parts(self, nodes: Tensor, node_class: Tensor) -> list[Tensor]:
+        """(N, K, C) -> (N, 2l+1, wide) for each irrep that blocks hold."""
+        weight = self.species(node_class).unflatten(1, (-1, self.channels))
+        x = self.norm(nodes) * weight.index_select(1, self.degree_of(nodes))
+        pieces = self.gate(x).split(self.widths, dim=1)
+        return [pieces[k] for k in self.used]
+
+    def forward(self, parts: Sequence[Tensor], node_class: Tensor) -> Tensor:
+        """Parts -> (N, F)."""
+        flat = functional.pad(self.readout(parts, node_class), (0, 1))
+        return flat.index_select(1, self.places(flat))
+
+    def sorted(self, coefficients: Tensor) -> Tensor:
+        """(N, F) -> (N, all outputs of the readout): the targets of its outputs."""
+        places = self.places(coefficients)
+        outputs = sum(s.components * s.outer for s in self.readout.sections)
+        result = coefficients.new_zeros(len(coefficients), outputs + 1)
+        result[:, places] = coefficients
+        return result[:, :outputs]
+
+
+class PairHead(nn.Module):
+    """Pair and node features, in the pair's frame, to the coefficients of the pair's block."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        irreps: BlockIrreps,
+        channels: int,
+        wide: int,
+        context: int,
+        n_species: int,
+    ) -> None:
+        """``wide``: channels of the parts."""
+        super().__init__()
+        hidden, outer = layout.orders(wide), block_layout(irreps).orders(1)
+        self.hidden, self.seen = hidden, layout.orders(3 * channels)
+        self.node_norm = Norm(layout, channels)
+        self.edge_norm = Norm(layout, channels, framed=True)
+        self.inner = O2Linear(self.seen, hidden)
+        self.gate = InvariantGate(hidden, context)
+        self.species = nn.Embedding(n_species * n_species, sum(hidden))
+        nn.init.ones_(self.species.weight)
+        last = len(outer) - 1
+        top = min(len(hidden), len(outer)) - 1  # |m| beyond it has no feature
+        self.used = [*(m if m < top else None for m in range(last)), len(hidden) - 1]
+        self.readout = Readout(
+            [
+                Section(1 if m in (0, last) else 2, 0 if k is None else hidden[k], outer[m], m == 0)
+                for m, k in enumerate(self.used)
+            ],
+            n_species**2,
+        )
+
+    def shown(self, nodes: Tensor) -> Tensor:
+        """(N, K, C) what atoms show to their pairs."""
+        return self.node_norm(nodes)
+
+    def parts(self, shown: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
+        """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
+        seen = in_frame(shown, self.edge_norm(edges), pairs)
+        free = self.gate(self.inner(by_order(seen, self.seen)), pairs.scalars)
+        pieces = scaled(free, self.species(pair_class), self.hidden)
+        none = edges.new_zeros(len(edges), 2, 0)
+        return [none if k is None else pieces[k] for k in self.used]
+
+    def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:
+        """Parts -> (P, F) in frame order."""
+        return self.readout(parts, pair_class)

@@ -1,0 +1,178 @@
+"""Stage 1: an equivariant message-passing network that predicts the baseline Hamiltonian.
+
+Equivariant under O(3) by construction, before any training. Species enter as embeddings, pairs
+as invariant radial functions and directions as edge frames. Node features end in heads for
+on-site blocks, pair features in heads for off-site blocks; both also feed stage 2. The principle
+is the paper's (arXiv 2401.00744, after DeepH-E3); the edge-frame form is ours, see ``frames``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workbench.hamiltonians.irreps import BlockIrreps
+from workbench.models.config import GUESSES, ModelConfig
+from workbench.models.edge_frames import Layout, feature_frames, highest_l
+from workbench.models.equivariant_layers import (
+    NodeMix,
+    Norm,
+    Pairs,
+    RadialBasis,
+    SO2Convolution,
+)
+from workbench.models.geometry import Geometry
+from workbench.models.graph import Graph
+from workbench.models.guess_embedding import NodeGuess, PairGuess
+from workbench.models.readouts import NodeHead, PairHead
+
+
+class BaselineFeatures(NamedTuple):
+    """What stage 1 computes before its readouts.
+
+    Attributes:
+        radial: (P, radial) radial functions of each pair.
+        nodes: (N, K, C) equivariant node features.
+        edges: (P, K, C) equivariant pair features, turned back to the global frame.
+        node_parts: what the readout of on-site blocks reads, see ``heads``.
+        pair_parts: the same of pairs.
+    """
+
+    radial: Tensor
+    nodes: Tensor
+    edges: Tensor
+    node_parts: list[Tensor]
+    pair_parts: list[Tensor]
+
+
+class BaselineOutput(NamedTuple):
+    """What stage 1 hands on; a tuple, so that Fabric can look into it.
+
+    Attributes:
+        features: which stage 2 reads.
+        node_coefficients: (N, F) irrep coefficients of on-site blocks, in units of their scale.
+        pair_coefficients: (P, F) those of pair blocks in the edge frame and frame order.
+    """
+
+    features: BaselineFeatures
+    node_coefficients: Tensor
+    pair_coefficients: Tensor
+
+
+class Baseline(nn.Module):
+    """Stage 1."""
+
+    def __init__(
+        self,
+        irreps: BlockIrreps,
+        config: ModelConfig,
+        convolution: type[nn.Module] = SO2Convolution,
+    ) -> None:
+        """The network for one basis.
+
+        Args:
+            irreps: of the basis's blocks.
+            config: sizes.
+            convolution: the message layer; ``TensorProductConvolution`` is its readable twin.
+        """
+        super().__init__()
+        basis, c = irreps.basis, config.channels
+        n_species, context = len(basis.elements), 2 * config.channels
+        self.layout = Layout.of(config, basis)
+        self.frames = feature_frames(self.layout, highest_l(config, irreps))
+        self.radial = RadialBasis(config.radial)
+        self.species = nn.Embedding(n_species, c)
+        self.pair_species = nn.Embedding(n_species * n_species, context)
+        self.scalars = nn.Sequential(
+            nn.Linear(config.radial, context), nn.SiLU(), nn.Linear(context, context)
+        )
+        self.first = nn.Linear(context, self.layout.orders(c)[0])
+        self.reads_guess = config.guess != "none"
+        if self.reads_guess:
+            count = GUESSES[config.guess]
+            self.node_guess = NodeGuess(self.layout, irreps, count, c, n_species)
+            self.pair_guess = PairGuess(self.layout, irreps, count, c, n_species)
+        self.convolutions = nn.ModuleList(
+            convolution(self.layout, c, context) for _ in range(config.layers)
+        )
+        self.mixes = nn.ModuleList(NodeMix(self.layout, c) for _ in range(config.layers))
+        self.node_norms = nn.ModuleList(Norm(self.layout, c) for _ in range(2 * config.layers))
+        self.edge_norms = nn.ModuleList(
+            Norm(self.layout, c, framed=True) for _ in range(config.layers)
+        )
+        self.node_head = NodeHead(self.layout, irreps, c, config.readout, n_species)
+        self.pair_head = PairHead(self.layout, irreps, c, config.pair_readout, context, n_species)
+
+    def forward(self, graph: Graph, geometry: Geometry) -> BaselineOutput:
+        """Features and coefficients, in the type of the weights."""
+        return self.read(self.features(graph, geometry), geometry)
+
+    def read(self, features: BaselineFeatures, geometry: Geometry) -> BaselineOutput:
+        """The readouts alone."""
+        return BaselineOutput(
+            features,
+            self.node_head(features.node_parts, geometry.node_class),
+            self.pair_head(features.pair_parts, geometry.pair_class),
+        )
+
+    def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
+        """All but the readouts."""
+        radial, pairs = self.pairs(graph, geometry)
+        nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
+        for k in range(len(self.convolutions)):
+            update = self.learnt(k, self.shown(k, nodes), edges, pairs)
+            messages = self.messages(update, pairs).to(nodes)  # in mixed precision they are shorter
+            nodes = self.mixed(k, nodes.index_add(0, pairs.row, messages))
+            edges = edges + update
+        return BaselineFeatures(
+            radial,
+            nodes,
+            torch.bmm(pairs.frames.transpose(1, 2), edges),
+            self.node_head.parts(nodes, geometry.node_class),
+            self.pair_head.parts(self.pair_head.shown(nodes), edges, pairs, geometry.pair_class),
+        )
+
+    def pairs(self, graph: Graph, geometry: Geometry) -> tuple[Tensor, Pairs]:
+        """Radial functions (P, radial), and what all layers share about the pairs."""
+        like, (row, column) = self.species.weight, graph.edge_index
+        radial = self.radial(geometry.distance).to(like)
+        scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
+        frames = self.frames(geometry.harmonic.to(like))
+        return radial, Pairs(row, column, frames, scalars, geometry.envelope.to(like))
+
+    def shown(self, layer: int, nodes: Tensor) -> Tensor:
+        """(N, K, C) what atoms show to their pairs in a layer."""
+        return self.node_norms[2 * layer](nodes)
+
+    def learnt(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+        """The pairs' update (P, K, C) in frame order."""
+        return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
+
+    def messages(self, update: Tensor, pairs: Pairs) -> Tensor:
+        """What pairs that learnt this say to their row atoms, (P, K, C), to be summed there."""
+        return torch.bmm(pairs.frames.transpose(1, 2), update * pairs.envelope[:, :, None])
+
+    def mixed(self, layer: int, nodes: Tensor) -> Tensor:
+        """(N, K, C) atoms after messages came in, channels mixed."""
+        return nodes + self.mixes[layer](self.node_norms[2 * layer + 1](nodes))
+
+    def first_nodes(self, geometry: Geometry) -> Tensor:
+        """(N, K, C): the species in l = 0, and what the guess says of the atom."""
+        scalars = self.species(geometry.node_class)[:, None]
+        nodes = functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
+        if geometry.guess is not None:
+            nodes = nodes + self.node_guess(geometry.guess[0], geometry.node_class)
+        return nodes
+
+    def first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
+        """(P, K, C) in frame order: invariants of the pair, and what the guess says of it."""
+        size = self.layout.dim * self.species.embedding_dim
+        first = self.first(scalars)
+        edges = functional.pad(first, (0, size - first.shape[1]))
+        if geometry.guess is not None:
+            guess = self.pair_guess(geometry.guess[1], geometry.pair_class)
+            edges = edges + guess * geometry.envelope.to(guess)
+        return edges.unflatten(1, (self.layout.dim, -1))

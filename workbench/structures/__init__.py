@@ -1,0 +1,1 @@
+"""Atomic structures: loading them, building bilayers, and sampling displaced geometries."""

@@ -1,0 +1,144 @@
+"""Many graphs as one, and mini-batches cut from it by index, without a loop over structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.models.blocks import Blocks
+from workbench.models.graph import Graph, join
+from workbench.models.tensor_rotations import BlockTurn
+from workbench.models.tokens import Tokens
+from workbench.storage.mapped_tensor import Gathering
+
+_OF_PAIRS = {"edges", "pair_blocks", "pair_back", "pair_class", "pair_trust"} | {
+    "direction",
+    "radial",
+    "envelope",
+}
+"""Fields of ``Tokens`` with a row for each pair; the others have one for each atom."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some structures of a ``Store``, renumbered from 0.
+
+    Attributes:
+        graph: their graph, with ``batch``.
+        nodes: (N,) their atoms in the store.
+        pairs: (P,) their pairs in the store.
+        elements: (B,) how many matrix elements each has, float64.
+    """
+
+    graph: Graph
+    nodes: Tensor
+    pairs: Tensor
+    elements: Tensor
+
+    def blocks(self, store: Blocks) -> Blocks:
+        """Their part of blocks stored for all."""
+        return Blocks(store.nodes[self.nodes], store.pairs[self.pairs])
+
+    def tokens(self, store: Tokens) -> Tokens:
+        """Their part of tokens stored for all."""
+        row, column = self.graph.edge_index
+        parts = {
+            f.name: getattr(store, f.name)[self.pairs if f.name in _OF_PAIRS else self.nodes]
+            for f in fields(Tokens)
+            if f.name not in ("row", "column") and getattr(store, f.name) is not None
+        }
+        return replace(store, row=row, column=column, **parts)
+
+
+class Store:
+    """All graphs of a data set side by side."""
+
+    def __init__(self, graphs: Sequence[Graph], elements: Tensor) -> None:
+        """Collate.
+
+        Args:
+            graphs: one per structure.
+            elements: (structures,) how many matrix elements each has.
+        """
+        self.graph = join(graphs)
+        self.elements = elements.double()
+        self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
+        self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])
+        self.node_start = self.node_count.cumsum(0) - self.node_count
+        self.pair_start = self.pair_count.cumsum(0) - self.pair_count
+
+    def __len__(self) -> int:
+        return len(self.node_count)
+
+    def to(self, device: torch.device) -> Store:
+        """Move everything to a device, in place."""
+        for name, value in vars(self).items():
+            setattr(self, name, value.to(device))
+        return self
+
+    def select(self, indices: Tensor) -> Selection:
+        """Cut out some structures."""
+        n, p = self.node_count[indices], self.pair_count[indices]
+        nodes, node_shift = _ranges(self.node_start[indices], n)
+        pairs, pair_shift = _ranges(self.pair_start[indices], p)
+        g = self.graph
+        by_pair = torch.repeat_interleave(node_shift, p)
+        graph = Graph(
+            z=g.z[nodes],
+            edge_index=g.edge_index[:, pairs] - by_pair,
+            edge_vec=g.edge_vec[pairs],
+            reverse=g.reverse[pairs] - torch.repeat_interleave(pair_shift, p),
+            node_guess=g.node_guess[nodes],
+            pair_guess=g.pair_guess[pairs],
+            batch=torch.repeat_interleave(torch.arange(len(n), device=n.device), n),
+        )
+        return Selection(graph, nodes, pairs, self.elements[indices])
+
+
+class GatheredTokens:
+    """Tokens of a store's structures, as they come, some structures at a time."""
+
+    def __init__(self, graph: Graph) -> None:
+        """``graph``: of all the structures."""
+        self.graph = graph
+        self._rows: dict[tuple[str, str | None], Gathering] = {}
+
+    def add(self, tokens: Tokens) -> None:
+        """Append those of the next structures."""
+        for f in fields(Tokens):
+            value = getattr(tokens, f.name)
+            if f.name in ("row", "column") or value is None:
+                continue
+            parts = vars(value) if isinstance(value, BlockTurn) else {None: value}
+            for name, part in parts.items():
+                if part is not None:
+                    self._of(f.name, name).add(part)
+
+    def _of(self, field: str, part: str | None) -> Gathering:
+        pairs, atoms = self.graph.edge_index.shape[1], self.graph.z.shape[0]
+        rows = pairs if field in _OF_PAIRS else atoms
+        return self._rows.setdefault((field, part), Gathering(rows))
+
+    def tokens(self) -> Tokens:
+        """Of all structures, when all have come."""
+        found: dict[str, Any] = {}
+        turns: dict[str, dict[str, Tensor]] = {}
+        for (field, part), rows in self._rows.items():
+            if part is None:
+                found[field] = rows.tensor
+            else:
+                turns.setdefault(field, {})[part] = rows.tensor
+        found |= {field: BlockTurn(**parts) for field, parts in turns.items()}
+        row, column = self.graph.edge_index
+        return Tokens(row=row, column=column, **found)
+
+
+def _ranges(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """All of start[k] .. start[k] + count[k], and how far each run has moved."""
+    shift = start - (count.cumsum(0) - count)
+    total = int(count.sum())
+    return torch.arange(total, device=start.device) + torch.repeat_interleave(shift, count), shift

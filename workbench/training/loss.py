@@ -1,0 +1,56 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workbench.hamiltonians.spin_parts import FACTORS
+from workbench.models.blocks import Blocks
+from workbench.training.batching import Selection
+from workbench.training.training_set import Labelled
+
+
+def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
+    """Mean modulus of the error over the existing elements of a batch, eV.
+
+    It is the metric itself. Padding needs no mask: it is zero in prediction and target alike.
+
+    Args:
+        error: prediction less target.
+        elements: (B,) how many elements each structure's matrix has.
+    """
+    total = moduli(error.nodes).sum() + moduli(error.pairs).sum()
+    return total / elements.sum().to(total)
+
+
+def moduli(blocks: Tensor) -> Tensor:
+    """Moduli (items, M, M) of blocks; with spin summed over the four pairs of spins.
+
+    Args:
+        blocks: real (items, M, M), or in spin parts (items, Q, M, M).
+    """
+    if blocks.ndim == 3:
+        return blocks.abs()
+    factors = torch.as_tensor(FACTORS[: blocks.shape[1]], device=blocks.device).flatten(1)
+    parts = torch.view_as_real(factors).flatten(1).to(blocks)  # (Q, 8)
+    elements = (blocks.movedim(1, -1) @ parts).unflatten(-1, (4, 2))
+    # Of complex numbers: a norm over two real ones takes ten times as long. Flat at zero.
+    return torch.view_as_complex(elements).abs().sum(-1)
+
+
+def mean_modulus(blocks: Blocks, split: Labelled) -> float:
+    """Mean modulus over all existing elements of all structures, eV."""
+    total = sum(
+        float(matrix_mae(part.blocks(blocks), part.elements) * part.elements.sum())
+        for part in split.chunks()
+    )
+    return total / float(split.store.elements.sum())
+
+
+def per_structure(error: Blocks, part: Selection) -> Tensor:
+    """(B,) mean modulus of the error of each structure, eV."""
+    batch = part.graph.batch
+    nodes, pairs = (moduli(e).sum((1, 2)).double() for e in (error.nodes, error.pairs))
+    total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
+    return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements

@@ -1,0 +1,89 @@
+"""Errors against the number of orientations averaged over, as inline SVG on two logarithms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from workbench.views.numbers import milli
+from workbench.views.style import COLOURS, GRID, INK, MUTED
+from workbench.views.svg import across, down, picture, text
+
+__all__ = ["averages_plot"]
+
+_WIDTH, _HEIGHT = 480, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 74, 44, 44
+_MOST = 16  # orientations at the right end
+_LEAST = 1e-9  # meV; a logarithm has no place for zero
+
+
+def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str:
+    """Two kinds of points, and the law 1/sqrt(K) dashed through the first symmetry error.
+
+    Args:
+        errors: K -> (symmetry error, error of the matrix), meV.
+        chosen: the K that is ringed; its numbers are written.
+
+    Returns: an SVG element as text.
+    """
+    values = np.maximum(np.array(list(errors.values())), _LEAST)  # (points, 2)
+    least = values[:, 0].min() / 4 if 1 not in errors else values.min() / 4
+    low, high = int(np.floor(np.log10(least))), int(np.ceil(np.log10(values.max())))
+    parts = [_axes(low, high)]
+    parts += [_legend(0, "symmetry error", _LEFT), _legend(1, "error of the matrix", 215)]
+    parts.append(text(365, 30, "– – 1/√K", "start"))
+    if 1 in errors:
+        first = max(errors[1][0], _LEAST)
+        ends = [(_x(K), _y(first / K**0.5, low, high)) for K in (1, _MOST)]
+        (x1, y1), (x2, y2) = ends
+        parts.append(
+            f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+            f'stroke="{MUTED}" stroke-width="1.5" stroke-dasharray="5 4"/>'
+        )
+    for K in sorted(errors):
+        for kind, value in enumerate(errors[K]):
+            x, y = _x(K), _y(max(value, _LEAST), low, high)
+            parts.append(_marker(kind, x, y))
+            if chosen == K:
+                aside = -3 if value == max(errors[K]) else 13  # so that numbers keep apart
+                parts.append(
+                    f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="none" stroke="{INK}" '
+                    f'stroke-width="2"/>'
+                    f"{text(x + 14, y + aside, milli(value), 'start', 'wb-halo')}"
+                )
+    label = "Symmetry error and error of the matrix in meV against the number of orientations"
+    return picture("".join(parts), _WIDTH, _HEIGHT, label)
+
+
+def _x(count: float) -> float:
+    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * float(np.log(count) / np.log(_MOST))
+
+
+def _y(value: float, low: int, high: int) -> float:
+    share = (np.log10(value) - low) / (high - low)
+    return _HEIGHT - _BOTTOM - float(np.clip(share, 0, 1)) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _axes(low: int, high: int) -> str:
+    parts = [text(0, 14, "mean error, meV", "start", "wb-strong")]
+    for power in range(low, high + 1, max(1, -(-(high - low) // 8))):
+        y = _y(10.0**power, low, high)
+        parts.append(across(_LEFT, _WIDTH - _RIGHT, y, GRID))
+        parts.append(text(_LEFT - 6, y + 4.5, f"{10.0**power:g}", "end"))
+    for K in (1, 2, 4, 8, _MOST):
+        parts.append(down(_x(K), _TOP, _HEIGHT - _BOTTOM, GRID))
+        parts.append(text(_x(K), _HEIGHT - _BOTTOM + 18, str(K)))
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    return "".join(parts) + text(middle, _HEIGHT - 8, "orientations K")
+
+
+def _legend(kind: int, name: str, x: float) -> str:
+    return _marker(kind, x + 6, 26) + text(x + 18, 30, name, "start")
+
+
+def _marker(kind: int, x: float, y: float) -> str:
+    """A circle for the symmetry error, a square for the error of the matrix."""
+    if kind == 0:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="{COLOURS[0]}"/>'
+    return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" fill="{COLOURS[1]}"/>'

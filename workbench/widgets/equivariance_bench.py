@@ -1,0 +1,307 @@
+"""TestBench: any structure, any subjects, and every way to ask whether they obey the law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.errors import Errors, pair_name
+from workbench.evaluation.rotation_errors import RotationErrors
+from workbench.evaluation.rotation_report import RotationReport, Series
+from workbench.storage.atomic_write import write_whole
+from workbench.structures.loading import load, rotate
+from workbench.views.numbers import milli, orientation
+from workbench.views.rotation_report import report_html
+from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.parts.bench_panels import AxisPanel, RandomPanel, WorstPanel
+from workbench.widgets.parts.choices import dropdown
+from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.turning import Turning
+from workbench.widgets.sphere_map import SphereMap
+from workbench.widgets.structure_view import StructureView
+
+_NO_MODEL = "no model"
+_TABS = ("all axes", "random rotations", "one axis", "worst rotation")
+
+
+class TestBench(widgets.VBox):
+    """Tests the law ``f(g x) = D(g) f(x) D(g)^+`` on a structure of one's own choice.
+
+    To the left the structure, turned by hand or to what is picked on the right, with the errors of
+    that operation by subject and by shells. To the right maps over all axes, random rotations,
+    one axis, and the search for the worst rotation. What was computed is written to a report.
+
+    Args:
+        structure: a name, a file, "smiles:CCO", or Atoms.
+        model: a name of `load_model`, a model as for `RotationLab`, or None.
+        subjects: callables atoms -> BlockMatrix by name, to choose among; all are tested at first.
+        axes: of the maps at first.
+        folder: where reports are written.
+
+    Attributes:
+        sphere, random, axis, worst: the panels; each starts, stops and holds what it measured.
+
+    Raises:
+        ValueError: if there is no subject, or no such structure.
+
+    >>> wb.TestBench("water", "water", {"PySCF": wb.pyscf()})  # doctest: +SKIP
+    """
+
+    __test__ = False  # pytest takes every Test... for its own
+
+    def __init__(
+        self,
+        structure: str | Atoms = "water",
+        model: Any = "water",
+        subjects: Mapping[str, Subject] | None = None,
+        *,
+        axes: int = 100,
+        folder: str | Path = "reports",
+    ):
+        self.guard, self.folder = Guard(), Path(folder)
+        self._style = lab_style("sphere_lab")  # first: see there
+        self._offered, self._axes = dict(subjects or {}), axes
+        self._given = {"given": model} if model is not None and not isinstance(model, str) else {}
+        self._loaded: dict[str, Any] = dict(self._given)
+        self._own = structure if isinstance(structure, Atoms) else None
+        self.sphere: SphereMap | None = None
+        name = "given" if self._given else (model or _NO_MODEL)
+        self._build(structure if isinstance(structure, str) else "as given", str(name))
+        super().__init__(self._layout())
+        self.add_class("wb-lab")
+        self.add_class("wb-bench")
+        self.begin()
+
+    # ---- what the user can do from code as well ---------------------------------------------
+
+    @property
+    def errors(self) -> RotationErrors:
+        """What measures the present structure and subjects."""
+        return self._session.errors
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """The present operation (3, 3), improper if the map's are."""
+        return -self._R if self._session.improper else self._R
+
+    def turn_to(self, R: ArrayLike) -> None:
+        """Turn the structure to a proper rotation (3, 3)."""
+        self.turning.to(R)
+
+    def begin(self) -> None:
+        """Load the structure and the subjects that are chosen, and begin anew."""
+        atoms = self._structure()
+        chosen = {name: self._offered[name] for name in self.subjects.value}
+        errors = RotationErrors(atoms, self._model(), chosen)
+        self._close_session()
+        self._R = np.eye(3)
+        self.sphere = SphereMap(atoms, errors=errors, axes=self._axes)
+        self.sphere.foot.layout.display = "none"
+        self.random, self.axis = RandomPanel(self.sphere), AxisPanel(self.sphere)
+        self.worst = WorstPanel(self.sphere, self._go)
+        self.view = StructureView(atoms, height=224, hint="drag, or arrow keys")
+        self.turning = Turning(self.view, self.guard, self._show)
+        self._wire(self.sphere)
+        self.body.children = self._session_layout(self.sphere)
+        self._show(np.eye(3), 0)
+
+    def report(self) -> RotationReport:
+        """All that was computed so far."""
+        sphere = self._session
+        known, errors = sphere.known()
+        then = ", then x → −x" if sphere.improper else ""
+        degrees = float(sphere.picked[1])
+        series = {"picked": Series.of(self._operation(), {}, [self.rotation], [self._now])}
+        if errors:
+            what = f"{degrees:.0f}° about {len(known)} axes{then}"
+            settings = {"degrees": degrees, "improper": sphere.improper}
+            series["sphere"] = Series.of(what, settings, known, errors)
+        others = {"random": self.random, "scan": self.axis, "worst": self.worst}
+        found = ((key, panel.series) for key, panel in others.items())
+        series |= {key: own for key, own in found if own is not None}
+        source = str(self.structure.value)
+        return RotationReport.of(self.errors, sphere.chosen_measure, series, source)
+
+    def export(self) -> list[Path]:
+        """Write the report as JSON and as an HTML page; returns both paths."""
+        report = self.report()
+        stem = f"rotations-{report.structure['formula']}"
+        data = report.write(self.folder / f"{stem}.json")
+        page = write_whole(self.folder / f"{stem}.html", report_html(report))
+        links = " and ".join(f"<b>{escape(str(path))}</b>" for path in (data, page))
+        names = ", ".join(own.what for own in report.series.values())
+        self.exported.value = f'<p role="status">Written: {links}. In it: {escape(names)}.</p>'
+        return [data, page]
+
+    def close(self) -> None:
+        """Take it off the page: computations, every widget inside, callbacks and channels."""
+        self._close_session()
+        close_inside(self)
+        super().close()
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def _build(self, structure: str, model: str) -> None:
+        from workbench.storage.bundled import data_path
+
+        names = sorted(path.stem for path in data_path("checkpoints").glob("*.safetensors"))
+        self.structure = widgets.Text(
+            value=structure,
+            description="structure",
+            tooltip="A name (water), a file, or smiles:CCO",
+            continuous_update=False,
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="220px"),
+        )
+        options = list(dict.fromkeys([*self._given, model, *names, _NO_MODEL]))
+        self.model = dropdown(options, "model", "Both of its stages are tested", "165px", model)
+        self.subjects = widgets.SelectMultiple(
+            options=list(self._offered),
+            value=list(self._offered),
+            rows=min(max(len(self._offered), 1), 3),
+            description="subjects",
+            tooltip="Further subjects; Ctrl and click, or Shift and arrows, for several",
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="220px"),
+        )
+        self.open_button = widgets.Button(
+            description="Open",
+            tooltip="Loads the structure and the subjects; what was measured is dropped",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.export_button = widgets.Button(
+            description="Export report",
+            tooltip="Writes what was measured as JSON and as a page that opens anywhere",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.exported, self.table, self.shells = (widgets.HTML() for _ in range(3))
+        self.body = group(widgets.Box, "wb-body", [])
+        self.open_button.on_click(self.guard(lambda _: self.begin()))
+        self.export_button.on_click(self.guard(lambda _: self._export()))
+
+    def _layout(self) -> list[widgets.Widget]:
+        title = widgets.HTML("<b>Test bench</b>")
+        choices = [self.structure, self.model]
+        if self._offered:
+            choices.append(self.subjects)
+        head = [title, *choices, self.open_button, self.export_button]
+        return [
+            self._style,
+            group(widgets.Box, "wb-row", head),
+            self.guard.panel,
+            self.exported,
+            self.body,
+        ]
+
+    def _session_layout(self, sphere: SphereMap) -> list[widgets.Widget]:
+        left = [self.view, self.turning.controls.box, self.table, self.shells]
+        pages = [sphere, self.random.box, self.axis.box, self.worst.box]
+        self.tabs = widgets.Tab(pages, titles=_TABS)
+        return [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", [self.tabs])]
+
+    def _wire(self, sphere: SphereMap) -> None:
+        guard = self.guard
+        sphere.observe(guard(lambda _: self._go(sphere.rotation)), "picked")
+        sphere.operations.observe(guard(lambda _: self._invert()), "value")
+        sphere.measure.observe(guard(lambda _: self._measured_otherwise()), "value")
+
+    def _close_session(self) -> None:
+        if self.sphere is None:
+            return
+        for panel in (self.random, self.axis, self.worst):
+            panel.job.stop()
+        self.sphere.close()
+        close_inside(self.body)
+        self.sphere = None
+
+    # ---- reacting ---------------------------------------------------------------------------
+
+    @property
+    def _session(self) -> SphereMap:
+        if self.sphere is None:
+            raise ValueError("No structure is open: correct its name and press Open.")
+        return self.sphere
+
+    def _export(self) -> None:
+        self.export()
+
+    def _structure(self) -> Atoms:
+        if self._own is not None and self.structure.value == "as given":
+            return load(self._own)
+        return load(str(self.structure.value))
+
+    def _model(self) -> Any:
+        name = str(self.model.value)
+        if name == _NO_MODEL:
+            return None
+        if name not in self._loaded:
+            from workbench.models.checkpoint import load_model
+
+            self._loaded[name] = load_model(name)
+        return self._loaded[name]
+
+    def _go(self, operation: NDArray[np.float64]) -> None:
+        """Turn to an operation of the kind that is being tested."""
+        self.turning.to(np.linalg.det(operation) * operation)
+
+    def _show(self, R: NDArray[np.float64], _: int) -> None:
+        """Measure and show the operation that the structure is turned by."""
+        self._R = R
+        self._now = self.errors.under([self.rotation])[0]
+        self._describe()
+
+    def _invert(self) -> None:
+        """Show the structure, or what inversion makes of it; turned as it was."""
+        atoms = self.errors.atoms
+        self.view.show(rotate(atoms, -np.eye(3)) if self._session.improper else atoms)
+        self._show(self._R, 0)
+
+    def _measured_otherwise(self) -> None:
+        for panel in (self.random, self.axis, self.worst):
+            panel.show()
+
+    def _operation(self) -> str:
+        return orientation(self._R) + (", then x → −x" if self._session.improper else "")
+
+    def _describe(self) -> None:
+        rows = "".join(
+            f'<tr><th scope="row">{escape(name)}</th><td>{milli(e.mae_mev)}</td>'
+            f"<td>{milli(e.max_mev)}</td></tr>"
+            for name, e in self._now.items()
+        )
+        self.table.value = (
+            f'<table class="wb-errors"><caption>{self._operation()}; symmetry errors, meV'
+            "</caption><thead><tr><th></th><th>mean</th><th>largest</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+        self.shells.value = shell_table(self._now)
+        said = ", ".join(f"{n} {milli(e.mae_mev)} meV" for n, e in self._now.items())
+        self.view.announcement = f"Structure {self._operation()}. Mean symmetry errors: {said}."
+
+
+def shell_table(errors: Mapping[str, Errors]) -> str:
+    """HTML table, meV: the mean error of each pair of shells; rows and columns are alike in H."""
+    pairs = sorted({(a, b) for e in errors.values() for a, b in e.shell_pairs if a <= b})
+    heads = "".join(f"<th>{escape(name)}</th>" for name in errors)
+    rows = []
+    for pair in pairs:
+        cells = []
+        for own in errors.values():
+            most = max(mean for (a, b), (mean, _) in own.shell_pairs.items() if a <= b)
+            mean = own.shell_pairs.get(pair, (np.nan, np.nan))[0]
+            text = milli(mean) if np.isfinite(mean) else "–"
+            cells.append(f"<td><b>{text}</b></td>" if mean == most else f"<td>{text}</td>")
+        name = f"{pair_name(pair)[0]} – {pair_name(pair)[1]}"
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+    return (
+        '<table class="wb-errors"><caption>mean error by shells, meV; the worst is bold</caption>'
+        f"<thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )

@@ -1,0 +1,1 @@
+"""Parts that several live views share: controls, read-outs, and errors shown as sentences."""

@@ -1,0 +1,247 @@
+"""The panels of a test bench beside its map: random rotations, one axis, and the worst rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.errors import Errors
+from workbench.evaluation.rotation_errors import about, drawn
+from workbench.evaluation.rotation_report import Series
+from workbench.evaluation.rotation_search import SearchStep, worst_rotation
+from workbench.views.numbers import milli, orientation
+from workbench.views.rotation_errors import angle_scan, error_histogram
+from workbench.widgets.page import group
+from workbench.widgets.parts.background import Job
+from workbench.widgets.parts.choices import dropdown
+from workbench.widgets.sphere_map import SphereMap
+
+__all__ = ["AxisPanel", "RandomPanel", "WorstPanel"]
+
+_STEP = 10  # degrees between the angles of a scan
+_STARTS = 2  # how many of the random operations a search refines
+
+
+class RandomPanel:
+    """Errors under random operations as a histogram.
+
+    Args:
+        sphere: says which subjects, operations and measure.
+
+    Attributes:
+        box: the widget to show.
+        job: what computes it.
+    """
+
+    def __init__(self, sphere: SphereMap):
+        self._sphere, self._settings = sphere, (0, 0, False)
+        self._operations, self._errors = np.zeros((0, 3, 3)), []
+        self.samples = _number("rotations", 30, 2, 2000, "How many are drawn")
+        self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw: the same seed, the same turns")
+        self.job = Job(self._steps, self._counted, self.show, "rotations", "Draws and measures")
+        self.picture = widgets.HTML()
+        self.box = _page([self.samples, self.seed, self.job.box], self.picture)
+        self.job.refresh()
+
+    @property
+    def series(self) -> Series | None:
+        """What was measured, or None."""
+        if not self._errors:
+            return None
+        count, (_, seed, improper) = len(self._errors), self._settings
+        what = f"{count} random {'turns with an inversion' if improper else 'turns'}, seed {seed}"
+        settings = {"seed": seed, "samples": count, "improper": improper}
+        return Series.of(what, settings, self._operations[:count], self._errors)
+
+    def show(self) -> None:
+        """Draw what was measured so far."""
+        series, measure = self.series, self._sphere.chosen_measure
+        if series is None:
+            self.picture.value = _nothing("a histogram of the errors under random rotations")
+        else:
+            title = f"{series.what}, {measure} error"
+            self.picture.value = error_histogram(series.values(measure), title).svg
+
+    def _counted(self) -> tuple[int, int, float]:
+        return len(self._errors), int(self.samples.value), self._sphere.errors.seconds
+
+    def _steps(self) -> Iterator[None]:
+        self._settings = (int(self.samples.value), int(self.seed.value), self._sphere.improper)
+        self._operations, self._errors = drawn(*self._settings), []
+        for R in self._operations:
+            self._errors += self._sphere.errors.under([R])
+            yield
+
+
+class AxisPanel:
+    """Errors against the angle about the axis that is picked on the map.
+
+    Args:
+        sphere: says which subjects, operations, measure and axis.
+    """
+
+    def __init__(self, sphere: SphereMap):
+        self._sphere, self._improper = sphere, False
+        self._axis = np.array([0.0, 0.0, 1.0])
+        self._errors: list[dict[str, Errors]] = []
+        self.degrees = np.arange(0, 361, _STEP)
+        self.job = Job(self._steps, self._counted, self.show, "angles", "Turns about the axis")
+        self.picture = widgets.HTML()
+        self.box = _page([self.job.box], self.picture)
+        self.job.refresh()
+
+    @property
+    def series(self) -> Series | None:
+        """What was measured, or None."""
+        if not self._errors:
+            return None
+        degrees = self.degrees[: len(self._errors)]
+        then = ", then x → −x" if self._improper else ""
+        what = f"Turns about {_vector(self._axis)}{then}"
+        settings = {"axis": self._axis.tolist(), "degrees": degrees.tolist()}
+        operations = [about([self._axis], d, self._improper)[0] for d in degrees]
+        return Series.of(what, settings | {"improper": self._improper}, operations, self._errors)
+
+    def show(self) -> None:
+        """Draw what was measured so far."""
+        series, measure = self.series, self._sphere.chosen_measure
+        if series is None or len(self._errors) < 2:
+            self.picture.value = _nothing("the error against the angle, about the picked axis")
+        else:
+            values = series.values(measure)
+            title = f"{series.what}, {measure} error"
+            self.picture.value = angle_scan(series.settings["degrees"], values, title).svg
+
+    def _counted(self) -> tuple[int, int, float]:
+        return len(self._errors), len(self.degrees), self._sphere.errors.seconds
+
+    def _steps(self) -> Iterator[None]:
+        self._axis, self._improper = np.array(self._sphere.picked[0]), self._sphere.improper
+        self._errors = []
+        for degrees in self.degrees:
+            R = about([self._axis], float(degrees), self._improper)
+            self._errors += self._sphere.errors.under(R)
+            yield
+
+
+class WorstPanel:
+    """A search for the operation at which one subject errs most.
+
+    Args:
+        sphere: says which subjects, operations and measure.
+        go: called with the worst operation (3, 3) when the user asks to see it.
+    """
+
+    def __init__(self, sphere: SphereMap, go: Callable[[NDArray[np.float64]], None]):
+        self._sphere, self._improper, self._measure = sphere, False, sphere.chosen_measure
+        self.found: SearchStep | None = None
+        self.finished, self._searched, self._drawn = False, "", 0
+        names = sphere.errors.names
+        what = "Whose worst operation is searched for"
+        self.subject = dropdown(names, "subject", what, "220px", names[-1])
+        self.samples = _number("random first", 30, 1, 1000, "Random operations to begin with")
+        self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw")
+        self.job = Job(self._steps, self._counted, self.show, "evaluations", "Searches")
+        self.button = widgets.Button(
+            description="turn there",
+            tooltip="Turns the structure to the worst operation found",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.button.on_click(self.job.background.guard(lambda _: self.found and go(self.worst)))
+        self.said = widgets.HTML()
+        controls = [self.subject, self.samples, self.seed, self.job.box, self.button]
+        self.box = _page(controls, self.said)
+        self.job.refresh()
+
+    @property
+    def worst(self) -> NDArray[np.float64]:
+        """The worst operation found (3, 3); unity before any was tried."""
+        return np.eye(3) if self.found is None else self.found.worst_R
+
+    @property
+    def series(self) -> Series | None:
+        """What was found, measured for the subject searched for, or None."""
+        if self.found is None:
+            return None
+        settings: dict[str, Any] = {
+            "seed": int(self.seed.value),
+            "samples": self._drawn,
+            "improper": self._improper,
+            "measure": self._measure,
+            "evaluations": self.found.evaluations,
+            "largest of the random ones, meV": self.found.drawn,
+            "finished": self.finished,
+        }
+        errors = self._sphere.errors.under([self.worst], [self._searched])
+        what = f"Worst operation found for {self._searched}: {self._where()}"
+        return Series.of(what, settings, [self.worst], errors)
+
+    def show(self) -> None:
+        """Say what was found so far."""
+        self.button.disabled = self.found is None
+        if self.found is None:
+            self.said.value = _nothing("the operation with the largest error")
+            return
+        state = "Done" if self.finished else "So far" if self.job.running else "Stopped"
+        self.said.value = (
+            f'<p class="wb-said" role="status">{state}, after {self.found.evaluations} '
+            f"evaluations: {self._searched} errs by <b>{milli(self.found.worst)} meV</b> "
+            f"({self._measure}) {self._where()}. The worst of the random ones: "
+            f"{milli(self.found.drawn)} meV.</p>"
+        )
+
+    def _where(self) -> str:
+        proper = -self.worst if self._improper else self.worst
+        return orientation(proper) + (", then x → −x" if self._improper else "")
+
+    def _counted(self) -> tuple[int, int, float]:
+        """A search ends by itself; before that its length is a guess from the halvings of steps."""
+        done = self.found.evaluations if self.found else 0
+        total = done if self.finished else max(int(self.samples.value) + 60 * _STARTS, done + 1)
+        return done, total, self._sphere.errors.seconds
+
+    def _steps(self) -> Iterator[None]:
+        sphere, self.finished, self.found = self._sphere, False, None
+        self._improper, self._measure = sphere.improper, sphere.chosen_measure
+        self._searched, self._drawn = str(self.subject.value), int(self.samples.value)
+        for step in worst_rotation(
+            sphere.errors,
+            self._searched,
+            samples=self._drawn,
+            seed=int(self.seed.value),
+            starts=_STARTS,
+            measure=self._measure,
+            improper=self._improper,
+        ):
+            self.found = step
+            yield
+        self.finished = True
+
+
+def _vector(axis: NDArray[np.float64]) -> str:
+    numbers = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
+    return f"({numbers})".replace("-", "−")
+
+
+def _page(controls: list[widgets.Widget], picture: widgets.Widget) -> widgets.VBox:
+    return widgets.VBox([group(widgets.Box, "wb-row", controls), picture])
+
+
+def _nothing(what: str) -> str:
+    return f'<p class="wb-note">Press "compute" for {what}.</p>'
+
+
+def _number(name: str, value: int, low: int, high: int, tooltip: str) -> widgets.BoundedIntText:
+    return widgets.BoundedIntText(
+        value=value,
+        min=low,
+        max=high,
+        description=name,
+        tooltip=tooltip,
+        style={"description_width": "initial"},
+        layout=widgets.Layout(width="150px"),
+    )
