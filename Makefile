@@ -32,6 +32,7 @@ check: $(VENV)/installed-dev
 
 unit: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) tests --ignore=tests/browser
+	$(ONE_THREAD) $(BIN)/pytest --doctest-modules workbench
 
 notebooks: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 notebooks

@@ -27,9 +27,9 @@ from workbench.datasets.writing import write
 from workbench.engines.pyscf_molecules import basis_of
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.training.initial_model import guess_charges, untrained
-from workbench.training.stage1_objective import Stage1
-from workbench.training.stage2_objective import Stage2
-from workbench.training.training_set import Labelled
+from workbench.training.stage1_objective import Stage1Objective
+from workbench.training.stage2_objective import Stage2Objective
+from workbench.training.training_set import TrainingSet
 
 SYSTEMS = ("water", "ethanol")
 PEERS_MS = {  # ten molecules a step; measured earlier on one x86 core, torch 2.13
@@ -65,10 +65,10 @@ def measure(system: str, steps: int) -> dict[str, float]:
         dataset = random_dataset(system, Path(folder) / "random.h5", MOLECULES)
         config = wb.ModelConfig()
         charges = guess_charges(dataset, dataset.split("train"), config)
-        labelled = Labelled.read(dataset, dataset.split("train"), config, dataset.basis, charges)
+        labelled = TrainingSet.read(dataset, dataset.split("train"), config, dataset.basis, charges)
     model = untrained(dataset.basis, config, labelled, charges)
     result = {}
-    for name, phase in (("stage 1", Stage1), ("stage 2", Stage2)):
+    for name, phase in (("stage 1", Stage1Objective), ("stage 2", Stage2Objective)):
         stage = phase(model, labelled, labelled)
         parameters = list(stage.module.parameters())
         optimizer = torch.optim.AdamW(parameters, fused=True)

@@ -21,8 +21,8 @@ exact = lambda atoms: overlap(atoms, basis)
 toys = {"exact": exact, "toy": preferred_axis(exact), "no parity": without_parity(exact)}
 """
 MAP = """
-sphere = wb.SphereMap(water, subjects=toys, axes=50)
-lab = wb.RotationLab(water, subjects={"exact": exact})
+sphere = wb.SphereMap(water, predictors=toys, axes=50)
+lab = wb.RotationLab(water, predictors={"exact": exact})
 sphere.drive(lab)
 sphere
 """
@@ -181,7 +181,7 @@ def test_a_slow_map_can_be_stopped_while_it_fills(shown: LabPage):
     shown.run_code(
         "import time\n"
         "slow = lambda atoms: time.sleep(0.05) or exact(atoms)\n"
-        "sphere.errors.subjects.callables['exact'] = slow"
+        "sphere.errors.predictors.callables['exact'] = slow"
     )
     shown.page.locator(".wb-lab select").first.select_option("400")
     # While it computes the kernel answers: this very question goes through it.

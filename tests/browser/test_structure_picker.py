@@ -16,7 +16,7 @@ picker
 """
 DRIVEN = """
 basis = wb.Basis("sto-3g", {1: (0,), 6: (0, 0, 1), 7: (0, 0, 1), 8: (0, 0, 1)})
-box = picker.drive(lambda a: wb.BlockInspector(a, subjects={"S": lambda x: wb.overlap(x, basis)}))
+box = picker.drive(lambda a: wb.BlockInspector(a, predictors={"S": lambda x: wb.overlap(x, basis)}))
 box
 """
 FORMULA = "picker.atoms.get_chemical_formula()"

@@ -121,10 +121,10 @@ def test_predict_prints_levels_and_writes_matrices(trained, folder):
 
 def test_rotate_reports_every_subject(trained):
     words = ("rotate", "water", "--model", trained["checkpoint"], "--xc", "hf")
-    subjects = numbers_of(*words)["subjects"]
-    assert set(subjects) == {"PySCF", "stage 1", "stages 1+2"}
-    assert subjects["PySCF"]["max_mev"] < 1e-3
-    assert subjects["stage 1"]["max_mev"] < subjects["stage 1"]["largest_element_mev"] * 1e-5
+    predictors = numbers_of(*words)["predictors"]
+    assert set(predictors) == {"PySCF", "stage 1", "stages 1+2"}
+    assert predictors["PySCF"]["max_mev"] < 1e-3
+    assert predictors["stage 1"]["max_mev"] < predictors["stage 1"]["largest_element_mev"] * 1e-5
     assert numbers_of(*words, "--samples", 2)["samples"] == 2
 
 

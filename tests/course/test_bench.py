@@ -21,7 +21,7 @@ def exact(water):
 
 def test_a_preferred_axis_errs_as_its_closed_form_says(water, exact):
     u = np.array([1, -2, 2]) / 3
-    toy = RotationErrors(water, subjects={"toy": task.preferred_axis(exact, u, 0.01)})
+    toy = RotationErrors(water, predictors={"toy": task.preferred_axis(exact, u, 0.01)})
     for degrees in (40, 180):
         operations = about(axes(30), degrees)
         for R, own in zip(operations, toy.under(operations), strict=True):
@@ -33,7 +33,7 @@ def test_a_preferred_axis_errs_as_its_closed_form_says(water, exact):
 
 
 def test_missing_parity_shows_under_improper_operations_only(water, exact):
-    toy = RotationErrors(water, subjects={"toy": task.without_parity(exact, 0.01)})
+    toy = RotationErrors(water, predictors={"toy": task.without_parity(exact, 0.01)})
     assert max(own["toy"].max_mev for own in toy.under(drawn(5))) < 1e-9
     for own in toy.under(drawn(5, improper=True)):
         assert 20 / np.sqrt(3) - 1e-9 < own["toy"].max_mev < 20 + 1e-9
@@ -92,7 +92,7 @@ def test_half_turns_across_keep_the_axis():
 
 
 def test_answers_to_the_worst_rotation(water, exact):
-    errors = RotationErrors(water, subjects={"toy": task.preferred_axis(exact)})
+    errors = RotationErrors(water, predictors={"toy": task.preferred_axis(exact)})
     half = wb.rotation((1, 0, 0), 45)  # z by 45 degrees: about as bad as can be
     found = errors.under([half])[0]["toy"].mae_mev
     assert task.worst_enough(half, errors, "toy", found, 0.5 * found)

@@ -6,7 +6,7 @@ import pytest
 import workbench as wb
 from workbench.course import blocks as task
 from workbench.evaluation.errors import matrix_errors
-from workbench.hamiltonians.irreps import xray
+from workbench.hamiltonians.irreps import irrep_norms
 from workbench.hamiltonians.wigner import wigner_d
 
 R = wb.rotation((1, 2, -1), 50)
@@ -69,7 +69,7 @@ def test_the_scalar_part_is_a_third_of_the_trace_and_the_bar_of_the_xray(H, pp):
     part = np.trace(pp) / 3 * np.eye(3)
     verdict = task.scalar_part(part, pp)
     assert verdict
-    assert f"{xray(H, 0, 1)['2p', '2p', 0]:.3f}" in verdict.why
+    assert f"{irrep_norms(H, 0, 1)['2p', '2p', 0]:.3f}" in verdict.why
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,6 @@ def test_misread_orbitals_keep_the_numbers_and_lose_the_law(H, shell, moves):
     wrong, turned = task.misread(H, shell), task.misread(H.rotate(R), shell)
     np.testing.assert_array_equal(np.sort(wrong.values, axis=None), np.sort(H.values, axis=None))
     assert matrix_errors(turned, wrong.rotate(R)).max_mev > 100
-    before, after = xray(wrong, 0, 0), xray(turned, 0, 0)
+    before, after = irrep_norms(wrong, 0, 0), irrep_norms(turned, 0, 0)
     moved = {key for key in before if abs(after[key] - before[key]) > 1e-6}
     assert {a[-1] + b[-1] for a, b, _ in moved} == moves

@@ -6,10 +6,10 @@ import pytest
 import workbench as wb
 from workbench.course import stage_two as task
 from workbench.evaluation.errors import matrix_errors
-from workbench.training.monitor import Reading
+from workbench.training.monitor import StageErrors
 
 R = wb.rotation((1, 2, -1), 70)
-ONE = Reading(0.4, 0.5, 0.6, 1.2, 1.5)  # v = 0.72, b^2 = 1.53
+ONE = StageErrors(0.4, 0.5, 0.6, 1.2, 1.5)  # v = 0.72, b^2 = 1.53
 
 
 def silu(x):

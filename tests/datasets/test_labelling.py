@@ -15,7 +15,7 @@ from ase.build import graphene
 
 from tests.support.processes import children_of, wait_for, wait_for_end
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.label_plan import gather, plan
+from workbench.datasets.label_plan import collect, plan
 from workbench.datasets.labelling import LabellingError, label
 from workbench.engines.dispatch import reference as wb_reference
 from workbench.engines.openblas import core_type
@@ -225,7 +225,7 @@ def test_a_senseless_job_is_refused_before_anything_is_computed(tmp_path):
 
 def test_the_plan_counts_every_sample_once():
     splits = {"train": 7, "test": 3}
-    batches = plan(gather(["HF", "H2"], splits), splits, most=3)
+    batches = plan(collect(["HF", "H2"], splits), splits, most=3)
     assert [b.start for b in batches] == np.cumsum([0, *(b.count for b in batches)])[:-1].tolist()
     assert sum(b.count for b in batches) == 2 * (7 + 3)
     assert len({b.key for b in batches}) == len(batches)

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from workbench.cli.app import app
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.label_plan import gather, plan, recipe
-from workbench.datasets.label_settings import Way
+from workbench.datasets.label_plan import collect, plan, recipe
+from workbench.datasets.label_settings import LabelSettings
 from workbench.datasets.labelling import label
 from workbench.engines.pyscf_molecules import method
 from workbench.hamiltonians.rotations import random_rotation
@@ -158,7 +158,7 @@ def test_a_killed_job_ends_with_the_same_bytes(undisturbed, tmp_path):
 
 def test_more_structures_of_one_split_leave_the_other_as_it_is():
     more = {**BY_SPLIT, "train": ["HF", "H2", "CH4"]}
-    plans = [plan(gather(structures, SPLITS), SPLITS, 2) for structures in (BY_SPLIT, more)]
+    plans = [plan(collect(structures, SPLITS), SPLITS, 2) for structures in (BY_SPLIT, more)]
     keys = [[b.key for b in batches if b.split == "test"] for batches in plans]
     assert keys[0] == keys[1]
     assert len({b.key for b in plans[1]}) == len(plans[1])
@@ -171,12 +171,12 @@ def test_a_structure_in_two_splits_is_refused_however_it_is_turned(seed):
     copy = rotate(ethanol, random_rotation(rng))[rng.permutation(len(ethanol))]
     copy.positions += rng.normal(size=3)
     with pytest.raises(StructureError, match=r"C2H6O is there twice \(train and test\)"):
-        gather({"train": [ethanol, "water"], "test": ["CH3OCH3", copy]}, SPLITS)
+        collect({"train": [ethanol, "water"], "test": ["CH3OCH3", copy]}, SPLITS)
 
 
 def test_a_structure_twice_in_one_split_is_refused():
     with pytest.raises(StructureError, match=r"H2O is there twice \(train\)"):
-        gather({"train": ["water", "water"], "test": ["HF"]}, SPLITS)
+        collect({"train": ["water", "water"], "test": ["HF"]}, SPLITS)
 
 
 def test_tautomers_in_two_splits_are_refused_if_their_keys_say_so():
@@ -184,8 +184,8 @@ def test_tautomers_in_two_splits_are_refused_if_their_keys_say_so():
     for atoms in (keto, enol):
         atoms.info["key"] = "CC=O"
     with pytest.raises(StructureError, match="C2H4O is in test, but its key 'CC=O' is in train"):
-        gather({"train": [keto], "test": [enol]}, SPLITS)
-    gather({"train": [keto, enol], "test": ["HF"]}, SPLITS)
+        collect({"train": [keto], "test": [enol]}, SPLITS)
+    collect({"train": [keto, enol], "test": ["HF"]}, SPLITS)
 
 
 def test_other_splits_of_structures_than_of_samples_are_refused(tmp_path):
@@ -195,8 +195,10 @@ def test_other_splits_of_structures_than_of_samples_are_refused(tmp_path):
 
 
 def test_structures_without_splits_keep_the_recipe_they_had():
-    starts = gather("H2", {"a": 1})
-    way = Way.of(starts.atoms, "pyscf", "sto-3g", "hf", {"grid": 4, "conv_tol_grad": 1e-8})
+    starts = collect("H2", {"a": 1})
+    way = LabelSettings.of(
+        starts.atoms, "pyscf", "sto-3g", "hf", {"grid": 4, "conv_tol_grad": 1e-8}
+    )
     made = recipe(starts, {"a": 1}, AsGiven(), 0, True, way)
     assert made["method"] == method("sto-3g", "hf", 4, conv_tol_grad=1e-8)
     assert list(made) == [

@@ -63,10 +63,12 @@ def test_hartree_fock_obeys_the_rotation_law_of_spinors(way, turn):
 def test_kohn_sham_obeys_it_down_to_the_grid_of_the_same_molecule_without_spin():
     """Were there magnetisation, spins seen along z alone would leave more than the grid does."""
 
-    def subject(**how):
+    def predictor(**how):
         return lambda atoms: wb.reference(atoms, "crenbl", "pbe", grid=1, **how).H
 
-    report = wb.equivariance({"GKS": subject(spin_orbit=True), "RKS": subject()}, selenide(), TURN)
+    report = wb.equivariance(
+        {"GKS": predictor(spin_orbit=True), "RKS": predictor()}, selenide(), TURN
+    )
     assert 0.1 < report["RKS"].max_mev < 10  # never exactly zero
     assert report["GKS"].max_mev == pytest.approx(report["RKS"].max_mev, rel=0.01)
     assert report["GKS"].mae_mev == pytest.approx(report["RKS"].mae_mev / 2, rel=0.01)

@@ -138,9 +138,9 @@ def test_it_predicts_with_the_gap_of_its_own_electrons(trained, folder):
 
 def test_it_is_turned_beside_pyscf(trained, folder):
     words = ("rotate", folder / "selenide.xyz", "--model", trained, "--xc", "hf")
-    subjects = numbers_of(*words)["subjects"]
-    assert subjects["PySCF"]["max_mev"] < 1e-3
-    assert subjects["stage 1"]["max_mev"] < subjects["stage 1"]["largest_element_mev"] * 1e-5
+    predictors = numbers_of(*words)["predictors"]
+    assert predictors["PySCF"]["max_mev"] < 1e-3
+    assert predictors["stage 1"]["max_mev"] < predictors["stage 1"]["largest_element_mev"] * 1e-5
     refused = run(*words, "--relativity", "x2c")
     assert refused.exit_code == 2
     assert "X2C needs all electrons" in " ".join(refused.output.split())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.engines import dispatch, pyscf_molecules
-from workbench.evaluation.equivariance import EquivarianceReport, SubjectError, equivariance
+from workbench.evaluation.equivariance import EquivarianceReport, PredictorError, equivariance
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
@@ -113,7 +113,7 @@ def test_an_exact_subject_shows_rounding_only(kind, name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject"),
+    ("kind", "predictor"),
     [
         ("rotation", frozen),
         ("inversion", frozen),
@@ -121,8 +121,8 @@ def test_an_exact_subject_shows_rounding_only(kind, name):
         ("permutation", by_index),
     ],
 )
-def test_a_broken_subject_shows_a_large_error(kind, subject):
-    report = equivariance({"exact": overlap, "broken": subject}, load("water"), kind=kind)
+def test_a_broken_subject_shows_a_large_error(kind, predictor):
+    report = equivariance({"exact": overlap, "broken": predictor}, load("water"), kind=kind)
     assert report["broken"].max_mev > 10
     assert report["exact"].max_mev < 1e-9
 
@@ -142,11 +142,11 @@ def test_the_error_is_where_the_definition_says():
 
 
 def test_hartree_fock_is_exact_and_a_coarse_grid_has_a_floor():
-    subjects = {
+    predictors = {
         "HF": dispatch.pyscf("sto-3g", "hf"),
         "PBE, grid 0": dispatch.pyscf("sto-3g", "pbe", grid=0),
     }
-    report = equivariance(subjects, load("water"), seed=2)
+    report = equivariance(predictors, load("water"), seed=2)
     assert report["HF"].max_mev < 1e-3
     assert 0.01 < report["PBE, grid 0"].mae_mev < 100
 
@@ -206,15 +206,15 @@ def test_the_report_reads_as_text_and_as_json():
     assert [row.split()[0] for row in rows] == ["exact", "frozen"]
     assert len({len(line) for line in (header, *rows)}) == 1
     found = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert found["subjects"]["frozen"]["mae_mev"] == report["frozen"].mae_mev
-    assert set(found["subjects"]["frozen"]["shell_pairs"]["sp"]) == {"mae_mev", "max_mev"}
+    assert found["predictors"]["frozen"]["mae_mev"] == report["frozen"].mae_mev
+    assert set(found["predictors"]["frozen"]["shell_pairs"]["sp"]) == {"mae_mev", "max_mev"}
     assert (found["kind"], found["samples"], found["seed"]) == ("rotation", 2, 7)
 
 
 def test_subjects_in_different_bases_share_a_table():
     small = pyscf_molecules.basis_of("sto-3g", [1, 8])
-    subjects = {"big": overlap, "small": lambda atoms: pyscf_molecules.overlap(atoms, small)}
-    table = equivariance(subjects, load("water")).table()
+    predictors = {"big": overlap, "small": lambda atoms: pyscf_molecules.overlap(atoms, small)}
+    table = equivariance(predictors, load("water")).table()
     assert "dd" in table
     assert "nan" in table.splitlines()[-1]
 
@@ -227,24 +227,24 @@ def raises(atoms: Atoms) -> BlockMatrix:
 
 
 @pytest.mark.parametrize(
-    ("subject", "sentence"),
+    ("predictor", "sentence"),
     [
-        (raises, "Subject 'bad' failed: KeyError: 'weights'"),
+        (raises, "Predictor 'bad' failed: KeyError: 'weights'"),
         (lambda atoms: overlap(atoms).dense(), "'bad' returned a ndarray: it must return a Block"),
         (lambda atoms: None, "'bad' returned a NoneType"),
         (lambda atoms: overlap(load("methane")), "'bad' returned a matrix of other atoms"),
         (lambda atoms: overlap(atoms) * np.nan, "'bad' returned elements that are not finite"),
     ],
 )
-def test_the_failing_subject_is_named(subject, sentence):
-    with pytest.raises(SubjectError, match=sentence):
-        equivariance({"good": overlap, "bad": subject}, load("water"))
+def test_the_failing_subject_is_named(predictor, sentence):
+    with pytest.raises(PredictorError, match=sentence):
+        equivariance({"good": overlap, "bad": predictor}, load("water"))
 
 
 def test_arguments_that_make_no_sense():
     atoms, R = load("water"), np.eye(3)
     good = {"good": overlap}
-    with pytest.raises(ValueError, match="no subject"):
+    with pytest.raises(ValueError, match="no predictor"):
         equivariance({}, atoms)
     with pytest.raises(ValueError, match="cannot be given with kind='inversion'"):
         equivariance(good, atoms, R, kind="inversion")

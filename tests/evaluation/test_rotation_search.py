@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 import workbench as wb
 from workbench.course.bench import preferred_axis
 from workbench.engines.pyscf_molecules import overlap
-from workbench.evaluation.equivariance import SubjectError
+from workbench.evaluation.equivariance import PredictorError
 from workbench.evaluation.errors import matrix_errors
-from workbench.evaluation.rotation_errors import RotationErrors, Subjects, about, drawn, in_mev
+from workbench.evaluation.rotation_errors import Predictors, RotationErrors, about, drawn, in_mev
 from workbench.evaluation.rotation_report import RotationReport, Series
 from workbench.evaluation.rotation_search import CUBE, axes, worst_rotation
 from workbench.views.rotation_report import drawings, report_html
@@ -33,14 +33,14 @@ def exact(water):
 @pytest.fixture(scope="module")
 def errors(water, exact):
     toy = preferred_axis(exact, (1, 2, 2), strength=0.5)
-    return RotationErrors(water, subjects={"exact": exact, "toy": toy})
+    return RotationErrors(water, predictors={"exact": exact, "toy": toy})
 
 
 # ---- errors ---------------------------------------------------------------------------------
 
 
 def test_random_operations_are_those_of_equivariance(water, errors):
-    report = wb.equivariance(errors.subjects.callables, water, samples=5, seed=3)
+    report = wb.equivariance(errors.predictors.callables, water, samples=5, seed=3)
     found = errors.under(drawn(5, seed=3))
     for name in errors.names:
         means = [own[name].mae_mev for own in found]
@@ -71,11 +71,11 @@ def test_a_model_predicts_many_structures_at_once_and_says_the_same(water):
 
 def test_subjects_are_named_once_and_return_matrices(water, exact):
     with pytest.raises(ValueError, match="taken"):
-        Subjects(wb.load_model("water"), {"refined": exact})
-    with pytest.raises(ValueError, match="no subject"):
+        Predictors(wb.load_model("water"), {"refined": exact})
+    with pytest.raises(ValueError, match="no predictor"):
         RotationErrors(water)
-    with pytest.raises(SubjectError, match="'half' returned a list"):
-        RotationErrors(water, subjects={"half": lambda atoms: [1.0]})
+    with pytest.raises(PredictorError, match="'half' returned a list"):
+        RotationErrors(water, predictors={"half": lambda atoms: [1.0]})
 
 
 # ---- axes -----------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_search_can_be_left_and_refuses_nonsense(errors):
 
 def test_a_coarse_grid_has_the_symmetry_of_a_cube(water):
     """Where a turn brings PySCF's points onto themselves, nothing is left but rounding."""
-    coarse = RotationErrors(water, subjects={"coarse": wb.pyscf(BASIS, "lda", grid=0)})
+    coarse = RotationErrors(water, predictors={"coarse": wb.pyscf(BASIS, "lda", grid=0)})
     cube = [about([n], d)[0] for n, d in (((0, 0, 1), 90), ((1, 1, 1), 120), ((1, 1, 0), 180))]
     for own in coarse.under(cube):
         assert own["coarse"].mae_mev < 1e-6

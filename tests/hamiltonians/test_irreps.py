@@ -6,7 +6,7 @@ import torch
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.irreps import BlockIrreps, components, is_pseudo, xray, xrays
+from workbench.hamiltonians.irreps import BlockIrreps, components, irrep_norms, is_pseudo, xrays
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import wigner_d
 
@@ -52,15 +52,15 @@ def test_xray_does_not_move_under_rotation():
     n = BASIS.n_orbitals(8) + BASIS.n_orbitals(1)
     dense = np.random.default_rng(2).normal(size=(n, n))
     matrix = BlockMatrix.from_dense(BASIS, [8, 1], dense + dense.T)
-    before = xray(matrix, 0, 1)
-    after = xray(matrix.rotate(random_rotation(np.random.default_rng(3))), 0, 1)
+    before = irrep_norms(matrix, 0, 1)
+    after = irrep_norms(matrix.rotate(random_rotation(np.random.default_rng(3))), 0, 1)
     assert before.keys() == after.keys()
     assert ("2p", "2p", 1) in before
     np.testing.assert_allclose(list(before.values()), list(after.values()), atol=1e-12)
     total = np.linalg.norm(matrix.block(0, 1))
     assert np.linalg.norm(list(before.values())) == pytest.approx(total)
     with pytest.raises(KeyError, match="No block"):
-        xray(matrix, 0, 5)
+        irrep_norms(matrix, 0, 5)
 
 
 def test_xrays_of_all_pairs_of_two_elements_are_those_of_each():
@@ -70,7 +70,7 @@ def test_xrays_of_all_pairs_of_two_elements_are_those_of_each():
     pairs = matrix.edges[:, blocks].T.tolist()
     assert pairs == [[0, 1], [2, 1]]
     for k, (i, j) in enumerate(pairs):
-        expected = xray(matrix, i, j)
+        expected = irrep_norms(matrix, i, j)
         assert norms.keys() == expected.keys()
         np.testing.assert_allclose([norms[key][k] for key in expected], list(expected.values()))
 

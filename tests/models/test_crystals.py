@@ -126,7 +126,7 @@ def test_the_lab_turns_a_crystal():
     lab = wb.RotationLab(
         ATOMS,
         reference=reference,
-        subjects={"near": lambda atoms: integrals(atoms, "int1e_kin", "sto-3g", 4.0)},
+        predictors={"near": lambda atoms: integrals(atoms, "int1e_kin", "sto-3g", 4.0)},
     )
     R = wb.rotation((1, 1, 0), 40)
     lab.turn_to(R)

@@ -9,7 +9,7 @@ import torch
 from tests.support.crystal import sheet
 from tests.support.networks import SPINOR_BASIS, SPINOR_CONFIG, refining_model
 from workbench.models.blocks import Blocks
-from workbench.models.tensor_rotations import turn
+from workbench.models.tensor_rotations import rotate_blocks
 
 INVERSION = -np.eye(3)[None]
 
@@ -33,7 +33,7 @@ def inverted(model, blocks):
     """The blocks of the image under inversion."""
     by = model.turns(INVERSION, blocks.nodes).blocks
     of = [torch.zeros(len(b), dtype=torch.long) for b in (blocks.nodes, blocks.pairs)]
-    return Blocks(turn(blocks.nodes, by[of[0]]), turn(blocks.pairs, by[of[1]]))
+    return Blocks(rotate_blocks(blocks.nodes, by[of[0]]), rotate_blocks(blocks.pairs, by[of[1]]))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def pair():
 def test_in_local_axes_a_mirror_makes_of_a_structure_what_its_image_is(pair, spinor):
     model = random_model("local", spinor)
     (own, graph), (image, there) = (tokens_of(model, atoms) for atoms in pair)
-    seen = own.mirrored(model.local.mirror, torch.ones(len(own.nodes), dtype=torch.bool))
-    for name in ("nodes", "edges", "node_blocks", "pair_blocks", "direction", "node_trust"):
+    seen = own.reflected(model.local.reflection, torch.ones(len(own.nodes), dtype=torch.bool))
+    for name in ("nodes", "edges", "node_blocks", "pair_blocks", "direction", "node_confidence"):
         torch.testing.assert_close(getattr(seen, name), getattr(image, name), atol=1e-8, rtol=1e-8)
     assert (seen.nodes - own.nodes).abs().max() > 0.1
     found, expected = (correction(model, t, g) for t, g in ((seen, graph), (image, there)))
@@ -75,22 +75,26 @@ def test_only_the_structures_asked_for_are_mirrored(pair):
     model = random_model("local", spinor=True)
     own, _ = tokens_of(model, pair[0])
     where = torch.tensor([True, False])
-    seen = own.mirrored(model.local.mirror, where)
+    seen = own.reflected(model.local.reflection, where)
     for is_mirrored, tokens in ((where, "nodes"), (where[own.row], "edges")):
         before, after = getattr(own, tokens), getattr(seen, tokens)
         assert torch.equal(after[~is_mirrored], before[~is_mirrored])
         assert (after[is_mirrored] - before[is_mirrored]).abs().amax((1, 2)).min() > 1e-3
     there = ~where[own.row]
-    assert torch.equal(seen.pair_back.orbitals[there], own.pair_back.orbitals[there])
+    assert torch.equal(seen.pair_to_global.orbitals[there], own.pair_to_global.orbitals[there])
 
 
-@pytest.mark.parametrize("mirrors", [True, False])
-def test_with_a_centre_of_inversion_every_level_of_a_spinor_comes_twice(mirrors):
+@pytest.mark.parametrize("averages_inversion", [True, False])
+def test_with_a_centre_of_inversion_every_level_of_a_spinor_comes_twice(averages_inversion):
     """Kramers: time reversal takes k to -k, and inversion takes it back."""
     atoms = sheet()
     shift = np.random.default_rng(0).normal(scale=0.1, size=3)
     atoms.positions += [shift, -shift]
-    H = random_model("local", spinor=True, refiner_mirrors=mirrors).predict(atoms).refined
+    H = (
+        random_model("local", spinor=True, refiner_mirrors=averages_inversion)
+        .predict(atoms)
+        .refined
+    )
     levels = np.linalg.eigvalsh(H.at_k([0.13, 0.29, 0.0]))
     apart = np.abs(levels[1::2] - levels[::2]).max()
-    assert bool(apart < 1e-6) is mirrors
+    assert bool(apart < 1e-6) is averages_inversion

@@ -11,7 +11,7 @@ from tests.support.crystal import sheet
 from tests.support.networks import SPINOR_BASIS as SPINOR
 from tests.support.networks import SPINOR_CONFIG, refining_model
 from workbench.models import large_structures, twostage
-from workbench.models.large_structures import pieces
+from workbench.models.large_structures import chunks
 
 SCALAR = wb.Basis("toy", {6: (0, 1), 8: (0, 1)})
 CASES = {
@@ -56,13 +56,13 @@ def test_pieces_cover_all_pairs_once():
     model, atoms = random_model(SCALAR), crystal()
     graph = model.graph(atoms)
     for size in (1, 50, 10_000):
-        parts = pieces(graph, size)
+        parts = chunks(graph, size)
         assert [a for p in parts for a in p.atoms] == list(range(len(atoms)))
         assert torch.equal(torch.cat([p.graph.edge_index for p in parts], 1), graph.edge_index)
         for p in parts:
             assert set(p.graph.edge_index[0].tolist()) <= set(p.atoms)
-    assert len(pieces(graph, 50)) == 3
-    assert len(pieces(graph, 10_000)) == 1
+    assert len(chunks(graph, 50)) == 3
+    assert len(chunks(graph, 10_000)) == 1
 
 
 def test_an_average_over_orientations_of_a_large_structure_is_refused(monkeypatch):

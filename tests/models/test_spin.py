@@ -15,7 +15,7 @@ from workbench.evaluation.equivariance import equivariance
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians import spin_parts
 from workbench.hamiltonians.conventions import HARTREE
-from workbench.hamiltonians.irreps import BlockIrreps, xray
+from workbench.hamiltonians.irreps import BlockIrreps, irrep_norms
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import wigner_d
 from workbench.models.checkpoint import save_model
@@ -117,7 +117,9 @@ def test_irreps_of_a_spinor_block_turn_as_such(time_reversal, improper):
 
 def test_the_x_ray_of_a_spinor_block_does_not_move():
     H, _ = hamiltonian(sheet())
-    here, there = (xray(h, 0, 1) for h in (H, H.rotate(random_rotation(np.random.default_rng(4)))))
+    here, there = (
+        irrep_norms(h, 0, 1) for h in (H, H.rotate(random_rotation(np.random.default_rng(4))))
+    )
     assert here == pytest.approx(there, abs=1e-10)
     total = sum(norm**2 for norm in here.values())
     assert total == pytest.approx(np.linalg.norm(H.block(0, 1)) ** 2)

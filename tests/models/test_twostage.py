@@ -15,7 +15,7 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.models import twostage
-from workbench.models.applicability import Domain, DomainWarning
+from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.config import ModelConfig
 from workbench.models.equivariant_layers import SO2Convolution
 from workbench.models.geometry import GeometryBuilder
@@ -29,7 +29,7 @@ PRECISIONS = [(torch.float64, 1e-9), (torch.float32, 2e-6)]  # of the largest el
 
 
 @pytest.fixture(scope="module", params=[SO2Convolution, TensorProductConvolution])
-def subjects(request):
+def predictors(request):
     """Stage 1 per precision, built in it: e3nn's tensor product keeps the type it was built in."""
     models = {}
     for dtype, _ in PRECISIONS:
@@ -45,19 +45,21 @@ def subjects(request):
 
 @pytest.mark.parametrize("kind", ["rotation", "inversion", "translation", "permutation"])
 @pytest.mark.parametrize(("dtype", "bound"), PRECISIONS)
-def test_stage1_is_equivariant_before_any_training(subjects, kind, dtype, bound):
-    report = equivariance({"stage 1": subjects[dtype]}, molecule("CH3CH2OH"), samples=2, kind=kind)
+def test_stage1_is_equivariant_before_any_training(predictors, kind, dtype, bound):
+    report = equivariance(
+        {"stage 1": predictors[dtype]}, molecule("CH3CH2OH"), samples=2, kind=kind
+    )
     assert report["stage 1"].max_mev <= bound * report.largest["stage 1"]
 
 
-def test_improper_rotations_too(subjects):
+def test_improper_rotations_too(predictors):
     """Pseudo-tensors: a mirror that is no inversion, on a chiral geometry."""
-    stage1, atoms = subjects[torch.float64], _chiral()
-    mirror = -random_rotation(np.random.default_rng(5))
+    stage1, atoms = predictors[torch.float64], _chiral()
+    reflection = -random_rotation(np.random.default_rng(5))
     turned = atoms.copy()
-    turned.positions = atoms.positions @ mirror.T
+    turned.positions = atoms.positions @ reflection.T
     H, H_turned = stage1(atoms), stage1(turned)
-    assert (H_turned - H.rotate(mirror)).max_abs() < 1e-9 * H.max_abs()
+    assert (H_turned - H.rotate(reflection)).max_abs() < 1e-9 * H.max_abs()
 
 
 def test_every_existing_element_is_predicted():
@@ -91,8 +93,8 @@ def test_stage2_starts_exactly_at_the_baseline_and_is_not_equivariant_by_constru
     assert (prediction.refined - prediction.baseline).max_abs() == 0
     with torch.no_grad():
         model.refiner.pair_head.readout.shared[0].normal_()
-    subjects = {"stage 1": model.stage1, "stages 1+2": model}
-    report = equivariance(subjects, _chiral(), samples=2)
+    predictors = {"stage 1": model.stage1, "stages 1+2": model}
+    report = equivariance(predictors, _chiral(), samples=2)
     assert report["stages 1+2"].max_mev > 1e3 * report["stage 1"].max_mev
 
 
@@ -208,8 +210,8 @@ def test_symmetrising_lowers_the_symmetry_error_of_stage_2():
     model, atoms = refining_model(), _chiral()
     errors = []
     for count in (1, 4, 16):
-        subject = {"both": lambda a, count=count: model.predict(a, symmetrise=count).refined}
-        errors.append(equivariance(subject, atoms, samples=4)["both"].mae_mev)
+        predictor = {"both": lambda a, count=count: model.predict(a, symmetrise=count).refined}
+        errors.append(equivariance(predictor, atoms, samples=4)["both"].mae_mev)
     assert errors[2] < 0.6 * errors[1] < 0.4 * errors[0]
     with pytest.raises(ValueError, match="1 orientation or more"):
         model.predict(atoms, symmetrise=0)
@@ -225,36 +227,40 @@ def _pulled(water: Atoms, by: float) -> Atoms:
 def test_bonds_that_training_did_not_have_are_told_from_gaps_between_its_lengths():
     """In ethanol C-H are bonds of 1.1 A or second neighbours of 2 A: nothing lies between."""
     ethanol = molecule("CH3CH2OH")
-    domain = Domain(**json.loads(json.dumps(Domain.of([ethanol]).to_json())))
-    assert domain.outside(ethanol) is None
+    domain = ApplicabilityDomain(
+        **json.loads(json.dumps(ApplicabilityDomain.of([ethanol]).to_json()))
+    )
+    assert domain.outside_domain(ethanol) is None
     hydrogen = int(ethanol.get_distances(0, range(len(ethanol))).argsort()[1])
     ethanol.set_distance(0, hydrogen, 1.5, fix=0)
-    said = domain.outside(ethanol) or ""
+    said = domain.outside_domain(ethanol) or ""
     assert "C-H at 1.50 A (training: 1.09 to 1.10 and 1.95 to 2.16)" in said
 
 
 def test_a_domain_of_before_bonds_were_kept_is_read():
-    old = Domain({"H2O": 1}, {"H-H": 1.5, "H-O": 0.96})
-    assert old.outside(_pulled(molecule("H2O"), 0.3)) is None
+    old = ApplicabilityDomain({"H2O": 1}, {"H-H": 1.5, "H-O": 0.96})
+    assert old.outside_domain(_pulled(molecule("H2O"), 0.3)) is None
 
 
 def test_a_structure_beyond_the_training_set_is_called_so():
     water = molecule("H2O")
-    domain = Domain.of([water])
-    assert Domain(**domain.to_json()).outside(water) is None
+    domain = ApplicabilityDomain.of([water])
+    assert ApplicabilityDomain(**domain.to_json()).outside_domain(water) is None
     charged = water.copy()
     charged.info["charge"] = 1
-    assert "has the charge +1 e, and the model was shown 0" in (domain.outside(charged) or "")
-    assert Domain.of([water, charged]).outside(charged) is None
-    assert "never shown" in (domain.outside(molecule("CH3OH")) or "")
+    assert "has the charge +1 e, and the model was shown 0" in (
+        domain.outside_domain(charged) or ""
+    )
+    assert ApplicabilityDomain.of([water, charged]).outside_domain(charged) is None
+    assert "never shown" in (domain.outside_domain(molecule("CH3OH")) or "")
     squeezed = water.copy()
     squeezed.positions *= 0.8
-    assert "closer than any" in (domain.outside(squeezed) or "")
-    assert domain.outside(_pulled(water, 0.05)) is None
-    assert "bonds unlike any" in (domain.outside(_pulled(water, 0.3)) or "")
-    assert "from its nearest atom" in (domain.outside(_pulled(water, 3.0)) or "")
+    assert "closer than any" in (domain.outside_domain(squeezed) or "")
+    assert domain.outside_domain(_pulled(water, 0.05)) is None
+    assert "bonds unlike any" in (domain.outside_domain(_pulled(water, 0.3)) or "")
+    assert "from its nearest atom" in (domain.outside_domain(_pulled(water, 3.0)) or "")
     far = Atoms("OHHH", [[0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0], [5, 5, 5]])
-    assert "shown H2O alone" in (domain.outside(far) or "")
+    assert "shown H2O alone" in (domain.outside_domain(far) or "")
     model = random_model()
     model.info = {"domain": domain.to_json(), "dataset": {"name": "water.h5"}, "history": []}
     with pytest.warns(DomainWarning, match="never shown"):
@@ -276,12 +282,12 @@ def test_stage_2_in_local_axes_is_equivariant_by_construction():
     assert changed > 0.1
 
 
-@pytest.mark.parametrize("mirrors", [True, False])
-def test_in_local_axes_inversion_is_kept_by_the_mean_over_both_images(mirrors):
-    config = replace(SMALL, refiner_frame="local", refiner_mirrors=mirrors)
+@pytest.mark.parametrize("averages_inversion", [True, False])
+def test_in_local_axes_inversion_is_kept_by_the_mean_over_both_images(averages_inversion):
+    config = replace(SMALL, refiner_frame="local", refiner_mirrors=averages_inversion)
     model = refining_model(config).to(torch.float64)
     found = equivariance({"both": model}, _chiral(), samples=1, kind="inversion")["both"]
-    assert (found.max_mev < 1e-3) is mirrors
+    assert (found.max_mev < 1e-3) is averages_inversion
 
 
 @pytest.mark.parametrize("name", ["water", "methane", "benzene"])

@@ -7,29 +7,29 @@ import sys
 
 import pytest
 
-from workbench.storage.atomic_write import whole, write_whole
+from workbench.storage.atomic_write import atomic_path, atomic_write
 
 
 def test_an_error_leaves_the_old_file(tmp_path):
-    path = write_whole(tmp_path / "new" / "a.txt", "first\n")
+    path = atomic_write(tmp_path / "new" / "a.txt", "first\n")
 
     def fails():
-        with whole(path) as part:
+        with atomic_path(path) as part:
             part.write_text(str(1 / 0))
 
     with pytest.raises(ZeroDivisionError):
         fails()
     assert path.read_text() == "first\n"
-    write_whole(path, b"second\n")
+    atomic_write(path, b"second\n")
     assert path.read_bytes() == b"second\n"
     assert os.listdir(path.parent) == ["a.txt"]
 
 
 def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
-    path = write_whole(tmp_path / "a.txt", "first\n")
+    path = atomic_write(tmp_path / "a.txt", "first\n")
     code = (
-        "import os, pathlib, signal, sys; from workbench.storage.atomic_write import whole\n"
-        "with whole(pathlib.Path(sys.argv[1])) as part:\n"
+        "import os, pathlib, signal, sys; from workbench.storage.atomic_write import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as part:\n"
         "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(path)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from workbench.storage import mapped_tensor
-from workbench.storage.mapped_tensor import Gathering
+from workbench.storage.mapped_tensor import MappedTensor
 
 PARTS = [torch.arange(12.0).view(4, 3), torch.arange(6.0).view(2, 3) - 7]
 
@@ -19,7 +19,7 @@ PARTS = [torch.arange(12.0).view(4, 3), torch.arange(6.0).view(2, 3) - 7]
 def test_parts_come_back_as_one(monkeypatch, tmp_path, limit, kind):
     monkeypatch.setattr(mapped_tensor, "IN_MEMORY", limit)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    rows = Gathering(6)
+    rows = MappedTensor(6)
     for part in PARTS:
         rows.add(part.to(kind))
     assert torch.equal(rows.tensor, torch.cat(PARTS).to(kind))
@@ -31,7 +31,7 @@ def test_many_rows_lie_in_a_file_that_has_no_name_any_more(monkeypatch, tmp_path
     monkeypatch.setattr(mapped_tensor, "IN_MEMORY", 0)
     monkeypatch.setattr(mapped_tensor.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    rows = Gathering(4)
+    rows = MappedTensor(4)
     rows.add(PARTS[0])
     mapped = [
         line for line in Path("/proc/self/maps").read_text().splitlines() if "(deleted)" in line
@@ -42,7 +42,7 @@ def test_many_rows_lie_in_a_file_that_has_no_name_any_more(monkeypatch, tmp_path
 
 @pytest.mark.parametrize("come", [0, 1])
 def test_missing_rows_are_no_tensor(come):
-    rows = Gathering(6)
+    rows = MappedTensor(6)
     for part in PARTS[:come]:
         rows.add(part)
     with pytest.raises(ValueError, match="of 6 rows have come"):
@@ -56,7 +56,7 @@ def test_a_full_disk_is_a_sentence_and_no_crash():
         "from workbench.storage import mapped_tensor\n"
         "mapped_tensor.IN_MEMORY = 0\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "mapped_tensor.Gathering(1000).add(torch.zeros(10, 50))\n"
+        "mapped_tensor.MappedTensor(1000).add(torch.zeros(10, 50))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.returncode == 1

@@ -30,7 +30,7 @@ from workbench.storage import mapped_tensor
 from workbench.storage.bundled import data_path
 from workbench.training.config import Budget, TrainConfig, TrainingError
 from workbench.training.loop import train
-from workbench.training.stage2_objective import Stage2
+from workbench.training.stage2_objective import Stage2Objective
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,9 @@ def test_features_nobody_trained_are_enough_for_a_small_molecule():
 
 def test_steps_that_do_harm_are_undone(tiny, tmp_path, monkeypatch):
     """A wild stage 2 leaves the model no worse than stage 1 was, also when it is taken up again."""
-    monkeypatch.setattr(Stage2, "solve", Stage2.validate)  # which would mend a part of it
+    monkeypatch.setattr(
+        Stage2Objective, "solve", Stage2Objective.validate
+    )  # which would mend a part of it
     how = replace(HOW, refiner_learning_rate=80.0, validations=6)
     for record in train(CONFIG, tiny, how, tmp_path):
         if record.phase == "stage 2" and record.step == 15:

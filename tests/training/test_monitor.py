@@ -8,7 +8,7 @@ import workbench as wb
 from workbench import views
 from workbench.course.stage_two import enlarged
 from workbench.datasets.dataset import Dataset
-from workbench.training.monitor import Meter, Reading, ledger, watch
+from workbench.training.monitor import ErrorMonitor, StageErrors, summary_table, watch
 
 CONFIG = wb.ModelConfig(
     guess="none",
@@ -39,43 +39,45 @@ def data(tiny_path):
 
 @pytest.fixture(scope="module")
 def meter(data):
-    return Meter.of(data, "valid", count=2, turns=3)
+    return ErrorMonitor.of(data, "valid", count=2, turns=3)
 
 
 @pytest.fixture(scope="module")
-def watched(data, meter):
+def monitored(data, meter):
     return watch(wb.train(CONFIG, data, HOW), meter, every=5, before=100.0)
 
 
-def test_a_meter_agrees_with_matrices_taken_one_by_one(watched, data, meter):
+def test_a_meter_agrees_with_matrices_taken_one_by_one(monitored, data, meter):
     number = int(data.split("valid")[0])
-    single = Meter.of(data, "valid", count=1, turns=3)
+    single = ErrorMonitor.of(data, "valid", count=1, turns=3)
     np.testing.assert_array_equal(single.rotations, meter.rotations)
-    read, atoms, H = single.read(watched.model), data.atoms(number), data[number].H
-    report = wb.equivariance({"m": watched.model}, atoms, R=single.rotations)
+    read, atoms, H = single.read(monitored.model), data.atoms(number), data[number].H
+    report = wb.equivariance({"m": monitored.model}, atoms, R=single.rotations)
     assert read.symmetry_mev == pytest.approx(report["m"].mae_mev, rel=1e-4)
-    off = watched.model(atoms).dense() - H.dense()
+    off = monitored.model(atoms).dense() - H.dense()
     assert read.error_mev == pytest.approx(1000 * abs(off).mean(), rel=1e-4)
     assert read.error_rms_mev == pytest.approx(1000 * (off**2).mean() ** 0.5, rel=1e-4)
     turned = [
-        watched.model(wb.rotate(atoms, R)).dense() - H.rotate(R).dense() for R in single.rotations
+        monitored.model(wb.rotate(atoms, R)).dense() - H.rotate(R).dense() for R in single.rotations
     ]
     assert read.turned_mev == pytest.approx(1000 * np.abs(turned).mean(), rel=1e-4)
 
 
-def test_a_meter_sees_stage_one_obey_and_stage_two_break_the_law(watched, data, meter):
+def test_a_meter_sees_stage_one_obey_and_stage_two_break_the_law(monitored, data, meter):
     only_first = wb.TrainConfig(stage1=wb.Budget(steps=0), stage2=None)
     *_, last = wb.train(CONFIG, data, only_first)
     assert meter.read(last.model).symmetry_mev < 1e-6
-    assert watched.last.symmetry_mev > 1e-3
+    assert monitored.last.symmetry_mev > 1e-3
     # All of the symmetry error is stage 2's: it grows as that speaks up.
-    louder = meter.read(enlarged(watched.model, 3))
-    assert louder.symmetry_mev == pytest.approx(3 * watched.last.symmetry_mev, rel=1e-3)
+    louder = meter.read(enlarged(monitored.model, 3))
+    assert louder.symmetry_mev == pytest.approx(3 * monitored.last.symmetry_mev, rel=1e-3)
 
 
-def test_averaging_lowers_the_symmetry_error(watched, meter):
-    assert meter.read(watched.model, symmetrise=16).symmetry_mev < 0.6 * watched.last.symmetry_mev
-    assert meter.milliseconds(watched.model, times=1) > 0
+def test_averaging_lowers_the_symmetry_error(monitored, meter):
+    assert (
+        meter.read(monitored.model, symmetrise=16).symmetry_mev < 0.6 * monitored.last.symmetry_mev
+    )
+    assert meter.milliseconds(monitored.model, times=1) > 0
 
 
 def test_bias_and_variance_foretell_the_mean_of_many_answers():
@@ -86,27 +88,29 @@ def test_bias_and_variance_foretell_the_mean_of_many_answers():
         return float((values**2).mean() ** 0.5)
 
     here, there = answers[:, 0]
-    one = Reading(0, 0, 0, rms(there - here), rms(here))
+    one = StageErrors(0, 0, 0, rms(there - here), rms(here))
     symmetry, error = one.averaged(K)
     here, there = answers.mean(axis=1)
     assert symmetry == pytest.approx(rms(there - here), rel=0.01)
     assert error == pytest.approx(rms(here), rel=0.01)
     # A scatter larger than the error, as chance may have it, leaves no bias.
-    assert Reading(0, 0, 0, 3.0, 1.0).averaged(4)[1] == pytest.approx(4.5**0.5 / 2)
+    assert StageErrors(0, 0, 0, 3.0, 1.0).averaged(4)[1] == pytest.approx(4.5**0.5 / 2)
 
 
-def test_a_run_is_read_on_the_way_and_at_its_end(watched, meter):
-    assert watched.steps == (1, 5, 10, 12)
-    assert watched.readings[-1] == meter.read(watched.model)
-    assert watched.readings[0].symmetry_mev < watched.readings[1].symmetry_mev  # it begins at zero
-    assert watched.cpu_seconds > 100
-    assert "symmetry error" in str(watched.last)
+def test_a_run_is_read_on_the_way_and_at_its_end(monitored, meter):
+    assert monitored.steps == (1, 5, 10, 12)
+    assert monitored.readings[-1] == meter.read(monitored.model)
+    assert (
+        monitored.readings[0].symmetry_mev < monitored.readings[1].symmetry_mev
+    )  # it begins at zero
+    assert monitored.cpu_seconds > 100
+    assert "symmetry error" in str(monitored.last)
 
 
-def test_watching_does_not_disturb_the_training(watched, data):
+def test_watching_does_not_disturb_the_training(monitored, data):
     *_, last = wb.train(CONFIG, data, HOW)
     for name, tensor in last.model.state_dict().items():
-        assert torch.equal(tensor, watched.model.state_dict()[name]), name
+        assert torch.equal(tensor, monitored.model.state_dict()[name]), name
 
 
 def test_there_must_be_something_to_watch(meter):
@@ -114,22 +118,22 @@ def test_there_must_be_something_to_watch(meter):
         watch([], meter)
 
 
-def test_the_ledger_has_a_line_for_each_run(watched):
-    head, line = ledger({"two stages": watched}).splitlines()
+def test_the_ledger_has_a_line_for_each_run(monitored):
+    head, line = summary_table({"two stages": monitored}).splitlines()
     assert "symmetry error, meV" in head
     name, spent, error, symmetry = line.rsplit(maxsplit=3)
     assert name.strip() == "two stages"
-    assert float(spent) == pytest.approx(watched.cpu_seconds, abs=0.06)
-    assert float(error) == pytest.approx(watched.last.error_mev, rel=0.06)
-    assert float(symmetry) == pytest.approx(watched.last.symmetry_mev, rel=0.06)
+    assert float(spent) == pytest.approx(monitored.cpu_seconds, abs=0.06)
+    assert float(error) == pytest.approx(monitored.last.error_mev, rel=0.06)
+    assert float(symmetry) == pytest.approx(monitored.last.symmetry_mev, rel=0.06)
 
 
-def test_error_curves_show_every_reading(watched):
-    figure = views.error_curves({"a": watched, "b": watched}, "Two runs")
+def test_error_curves_show_every_reading(monitored):
+    figure = views.error_curves({"a": monitored, "b": monitored}, "Two runs")
     broken, error = figure.data[:2]
-    assert tuple(broken.x) == watched.steps
-    np.testing.assert_array_equal(broken.y, [r.symmetry_mev for r in watched.readings])
-    np.testing.assert_array_equal(error.y, [r.error_mev for r in watched.readings])
+    assert tuple(broken.x) == monitored.steps
+    np.testing.assert_array_equal(broken.y, [r.symmetry_mev for r in monitored.readings])
+    np.testing.assert_array_equal(error.y, [r.error_mev for r in monitored.readings])
     assert [t.name.split(":")[0] for t in figure.data] == ["a", "a", "b", "b"]
     assert figure.data[0].line.color != figure.data[2].line.color
     assert figure.data[0].line.dash != figure.data[1].line.dash

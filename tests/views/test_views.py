@@ -14,7 +14,7 @@ import workbench as wb
 from workbench import views
 from workbench.evaluation.equivariance import EquivarianceReport
 from workbench.evaluation.errors import Errors
-from workbench.hamiltonians.irreps import xray
+from workbench.hamiltonians.irreps import irrep_norms
 from workbench.views.distance_decay import norms_by_degree
 from workbench.views.style import DIVERGING, WIDEST, log_strength, log_ticks, number, round_limit
 
@@ -56,7 +56,7 @@ def figures(matrix: wb.BlockMatrix) -> dict[str, go.Figure]:
         "compare": views.compare({"a": 1.01 * matrix, "b": 0.999 * matrix}, matrix),
         "levels": views.level_diagram({"PySCF": [-20.0, -3.0, 1.5, 4.0]}, 2),
         "training": views.training_curves(HISTORY),
-        "xray": views.xray_bars(matrix, 0, 1),
+        "xray": views.irrep_norm_bars(matrix, 0, 1),
         "errors": views.equivariance_bars(REPORT),
     }
 
@@ -168,7 +168,7 @@ def test_xray_bars_show_every_norm(matrix, figures):
         for bar in bars
         for name, y in zip(bar.customdata, bar.y, strict=True)
     }
-    assert shown == xray(matrix, 0, 1)
+    assert shown == irrep_norms(matrix, 0, 1)
     places = np.concatenate([bar.x for bar in bars])
     assert sorted(places) == list(range(len(shown)))
 
@@ -176,7 +176,9 @@ def test_xray_bars_show_every_norm(matrix, figures):
 def test_xray_bars_do_not_move_with_the_structure(matrix):
     turned = matrix.rotate(wb.rotation((1, 1, 0), 40))
     for before, after in zip(
-        views.xray_bars(matrix, 1, 0).data, views.xray_bars(turned, 1, 0).data, strict=True
+        views.irrep_norm_bars(matrix, 1, 0).data,
+        views.irrep_norm_bars(turned, 1, 0).data,
+        strict=True,
     ):
         np.testing.assert_allclose(after.y, before.y, atol=1e-6)
 

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 import workbench as wb
 from tests.support.crystal import integrals, sheet
 from workbench.course.blocks import misread
-from workbench.hamiltonians.irreps import is_pseudo, xray, xrays
+from workbench.hamiltonians.irreps import irrep_norms, is_pseudo, xrays
 from workbench.views.distance_plot import distance_plot
 from workbench.views.irrep_bars import component_bars, norm_bars
 from workbench.widgets import BlockInspector
@@ -48,7 +48,7 @@ def test_norms_stand_still_while_components_move(inspector, ref):
     np.testing.assert_allclose(inspector.rotation, TURN, atol=1e-12)
     before, after = (norms_of(x) for x in (inspector.upright_irreps, inspector.irreps))
     assert after == pytest.approx(before, abs=1e-10)
-    assert before == pytest.approx(xray(ref.H, 0, 1))
+    assert before == pytest.approx(irrep_norms(ref.H, 0, 1))
     key = (*PAIR, 2)
     assert np.abs(inspector.irreps[key] - inspector.upright_irreps[key]).max() > 0.1
     assert re.search(r"norms moved by at most <b>\S+e−1\d eV</b>", inspector.said.value)
@@ -94,7 +94,7 @@ def test_a_pair_is_picked_in_the_structure_in_the_map_or_from_the_lists(inspecto
     assert inspector.view.pair == [2, 2]
     inspector.block.column.value = 0
     assert inspector.view.pair == [2, 0]
-    assert norms_of(inspector.irreps) == pytest.approx(xray(ref.H, 2, 0))
+    assert norms_of(inspector.irreps) == pytest.approx(irrep_norms(ref.H, 2, 0))
 
 
 def test_shells_on_offer_are_those_of_the_pair_and_the_choice_stays_where_it_can(inspector):
@@ -119,7 +119,7 @@ def test_a_wrong_order_moves_norms_and_breaks_the_law(water, ref):
     def wrong(atoms):
         return misread(wb.overlap(atoms, ref.H.basis), "d")
 
-    made = BlockInspector(water, subjects={"wrong": wrong}, pair=(0, 1))
+    made = BlockInspector(water, predictors={"wrong": wrong}, pair=(0, 1))
     made.turn_to(TURN)
     norms = [norms_of(x)["3d", "2p", 1] for x in (made.upright_irreps, made.irreps)]
     assert abs(norms[1] - norms[0]) > 1e-3
@@ -136,10 +136,10 @@ def test_the_text_twin_follows(inspector):
 
 
 def test_a_difference_can_be_inspected(water, ref):
-    made = BlockInspector(water, ref, subjects={"half": lambda _: 0.5 * ref.H}, pair=(0, 1))
+    made = BlockInspector(water, ref, predictors={"half": lambda _: 0.5 * ref.H}, pair=(0, 1))
     made.block.quantity.value = "half − reference"
     assert norms_of(made.irreps) == pytest.approx(
-        {key: norm / 2 for key, norm in xray(ref.H, 0, 1).items()}
+        {key: norm / 2 for key, norm in irrep_norms(ref.H, 0, 1).items()}
     )
     made.close()
 
@@ -147,11 +147,11 @@ def test_a_difference_can_be_inspected(water, ref):
 def test_a_crystal_s_block_is_chosen_with_its_cell():
     atoms = sheet()
     matrix = integrals(atoms, "int1e_ovlp", basis="sto-3g")
-    made = BlockInspector(atoms, subjects={"S": lambda _: matrix}, pair=(0, 0))
+    made = BlockInspector(atoms, predictors={"S": lambda _: matrix}, pair=(0, 0))
     made.pick(0, 1)
     cells = [T for _, T in made.block.cell.options]
     made.block.cell.value = cells[1]
-    assert norms_of(made.irreps) == pytest.approx(xray(matrix, 0, 1, cells[1]))
+    assert norms_of(made.irreps) == pytest.approx(irrep_norms(matrix, 0, 1, cells[1]))
     assert made.distances.value.count('r="9.5"') == 3
     made.close()
 
@@ -159,7 +159,7 @@ def test_a_crystal_s_block_is_chosen_with_its_cell():
 def test_matrices_with_spin_are_refused(water, ref):
     spinors = ref.H.with_spin()
     with pytest.raises(ValueError, match="without spin"):
-        BlockInspector(water, subjects={"spin": lambda _: spinors})
+        BlockInspector(water, predictors={"spin": lambda _: spinors})
 
 
 def test_closing_leaves_no_widget_behind(water, ref):

@@ -28,20 +28,20 @@ def exact(water):
 
 
 @pytest.fixture(scope="module")
-def subjects(exact):
+def predictors(exact):
     return {"exact": exact, "toy": preferred_axis(exact), "no parity": without_parity(exact)}
 
 
 @pytest.fixture
-def sphere(water, subjects):
-    made = wb.SphereMap(water, subjects=subjects, degrees=90, axes=26)
+def sphere(water, predictors):
+    made = wb.SphereMap(water, predictors=predictors, degrees=90, axes=26)
     yield made
     made.close()
 
 
 @pytest.fixture
-def bench(water, subjects, tmp_path):
-    made = wb.TestBench(water, None, subjects, axes=26, folder=tmp_path)
+def bench(water, predictors, tmp_path):
+    made = wb.TestBench(water, None, predictors, axes=26, folder=tmp_path)
     yield made
     made.close()
 
@@ -92,9 +92,9 @@ def test_an_error_in_the_background_is_shown_and_ends_it(monkeypatch):
 # ---- SphereMap --------------------------------------------------------------------------------
 
 
-def test_a_map_fills_in_the_background_and_holds_what_equivariance_measures(water, subjects):
+def test_a_map_fills_in_the_background_and_holds_what_equivariance_measures(water, predictors):
     async def page():
-        sphere = wb.SphereMap(water, subjects=subjects, axes=26)
+        sphere = wb.SphereMap(water, predictors=predictors, axes=26)
         assert sphere.job.running
         await sphere.job.background.task
         return sphere
@@ -106,17 +106,17 @@ def test_a_map_fills_in_the_background_and_holds_what_equivariance_measures(wate
     painted = np.array(sphere.canvas.values, dtype=float)
     for k in (0, 7, 25):
         R = about(sphere.axes[[k]], 90)[0]
-        report = wb.equivariance(subjects, water, R)
-        for name, values in zip(subjects, painted, strict=True):
+        report = wb.equivariance(predictors, water, R)
+        for name, values in zip(predictors, painted, strict=True):
             assert values[k] == pytest.approx(report[name].mae_mev, rel=1e-9, abs=1e-12)
     assert sphere.canvas.limits == [sphere.canvas.limits[0]] * 3
     assert sphere.canvas.limits[0] >= painted.max()
     sphere.close()
 
 
-def test_stopping_keeps_what_is_known_and_starting_goes_on(water, subjects):
+def test_stopping_keeps_what_is_known_and_starting_goes_on(water, predictors):
     async def page():
-        sphere = wb.SphereMap(water, subjects=subjects, axes=400)
+        sphere = wb.SphereMap(water, predictors=predictors, axes=400)
         sphere.start()  # on a busy machine 400 axes might not start by themselves
         while not sphere.known()[1]:
             await asyncio.sleep(0.01)
@@ -135,10 +135,10 @@ def test_stopping_keeps_what_is_known_and_starting_goes_on(water, subjects):
     asyncio.run(page())
 
 
-def test_expensive_subjects_wait_and_say_what_they_cost(water, subjects, monkeypatch):
+def test_expensive_subjects_wait_and_say_what_they_cost(water, predictors, monkeypatch):
     async def page():
         monkeypatch.setattr("workbench.widgets.sphere_map._AT_ONCE", 0.0)
-        sphere = wb.SphereMap(water, subjects=subjects, axes=100)
+        sphere = wb.SphereMap(water, predictors=predictors, axes=100)
         assert not sphere.job.running
         assert "0 of 100 axes, about" in sphere.job.said.value
         sphere.count.value = 26
@@ -185,7 +185,7 @@ def test_angle_operations_measure_and_colours(sphere):
 
 
 def test_a_lab_is_driven_by_what_is_picked(water, exact, sphere):
-    lab = wb.RotationLab(water, subjects={"exact": exact})
+    lab = wb.RotationLab(water, predictors={"exact": exact})
     sphere.drive(lab)
     sphere.pick((0, 1, 1))
     np.testing.assert_allclose(lab.rotation, sphere.rotation, atol=1e-12)
@@ -226,7 +226,7 @@ def test_random_rotations_one_axis_and_the_worst(bench):
     turned = bench.axis.series.values("mean")["toy"]
     assert turned[18] == pytest.approx(0, abs=1e-9)  # a half turn across the preferred axis
     assert turned[5] > 0.1
-    bench.worst.subject.value, bench.worst.samples.value = "toy", 5
+    bench.worst.predictor.value, bench.worst.samples.value = "toy", 5
     bench.worst.job.run()
     assert bench.worst.finished
     assert bench.worst.found.worst >= max(bench.random.series.values("mean")["toy"][:5])
@@ -255,7 +255,7 @@ def test_the_report_holds_what_was_shown(bench, tmp_path):
 def test_another_structure_begins_anew_and_a_wrong_name_says_so(bench, monkeypatch):
     before = bench.sphere
     bench.structure.value = "H2O2"
-    bench.subjects.value = ["no parity"]
+    bench.predictors.value = ["no parity"]
     bench.open_button.click()
     assert bench.sphere is not before
     assert len(bench.errors.atoms) == 4
@@ -267,9 +267,9 @@ def test_another_structure_begins_anew_and_a_wrong_name_says_so(bench, monkeypat
     assert bench.errors.names == ["no parity"]  # what was open stays open
 
 
-def test_closing_leaves_nothing_behind(water, subjects):
+def test_closing_leaves_nothing_behind(water, predictors):
     before = len(_instances)
-    made = [wb.SphereMap(water, subjects=subjects), wb.TestBench(water, None, subjects)]
+    made = [wb.SphereMap(water, predictors=predictors), wb.TestBench(water, None, predictors)]
     for widget in made:
         widget.close()
     assert len(_instances) == before

@@ -189,7 +189,7 @@ def test_the_recomputed_reference_is_used_at_its_orientation_only(water, model, 
 
 
 def test_levels_need_no_reference(water, ref):
-    experiment = Experiment(water, subjects={"fixed": lambda atoms: ref.H})
+    experiment = Experiment(water, predictors={"fixed": lambda atoms: ref.H})
     np.testing.assert_allclose(
         experiment.upright.levels["fixed"], wb.levels(ref.H, ref.S), atol=1e-8
     )
@@ -200,7 +200,7 @@ def test_levels_need_no_reference(water, ref):
     ("arguments", "message"),
     [
         ({}, "nothing to show"),
-        ({"reference": True, "subjects": {"reference": abs}}, "taken"),
+        ({"reference": True, "predictors": {"reference": abs}}, "taken"),
         ({"reference": True, "other": True}, "other atoms"),
     ],
 )
@@ -348,9 +348,9 @@ def test_the_text_twin_follows(lab):
     assert "refined: breaks the rotation law by" in lab.view.announcement
 
 
-@pytest.mark.parametrize("parts", ["reference", "model", "subjects", "all"])
+@pytest.mark.parametrize("parts", ["reference", "model", "predictors", "all"])
 def test_labs_with_some_parts_missing_work(water, model, ref, parts):
-    available = {"reference": ref, "model": model, "subjects": {"toy": lambda atoms: ref.H}}
+    available = {"reference": ref, "model": model, "predictors": {"toy": lambda atoms: ref.H}}
     chosen = available if parts == "all" else {parts: available[parts]}
     made = RotationLab(water, **chosen)
     made.turn_to(TURN)
@@ -376,7 +376,7 @@ def test_an_error_becomes_a_sentence_and_is_raised_in_tests(water, ref):
             raise ValueError("This <toy> cannot be turned so far.")
         return ref.H
 
-    made = RotationLab(water, subjects={"fragile": fragile}, reference=ref)
+    made = RotationLab(water, predictors={"fragile": fragile}, reference=ref)
     with pytest.raises(ValueError, match="so far"):
         made.controls.preset("180° y")
     assert "This &lt;toy&gt; cannot be turned so far." in made.guard.panel.value

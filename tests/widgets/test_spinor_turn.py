@@ -139,7 +139,7 @@ def test_magnetic_parts_are_offered_where_there_are_some(water):
 def test_matrices_with_and_without_spin_do_not_stand_side_by_side(water, ref):
     scalar = {"scalar": lambda atoms: coupled(atoms)[0].without_spin()}
     with pytest.raises(ValueError, match="'scalar' is without spin"):
-        RotationLab(water, reference=ref, subjects=scalar)
+        RotationLab(water, reference=ref, predictors=scalar)
 
 
 def test_a_lab_with_spin_leaves_no_widget_behind(water, model, ref):

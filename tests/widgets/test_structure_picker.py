@@ -222,7 +222,7 @@ def test_a_driven_box_takes_widgets_alone(picker, monkeypatch):
 def test_a_lab_follows_the_picker(picker):
     basis = wb.Basis("sto-3g", {1: (0,), 6: (0, 0, 1), 7: (0, 0, 1), 8: (0, 0, 1)})
     box = picker.drive(
-        lambda atoms: wb.BlockInspector(atoms, subjects={"S": lambda a: wb.overlap(a, basis)})
+        lambda atoms: wb.BlockInspector(atoms, predictors={"S": lambda a: wb.overlap(a, basis)})
     )
     picker.choose("ammonia")
     assert box.inside.experiment.atoms.get_chemical_formula() == "H3N"

@@ -8,7 +8,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import workbench as wb
-from workbench.training.monitor import Meter
+from workbench.training.monitor import ErrorMonitor
 from workbench.views.averages_plot import averages_plot
 from workbench.views.numbers import milli
 
@@ -22,7 +22,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def meter():
-    return Meter.of(wb.Dataset("water"), "valid", count=2, turns=2)
+    return ErrorMonitor.of(wb.Dataset("water"), "valid", count=2, turns=2)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_a_model_asked_for_early_says_so_and_one_underway_predicts(panel):
     until(panel.run, 2)
     underway = panel.model
     assert underway.info["dataset"]["name"] == "tiny.h5"
-    assert underway.beyond(wb.load("methane")) is not None
+    assert underway.outside_domain(wb.load("methane")) is not None
     assert underway(panel.run.example).max_abs() > 0
 
 

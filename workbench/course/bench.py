@@ -1,4 +1,4 @@
-"""Tasks about testing the law of turning, and subjects that break it in one known way each."""
+"""Tasks about testing the law of turning, and predictors that break it in one known way each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.course.verdict import Verdict
-from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.rotation_errors import RotationErrors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import axis_angle, rotation
@@ -30,8 +30,8 @@ _ENOUGH = 0.97  # of the error that a search found
 
 
 def preferred_axis(
-    subject: Subject, axis: ArrayLike = (0, 0, 1), strength: float = 0.01
-) -> Subject:
+    predictor: Predictor, axis: ArrayLike = (0, 0, 1), strength: float = 0.01
+) -> Predictor:
     """A toy: to the first p shell of every atom it adds strength u u^T, u an axis of the room.
 
     A network without built-in symmetry that saw molecules in one orientation only errs like that.
@@ -39,14 +39,14 @@ def preferred_axis(
     wherever v = u or v = -u.
 
     Args:
-        subject: an exact one, so that the toy's error is known.
+        predictor: an exact one, so that the toy's error is known.
         axis: u, any length but zero.
         strength: eV.
     """
     u = np.asarray(axis, dtype=float)[[1, 2, 0]] / np.linalg.norm(axis)  # orbitals y, z, x
 
     def toy(atoms: Atoms) -> BlockMatrix:
-        H = subject(atoms)
+        H = predictor(atoms)
         values = H.values.copy()
         p = slice(_first(H, 1), _first(H, 1) + 3)
         on_site = ~H.off_site & H.mask[:, p.start, p.start]
@@ -56,7 +56,7 @@ def preferred_axis(
     return toy
 
 
-def without_parity(subject: Subject, strength: float = 0.01) -> Subject:
+def without_parity(predictor: Predictor, strength: float = 0.01) -> Predictor:
     """A toy: on the first atom it couples s with p by an axial vector, where a polar one belongs.
 
     The vector stands upright on the plane of the first three atoms, (r2 - r1) x (r3 - r1), and
@@ -64,7 +64,7 @@ def without_parity(subject: Subject, strength: float = 0.01) -> Subject:
     block of s and p must change its sign: a network whose features know l but no parity errs so.
 
     Args:
-        subject: an exact one.
+        predictor: an exact one.
         strength: eV, of the whole vector.
 
     Raises:
@@ -78,7 +78,7 @@ def without_parity(subject: Subject, strength: float = 0.01) -> Subject:
         upright = np.cross(second - first, third - first)
         if np.linalg.norm(upright) < 1e-3:
             raise ValueError("This toy needs three atoms that are not on a line.")
-        H = subject(atoms)
+        H = predictor(atoms)
         values, s, p = H.values.copy(), _first(H, 0), _first(H, 1)
         own = int(np.flatnonzero(~H.off_site & (H.edges[0] == 0))[0])
         vector = strength * upright[[1, 2, 0]] / np.linalg.norm(upright)
@@ -147,7 +147,7 @@ def keeps_axis(axis: ArrayLike, degrees: float, preferred: ArrayLike = (0, 0, 1)
     R = rotation(axis, degrees)
     _, turned = axis_angle(R)
     if turned < _ANGLE:
-        return Verdict(False, "this turns nothing: every subject passes it.")
+        return Verdict(False, "this turns nothing: every predictor passes it.")
     angle = np.degrees(np.arccos(np.clip(abs(u @ R @ u), 0, 1)))
     n = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
     if angle > _ANGLE:
@@ -169,7 +169,7 @@ def worst_enough(
     Args:
         answer: (3, 3).
         errors: of the structure.
-        name: of the subject.
+        name: of the predictor.
         found: mean error at the worst rotation of the search, meV.
         drawn: the largest mean error of its random rotations, meV.
     """

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.course.verdict import Verdict, compared, same
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import AO_TO_M, SHELL_LETTERS
-from workbench.hamiltonians.irreps import xray
+from workbench.hamiltonians.irreps import irrep_norms
 from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["misread", "on_site_irreps", "scalar_part", "shell_block", "turned_block"]
@@ -112,7 +112,9 @@ def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom:
         atom: whose shell.
     """
     l, given = SHELL_LETTERS.index(shell[-1]), set(answer)
-    norms = {key[2]: v for key, v in xray(matrix, atom, atom).items() if key[:2] == (shell, shell)}
+    norms = {
+        key[2]: v for key, v in irrep_norms(matrix, atom, atom).items() if key[:2] == (shell, shell)
+    }
     there = set(range(0, 2 * l + 1, 2))
     if given == there:
         most = max((norms[n] for n in norms if n % 2), default=0.0)

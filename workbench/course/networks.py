@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.datasets.dataset import Dataset
-from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.conventions import E3NN_AXES
 from workbench.models.config import ModelConfig
@@ -19,8 +19,8 @@ from workbench.models.stage1 import Baseline
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.twostage import TwoStageModel
 from workbench.training.initial_model import guess_charges, untrained
-from workbench.training.stage1_objective import Stage1
-from workbench.training.training_set import Labelled
+from workbench.training.stage1_objective import Stage1Objective
+from workbench.training.training_set import TrainingSet
 
 __all__ = ["CHANGES", "MISTAKES", "error_mev", "make", "solved"]
 
@@ -119,18 +119,20 @@ def solved(
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges
     training, valid = (_labelled(dataset, s, config, charges) for s in ("train", "valid"))
-    Stage1(model, training, valid).solve()
+    Stage1Objective(model, training, valid).solve()
     return model
 
 
-def error_mev(subject: Subject, dataset: Dataset, split: str = "valid", limit: int = 100) -> float:
+def error_mev(
+    predictor: Predictor, dataset: Dataset, split: str = "valid", limit: int = 100
+) -> float:
     """Mean error of a callable atoms -> BlockMatrix on the first structures of a split, meV."""
     errors = [
-        matrix_errors(subject(dataset.atoms(int(i))), dataset.reference(int(i)).H).mae_mev
+        matrix_errors(predictor(dataset.atoms(int(i))), dataset.reference(int(i)).H).mae_mev
         for i in dataset.split(split)[:limit]
     ]
     return float(np.mean(errors))
 
 
-def _labelled(dataset: Dataset, split: str, config: ModelConfig, charges: Tensor) -> Labelled:
-    return Labelled.read(dataset, dataset.split(split), config, dataset.basis, charges)
+def _labelled(dataset: Dataset, split: str, config: ModelConfig, charges: Tensor) -> TrainingSet:
+    return TrainingSet.read(dataset, dataset.split(split), config, dataset.basis, charges)

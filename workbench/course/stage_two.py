@@ -21,7 +21,7 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
-from workbench.training.monitor import Reading
+from workbench.training.monitor import StageErrors
 
 __all__ = [
     "enlarged",
@@ -164,7 +164,7 @@ def orientations_for(answer: float, factor: float) -> Verdict:
     return Verdict(False, f"{answer:g} of them divide it by √{answer:g} = {answer**0.5:.2g}.")
 
 
-def error_of_average(answer: float, one: Reading, count: int) -> Verdict:
+def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
     """Whether an answer is the error of the matrix, meV, expected of a mean over orientations.
 
     Args:

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
-from workbench.storage.atomic_write import whole
+from workbench.storage.atomic_write import atomic_path
 
 __all__ = [
     "DatasetError",
@@ -69,7 +69,7 @@ class DatasetError(ValueError):
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write header and arrays so that the file appears complete or not at all; returns the hash."""
-    with whole(path) as part, h5py.File(part, "w") as file:
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
         file.attrs["format"] = FORMAT
         # Not an attribute: those end at 64 KiB.
         file.create_dataset("header", data=json.dumps(header, sort_keys=True))

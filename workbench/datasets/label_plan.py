@@ -18,13 +18,13 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from workbench.datasets.label_settings import Way
+from workbench.datasets.label_settings import LabelSettings
 from workbench.datasets.splits import _names, _refuse_repeats
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.structures.loading import load, require_closed_shell
 from workbench.structures.sampling import Sampling, orient
 
-__all__ = ["Batch", "Source", "Starts", "draw_batch", "gather", "plan", "recipe"]
+__all__ = ["Batch", "Source", "InitialStructures", "draw_batch", "collect", "plan", "recipe"]
 
 Source = str | os.PathLike[str] | Atoms
 
@@ -49,7 +49,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Starts:
+class InitialStructures:
     """Where sampling starts.
 
     Attributes:
@@ -63,10 +63,10 @@ class Starts:
     by_split: bool
 
 
-def gather(
+def collect(
     structures: Source | Sequence[Source] | Mapping[str, Sequence[Source]],
     splits: Mapping[str, int],
-) -> Starts:
+) -> InitialStructures:
     """The structures of a job, loaded and checked; arguments as of `workbench.label`.
 
     Raises:
@@ -77,7 +77,9 @@ def gather(
     if not isinstance(structures, Mapping):
         listed = [structures] if isinstance(structures, str | os.PathLike | Atoms) else structures
         atoms = [require_closed_shell(load(source)) for source in listed]
-        return Starts(atoms, {split: range(len(atoms)) for split in splits}, by_split=False)
+        return InitialStructures(
+            atoms, {split: range(len(atoms)) for split in splits}, by_split=False
+        )
     if set(structures) != set(splits):
         raise ValueError(
             f"The structures come in the splits {', '.join(structures)}, the numbers of samples in "
@@ -89,10 +91,10 @@ def gather(
         atoms += [require_closed_shell(load(s)) for s in structures[split]]
         of_split[split] = range(first, len(atoms))
     _refuse_repeats(atoms, of_split)
-    return Starts(atoms, of_split, by_split=True)
+    return InitialStructures(atoms, of_split, by_split=True)
 
 
-def plan(starts: Starts, splits: Mapping[str, int], most: int) -> list[Batch]:
+def plan(starts: InitialStructures, splits: Mapping[str, int], most: int) -> list[Batch]:
     """The batches of a job, in the order of its samples: split by split, structure by structure."""
     batches, start = [], 0
     for s, (split, total) in enumerate(splits.items()):
@@ -124,12 +126,12 @@ def draw_batch(
 
 
 def recipe(
-    starts: Starts,
+    starts: InitialStructures,
     splits: Mapping[str, int],
     sampling: Sampling,
     seed: int,
     oriented: bool,
-    way: Way,
+    way: LabelSettings,
 ) -> dict[str, Any]:
     """Everything that decides the content of the dataset, JSON-able."""
     described: list[dict[str, Any]] = [

@@ -20,7 +20,7 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, aligned
 from workbench.structures.loading import StructureError
 
-__all__ = ["Way", "label_arrays", "sample_of"]
+__all__ = ["LabelSettings", "label_arrays", "sample_of"]
 
 _EITHER = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100}
 _MOLECULES = {**_EITHER, "density_fitting": False}
@@ -29,7 +29,7 @@ _NO_VALUE = ("max_cycle",)  # decides no label's value, so a job may be taken up
 
 
 @dataclass(frozen=True)
-class Way:
+class LabelSettings:
     """The engine of a job and its settings, those of `workbench.reference`.
 
     Attributes:
@@ -54,7 +54,7 @@ class Way:
         basis: str | None,
         xc: str,
         settings: Mapping[str, Any],
-    ) -> Way:
+    ) -> LabelSettings:
         """The way of a job, checked on its structures before anything is computed.
 
         Raises:

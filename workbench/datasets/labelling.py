@@ -29,12 +29,12 @@ from joblib.externals.loky import get_reusable_executor
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.label_plan import Batch, Source, draw_batch, gather, plan, recipe
-from workbench.datasets.label_settings import Way, sample_of
+from workbench.datasets.label_plan import Batch, Source, collect, draw_batch, plan, recipe
+from workbench.datasets.label_settings import LabelSettings, sample_of
 from workbench.datasets.writing import write
 from workbench.engines.openblas import kernel_environment
 from workbench.engines.worker_lifetime import end_with
-from workbench.storage.atomic_write import whole, write_whole
+from workbench.storage.atomic_write import atomic_path, atomic_write
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -98,8 +98,8 @@ def label(
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
             a mapping in which a structure comes twice, or whose splits are not those of `splits`.
     """
-    starts = gather(structures, splits)
-    way = Way.of(starts.atoms, engine, basis, xc, settings)
+    starts = collect(structures, splits)
+    way = LabelSettings.of(starts.atoms, engine, basis, xc, settings)
     if sampling is None:
         sampling = Displaced() if way.periodic else Langevin()
     oriented = not way.periodic if oriented is None else oriented
@@ -158,7 +158,7 @@ class _Job:
         path = self.work / "recipe.json"
         text = json.dumps(self.recipe, indent=1)
         if not path.exists():
-            write_whole(path, text)
+            atomic_write(path, text)
         elif json.loads(path.read_text()) != json.loads(text):
             raise LabellingError(
                 f"{self.work} holds a job with other arguments or program versions: repeat those "
@@ -181,7 +181,7 @@ class _Job:
         for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
             _write_arrays(self._geometry(k), **drawn)
 
-    def solve(self, way: Way, processes: int, progress: bool) -> dict[int, str]:
+    def solve(self, way: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
         """Label the samples that are not yet there; returns what failed, by sample number."""
         missing = [i for i in range(self.total) if not self._label(i).exists()]
         np.random.default_rng(0).shuffle(missing)  # small and large mixed: an honest time to go
@@ -300,5 +300,5 @@ def _bar(
 
 
 def _write_arrays(path: Path, **arrays: Any) -> None:
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_path(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -17,7 +17,7 @@ from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
 from workbench.datasets.packing import pack_blocks, pack_triangles
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
-from workbench.storage.growing_array import Spool
+from workbench.storage.growing_array import GrowingArray
 
 __all__ = ["write", "write_part"]
 
@@ -153,8 +153,8 @@ class _Collected:
         self.periodic, self._step = periodic, step
         self._rows: list[tuple[Atoms, float, int, int, float]] = []
         self._pairs: list[NDArray[np.int32]] = []
-        self._hamiltonians = Spool(folder, "<i8")
-        self._overlaps = Spool(folder, "<f8")
+        self._hamiltonians = GrowingArray(folder, "<i8")
+        self._overlaps = GrowingArray(folder, "<f8")
 
     def add(self, sample: Sample) -> None:
         """Take one sample in."""

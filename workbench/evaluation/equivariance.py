@@ -1,12 +1,12 @@
 """How far two matrices differ, and how far a predictor is from obeying the symmetries of space.
 
-A *subject* is any callable atoms -> `BlockMatrix`: a model, PySCF itself, a broken toy. For an
+A *predictor* is any callable atoms -> `BlockMatrix`: a model, PySCF itself, a broken toy. For an
 operation g on the structure with the matrix D(g) on the orbitals its error is
 
     error = f(g x) - D(g) f(x) D(g)^+
 
 element by element. The reference's own floor (its integration grid is not rotation invariant)
-stands beside a model's error simply by being a subject of the same report.
+stands beside a model's error simply by being a predictor of the same report.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.structures.loading import rotate
 
-__all__ = ["EquivarianceReport", "Kind", "Subject", "SubjectError", "checked", "equivariance"]
+__all__ = ["EquivarianceReport", "Kind", "Predictor", "PredictorError", "checked", "equivariance"]
 
-Subject = Callable[[Atoms], BlockMatrix]
+Predictor = Callable[[Atoms], BlockMatrix]
 Kind = Literal["rotation", "inversion", "translation", "permutation"]
 
 
-class SubjectError(RuntimeError):
-    """A subject raised, or returned what is no finite matrix; the message names it."""
+class PredictorError(RuntimeError):
+    """A predictor raised, or returned what is no finite matrix; the message names it."""
 
 
 @dataclass(frozen=True)
 class EquivarianceReport:
-    """Errors of several subjects under the same operations.
+    """Errors of several predictors under the same operations.
 
     Attributes:
         kind: which symmetry was tried.
         samples: how many operations.
         seed: of their random draw, None where they were given or there is no choice.
-        errors: subject name -> Errors over all samples (mean of means, largest of maxima).
-        largest: subject name -> largest matrix element of f(x) in meV, the scale of rounding.
+        errors: predictor name -> Errors over all samples (mean of means, largest of maxima).
+        largest: predictor name -> largest matrix element of f(x) in meV, the scale of rounding.
     """
 
     kind: Kind
@@ -52,12 +52,12 @@ class EquivarianceReport:
     errors: Mapping[str, Errors]
     largest: Mapping[str, float]
 
-    def __getitem__(self, subject: str) -> Errors:
-        """The errors of one subject."""
-        return self.errors[subject]
+    def __getitem__(self, predictor: str) -> Errors:
+        """The errors of one predictor."""
+        return self.errors[predictor]
 
     def table(self) -> str:
-        """One row per subject: MAE and largest error, then the MAE of every shell pair, in meV."""
+        """One row per predictor: MAE, largest error, and the MAE of each shell pair, in meV."""
         pairs = sorted({pair for e in self.errors.values() for pair in e.shell_pairs})
         rows = [["meV", "MAE", "max", *map(pair_name, pairs)]]
         for name, e in self.errors.items():
@@ -71,7 +71,7 @@ class EquivarianceReport:
             "kind": self.kind,
             "samples": self.samples,
             "seed": self.seed,
-            "subjects": {
+            "predictors": {
                 name: {**e.to_json(), "largest_element_mev": self.largest[name]}
                 for name, e in self.errors.items()
             },
@@ -88,40 +88,44 @@ class EquivarianceReport:
 
 
 def equivariance(
-    subjects: Mapping[str, Subject],
+    predictors: Mapping[str, Predictor],
     atoms: Atoms,
     R: ArrayLike | None = None,
     samples: int = 1,
     seed: int = 0,
     kind: Kind = "rotation",
 ) -> EquivarianceReport:
-    """Errors ``f(g x) - D(g) f(x) D(g)^+`` of every subject under one kind of operation.
+    """Errors ``f(g x) - D(g) f(x) D(g)^+`` of every predictor under one kind of operation.
 
     Args:
-        subjects: name -> callable atoms -> BlockMatrix; include the reference to see its floor.
+        predictors: name -> callable atoms -> BlockMatrix; include the reference to see its floor.
         atoms: the structure x.
         R: (3, 3) or (n, 3, 3) orthogonal, only with kind "rotation"; by default drawn.
         samples: how many operations to draw: rotations from the Haar measure of SO(3),
             translations up to 5 A along each axis, permutations of the atoms. Inversion is one.
-        seed: of the draw; every subject meets the same operations.
+        seed: of the draw; every predictor meets the same operations.
         kind: "rotation", "inversion", "translation" or "permutation".
 
-    Returns: EquivarianceReport.
-    Raises: ValueError for arguments that make no sense; SubjectError naming the subject that raised
-        or returned something else than a finite BlockMatrix of these atoms.
+    Returns:
+        The errors of each predictor.
+
+    Raises:
+        ValueError: for arguments that make no sense.
+        PredictorError: if a predictor raises, or returns something else than a finite BlockMatrix
+            of these atoms; the message names the predictor.
 
     >>> report = equivariance({"PySCF": wb.pyscf(), "model": model}, atoms, samples=8)
     >>> report["model"].mae_mev
     """
-    if not subjects:
-        raise ValueError("There is no subject to test: give at least one, e.g. {'model': model}.")
+    if not predictors:
+        raise ValueError("There is no predictor to test: give at least one, e.g. {'model': model}.")
     operations = list(_operations(atoms, R, samples, seed, kind))
     errors, largest = {}, {}
-    for name, subject in subjects.items():
-        here = _call(name, subject, atoms)
+    for name, predictor in predictors.items():
+        here = _call(name, predictor, atoms)
         largest[name] = here.max_abs() * _MEV
         each = [
-            matrix_errors(_call(name, subject, there), carry(here)) for there, carry in operations
+            matrix_errors(_call(name, predictor, there), carry(here)) for there, carry in operations
         ]
         errors[name] = Errors.merged(each)
     drawn = None if R is not None or kind == "inversion" else seed
@@ -188,28 +192,34 @@ def _permutation(rng: np.random.Generator, n: int) -> NDArray[np.intp]:
             return order
 
 
-def _call(name: str, subject: Subject, atoms: Atoms) -> BlockMatrix:
-    """The subject's matrix; whatever goes wrong is told with the subject's name."""
+def _call(name: str, predictor: Predictor, atoms: Atoms) -> BlockMatrix:
+    """The predictor's matrix; whatever goes wrong is told with the predictor's name."""
     try:
-        matrix = subject(atoms.copy())  # a copy: a subject must not disturb the next one's input
+        matrix = predictor(
+            atoms.copy()
+        )  # a copy: a predictor must not disturb the next one's input
     except Exception as error:
-        raise SubjectError(f"Subject '{name}' failed: {type(error).__name__}: {error}") from error
+        raise PredictorError(
+            f"Predictor '{name}' failed: {type(error).__name__}: {error}"
+        ) from error
     return checked(name, matrix, atoms)
 
 
 def checked(name: str, matrix: object, atoms: Atoms) -> BlockMatrix:
-    """What a subject returned, if it is a finite matrix of these atoms.
+    """What a predictor returned, if it is a finite matrix of these atoms.
 
     Raises:
-        SubjectError: naming the subject, if it is not.
+        PredictorError: naming the predictor, if it is not.
     """
     if not isinstance(matrix, BlockMatrix):
-        raise SubjectError(
-            f"Subject '{name}' returned a {type(matrix).__name__}: it must return a BlockMatrix, "
+        raise PredictorError(
+            f"Predictor '{name}' returned a {type(matrix).__name__}: it must return a BlockMatrix, "
             "e.g. BlockMatrix.from_dense(basis, numbers, dense)."
         )
     if not np.array_equal(matrix.numbers, atoms.numbers):
-        raise SubjectError(f"Subject '{name}' returned a matrix of other atoms than it was given.")
+        raise PredictorError(
+            f"Predictor '{name}' returned a matrix of other atoms than it was given."
+        )
     if not np.isfinite(matrix.values).all():
-        raise SubjectError(f"Subject '{name}' returned elements that are not finite numbers.")
+        raise PredictorError(f"Predictor '{name}' returned elements that are not finite numbers.")
     return matrix

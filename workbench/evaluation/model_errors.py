@@ -92,11 +92,11 @@ def evaluate(
     indices = _chosen(dataset, split, samples)[:limit]
     basis = model.basis.merged(dataset.basis)
     stages = {"baseline": _Found(), "refined": _Found()}
-    outside = 0
+    outside_domain = 0
     for i in tqdm(indices, desc=f"evaluate {split}", disable=not progress):
         sample = dataset[int(i)]
         R = random_rotation(np.random.default_rng([int(i), 7]))
-        outside += model.beyond(sample.atoms) is not None
+        outside_domain += model.outside_domain(sample.atoms) is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DomainWarning)  # counted instead
             here, there = (
@@ -123,7 +123,7 @@ def evaluate(
         "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         "split": split,
         "structures": len(indices),
-        "beyond_what_was_trained_on": outside,
+        "beyond_what_was_trained_on": outside_domain,
         **summaries,
     }
 

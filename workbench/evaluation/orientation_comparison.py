@@ -1,6 +1,6 @@
 """What RotationLab shows at one orientation, computed without any widget.
 
-The structure x is turned to R x. Each subject f predicts there from scratch; the reference is
+The structure x is turned to R x. Each predictor f predicts there from scratch; the reference is
 either the matrix computed once at R = 1 and turned, D H D^T, or computed anew at R x.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import Errors, matrix_errors
-from workbench.evaluation.rotation_errors import BASELINE, REFINED, Subjects
+from workbench.evaluation.rotation_errors import BASELINE, REFINED, Predictors
 from workbench.hamiltonians.bands import LEAST, energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.eigenproblem import levels, occupied_count
@@ -26,7 +26,7 @@ from workbench.structures.loading import rotate
 if TYPE_CHECKING:
     from workbench.engines import Reference
 
-__all__ = ["BASELINE", "REFERENCE", "REFINED", "Experiment", "Floor", "Snapshot", "Subject"]
+__all__ = ["BASELINE", "REFERENCE", "REFINED", "Experiment", "Floor", "Snapshot", "Predictor"]
 
 REFERENCE = "reference"
 
@@ -37,13 +37,13 @@ class Snapshot:
 
     Attributes:
         R: (3, 3).
-        predictions: subject -> f(R x), eV.
-        turned: subject -> D f(x) D^T, eV: what an exactly equivariant subject would give.
+        predictions: predictor -> f(R x), eV.
+        turned: predictor -> D f(x) D^T, eV: what an exactly equivariant predictor would give.
         reference: the true Hamiltonian at R x, eV, or None.
         recomputed: whether an engine computed it at R x itself; else it is D H D^T.
-        errors: subject -> f(R x) against the reference.
-        symmetry: subject -> f(R x) against D f(x) D^T.
-        levels: subject or "reference" -> eigenvalues (n_ao,), eV; empty where no overlap is known.
+        errors: predictor -> f(R x) against the reference.
+        symmetry: predictor -> f(R x) against D f(x) D^T.
+        levels: predictor or "reference" -> eigenvalues (n_ao,), eV; empty without an overlap.
     """
 
     R: NDArray[np.float64]
@@ -62,7 +62,7 @@ class Snapshot:
         return [*known, *self.predictions.values()]
 
     def matrix(self, name: str) -> BlockMatrix | None:
-        """The reference or one subject's prediction."""
+        """The reference or one predictor's prediction."""
         return self.reference if name == REFERENCE else self.predictions[name]
 
     def difference(self, name: str, against: str = REFERENCE) -> BlockMatrix | None:
@@ -81,14 +81,14 @@ class Floor:
 
 
 class Experiment:
-    """A structure, the subjects that predict for it, and the true Hamiltonian if known.
+    """A structure, the predictors that predict for it, and the true Hamiltonian if known.
 
     Args:
         atoms: the structure x.
         model: anything with `predict(atoms) -> Prediction` (both stages from one call), or a
             callable atoms -> BlockMatrix; None for none.
         reference: the `Reference` of these atoms at R = 1, or None.
-        subjects: more callables atoms -> BlockMatrix by name, e.g. a broken toy.
+        predictors: more callables atoms -> BlockMatrix by name, e.g. a broken toy.
 
     Raises:
         ValueError: if there is nothing to show, a name is taken, the reference belongs to
@@ -100,14 +100,14 @@ class Experiment:
         atoms: Atoms,
         model: Any = None,
         reference: Reference | None = None,
-        subjects: Mapping[str, Subject] | None = None,
+        predictors: Mapping[str, Predictor] | None = None,
     ):
         self.atoms, self.model, self.reference = atoms, model, reference
-        self.subjects = Subjects(model, subjects)
+        self.predictors = Predictors(model, predictors)
         if REFERENCE in self.names:
-            raise ValueError(f"The name {REFERENCE!r} is taken: call this subject otherwise.")
+            raise ValueError(f"The name {REFERENCE!r} is taken: call this predictor otherwise.")
         if not self.names and reference is None:
-            raise ValueError("There is nothing to show: give a model, a reference or subjects.")
+            raise ValueError("There is nothing to show: give a model, a reference or predictors.")
         if reference is not None and not np.array_equal(reference.H.numbers, atoms.numbers):
             raise ValueError("The reference belongs to other atoms than those shown.")
         self._upright = self.predict(atoms)
@@ -119,8 +119,8 @@ class Experiment:
 
     @property
     def names(self) -> list[str]:
-        """The subjects, in the order shown."""
-        return self.subjects.names
+        """The predictors, in the order shown."""
+        return self.predictors.names
 
     @property
     def n_occupied(self) -> int | None:
@@ -141,8 +141,8 @@ class Experiment:
         return self.reference.H if self.reference else next(iter(self._upright.values()))
 
     def predict(self, atoms: Atoms) -> dict[str, BlockMatrix]:
-        """Every subject's matrix of a structure, eV; the model's two stages in one call."""
-        return self.subjects.predict([atoms])[0]
+        """Every predictor's matrix of a structure, eV; the model's two stages in one call."""
+        return self.predictors.predict([atoms])[0]
 
     def at(self, R: ArrayLike) -> Snapshot:
         """Predict, compare and diagonalise at an orientation."""
@@ -199,8 +199,8 @@ class Experiment:
 
     @property
     def model_names(self) -> list[str]:
-        """The subjects that come from the model: its two stages, or itself."""
-        return self.subjects.model_names
+        """The predictors that come from the model: its two stages, or itself."""
+        return self.predictors.model_names
 
     def _refuse_mixed_spin(self) -> None:
         """Matrices with and without spin are of different size and cannot stand side by side."""

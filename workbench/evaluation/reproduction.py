@@ -26,7 +26,7 @@ from workbench.evaluation.model_errors import evaluate
 from workbench.hamiltonians.basis import Basis
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
-from workbench.storage.atomic_write import write_whole
+from workbench.storage.atomic_write import atomic_write
 
 __all__ = ["Reproduction", "default_config", "table"]
 
@@ -155,7 +155,7 @@ class Reproduction:
             if all(report.get(key) == value for key, value in origin.items()):
                 return report
             report = origin | self._measured(dataset, progress)
-        write_whole(path, json.dumps(report, indent=1))
+        atomic_write(path, json.dumps(report, indent=1))
         return report
 
     def _measured(self, dataset: Dataset, progress: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Errors of several subjects under any number of rotations, with their matrices at rest kept.
+"""Errors of several predictors under any number of rotations, with their matrices at rest kept.
 
 An operation g is an orthogonal matrix, proper (a rotation) or improper (a rotation and an
-inversion). Each subject's error is ``f(g x) - D(g) f(x) D(g)^+``, measured as in `symmetry`; here
+inversion). Each predictor's error is ``f(g x) - D(g) f(x) D(g)^+``, measured as in `symmetry`; here
 f(x) is computed once, and a two-stage model takes many structures at a time.
 """
 
@@ -17,7 +17,7 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from workbench.evaluation.equivariance import Subject, checked
+from workbench.evaluation.equivariance import Predictor, checked
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import random_rotation
@@ -29,7 +29,7 @@ __all__ = [
     "REFINED",
     "Measure",
     "RotationErrors",
-    "Subjects",
+    "Predictors",
     "about",
     "drawn",
     "in_mev",
@@ -44,23 +44,23 @@ MEASURES: tuple[Measure, ...] = ("mean", "largest")
 _LONG = 1.0  # s
 
 
-class Subjects:
+class Predictors:
     """A model and further callables atoms -> `BlockMatrix`, each under a name.
 
     Args:
         model: with `predict(atoms)` (both stages from one call), a callable, or None.
-        subjects: callables by name, e.g. PySCF or a broken toy.
+        predictors: callables by name, e.g. PySCF or a broken toy.
 
     Raises:
-        ValueError: if a subject has the name of one of the model's stages.
+        ValueError: if a predictor has the name of one of the model's stages.
     """
 
-    def __init__(self, model: Any = None, subjects: Mapping[str, Subject] | None = None):
-        self.model, self.callables = model, dict(subjects or {})
+    def __init__(self, model: Any = None, predictors: Mapping[str, Predictor] | None = None):
+        self.model, self.callables = model, dict(predictors or {})
         taken = set(self.model_names) & set(self.callables)
         if taken:
             raise ValueError(
-                f"The name {sorted(taken)[0]!r} is taken: call this subject otherwise."
+                f"The name {sorted(taken)[0]!r} is taken: call this predictor otherwise."
             )
 
     @property
@@ -78,7 +78,7 @@ class Subjects:
     def predict(
         self, structures: Sequence[Atoms], names: Sequence[str] | None = None
     ) -> list[dict[str, BlockMatrix]]:
-        """Each subject's matrix of each structure, eV; by default of all subjects."""
+        """Each predictor's matrix of each structure, eV; by default of all predictors."""
         wanted = self.names if names is None else list(names)
         found: list[dict[str, BlockMatrix]] = [{} for _ in structures]
         if set(wanted) & set(self.model_names):
@@ -100,57 +100,57 @@ class Subjects:
 
 
 class RotationErrors:
-    """How far each subject is from the law of turning, at any operations one asks for.
+    """How far each predictor is from the law of turning, at any operations one asks for.
 
     Args:
         atoms: the structure x, at R = 1.
-        model: as of `Subjects`.
-        subjects: as of `Subjects`.
+        model: as of `Predictors`.
+        predictors: as of `Predictors`.
 
     Attributes:
-        upright: subject -> f(x), eV.
-        seconds: what one evaluation of all subjects costs: first the time for f(x), then the mean.
+        upright: predictor -> f(x), eV.
+        seconds: time of one evaluation of all predictors: first that of f(x), then the mean.
 
     Raises:
-        ValueError: if there is no subject.
-        SubjectError: if a subject returns no finite matrix of these atoms.
+        ValueError: if there is no predictor.
+        PredictorError: if a predictor returns no finite matrix of these atoms.
 
     >>> RotationErrors(atoms, model).under([wb.rotation((0, 0, 1), 90)])[0]["refined"].mae_mev
     """
 
     def __init__(
-        self, atoms: Atoms, model: Any = None, subjects: Mapping[str, Subject] | None = None
+        self, atoms: Atoms, model: Any = None, predictors: Mapping[str, Predictor] | None = None
     ):
-        self.atoms, self.subjects = atoms, Subjects(model, subjects)
+        self.atoms, self.predictors = atoms, Predictors(model, predictors)
         if not self.names:
-            raise ValueError("There is no subject to test: give a model or subjects.")
+            raise ValueError("There is no predictor to test: give a model or predictors.")
         self._spent, self.evaluations = 0.0, 0
         self.seconds = 0.0
         for _ in range(2):  # the first one may load programs, and says too much where it is short
             start = time.perf_counter()
-            self.upright = self._checked(self.subjects.predict([atoms]))[0]
+            self.upright = self._checked(self.predictors.predict([atoms]))[0]
             self.seconds = time.perf_counter() - start
             if self.seconds > _LONG:
                 break
 
     @property
     def names(self) -> list[str]:
-        """The subjects."""
-        return self.subjects.names
+        """The predictors."""
+        return self.predictors.names
 
     def under(
         self, operations: ArrayLike, names: Sequence[str] | None = None
     ) -> list[dict[str, Errors]]:
-        """Errors at each operation by subject.
+        """Errors at each operation by predictor.
 
         Args:
             operations: (n, 3, 3) orthogonal.
-            names: which subjects; all by default.
+            names: which predictors; all by default.
         """
         matrices = np.asarray(operations, dtype=float).reshape(-1, 3, 3)
         start = time.perf_counter()
         turned = [rotate(self.atoms, R) for R in matrices]
-        found = self._checked(self.subjects.predict(turned, names))
+        found = self._checked(self.predictors.predict(turned, names))
         errors = [
             {name: matrix_errors(H, self.upright[name].rotate(R)) for name, H in own.items()}
             for R, own in zip(matrices, found, strict=True)

@@ -17,7 +17,7 @@ from ase import Atoms
 from workbench.evaluation.errors import Errors
 from workbench.evaluation.rotation_errors import RotationErrors
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
-from workbench.storage.atomic_write import write_whole
+from workbench.storage.atomic_write import atomic_write
 
 __all__ = ["FORMAT", "RotationReport", "Series", "programs"]
 
@@ -35,7 +35,7 @@ class Series:
         what: in words, e.g. "30 random turns".
         settings: how they were chosen: seed, samples, degrees, axis, improper.
         operations: (n, 3, 3), or (n, 3) axes of one angle.
-        errors: subject -> n times what `Errors.to_json` gives.
+        errors: predictor -> n times what `Errors.to_json` gives.
     """
 
     what: str
@@ -57,25 +57,25 @@ class Series:
         return cls(what, dict(settings), np.asarray(operations).tolist(), found)
 
     def values(self, measure: str) -> dict[str, list[float]]:
-        """Subject -> mean or largest errors, meV."""
+        """Predictor -> mean or largest errors, meV."""
         key = "mae_mev" if measure == "mean" else "max_mev"
         return {name: [own[key] for own in each] for name, each in self.errors.items()}
 
 
 @dataclass(frozen=True)
 class RotationReport:
-    """One structure, several subjects, and all that was measured of them.
+    """One structure, several predictors, and all that was measured of them.
 
     Attributes:
         structure: formula, numbers, positions (A), cell (A), pbc, charge, and the source if given.
-        subjects: name -> largest matrix element in meV, the scale of rounding.
+        predictors: name -> largest matrix element in meV, the scale of rounding.
         measure: "mean" or "largest", of what the pictures show.
         series: "picked", "random", "sphere", "scan", "worst ...": whatever was computed.
         programs: name -> version.
     """
 
     structure: dict[str, Any]
-    subjects: dict[str, float]
+    predictors: dict[str, float]
     measure: str
     series: dict[str, Series]
     programs: dict[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class RotationReport:
     def of(
         cls, errors: RotationErrors, measure: str, series: Mapping[str, Series], source: str = ""
     ) -> RotationReport:
-        """Of the structure and the subjects that were measured."""
+        """Of the structure and the predictors that were measured."""
         largest = {name: 1000 * H.max_abs() for name, H in errors.upright.items()}
         structure = described(errors.atoms) | {"source": source}
         return cls(structure, largest, measure, dict(series), programs())
@@ -103,13 +103,14 @@ class RotationReport:
         if content.get("format") != FORMAT:
             raise ValueError(f"This is no rotation report: its format is {content.get('format')}.")
         series = {name: Series(**own) for name, own in content["series"].items()}
-        names = ("structure", "subjects", "measure", "programs")
-        return cls(**{name: content[name] for name in names}, series=series)
+        names = ("structure", "predictors", "measure", "programs")
+        known = {"predictors": content.get("subjects"), **content}  # as reports once called them
+        return cls(**{name: known[name] for name in names}, series=series)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the JSON file, whole or not at all; returns where it is."""
         text = json.dumps(self.to_json(), indent=1, allow_nan=False)
-        return write_whole(Path(path), text)
+        return atomic_write(Path(path), text)
 
 
 def described(atoms: Atoms) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which axes to try, and where a subject breaks the law of turning most."""
+"""Which axes to try, and where a predictor breaks the law of turning most."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def worst_rotation(
     random one, and is a local maximum. To stop early, leave the loop: the last step holds all.
 
     Args:
-        errors: of the structure; only the subject searched for is evaluated.
-        name: of the subject.
+        errors: of the structure; only the predictor searched for is evaluated.
+        name: of the predictor.
         samples: random operations, from the Haar measure.
         seed: of their draw.
         starts: how many of the worst of them are refined.
@@ -101,10 +101,10 @@ def worst_rotation(
         improper: search among the operations with an inversion.
 
     Raises:
-        ValueError: for an unknown subject, or fewer samples than one.
+        ValueError: for an unknown predictor, or fewer samples than one.
     """
     if name not in errors.names:
-        raise ValueError(f"There is no subject {name!r}: there is {', '.join(errors.names)}.")
+        raise ValueError(f"There is no predictor {name!r}: there is {', '.join(errors.names)}.")
     if samples < 1 or starts < 0:
         raise ValueError("A search draws at least one operation, and refines none or more.")
     step = SearchStep(0, "random", np.eye(3), 0.0, np.eye(3), -1.0, 0.0)

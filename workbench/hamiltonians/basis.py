@@ -37,7 +37,7 @@ class Basis:
     name: str
     shells: Mapping[int, tuple[int, ...]]
     spinor: bool = False
-    turns: bool = True
+    is_harmonic: bool = True
 
     def __post_init__(self) -> None:
         """Sort and freeze the table of shells, so that equal bases compare equal."""
@@ -45,7 +45,7 @@ class Basis:
         object.__setattr__(self, "shells", table)
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self.shells.items()), self.spinor, self.turns))
+        return hash((self.name, tuple(self.shells.items()), self.spinor, self.is_harmonic))
 
     @cached_property
     def elements(self) -> tuple[int, ...]:
@@ -132,12 +132,16 @@ class Basis:
         if self == other:
             return self
         common = set(self.shells) & set(other.shells)
-        same = (self.name, self.spinor, self.turns) == (other.name, other.spinor, other.turns)
+        same = (self.name, self.spinor, self.is_harmonic) == (
+            other.name,
+            other.spinor,
+            other.is_harmonic,
+        )
         if not same or any(self.shells[z] != other.shells[z] for z in common):
             raise ValueError(
                 f"The bases {self.name} and {other.name} differ; recompute one side in the other."
             )
-        return Basis(self.name, {**self.shells, **other.shells}, self.spinor, self.turns)
+        return Basis(self.name, {**self.shells, **other.shells}, self.spinor, self.is_harmonic)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able description; ``from_json`` reads it back.
@@ -150,7 +154,7 @@ class Basis:
         return {"name": self.name, "shells": shells, "spinor": self.spinor}
 
     def _require_turns(self, wanted: str) -> None:
-        if not self.turns:
+        if not self.is_harmonic:
             raise ValueError(
                 f"Orbitals of the basis {self.name} belong to no known shell, so their matrices "
                 f"cannot be {wanted}; what they have is bands (workbench.hamiltonians.bands)."

@@ -218,7 +218,9 @@ def components(
     return {key: values[0] for key, values in found.items()}
 
 
-def xray(matrix: BlockMatrix, i: int, j: int, T: Sequence[int] = (0, 0, 0)) -> dict[Key, float]:
+def irrep_norms(
+    matrix: BlockMatrix, i: int, j: int, T: Sequence[int] = (0, 0, 0)
+) -> dict[Key, float]:
     """The "X-ray" of a pair's block: the norm of each irrep, which no rotation moves.
 
     Args:

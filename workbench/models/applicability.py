@@ -30,7 +30,7 @@ class DomainWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Domain:
+class ApplicabilityDomain:
     """The extent of a training set.
 
     Attributes:
@@ -51,7 +51,7 @@ class Domain:
     loneliest: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, structures: list[Atoms]) -> Domain:
+    def of(cls, structures: list[Atoms]) -> ApplicabilityDomain:
         """The extent of some structures."""
         formulas: dict[str, int] = {}
         seen: dict[str, list[np.ndarray]] = {}
@@ -74,10 +74,10 @@ class Domain:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able dictionary; ``Domain(**data)`` reads it back."""
+        """A JSON-able dictionary; ``ApplicabilityDomain(**data)`` reads it back."""
         return asdict(self)
 
-    def outside(self, atoms: Atoms) -> str | None:
+    def outside_domain(self, atoms: Atoms) -> str | None:
         """One sentence if a structure lies beyond the training set, else None."""
         around, formula = _Neighbours(atoms), _formula(atoms)
         found = around.by_pair()
@@ -124,8 +124,10 @@ class Domain:
         for name, seen in self.bonds.items():
             lengths = _bonded(name, found.get(name, np.empty(0)))
             limits = np.reshape(np.asarray(seen, dtype=float), (-1, 2))
-            outside = np.maximum(limits[:, 0] - lengths[:, None], lengths[:, None] - limits[:, 1])
-            far = outside.min(1, initial=np.inf) > _GAP
+            outside_domain = np.maximum(
+                limits[:, 0] - lengths[:, None], lengths[:, None] - limits[:, 1]
+            )
+            far = outside_domain.min(1, initial=np.inf) > _GAP
             if far.any():
                 shown = " and ".join(f"{low:.2f} to {high:.2f}" for low, high in limits) or "none"
                 unlike.append(f"{name} at {lengths[far][0]:.2f} A (training: {shown})")

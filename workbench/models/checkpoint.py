@@ -19,7 +19,7 @@ from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.atomic_write import write_whole
+from workbench.storage.atomic_write import atomic_write
 from workbench.storage.bundled import data_path
 
 FORMAT = "hamiltonian-workbench model"
@@ -33,7 +33,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     """Write tensors and a JSON header so that the file appears complete or not at all."""
     flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     # Not save_file: it leaves files that only the owner can read.
-    write_whole(path, save(flat, metadata={"header": json.dumps(header)}))
+    atomic_write(path, save(flat, metadata={"header": json.dumps(header)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -14,7 +14,7 @@ from workbench.models.equivariant_layers import (
     envelope,
 )
 from workbench.models.graph import Graph
-from workbench.models.tensor_rotations import BlockFrames, BlockTurn
+from workbench.models.tensor_rotations import BlockFrames, BlockRotation
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Geometry:
     """
 
     harmonic: Tensor
-    basis: BlockTurn
+    basis: BlockRotation
     distance: Tensor
     envelope: Tensor
     node_class: Tensor

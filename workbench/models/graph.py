@@ -136,7 +136,7 @@ def join(graphs: Sequence[Graph]) -> Graph:
     )
 
 
-def parcels(graphs: Sequence[Graph], pairs: int) -> Iterator[list[Graph]]:
+def batches(graphs: Sequence[Graph], pairs: int) -> Iterator[list[Graph]]:
     """The graphs in turn, as many together as have no more pairs than given, or one alone."""
     parcel, held = list[Graph](), 0
     for graph in graphs:

@@ -21,8 +21,8 @@ from workbench.models.blocks import Blocks, adjoint
 from workbench.models.equivariant_layers import Pairs
 from workbench.models.geometry import Geometry
 from workbench.models.graph import Graph
-from workbench.models.local_frames import axes, scaled
-from workbench.models.tensor_rotations import BlockTurn, turn
+from workbench.models.local_frames import local_vectors, scale_by_confidence
+from workbench.models.tensor_rotations import BlockRotation, rotate_blocks
 from workbench.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ pairs on, 10 MB a tensor, the system takes it back after each step, a tenth of t
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """A run of atoms and all pairs that start at them.
 
     Attributes:
@@ -48,19 +48,19 @@ class Piece:
     graph: Graph
 
 
-def pieces(graph: Graph, at_once: int) -> list[Piece]:
+def chunks(graph: Graph, at_once: int) -> list[Chunk]:
     """A structure, whose pairs are sorted by their first atom, in pieces of about so many pairs."""
     row, n = graph.edge_index[0].contiguous(), graph.z.shape[0]
     ends = torch.searchsorted(row, torch.arange(n, device=row.device), right=True).tolist()
     found, first, start = [], 0, 0
     for atom, end in enumerate(ends):
         if end - start >= at_once or atom == n - 1:
-            found.append(_piece(graph, range(first, atom + 1), slice(start, end)))
+            found.append(_chunk(graph, range(first, atom + 1), slice(start, end)))
             first, start = atom + 1, end
     return found
 
 
-def _piece(graph: Graph, atoms: range, pairs: slice) -> Piece:
+def _chunk(graph: Graph, atoms: range, pairs: slice) -> Chunk:
     part = Graph(
         z=graph.z,
         edge_index=graph.edge_index[:, pairs],
@@ -69,7 +69,7 @@ def _piece(graph: Graph, atoms: range, pairs: slice) -> Piece:
         pair_guess=graph.pair_guess[pairs],
         batch=graph.batch,
     )
-    return Piece(atoms, pairs, part)
+    return Chunk(atoms, pairs, part)
 
 
 def predict_large(model: TwoStageModel, graph: Graph) -> tuple[Blocks, Blocks, Tensor]:
@@ -83,17 +83,19 @@ def predict_large(model: TwoStageModel, graph: Graph) -> tuple[Blocks, Blocks, T
         Baseline and refined blocks, eV, float64, hermitian, and the features.
     """
     stage1 = _Stage1(model, graph)
-    images = [_Tokens(stage1, inverted) for inverted in (False, True)[: 1 + model.mirrors]]
+    inverted_copies = [
+        _Tokens(stage1, inverted) for inverted in (False, True)[: 1 + model.averages_inversion]
+    ]
 
     def begin(edges: _Edges) -> None:
-        for tokens in images:
+        for tokens in inverted_copies:
             tokens.begin(edges)
 
     start, baseline, read = stage1.blocks(begin)
     refined = baseline if model.config.refiner_baseline else start
-    for tokens in images:
+    for tokens in inverted_copies:
         found = _correction(stage1, tokens, read)
-        share = Blocks(found.nodes / len(images), found.pairs.div_(len(images)))
+        share = Blocks(found.nodes / len(inverted_copies), found.pairs.div_(len(inverted_copies)))
         refined = refined + share
     return baseline, refined, stage1.nodes
 
@@ -106,7 +108,7 @@ def baseline_large(model: TwoStageModel, graph: Graph) -> Blocks:
 class _Edges(NamedTuple):
     """A piece, and what stage 1 knows of its pairs."""
 
-    piece: Piece
+    chunk: Chunk
     geometry: Geometry
     radial: Tensor
     pairs: Pairs
@@ -125,30 +127,32 @@ class _Stage1:
 
     def __init__(self, model: TwoStageModel, graph: Graph) -> None:
         self.model, self.graph = model, graph
-        self.pieces = pieces(graph, PAIRS_AT_ONCE)
-        self.alone = _piece(graph, range(0), slice(0, 0)).graph
+        self.chunks = chunks(graph, PAIRS_AT_ONCE)
+        self.alone = _chunk(graph, range(0), slice(0, 0)).graph
         alone = model.geometry(self.alone)
         self.node_class = alone.node_class
         self.shown: list[Tensor] = []
         self.nodes = model.baseline.first_nodes(alone)
         for layer in range(len(model.baseline.convolutions)):
-            shown, heard = model.baseline.shown(layer, self.nodes), self.nodes.clone()
+            shown, aggregated = model.baseline.shown(layer, self.nodes), self.nodes.clone()
             for edges in self.edges():
-                update = model.baseline.learnt(layer, shown, edges.features, edges.pairs)
-                heard.index_add_(0, edges.pairs.row, model.baseline.messages(update, edges.pairs))
-            self.nodes = model.baseline.mixed(layer, heard)
+                update = model.baseline.edge_update(layer, shown, edges.features, edges.pairs)
+                aggregated.index_add_(
+                    0, edges.pairs.row, model.baseline.messages(update, edges.pairs)
+                )
+            self.nodes = model.baseline.node_update(layer, aggregated)
             self.shown.append(shown)
 
     def edges(self) -> Iterator[_Edges]:
         """Each piece with the features of its pairs after as many layers as atoms have shown."""
         stage1 = self.model.baseline
-        for piece in self.pieces:
-            geometry = self.model.geometry(piece.graph)
-            radial, pairs = stage1.pairs(piece.graph, geometry)
+        for chunk in self.chunks:
+            geometry = self.model.geometry(chunk.graph)
+            radial, pairs = stage1.pairs(chunk.graph, geometry)
             features = stage1.first_edges(geometry, pairs.scalars)
             for layer, shown in enumerate(self.shown):
-                features = features + stage1.learnt(layer, shown, features, pairs)
-            yield _Edges(piece, geometry, radial, pairs, features)
+                features = features + stage1.edge_update(layer, shown, features, pairs)
+            yield _Edges(chunk, geometry, radial, pairs, features)
 
     def blocks(self, also: Callable[[_Edges], None]) -> tuple[Blocks, Blocks, Blocks]:
         """What stage 1 starts from, its Hamiltonian, both eV, and this as stage 2 reads it.
@@ -163,13 +167,15 @@ class _Stage1:
         shown = stage1.pair_head.shown(self.nodes)
         for edges in self.edges():
             also(edges)
-            geometry, own = edges.geometry, edges.piece.pairs
+            geometry, own = edges.geometry, edges.chunk.pairs
             parts = (shown, edges.features, edges.pairs, geometry.pair_class)
             out = stage1.pair_head(stage1.pair_head.parts(*parts), geometry.pair_class)
             scale, reach = scaling.pair_scale[geometry.pair_class], geometry.envelope.to(out)
             start[own] = model.scaler.pair_means(scaling, geometry)
-            found[own] = start[own] + model.scaler.outside(out * scale.to(out) * reach, geometry)
-            read[own] = model.scaler.outside(out * (scale > 0) * reach, geometry).to(read)
+            found[own] = start[own] + model.scaler.to_global_frame(
+                out * scale.to(out) * reach, geometry
+            )
+            read[own] = model.scaler.to_global_frame(out * (scale > 0) * reach, geometry).to(read)
         for pairs in (found, read):
             _make_hermitian(pairs, self.graph.reverse)
         out = stage1.node_head(stage1.node_head.parts(self.nodes, self.node_class), self.node_class)
@@ -195,20 +201,20 @@ class _Tokens:
         self.pairs = refiner.node_in.weight.new_zeros(count, refiner.edge_in.out_features)
         self.envelope = self.pairs.new_zeros(count, 1)
         self.none = self.pairs.new_zeros(1, 0, *self.model.irreps.shape)
-        self.axes = axes(stage1.nodes)
+        self.local_vectors = local_vectors(stage1.nodes)
 
     def begin(self, edges: _Edges) -> None:
         """Take in what does not come from blocks."""
-        graph, own = edges.piece.graph, edges.piece.pairs
+        graph, own = edges.chunk.graph, edges.chunk.pairs
         features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features)
         blocks = Blocks(self.none, self.none.expand(len(features), *self.none.shape[1:]))
         tokens = self.model.global_tokens(
             self.stage1.nodes[:1], features, edges.radial, blocks, graph, edges.geometry
         )
         if self.model.is_local:
-            tokens = self.model.localised_pairs(tokens, self.axes, graph, edges.geometry)
+            tokens = self.model.localised_pairs(tokens, self.local_vectors, graph, edges.geometry)
             if self.inverted:
-                tokens = tokens.mirrored_pairs(self.model.local.mirror, _all(tokens.row))
+                tokens = tokens.reflected_pairs(self.model.local.reflection, _all(tokens.row))
         self.pairs[own] = self.model.refiner.from_features(tokens)
         self.envelope[own] = tokens.envelope
 
@@ -216,12 +222,14 @@ class _Tokens:
         """Take in the blocks (pairs are then complete); returns what is read of atoms."""
         model, alone = self.model, self.stage1.alone
         if model.config.refiner_baseline:
-            for piece in self.stage1.pieces:
-                blocks = read.pairs[piece.pairs][:, None]
+            for chunk in self.stage1.chunks:
+                blocks = read.pairs[chunk.pairs][:, None]
                 if model.is_local:
-                    by, trust = self.pair_axes(piece)
-                    blocks = scaled(turn(blocks, by.to(blocks)), trust.to(blocks))
-                self.pairs[piece.pairs] += model.refiner.from_blocks(blocks)
+                    by, confidence = self.pair_axes(chunk)
+                    blocks = scale_by_confidence(
+                        rotate_blocks(blocks, by.to(blocks)), confidence.to(blocks)
+                    )
+                self.pairs[chunk.pairs] += model.refiner.from_blocks(blocks)
         reads = int(model.config.refiner_baseline)
         blocks = Blocks(read.nodes[:, None][:, :reads], read.pairs[:0, None][:, :reads])
         geometry, nodes = model.geometry(alone), self.stage1.nodes
@@ -230,17 +238,19 @@ class _Tokens:
         tokens = model.global_tokens(nodes, features, radial, blocks, alone, geometry)
         if not model.is_local:
             return tokens
-        tokens = model.localised_atoms(tokens, self.axes)
+        tokens = model.localised_atoms(tokens, self.local_vectors)
         if not self.inverted:
             return tokens
-        return tokens.mirrored_atoms(model.local.mirror, _all(tokens.node_class))
+        return tokens.reflected_atoms(model.local.reflection, _all(tokens.node_class))
 
-    def pair_axes(self, piece: Piece) -> tuple[BlockTurn, Tensor]:
+    def pair_axes(self, chunk: Chunk) -> tuple[BlockRotation, Tensor]:
         """Turns of a piece's pairs into axes of their own, and how far these are trusted."""
-        local, vectors = self.model.local, piece.graph.edge_vec
-        row, column = piece.graph.edge_index
-        _, by, trust = local.of_pairs(self.axes, local.frames(vectors), vectors, row, column)
-        return local.mirror.after(by, _all(row)) if self.inverted else by, trust
+        local, vectors = self.model.local, chunk.graph.edge_vec
+        row, column = chunk.graph.edge_index
+        _, by, confidence = local.of_pairs(
+            self.local_vectors, local.frames(vectors), vectors, row, column
+        )
+        return local.reflection.after(by, _all(row)) if self.inverted else by, confidence
 
 
 def _all(items: Tensor) -> Tensor:
@@ -253,32 +263,34 @@ def _correction(stage1: _Stage1, tokens: _Tokens, read: Blocks) -> Blocks:
     model, refiner = stage1.model, stage1.model.refiner
     atoms, e, envelope = tokens.finish(read), tokens.pairs, tokens.envelope
     x = refiner.first_atoms(atoms)
-    ends = [(piece.pairs, *piece.graph.edge_index) for piece in stage1.pieces]
+    ends = [(chunk.pairs, *chunk.graph.edge_index) for chunk in stage1.chunks]
     layers: Any = refiner.layers
     for layer in layers:
-        here, heard = layer.node_norm(x), torch.zeros_like(x)
+        here, aggregated = layer.node_norm(x), torch.zeros_like(x)
         shown = layer.shown(here)
-        for piece, (own, row, column) in zip(stage1.pieces, ends, strict=True):
+        for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
             pair = layer.edge_norm(e[own])
-            mine = slice(piece.atoms.start, piece.atoms.stop)
-            heard[mine] = layer.attention(shown, pair, row, column, envelope[own], piece.atoms)
-        x = layer.atoms(x, here, heard)
+            mine = slice(chunk.atoms.start, chunk.atoms.stop)
+            aggregated[mine] = layer.attention(shown, pair, row, column, envelope[own], chunk.atoms)
+        x = layer.atoms(x, here, aggregated)
         given = layer.ends(x)
         for own, row, column in ends:
             e[own] += layer.update(given, layer.edge_norm(e[own]), row, column)
     found = e.new_zeros(len(e), *model.irreps.shape)
-    for piece, (own, row, column) in zip(stage1.pieces, ends, strict=True):
+    for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
         species = stage1.node_class
         pair_class = species[row] * len(model.basis.elements) + species[column]
         out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class) * envelope[own]
         of_pairs = None
         if model.is_local:
-            by, trust = tokens.pair_axes(piece)
-            of_pairs, out = by.to(out).inverse, scaled(out, trust.to(out))
+            by, confidence = tokens.pair_axes(chunk)
+            of_pairs, out = by.to(out).inverse, scale_by_confidence(out, confidence.to(out))
         found[own] = model.pair_correction(out, pair_class, of_pairs)
     _make_hermitian(found, stage1.graph.reverse)
     out = refiner.node_head.readout([refiner.node_head(x)], stage1.node_class)
-    out = model.atom_correction(scaled(out, atoms.node_trust), stage1.node_class, atoms.node_back)
+    out = model.atom_correction(
+        scale_by_confidence(out, atoms.node_confidence), stage1.node_class, atoms.node_to_global
+    )
     return Blocks(_hermitian(out), found)
 
 

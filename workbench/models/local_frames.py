@@ -18,17 +18,17 @@ from torch.nn import functional
 
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.edge_frames import Degree, EdgeFrames, basis_frames
-from workbench.models.tensor_rotations import BlockFrames, BlockTurn, Mirror
+from workbench.models.tensor_rotations import BlockFrames, BlockRotation, Reflection
 
 _TINY = 1e-9
 
-SURE_ATOM, SURE_PAIR = 1e-5, 1e-4
+WELL_DEFINED_ATOM, WELL_DEFINED_PAIR = 1e-5, 1e-4
 """Sine-like measures, relative to the norm of all features, above which axes are trusted fully. Of
 the atoms and pairs of shaken molecules none lies below (the smallest are ten and five times that),
 of those that symmetry leaves without axes all do, by three orders of magnitude and more."""
 
 
-class Axes(NamedTuple):
+class LocalVectors(NamedTuple):
     """What atoms' features say of directions, float64.
 
     Attributes:
@@ -57,9 +57,9 @@ class LocalFrames(nn.Module):
         self.frames = EdgeFrames(lmax)
         self.to_features = basis_frames(ls, lmax)
         self.to_basis = BlockFrames(irreps, lmax)
-        self.mirror = Mirror(features, irreps)
+        self.reflection = Reflection(features, irreps)
 
-    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, BlockTurn]:
+    def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, BlockRotation]:
         """Matrices of the turn that brings ``first`` onto z and ``second`` into the xz plane.
 
         Args:
@@ -69,9 +69,9 @@ class LocalFrames(nn.Module):
         Returns:
             (items, K, K) for features, and what turns blocks, float64.
         """
-        return self.about(self.frames(first), second)
+        return self.rotate_about_z(self.frames(first), second)
 
-    def about(self, onto_z: Tensor, second: Tensor) -> tuple[Tensor, BlockTurn]:
+    def rotate_about_z(self, onto_z: Tensor, second: Tensor) -> tuple[Tensor, BlockRotation]:
         """The same, of turns that bring the first vectors onto z and have yet to turn about it.
 
         Args:
@@ -84,22 +84,27 @@ class LocalFrames(nn.Module):
         harmonic = onto_z * angle.cos()[..., None] + flipped * angle.sin()[..., None]
         return self.to_features(harmonic), self.to_basis(harmonic)
 
-    def of_atoms(self, axes: Axes) -> tuple[Tensor, BlockTurn, Tensor]:
+    def of_atoms(self, local_vectors: LocalVectors) -> tuple[Tensor, BlockRotation, Tensor]:
         """The same of each atom, in axes spanned by its features.
 
         Beside them how far these axes can be trusted, (N,) from 0 to 1.
         """
-        apart = torch.linalg.cross(axes.first, axes.second).norm(dim=1)
-        trust = _trust(apart / axes.squares, SURE_ATOM)
-        return *self(*_defined(axes.first, axes.second)), trust
+        apart = torch.linalg.cross(local_vectors.first, local_vectors.second).norm(dim=1)
+        confidence = _confidence(apart / local_vectors.squares, WELL_DEFINED_ATOM)
+        return *self(*_defined(local_vectors.first, local_vectors.second)), confidence
 
     def of_pairs(
-        self, axes: Axes, onto_z: Tensor, vectors: Tensor, row: Tensor, column: Tensor
-    ) -> tuple[Tensor, BlockTurn, Tensor]:
+        self,
+        local_vectors: LocalVectors,
+        onto_z: Tensor,
+        vectors: Tensor,
+        row: Tensor,
+        column: Tensor,
+    ) -> tuple[Tensor, BlockRotation, Tensor]:
         """The same of each pair, along its vector (P, 3) and across it by both atoms' features.
 
-        ``onto_z``: the vectors' turns, as in `about`. Beside them how far these axes can be
-        trusted, (P,) from 0 to 1.
+        ``onto_z``: the vectors' turns, as in `rotate_about_z`. The third item is the
+        confidence of these axes, (P,) from 0 to 1.
         """
 
         def across(first: Tensor, second: Tensor) -> Tensor:
@@ -107,14 +112,19 @@ class LocalFrames(nn.Module):
             return mine.index_select(0, row) + theirs.index_select(0, column)
 
         apart = torch.linalg.cross(
-            functional.normalize(vectors.double(), dim=1), across(axes.first, axes.second)
+            functional.normalize(vectors.double(), dim=1),
+            across(local_vectors.first, local_vectors.second),
         )
-        squares = axes.squares.index_select(0, row) + axes.squares.index_select(0, column)
-        trust = _trust(apart.norm(dim=1) / squares.sqrt(), SURE_PAIR)
-        return *self.about(onto_z, across(*_defined(axes.first, axes.second))), trust
+        squares = local_vectors.squares.index_select(0, row) + local_vectors.squares.index_select(
+            0, column
+        )
+        confidence = _confidence(apart.norm(dim=1) / squares.sqrt(), WELL_DEFINED_PAIR)
+        return *self.rotate_about_z(
+            onto_z, across(*_defined(local_vectors.first, local_vectors.second))
+        ), confidence
 
 
-def axes(nodes: Tensor) -> Axes:
+def local_vectors(nodes: Tensor) -> LocalVectors:
     """Two vectors of each atom, from stage 1's polar vectors (N, K, C): y, z, x at 1 to 3.
 
     The two halves of the channels are summed.
@@ -123,7 +133,7 @@ def axes(nodes: Tensor) -> Axes:
     half = exact.shape[2] // 2
     vectors = exact[:, [3, 1, 2]]
     squares = exact.square().sum((1, 2))
-    return Axes(vectors[:, :, :half].sum(2), vectors[:, :, half:].sum(2), squares)
+    return LocalVectors(vectors[:, :, :half].sum(2), vectors[:, :, half:].sum(2), squares)
 
 
 def _defined(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,19 +142,19 @@ def _defined(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return first + ahead, second + ahead.roll(1, dims=1)
 
 
-def _trust(measure: Tensor, sure: float) -> Tensor:
-    """From 0 to 1 (at ``sure`` and above), with continuous slope."""
-    share = (measure / sure).clamp(max=1.0)
+def _confidence(measure: Tensor, well_defined: float) -> Tensor:
+    """From 0 to 1 (at ``well_defined`` and above), with continuous slope."""
+    share = (measure / well_defined).clamp(max=1.0)
     return share**2 * (3 - 2 * share)
 
 
-def trusted(features: Tensor, trust: Tensor) -> Tensor:
+def scale_non_scalars(features: Tensor, confidence: Tensor) -> Tensor:
     """Features (items, K, C) in local axes; what is no scalar is as large as its axes are sure."""
-    return torch.cat([features[:, :1], scaled(features[:, 1:], trust)], dim=1)
+    return torch.cat([features[:, :1], scale_by_confidence(features[:, 1:], confidence)], dim=1)
 
 
-def scaled(values: Tensor, trust: Tensor | None) -> Tensor:
+def scale_by_confidence(values: Tensor, confidence: Tensor | None) -> Tensor:
     """Values (items, ...) in local axes, as large as these are sure; unchanged without any."""
-    if trust is None:
+    if confidence is None:
         return values
-    return values * trust.view(-1, *(1,) * (values.ndim - 1))
+    return values * confidence.view(-1, *(1,) * (values.ndim - 1))

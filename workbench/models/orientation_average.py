@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph
-from workbench.models.tensor_rotations import haar, turn
+from workbench.models.tensor_rotations import haar, rotate_blocks
 from workbench.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int
         symmetrise: in the global frame, how many orientations to average over.
     """
     total = _correction(model, tokens, graph)
-    if model.mirrors:
+    if model.averages_inversion:
         everywhere = torch.ones_like(tokens.node_class, dtype=torch.bool)
-        other = _correction(model, tokens.mirrored(model.local.mirror, everywhere), graph)
+        other = _correction(model, tokens.reflected(model.local.reflection, everywhere), graph)
         return _mean(total + other, 2)
     if model.is_local or symmetrise == 1:
         return total
@@ -38,7 +38,7 @@ def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int
         turns = model.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
         found = _correction(model, tokens.turned(turns, graph.batch), graph)
         back = turns.blocks[:1].inverse
-        total = total + Blocks(turn(found.nodes, back), turn(found.pairs, back))
+        total = total + Blocks(rotate_blocks(found.nodes, back), rotate_blocks(found.pairs, back))
     return _mean(total, symmetrise)
 
 

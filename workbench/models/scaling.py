@@ -19,7 +19,7 @@ from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.blocks import Blocks
 from workbench.models.edge_frames import Constant, block_layout
 from workbench.models.geometry import Geometry
-from workbench.models.tensor_rotations import turn
+from workbench.models.tensor_rotations import rotate_blocks
 
 _ROUNDING_EV = 1e-9
 
@@ -103,10 +103,10 @@ class BlockScaler:
         change = self.frame_change(coefficients)
         return (coefficients @ change).unflatten(-1, self.irreps.shape)
 
-    def outside(self, coefficients: Tensor, geometry: Geometry) -> Tensor:
+    def to_global_frame(self, coefficients: Tensor, geometry: Geometry) -> Tensor:
         """(P, ..., F) in the edge frame, frame order -> blocks (P, ..., [Q,] M, M) out of it."""
         by = geometry.basis.to(coefficients).inverse
-        return turn(self.from_frame(coefficients), by)
+        return rotate_blocks(self.from_frame(coefficients), by)
 
     def to_frame(self, blocks: Tensor) -> Tensor:
         """Blocks (..., [Q,] M, M) in the edge frame -> (..., F) in frame order."""
@@ -120,7 +120,7 @@ class BlockScaler:
     def pair_means(self, scaling: Scaling, geometry: Geometry) -> Tensor:
         """Mean blocks (P, [Q,] M, M) of pairs in eV, float64, in the global frame."""
         local = scaling.pair_mean.index_select(0, geometry.pair_class) * geometry.envelope
-        return self.outside(local, geometry)
+        return self.to_global_frame(local, geometry)
 
     def fit(self, parts: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
         """Measure means and scales.

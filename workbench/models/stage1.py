@@ -44,8 +44,8 @@ class BaselineFeatures(NamedTuple):
     radial: Tensor
     nodes: Tensor
     edges: Tensor
-    node_parts: list[Tensor]
-    pair_parts: list[Tensor]
+    node_readout_features: list[Tensor]
+    pair_readout_features: list[Tensor]
 
 
 class BaselineOutput(NamedTuple):
@@ -114,8 +114,8 @@ class Baseline(nn.Module):
         """The readouts alone."""
         return BaselineOutput(
             features,
-            self.node_head(features.node_parts, geometry.node_class),
-            self.pair_head(features.pair_parts, geometry.pair_class),
+            self.node_head(features.node_readout_features, geometry.node_class),
+            self.pair_head(features.pair_readout_features, geometry.pair_class),
         )
 
     def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
@@ -123,9 +123,9 @@ class Baseline(nn.Module):
         radial, pairs = self.pairs(graph, geometry)
         nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
         for k in range(len(self.convolutions)):
-            update = self.learnt(k, self.shown(k, nodes), edges, pairs)
+            update = self.edge_update(k, self.shown(k, nodes), edges, pairs)
             messages = self.messages(update, pairs).to(nodes)  # in mixed precision they are shorter
-            nodes = self.mixed(k, nodes.index_add(0, pairs.row, messages))
+            nodes = self.node_update(k, nodes.index_add(0, pairs.row, messages))
             edges = edges + update
         return BaselineFeatures(
             radial,
@@ -147,7 +147,7 @@ class Baseline(nn.Module):
         """(N, K, C) what atoms show to their pairs in a layer."""
         return self.node_norms[2 * layer](nodes)
 
-    def learnt(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+    def edge_update(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
         """The pairs' update (P, K, C) in frame order."""
         return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
 
@@ -155,7 +155,7 @@ class Baseline(nn.Module):
         """What pairs that learnt this say to their row atoms, (P, K, C), to be summed there."""
         return torch.bmm(pairs.frames.transpose(1, 2), update * pairs.envelope[:, :, None])
 
-    def mixed(self, layer: int, nodes: Tensor) -> Tensor:
+    def node_update(self, layer: int, nodes: Tensor) -> Tensor:
         """(N, K, C) atoms after messages came in, channels mixed."""
         return nodes + self.mixes[layer](self.node_norms[2 * layer + 1](nodes))
 

@@ -49,10 +49,10 @@ class Refiner(nn.Module):
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Coefficients (N, F) of on-site and (P, F) of pair corrections."""
-        node_parts, pair_parts = self.parts(tokens)
+        node_readout_features, pair_readout_features = self.parts(tokens)
         return (
-            self.node_head.readout(node_parts, tokens.node_class),
-            self.pair_head.readout(pair_parts, tokens.pair_class),
+            self.node_head.readout(node_readout_features, tokens.node_class),
+            self.pair_head.readout(pair_readout_features, tokens.pair_class),
         )
 
     def parts(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
@@ -96,7 +96,7 @@ class Refiner(nn.Module):
         return weight.split([self.features, blocks, beside], dim=1)
 
 
-class Shown(NamedTuple):
+class AttentionInputs(NamedTuple):
     """What atoms (N, width) give to attention, before it is known to which pairs."""
 
     query: Tensor
@@ -129,17 +129,25 @@ class TransformerLayer(nn.Module):
     def forward(self, x: Tensor, e: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Atoms (N, width) and pairs (P, width)."""
         here, pair, row, column = self.node_norm(x), self.edge_norm(e), tokens.row, tokens.column
-        heard = self.attention(self.shown(here), pair, row, column, tokens.envelope, range(len(x)))
-        x = self.atoms(x, here, heard)
+        aggregated = self.attention(
+            self.shown(here), pair, row, column, tokens.envelope, range(len(x))
+        )
+        x = self.atoms(x, here, aggregated)
         return x, e + self.update(self.ends(x), pair, row, column)
 
-    def shown(self, here: Tensor) -> Shown:
+    def shown(self, here: Tensor) -> AttentionInputs:
         """What atoms, normed (N, width), give to attention."""
         key, value = _of_atoms(here, self.key), _of_atoms(here, _first(self.value))
-        return Shown(self.query(here), *key, *value)
+        return AttentionInputs(self.query(here), *key, *value)
 
     def attention(
-        self, shown: Shown, pair: Tensor, row: Tensor, column: Tensor, envelope: Tensor, own: range
+        self,
+        shown: AttentionInputs,
+        pair: Tensor,
+        row: Tensor,
+        column: Tensor,
+        envelope: Tensor,
+        own: range,
     ) -> Tensor:
         """(atoms, width): values of an atom's pairs, weighed by a softmax over these pairs.
 
@@ -161,9 +169,9 @@ class TransformerLayer(nn.Module):
         messages = weight[..., None] * value.unflatten(1, (self.heads, -1))
         return pair.new_zeros(len(own), pair.shape[1]).index_add(0, place, messages.flatten(1))
 
-    def atoms(self, x: Tensor, here: Tensor, heard: Tensor) -> Tensor:
+    def atoms(self, x: Tensor, here: Tensor, aggregated: Tensor) -> Tensor:
         """(N, width) atoms after attention."""
-        x = x + torch.sigmoid(self.gate(here)) * self.out(heard)
+        x = x + torch.sigmoid(self.gate(here)) * self.out(aggregated)
         return x + self.ffn(self.ffn_norm(x))
 
     def ends(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -18,7 +18,7 @@ from workbench.models.edge_frames import Constant, Degree, basis_frames
 
 
 @dataclass(frozen=True)
-class BlockTurn:
+class BlockRotation:
     """One rotation per item, as it acts on blocks.
 
     Attributes:
@@ -29,21 +29,23 @@ class BlockTurn:
     orbitals: Tensor
     spin: Tensor | None = None
 
-    def __getitem__(self, index: Any) -> BlockTurn:
+    def __getitem__(self, index: Any) -> BlockRotation:
         """The rotations of some items."""
-        return BlockTurn(self.orbitals[index], None if self.spin is None else self.spin[index])
+        return BlockRotation(self.orbitals[index], None if self.spin is None else self.spin[index])
 
     @property
-    def inverse(self) -> BlockTurn:
+    def inverse(self) -> BlockRotation:
         """The rotations back."""
-        return BlockTurn(self.orbitals.mT, None if self.spin is None else self.spin.mT)
+        return BlockRotation(self.orbitals.mT, None if self.spin is None else self.spin.mT)
 
-    def to(self, like: Tensor) -> BlockTurn:
+    def to(self, like: Tensor) -> BlockRotation:
         """The same in the type and on the device of a tensor."""
-        return BlockTurn(self.orbitals.to(like), None if self.spin is None else self.spin.to(like))
+        return BlockRotation(
+            self.orbitals.to(like), None if self.spin is None else self.spin.to(like)
+        )
 
 
-def turn(blocks: Tensor, by: BlockTurn) -> Tensor:
+def rotate_blocks(blocks: Tensor, by: BlockRotation) -> Tensor:
     """``D h D^T`` for (items, ..., M, M) blocks; (items, ..., Q, M, M) with spin."""
     spin = 0 if by.spin is None else 1
     between = (None,) * (blocks.ndim - 3 - spin)
@@ -63,15 +65,15 @@ class BlockFrames(nn.Module):
         self.orbitals = basis_frames(irreps.basis.layout, lmax)
         self.spin = basis_frames(irreps.spins, lmax) if irreps.spins else None
 
-    def forward(self, harmonic: Tensor) -> BlockTurn:
+    def forward(self, harmonic: Tensor) -> BlockRotation:
         """(P, (lmax+1)^2, (lmax+1)^2) -> P rotations."""
-        return BlockTurn(
+        return BlockRotation(
             self.orbitals(harmonic), None if self.spin is None else self.spin(harmonic)
         )
 
 
 @dataclass(frozen=True)
-class Turns:
+class FeatureRotation:
     """One rotation per structure, proper or with an inversion.
 
     Attributes:
@@ -82,7 +84,7 @@ class Turns:
 
     matrix: Tensor
     features: Tensor
-    blocks: BlockTurn
+    blocks: BlockRotation
 
     @classmethod
     def of(
@@ -91,7 +93,7 @@ class Turns:
         features: Sequence[Degree],
         irreps: BlockIrreps,
         like: Tensor,
-    ) -> Turns:
+    ) -> FeatureRotation:
         """Of orthogonal matrices (B, 3, 3).
 
         Args:
@@ -109,7 +111,7 @@ class Turns:
 
         shells, spins = irreps.basis.layout, irreps.spins
         axial = [l == 1 for l in spins]
-        blocks = BlockTurn(
+        blocks = BlockRotation(
             matrices_of(shells, [False] * len(shells)),
             matrices_of(spins, axial) if spins else None,
         )
@@ -117,7 +119,7 @@ class Turns:
         return cls(torch.from_numpy(matrices).to(like), of_features, blocks)
 
 
-class Mirror:
+class Reflection:
     """The mirror in the plane of local x and z, which changes signs of components and no more.
 
     Local axes are right-handed. Those of a structure and of its image under inversion are therefore
@@ -128,7 +130,7 @@ class Mirror:
     def __init__(self, features: Sequence[Degree], irreps: BlockIrreps) -> None:
         """For features and blocks of these irreps."""
         exact = torch.zeros(1, dtype=torch.float64)
-        turns = Turns.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, exact)
+        turns = FeatureRotation.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, exact)
         orbitals, spin = turns.blocks.orbitals[0].diagonal(), turns.blocks.spin
         signs = orbitals[:, None] * orbitals
         if spin is not None:
@@ -147,16 +149,16 @@ class Mirror:
         where = where.view(-1, *(1,) * (blocks.ndim - 1))
         return torch.where(where, blocks * self._blocks(blocks), blocks)
 
-    def after(self, turn: BlockTurn, where: Tensor) -> BlockTurn:
+    def after(self, rotate_blocks: BlockRotation, where: Tensor) -> BlockRotation:
         """First the turn, then, where (items,) says so, the mirror."""
 
         def seen(matrix: Tensor, signs: Constant) -> Tensor:
             return torch.where(where[:, None, None], signs(matrix)[:, None] * matrix, matrix)
 
-        spin = turn.spin
+        spin = rotate_blocks.spin
         if spin is not None and self._spin is not None:
             spin = seen(spin, self._spin)
-        return BlockTurn(seen(turn.orbitals, self._orbitals), spin)
+        return BlockRotation(seen(rotate_blocks.orbitals, self._orbitals), spin)
 
 
 def haar(count: int, seed: Sequence[int], improper: bool = False) -> NDArray[np.float64]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from workbench.models.tensor_rotations import BlockTurn, Mirror, Turns, turn
+from workbench.models.tensor_rotations import (
+    BlockRotation,
+    FeatureRotation,
+    Reflection,
+    rotate_blocks,
+)
+
+_ATOM, _PAIR, _INDEX = ({"row": kind} for kind in ("atom", "pair", "index"))
+"""What one row of a field belongs to; an index is renumbered when structures are selected."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +43,23 @@ class Tokens:
         pair_trust: (P,) the same of pairs.
     """
 
-    nodes: Tensor
-    edges: Tensor
-    node_blocks: Tensor
-    pair_blocks: Tensor
-    direction: Tensor
-    radial: Tensor
-    envelope: Tensor
-    row: Tensor
-    column: Tensor
-    node_class: Tensor
-    pair_class: Tensor
-    node_back: BlockTurn | None = None
-    pair_back: BlockTurn | None = None
-    node_trust: Tensor | None = None
-    pair_trust: Tensor | None = None
+    nodes: Tensor = field(metadata=_ATOM)
+    edges: Tensor = field(metadata=_PAIR)
+    node_blocks: Tensor = field(metadata=_ATOM)
+    pair_blocks: Tensor = field(metadata=_PAIR)
+    direction: Tensor = field(metadata=_PAIR)
+    radial: Tensor = field(metadata=_PAIR)
+    envelope: Tensor = field(metadata=_PAIR)
+    row: Tensor = field(metadata=_INDEX)
+    column: Tensor = field(metadata=_INDEX)
+    node_class: Tensor = field(metadata=_ATOM)
+    pair_class: Tensor = field(metadata=_PAIR)
+    node_to_global: BlockRotation | None = field(default=None, metadata=_ATOM)
+    pair_to_global: BlockRotation | None = field(default=None, metadata=_PAIR)
+    node_confidence: Tensor | None = field(default=None, metadata=_ATOM)
+    pair_confidence: Tensor | None = field(default=None, metadata=_PAIR)
 
-    def turned(self, turns: Turns, batch: Tensor) -> Tokens:
+    def turned(self, turns: FeatureRotation, batch: Tensor) -> Tokens:
         """The tokens of the turned structures, without running stage 1 again.
 
         Args:
@@ -61,36 +71,57 @@ class Tokens:
             self,
             nodes=turns.features[batch] @ self.nodes,
             edges=turns.features[pair] @ self.edges,
-            node_blocks=turn(self.node_blocks, turns.blocks[batch]),
-            pair_blocks=turn(self.pair_blocks, turns.blocks[pair]),
+            node_blocks=rotate_blocks(self.node_blocks, turns.blocks[batch]),
+            pair_blocks=rotate_blocks(self.pair_blocks, turns.blocks[pair]),
             direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
         )
 
-    def mirrored(self, mirror: Mirror, where: Tensor) -> Tokens:
+    def reflected(self, reflection: Reflection, where: Tensor) -> Tokens:
         """Tokens in local axes as inverted structures have them, to correct the structures still.
 
         Args:
             mirror: of the local axes.
             where: (N,) whether an atom's structure is inverted.
         """
-        return self.mirrored_atoms(mirror, where).mirrored_pairs(mirror, where[self.row])
+        return self.reflected_atoms(reflection, where).reflected_pairs(reflection, where[self.row])
 
-    def mirrored_atoms(self, mirror: Mirror, where: Tensor) -> Tokens:
+    def reflected_atoms(self, reflection: Reflection, where: Tensor) -> Tokens:
         """The same of atoms alone."""
-        assert self.node_back is not None
+        assert self.node_to_global is not None
         return replace(
             self,
-            nodes=mirror.of_features(self.nodes, where),
-            node_blocks=mirror.of_blocks(self.node_blocks, where),
-            node_back=mirror.after(self.node_back.inverse, where).inverse,
+            nodes=reflection.of_features(self.nodes, where),
+            node_blocks=reflection.of_blocks(self.node_blocks, where),
+            node_to_global=reflection.after(self.node_to_global.inverse, where).inverse,
         )
 
-    def mirrored_pairs(self, mirror: Mirror, where: Tensor) -> Tokens:
+    def reflected_pairs(self, reflection: Reflection, where: Tensor) -> Tokens:
         """The same of pairs alone, where (P,) says so."""
-        assert self.pair_back is not None
+        assert self.pair_to_global is not None
         return replace(
             self,
-            edges=mirror.of_features(self.edges, where),
-            pair_blocks=mirror.of_blocks(self.pair_blocks, where),
-            pair_back=mirror.after(self.pair_back.inverse, where).inverse,
+            edges=reflection.of_features(self.edges, where),
+            pair_blocks=reflection.of_blocks(self.pair_blocks, where),
+            pair_to_global=reflection.after(self.pair_to_global.inverse, where).inverse,
         )
+
+
+ROWS: MappingProxyType[str, str] = MappingProxyType(
+    {f.name: f.metadata["row"] for f in fields(Tokens) if f.metadata["row"] != "index"}
+)
+"""Field of ``Tokens`` -> "atom" or "pair", what each of its rows belongs to."""
+
+
+def select(tokens: Tokens, atoms: Tensor, pairs: Tensor, edge_index: Tensor) -> Tokens:
+    """The tokens of some structures.
+
+    Args:
+        tokens: of all structures.
+        atoms: (N,) numbers of the atoms of the selected structures.
+        pairs: (P,) numbers of their pairs.
+        edge_index: (2, P) these pairs, atoms numbered from 0 within the selection.
+    """
+    places = {"atom": atoms, "pair": pairs}
+    stored: dict[str, Any] = {name: getattr(tokens, name) for name in ROWS}
+    parts = {n: value[places[ROWS[n]]] for n, value in stored.items() if value is not None}
+    return replace(tokens, row=edge_index[0], column=edge_index[1], **parts)

@@ -18,20 +18,26 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.hamiltonians.spin_parts import from_parts
-from workbench.models.applicability import Domain, DomainWarning
+from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.blocks import Blocks, guessed_graph
 from workbench.models.config import ModelConfig
 from workbench.models.geometry import Geometry, GeometryBuilder
-from workbench.models.graph import Graph, join, matrix_edges, parcels
+from workbench.models.graph import Graph, batches, join, matrix_edges
 from workbench.models.large_structures import baseline_large, predict_large
-from workbench.models.local_frames import Axes, LocalFrames, axes, scaled, trusted
+from workbench.models.local_frames import (
+    LocalFrames,
+    LocalVectors,
+    local_vectors,
+    scale_by_confidence,
+    scale_non_scalars,
+)
 from workbench.models.orientation_average import averaged
 from workbench.models.prediction import Features, Prediction
 from workbench.models.scaling import BlockScaler, Scaling, inverse
 from workbench.models.stage1 import Baseline, BaselineOutput
 from workbench.models.stage2 import Refiner
 from workbench.models.summary import summary
-from workbench.models.tensor_rotations import BlockTurn, Turns, turn
+from workbench.models.tensor_rotations import BlockRotation, FeatureRotation, rotate_blocks
 from workbench.models.tokens import Tokens
 
 BATCH = 2_000
@@ -104,7 +110,7 @@ class TwoStageModel(nn.Module):
             return geometry
         s, like = self.scaling, self.baseline.species.weight
         coefficients = self.irreps.encode(graph.node_guess).flatten(1)
-        turned = turn(graph.pair_guess, geometry.basis)
+        turned = rotate_blocks(graph.pair_guess, geometry.basis)
         local = self.scaler.to_frame(turned).flatten(1)
 
         def standardised(values: Tensor, mean: Tensor, scale: Tensor, of: Tensor) -> Tensor:
@@ -137,7 +143,7 @@ class TwoStageModel(nn.Module):
         """What stage 1's readouts should put out for given corrections to the start, eV."""
         nodes = self.irreps.encode(blocks.nodes)
         nodes = nodes * inverse(self.scaling.node_scale)[geometry.node_class]
-        local = self.scaler.to_frame(turn(blocks.pairs, geometry.basis))
+        local = self.scaler.to_frame(rotate_blocks(blocks.pairs, geometry.basis))
         scale = self.scaling.pair_scale[geometry.pair_class] * geometry.envelope
         return self.baseline.node_head.sorted(nodes), local * inverse(scale)
 
@@ -147,7 +153,7 @@ class TwoStageModel(nn.Module):
         tokens = self.global_tokens(f.nodes, f.edges, f.radial, blocks, graph, geometry)
         if not self.is_local:
             return tokens
-        own = axes(f.nodes)
+        own = local_vectors(f.nodes)
         return self.localised_pairs(self.localised_atoms(tokens, own), own, graph, geometry)
 
     def global_tokens(
@@ -193,7 +199,7 @@ class TwoStageModel(nn.Module):
         places = graph.reverse[:, None] * count + torch.arange(count, device=like.device)
         flat = Blocks(
             self.irreps.decode(of_nodes).flatten(0, 1),
-            self.scaler.outside(of_pairs, geometry).flatten(0, 1),
+            self.scaler.to_global_frame(of_pairs, geometry).flatten(0, 1),
         ).symmetric(places.flatten())
         nodes, pairs = of_nodes.shape[:2], of_pairs.shape[:2]
         return Blocks(flat.nodes.unflatten(0, nodes), flat.pairs.unflatten(0, pairs))
@@ -204,67 +210,71 @@ class TwoStageModel(nn.Module):
         return self.config.refiner_frame == "local"
 
     @property
-    def mirrors(self) -> bool:
+    def averages_inversion(self) -> bool:
         """Whether its correction is the mean over a structure and its image under inversion."""
         return self.is_local and self.config.refiner_mirrors
 
-    def localised_atoms(self, tokens: Tokens, own: Axes) -> Tokens:
+    def localised_atoms(self, tokens: Tokens, own: LocalVectors) -> Tokens:
         """The tokens with those of each atom in its own axes, which stage 1's features span."""
-        features, by, trust = self.local.of_atoms(own)
-        by, trust = by.to(tokens.nodes), trust.to(tokens.nodes)
+        features, by, confidence = self.local.of_atoms(own)
+        by, confidence = by.to(tokens.nodes), confidence.to(tokens.nodes)
         return replace(
             tokens,
-            nodes=trusted(features.to(tokens.nodes) @ tokens.nodes, trust),
-            node_blocks=scaled(turn(tokens.node_blocks, by), trust),
-            node_back=by.inverse,
-            node_trust=trust,
+            nodes=scale_non_scalars(features.to(tokens.nodes) @ tokens.nodes, confidence),
+            node_blocks=scale_by_confidence(rotate_blocks(tokens.node_blocks, by), confidence),
+            node_to_global=by.inverse,
+            node_confidence=confidence,
         )
 
     def localised_pairs(
-        self, tokens: Tokens, own: Axes, graph: Graph, geometry: Geometry
+        self, tokens: Tokens, own: LocalVectors, graph: Graph, geometry: Geometry
     ) -> Tokens:
         """The tokens with those of each pair in axes along the pair."""
-        features, by, trust = self.local.of_pairs(
+        features, by, confidence = self.local.of_pairs(
             own, geometry.harmonic, graph.edge_vec, tokens.row, tokens.column
         )
-        by, trust = by.to(tokens.edges), trust.to(tokens.edges)
+        by, confidence = by.to(tokens.edges), confidence.to(tokens.edges)
         return replace(
             tokens,
-            edges=trusted(features.to(tokens.edges) @ tokens.edges, trust),
-            pair_blocks=scaled(turn(tokens.pair_blocks, by), trust),
-            pair_trust=trust,
+            edges=scale_non_scalars(features.to(tokens.edges) @ tokens.edges, confidence),
+            pair_blocks=scale_by_confidence(rotate_blocks(tokens.pair_blocks, by), confidence),
+            pair_confidence=confidence,
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),
-            pair_back=by.inverse,
+            pair_to_global=by.inverse,
         )
 
     def correction_blocks(
         self, out: tuple[Tensor, Tensor], tokens: Tokens, reverse: Tensor
     ) -> Blocks:
         """Stage 2's correction to the baseline, eV, hermitian, from the refiner's output."""
-        nodes = scaled(out[0], tokens.node_trust)
-        nodes = self.atom_correction(nodes, tokens.node_class, tokens.node_back)
-        pairs = scaled(out[1] * tokens.envelope, tokens.pair_trust)
-        pairs = self.pair_correction(pairs, tokens.pair_class, tokens.pair_back)
+        nodes = scale_by_confidence(out[0], tokens.node_confidence)
+        nodes = self.atom_correction(nodes, tokens.node_class, tokens.node_to_global)
+        pairs = scale_by_confidence(out[1] * tokens.envelope, tokens.pair_confidence)
+        pairs = self.pair_correction(pairs, tokens.pair_class, tokens.pair_to_global)
         return Blocks(nodes, pairs).symmetric(reverse)
 
-    def atom_correction(self, out: Tensor, node_class: Tensor, back: BlockTurn | None) -> Tensor:
+    def atom_correction(
+        self, out: Tensor, node_class: Tensor, back: BlockRotation | None
+    ) -> Tensor:
         """On-site blocks, eV, of stage 2's output for atoms; not yet hermitian."""
         scale = self.scaling.node_residual.to(out).index_select(0, node_class)
         found = self.irreps.decode(out * scale)
-        return found if back is None else turn(found, back)
+        return found if back is None else rotate_blocks(found, back)
 
-    def pair_correction(self, out: Tensor, pair_class: Tensor, back: BlockTurn | None) -> Tensor:
+    def pair_correction(
+        self, out: Tensor, pair_class: Tensor, back: BlockRotation | None
+    ) -> Tensor:
         """Pair blocks, eV, of stage 2's output for pairs; not yet hermitian."""
         scale = self.scaling.pair_residual.to(out).index_select(0, pair_class)
         found = self.irreps.decode(out * scale)
-        return found if back is None else turn(found, back)
+        return found if back is None else rotate_blocks(found, back)
 
     def correction_targets(self, blocks: Blocks, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """What stage 2's readouts should put out for given corrections to the baseline, eV."""
-        if tokens.node_back is not None and tokens.pair_back is not None:
+        if tokens.node_to_global is not None and tokens.pair_to_global is not None:
             blocks = Blocks(
-                turn(blocks.nodes, tokens.node_back.inverse),
-                turn(blocks.pairs, tokens.pair_back.inverse),
+                rotate_blocks(blocks.nodes, tokens.node_to_global.inverse),
+                rotate_blocks(blocks.pairs, tokens.pair_to_global.inverse),
             )
         nodes = self.irreps.encode(blocks.nodes)
         pairs = self.irreps.encode(blocks.pairs)
@@ -276,7 +286,7 @@ class TwoStageModel(nn.Module):
 
     def _unscaled(self, nodes: Tensor, pairs: Tensor, graph: Graph, geometry: Geometry) -> Blocks:
         """Coefficients (N, F), and (P, F) in the edge frame's order, as hermitian blocks."""
-        turned = self.scaler.outside(pairs, geometry)
+        turned = self.scaler.to_global_frame(pairs, geometry)
         return Blocks(self.irreps.decode(nodes), turned).symmetric(graph.reverse)
 
     # ---- atoms ------------------------------------------------------------------------------
@@ -307,7 +317,7 @@ class TwoStageModel(nn.Module):
         for one in structures:
             self._check(one)
         graphs = [self.graph(one) for one in structures]
-        found = [p for some in parcels(graphs, BATCH) for p in self._predict(some, symmetrise)]
+        found = [p for some in batches(graphs, BATCH) for p in self._predict(some, symmetrise)]
         return found[0] if isinstance(atoms, Atoms) else found
 
     def _predict(self, graphs: list[Graph], symmetrise: int) -> list[Prediction]:
@@ -343,9 +353,9 @@ class TwoStageModel(nn.Module):
         """Whether its pairs' features would take too much memory at once."""
         return self.config.guess == "none" and graph.edge_index.shape[1] > LARGE
 
-    def turns(self, matrices: NDArray[np.float64], like: Tensor) -> Turns:
+    def turns(self, matrices: NDArray[np.float64], like: Tensor) -> FeatureRotation:
         """Rotations (B, 3, 3) as ``Tokens.turned`` needs them, in the type of a tensor."""
-        return Turns.of(matrices, self.baseline.layout.degrees, self.irreps, like)
+        return FeatureRotation.of(matrices, self.baseline.layout.degrees, self.irreps, like)
 
     @torch.inference_mode()
     def stage1(self, atoms: Atoms) -> BlockMatrix:
@@ -371,12 +381,16 @@ class TwoStageModel(nn.Module):
     def _check(self, atoms: Atoms) -> None:
         """Refuse an unknown element; warn of a structure unlike all that was seen."""
         self.basis.check(atoms.numbers)
-        if sentence := self.beyond(atoms):
+        if sentence := self.outside_domain(atoms):
             warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
 
-    def beyond(self, atoms: Atoms) -> str | None:
+    def outside_domain(self, atoms: Atoms) -> str | None:
         """One sentence if a structure is unlike all that the model was trained on, else None."""
-        return Domain(**self.info["domain"]).outside(atoms) if "domain" in self.info else None
+        return (
+            ApplicabilityDomain(**self.info["domain"]).outside_domain(atoms)
+            if "domain" in self.info
+            else None
+        )
 
     def summary(self) -> str:
         """What the model is, what it was trained on and how well it did, as text."""

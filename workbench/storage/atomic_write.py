@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole", "write_whole"]
+__all__ = ["atomic_path", "atomic_write"]
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of ``path`` when the block ends without an error.
 
     The content is on the disk before the name is: a crash of the machine leaves the old file or the
@@ -25,8 +25,8 @@ def whole(path: Path) -> Iterator[Path]:
     part.replace(path)
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
+def atomic_write(path: Path, content: str | bytes) -> Path:
     """Write a text (as UTF-8) or bytes; returns the path."""
-    with whole(path) as part:
+    with atomic_path(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
     return path

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _AT_ONCE = 1 << 20
 
 
-class Spool:
+class GrowingArray:
     """A long array of eight-byte numbers that grows on disk, not in memory.
 
     Args:

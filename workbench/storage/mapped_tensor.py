@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["Gathering"]
+__all__ = ["MappedTensor"]
 
 IN_MEMORY = 1 << 28
 """Bytes from which a tensor lies in a file."""
 
 
-class Gathering:
+class MappedTensor:
     """A tensor that is filled from its first row to its last."""
 
     def __init__(self, rows: int) -> None:

@@ -23,7 +23,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.equivariance import equivariance
-from workbench.models.applicability import Domain
+from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
@@ -99,7 +99,7 @@ class LiveTraining:
             valid = data.split("valid")
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
-        self._info = {**run.settings, "domain": Domain.of(train_set).to_json()}
+        self._info = {**run.settings, "domain": ApplicabilityDomain.of(train_set).to_json()}
         self.curves = Curves.of(self.directory, run.history, run.phase, run.step)
         self._look_at(run)
 
@@ -278,9 +278,9 @@ class LiveTraining:
         if record.loss_ev is not None and self._cost > SHARE * (start - self._measured):
             return
         model = self._copy()  # what inference leaves in a model's caches cannot be trained through
-        subjects = {"baseline": model.stage1, "refined": model}
-        found = equivariance(subjects, self.example, samples=_TURNS)
-        self.curves.add_symmetry(record, *(found[name].mae_mev for name in subjects))
+        predictors = {"baseline": model.stage1, "refined": model}
+        found = equivariance(predictors, self.example, samples=_TURNS)
+        self.curves.add_symmetry(record, *(found[name].mae_mev for name in predictors))
         self._measured = time.monotonic()
         self._cost = self._measured - start
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,16 +11,9 @@ from torch import Tensor
 
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph, join
-from workbench.models.tensor_rotations import BlockTurn
-from workbench.models.tokens import Tokens
-from workbench.storage.mapped_tensor import Gathering
-
-_OF_PAIRS = {"edges", "pair_blocks", "pair_back", "pair_class", "pair_trust"} | {
-    "direction",
-    "radial",
-    "envelope",
-}
-"""Fields of ``Tokens`` with a row for each pair; the others have one for each atom."""
+from workbench.models.tensor_rotations import BlockRotation
+from workbench.models.tokens import ROWS, Tokens, select
+from workbench.storage.mapped_tensor import MappedTensor
 
 
 @dataclass(frozen=True)
@@ -45,13 +38,7 @@ class Selection:
 
     def tokens(self, store: Tokens) -> Tokens:
         """Their part of tokens stored for all."""
-        row, column = self.graph.edge_index
-        parts = {
-            f.name: getattr(store, f.name)[self.pairs if f.name in _OF_PAIRS else self.nodes]
-            for f in fields(Tokens)
-            if f.name not in ("row", "column") and getattr(store, f.name) is not None
-        }
-        return replace(store, row=row, column=column, **parts)
+        return select(store, self.nodes, self.pairs, self.graph.edge_index)
 
 
 class Store:
@@ -99,29 +86,29 @@ class Store:
         return Selection(graph, nodes, pairs, self.elements[indices])
 
 
-class GatheredTokens:
+class TokenStore:
     """Tokens of a store's structures, as they come, some structures at a time."""
 
     def __init__(self, graph: Graph) -> None:
         """``graph``: of all the structures."""
         self.graph = graph
-        self._rows: dict[tuple[str, str | None], Gathering] = {}
+        self._rows: dict[tuple[str, str | None], MappedTensor] = {}
 
     def add(self, tokens: Tokens) -> None:
         """Append those of the next structures."""
-        for f in fields(Tokens):
-            value = getattr(tokens, f.name)
-            if f.name in ("row", "column") or value is None:
+        for field in ROWS:
+            value = getattr(tokens, field)
+            if value is None:
                 continue
-            parts = vars(value) if isinstance(value, BlockTurn) else {None: value}
+            parts = vars(value) if isinstance(value, BlockRotation) else {None: value}
             for name, part in parts.items():
                 if part is not None:
-                    self._of(f.name, name).add(part)
+                    self._of(field, name).add(part)
 
-    def _of(self, field: str, part: str | None) -> Gathering:
+    def _of(self, field: str, part: str | None) -> MappedTensor:
         pairs, atoms = self.graph.edge_index.shape[1], self.graph.z.shape[0]
-        rows = pairs if field in _OF_PAIRS else atoms
-        return self._rows.setdefault((field, part), Gathering(rows))
+        rows = pairs if ROWS[field] == "pair" else atoms
+        return self._rows.setdefault((field, part), MappedTensor(rows))
 
     def tokens(self) -> Tokens:
         """Of all structures, when all have come."""
@@ -132,7 +119,7 @@ class GatheredTokens:
                 found[field] = rows.tensor
             else:
                 turns.setdefault(field, {})[part] = rows.tensor
-        found |= {field: BlockTurn(**parts) for field, parts in turns.items()}
+        found |= {field: BlockRotation(**parts) for field, parts in turns.items()}
         row, column = self.graph.edge_index
         return Tokens(row=row, column=column, **found)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.storage.atomic_write import write_whole
+from workbench.storage.atomic_write import atomic_write
 from workbench.training.loop import StepRecord
 
 __all__ = ["Curves", "Point"]
@@ -110,7 +110,7 @@ class Curves:
             name: [[p.stage, p.step, round(p.cpu_seconds, 3), p.values, p.solved] for p in points]
             for name, points in (("losses", self.losses), ("symmetry", self.symmetry))
         }
-        write_whole(directory / NAME, json.dumps(kept))
+        atomic_write(directory / NAME, json.dumps(kept))
 
 
 def _stage(phase: str) -> int:

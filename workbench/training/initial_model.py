@@ -16,10 +16,10 @@ from workbench.hamiltonians.basis import Basis
 from workbench.models.blocks import Blocks
 from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.scaling import ClassedBlocks, Scaling
-from workbench.models.tensor_rotations import turn
+from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.twostage import TwoStageModel
 from workbench.training.batching import Selection
-from workbench.training.training_set import Labelled
+from workbench.training.training_set import TrainingSet
 
 FITTED = 200
 """Structures from which the charges of a guess are fitted: a few numbers per element."""
@@ -44,7 +44,9 @@ def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelCon
     return torch.from_numpy(fit(samples, dataset.basis))
 
 
-def untrained(basis: Basis, config: ModelConfig, train: Labelled, charges: Tensor) -> TwoStageModel:
+def untrained(
+    basis: Basis, config: ModelConfig, train: TrainingSet, charges: Tensor
+) -> TwoStageModel:
     """A model with fresh weights, scaled to a training set."""
     model = TwoStageModel(basis, config, Scaling())
     model = model.to(train.store.elements.device)
@@ -70,14 +72,14 @@ def _guessed(part: Selection, k: int) -> Blocks:
 
 
 def _statistics(
-    model: TwoStageModel, train: Labelled, blocks: Callable[[Selection], Blocks]
+    model: TwoStageModel, train: TrainingSet, blocks: Callable[[Selection], Blocks]
 ) -> Scaling:
     """Means and scales of blocks of a training set, each pair's in its edge frame."""
 
     def local() -> Iterator[ClassedBlocks]:
         for part in train.chunks():
             geometry, own = model.geometry_builder(part.graph), blocks(part)
-            own = Blocks(own.nodes, turn(own.pairs, geometry.basis))
+            own = Blocks(own.nodes, rotate_blocks(own.pairs, geometry.basis))
             yield ClassedBlocks(own, geometry.node_class, geometry.pair_class)
 
     return model.scaler.fit(local)

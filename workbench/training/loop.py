@@ -22,18 +22,18 @@ from torch import Tensor, nn
 
 from workbench.datasets.dataset import Dataset
 from workbench.hamiltonians.basis import Basis
-from workbench.models.applicability import Domain
+from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import Budget, TrainConfig, TrainingError
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.run import Run
-from workbench.training.stage1_objective import Stage1
-from workbench.training.stage2_objective import Stage2
-from workbench.training.training_set import Labelled
+from workbench.training.stage1_objective import Stage1Objective
+from workbench.training.stage2_objective import Stage2Objective
+from workbench.training.training_set import TrainingSet
 from workbench.training.transfer import start_from, take_over
 
-Phase = Stage1 | Stage2
+Phase = Stage1Objective | Stage2Objective
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def _phases(
     config.check(basis)  # refused before hours of reading
     device = run.fabric.device
     charges = given.scaling.charges if given else guess_charges(dataset, splits[0], config)
-    training, valid = (Labelled.read(dataset, s, config, basis, charges).to(device) for s in splits)
+    training, valid = (
+        TrainingSet.read(dataset, s, config, basis, charges).to(device) for s in splits
+    )
     torch.manual_seed(how.seed)
     model = untrained(basis, config, training, charges).to(device)
     if start is not None:
@@ -134,8 +136,8 @@ def _phases(
     last: StepRecord | None = None
     for number, (phase, budget, rate) in enumerate(
         (
-            (partial(Stage1, start=before), how.stage1, how.learning_rate),
-            (partial(Stage2, turning=how.turning), how.stage2, how.refiner_learning_rate),
+            (partial(Stage1Objective, start=before), how.stage1, how.learning_rate),
+            (partial(Stage2Objective, turning=how.turning), how.stage2, how.refiner_learning_rate),
         )
     ):
         if number < run.phase or budget is None:
@@ -143,7 +145,7 @@ def _phases(
         loop = _Loop(phase(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
-    run.finish(model, Domain.of([dataset.atoms(int(i)) for i in splits[0]]))
+    run.finish(model, ApplicabilityDomain.of([dataset.atoms(int(i)) for i in splits[0]]))
     if last is not None:
         yield StepRecord(**{**vars(last), "finished": True, "model": model})
 

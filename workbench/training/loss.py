@@ -8,7 +8,7 @@ from torch import Tensor
 from workbench.hamiltonians.spin_parts import FACTORS
 from workbench.models.blocks import Blocks
 from workbench.training.batching import Selection
-from workbench.training.training_set import Labelled
+from workbench.training.training_set import TrainingSet
 
 
 def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def moduli(blocks: Tensor) -> Tensor:
     return torch.view_as_complex(elements).abs().sum(-1)
 
 
-def mean_modulus(blocks: Blocks, split: Labelled) -> float:
+def mean_modulus(blocks: Blocks, split: TrainingSet) -> float:
     """Mean modulus over all existing elements of all structures, eV."""
     total = sum(
         float(matrix_mae(part.blocks(blocks), part.elements) * part.elements.sum())

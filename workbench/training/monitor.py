@@ -5,7 +5,7 @@ scatters by its variance v around its mean over all orientations, which is off b
 
     error^2 = b^2 + v,    symmetry error^2 = 2 v,    both after averaging K of them: v / K
 
-as root mean squares, since the symmetry error compares two answers (`Reading.averaged`).
+as root mean squares, since the symmetry error compares two answers (`StageErrors.averaged`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
 from workbench.training.loop import StepRecord
 
-__all__ = ["Meter", "Reading", "Watched", "ledger", "watch"]
+__all__ = ["ErrorMonitor", "StageErrors", "MonitoredRun", "summary_table", "watch"]
 
 _MEV = 1000.0  # meV in an eV
 
 
 @dataclass(frozen=True)
-class Reading:
+class StageErrors:
     """Errors of a model on a meter's structures, over all elements of the matrices, meV.
 
     Attributes:
@@ -68,7 +68,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Meter:
+class ErrorMonitor:
     """Structures with their true Hamiltonians, and rotations to try on each.
 
     Attributes:
@@ -84,13 +84,13 @@ class Meter:
     @classmethod
     def of(
         cls, dataset: Dataset, split: str = "valid", count: int = 4, turns: int = 4, seed: int = 0
-    ) -> Meter:
+    ) -> ErrorMonitor:
         """The first structures of a split, and uniformly random rotations."""
         chosen = dataset.split(split)[:count]
         structures = [dataset.atoms(int(i)) for i in chosen]
         return cls(structures, dataset.hamiltonians(chosen), haar(turns, (seed,)))
 
-    def read(self, model: TwoStageModel, symmetrise: int = 1) -> Reading:
+    def read(self, model: TwoStageModel, symmetrise: int = 1) -> StageErrors:
         """The errors of a model now, averaged over ``symmetrise`` orientations."""
         here = [p.refined for p in model.predict(self.structures, symmetrise)]
         pairs = [(k, R) for R in self.rotations for k in range(len(here))]
@@ -98,7 +98,7 @@ class Meter:
         there = [p.refined for p in model.predict(moved, symmetrise)]
         own = [here[k].rotate(R) for k, R in pairs]
         true = [self.references[k].rotate(R) for k, R in pairs]
-        return Reading(
+        return StageErrors(
             _mae(there, own),
             _mae(here, self.references),
             _mae(there, true),
@@ -117,7 +117,7 @@ class Meter:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class MonitoredRun:
     """A training run and what a meter read on the way.
 
     Attributes:
@@ -129,18 +129,18 @@ class Watched:
 
     model: TwoStageModel
     steps: tuple[int, ...]
-    readings: tuple[Reading, ...]
+    readings: tuple[StageErrors, ...]
     cpu_seconds: float
 
     @property
-    def last(self) -> Reading:
+    def last(self) -> StageErrors:
         """Of the trained model."""
         return self.readings[-1]
 
 
 def watch(
-    records: Iterable[StepRecord], meter: Meter, every: int = 20, before: float = 0.0
-) -> Watched:
+    records: Iterable[StepRecord], meter: ErrorMonitor, every: int = 20, before: float = 0.0
+) -> MonitoredRun:
     """Train to the end, reading a meter at the first step, then every so many, and at last.
 
     Args:
@@ -154,7 +154,7 @@ def watch(
     """
     start, reading_took = time.process_time(), 0.0
     steps: list[int] = []
-    readings: list[Reading] = []
+    readings: list[StageErrors] = []
     model = None
     for record in records:
         model = record.model
@@ -167,10 +167,10 @@ def watch(
     if model is None:
         raise ValueError("This run was finished before: there is nothing to watch, train anew.")
     spent = before + time.process_time() - start - reading_took
-    return Watched(model, tuple(steps), tuple(readings), spent)
+    return MonitoredRun(model, tuple(steps), tuple(readings), spent)
 
 
-def ledger(runs: Mapping[str, Watched]) -> str:
+def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
     """A line per run: its CPU seconds and what it ends at, meV."""
     rows = [["", "CPU s", "error, meV", "symmetry error, meV"]]
     for name, run in runs.items():

@@ -21,7 +21,7 @@ from torch import Tensor
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import kernels
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
-from workbench.models.applicability import Domain
+from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.checkpoint import read_tensors, restore, save_model, write_tensors
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
@@ -134,7 +134,7 @@ class Run:
         }
         write_tensors(self.directory / "snapshot.safetensors", tensors, header)
 
-    def finish(self, model: TwoStageModel, domain: Domain) -> None:
+    def finish(self, model: TwoStageModel, domain: ApplicabilityDomain) -> None:
         """Write the trained model."""
         model.info = {**self.settings, "domain": domain.to_json(), "history": self.history}
         if self.directory is not None and self.fabric.is_global_zero:

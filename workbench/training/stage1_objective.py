@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from workbench.models.blocks import Blocks
 from workbench.models.geometry import Geometry
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.mapped_tensor import Gathering
+from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection
 from workbench.training.least_squares import NormalEquations, solve
 from workbench.training.loss import matrix_mae, mean_modulus, per_structure
-from workbench.training.training_set import Labelled
+from workbench.training.training_set import TrainingSet
 from workbench.training.weight_rounding import with_short_weights
 
 COMPARED = 4
@@ -27,7 +27,7 @@ REMEMBERED = 1 << 17
 """Pairs of the validation set whose features are kept while the strength of a ridge is chosen."""
 
 
-class Stage1:
+class Stage1Objective:
     """Phase 1: the baseline learns what is left of the Hamiltonian beside its mean."""
 
     name = "stage 1"
@@ -35,8 +35,8 @@ class Stage1:
     def __init__(
         self,
         model: TwoStageModel,
-        train: Labelled,
-        valid: Labelled,
+        train: TrainingSet,
+        valid: TrainingSet,
         start: Mapping[str, Tensor] | None = None,
     ) -> None:
         """``start``: the weights before any gradient step, to fall back on."""
@@ -53,9 +53,9 @@ class Stage1:
         guesses = zip(*(guess for guess in known if guess is not None), strict=True)
         return tuple(torch.cat(of_chunks) for of_chunks in guesses)
 
-    def _target(self, split: Labelled) -> Blocks:
+    def _target(self, split: TrainingSet) -> Blocks:
         """Blocks less what the model starts from, eV, float64."""
-        nodes, pairs = (Gathering(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
+        nodes, pairs = (MappedTensor(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
         for part in split.chunks():
             start = self.model.start(part.graph, self.model.geometry(part.graph))
             rest = part.blocks(split.blocks) - start
@@ -120,8 +120,8 @@ class Stage1:
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
             nodes, pairs = model.baseline_targets(part.blocks(self.targets[0]), geometry)
-            equations[0].add(features.node_parts, nodes, geometry.node_class)
-            equations[1].add(features.pair_parts, pairs, geometry.pair_class)
+            equations[0].add(features.node_readout_features, nodes, geometry.node_class)
+            equations[1].add(features.pair_readout_features, pairs, geometry.pair_class)
         known, pairs = [], 0
         for part in self.valid.chunks():
             geometry = model.geometry(part.graph)

@@ -12,23 +12,23 @@ from torch import Tensor, nn
 from workbench.models.blocks import Blocks
 from workbench.models.orientation_average import averaged
 from workbench.models.scaling import ClassedBlocks
-from workbench.models.tensor_rotations import haar, turn
+from workbench.models.tensor_rotations import haar, rotate_blocks
 from workbench.models.tokens import Tokens
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.mapped_tensor import Gathering
-from workbench.training.batching import GatheredTokens, Selection
+from workbench.storage.mapped_tensor import MappedTensor
+from workbench.training.batching import Selection, TokenStore
 from workbench.training.least_squares import NormalEquations, solve
 from workbench.training.loss import matrix_mae, mean_modulus, per_structure
-from workbench.training.stage1_objective import Stage1
-from workbench.training.training_set import Labelled
+from workbench.training.stage1_objective import Stage1Objective
+from workbench.training.training_set import TrainingSet
 from workbench.training.weight_rounding import with_short_weights
 
-TURNS, HANDS = 8, 2
+N_ROTATIONS, N_INVERSIONS = 8, 2
 """Orientations of each structure, every second one inverted, from which stage 2's readouts are
 solved; in local axes a structure and its image are all there is."""
 
 
-class Stage2:
+class Stage2Objective:
     """Phase 2: the refiner learns what stage 1, now frozen, has left.
 
     Stage 1 is equivariant, so its features are computed once, turned and inverted with the labels.
@@ -37,14 +37,14 @@ class Stage2:
     name = "stage 2"
 
     def __init__(
-        self, model: TwoStageModel, train: Labelled, valid: Labelled, turning: bool = True
+        self, model: TwoStageModel, train: TrainingSet, valid: TrainingSet, turning: bool = True
     ) -> None:
         """``turning``: whether structures are turned and inverted at random.
 
         In local axes there is nothing to turn, and images are seen where predictions need them.
         """
-        first = Stage1(model, train, valid)
-        self.turning = turning and (model.mirrors or not model.is_local)
+        first = Stage1Objective(model, train, valid)
+        self.turning = turning and (model.averages_inversion or not model.is_local)
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.refiner
         (self.tokens, self.targets), (self.valid_tokens, self.valid_targets) = (
@@ -78,10 +78,12 @@ class Stage2:
         batch = part.graph.batch
         if self.model.is_local:
             inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
-            return tokens.mirrored(self.model.local.mirror, inverted[batch]), target
+            return tokens.reflected(self.model.local.reflection, inverted[batch]), target
         turns = self.model.turns(drawn, tokens.nodes)
         on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
-        turned = Blocks(turn(target.nodes, on_nodes), turn(target.pairs, on_pairs))
+        turned = Blocks(
+            rotate_blocks(target.nodes, on_nodes), rotate_blocks(target.pairs, on_pairs)
+        )
         return tokens.turned(turns, batch), turned
 
     @torch.no_grad()
@@ -105,27 +107,45 @@ class Stage2:
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
         )
-        times = (HANDS if model.is_local else TURNS) if self.turning else 1
+        times = (N_INVERSIONS if model.is_local else N_ROTATIONS) if self.turning else 1
         passes = ((again, part) for again in range(times) for part in self.train.chunks())
         for number, (again, part) in enumerate(passes):
             drawn = haar(len(part.elements), (number, 3)) * (-1) ** again
             tokens, target = self._turned(part, drawn)
-            node_parts, pair_parts = refiner.parts(tokens)
+            node_readout_features, pair_readout_features = refiner.parts(tokens)
             nodes, pairs = model.correction_targets(target, tokens)
-            for system, parts, wanted, classes, trust in (
-                (equations[0], node_parts, nodes, tokens.node_class, tokens.node_trust),
-                (equations[1], pair_parts, pairs, tokens.pair_class, tokens.pair_trust),
+            for system, parts, wanted, classes, confidence in (
+                (
+                    equations[0],
+                    node_readout_features,
+                    nodes,
+                    tokens.node_class,
+                    tokens.node_confidence,
+                ),
+                (
+                    equations[1],
+                    pair_readout_features,
+                    pairs,
+                    tokens.pair_class,
+                    tokens.pair_confidence,
+                ),
             ):
-                sure = slice(None) if trust is None else trust == 1  # others have no axes of theirs
-                system.add([p[sure] for p in parts], wanted[sure], classes[sure])
+                well_defined = (
+                    slice(None) if confidence is None else confidence == 1
+                )  # others have no axes of theirs
+                system.add(
+                    [p[well_defined] for p in parts], wanted[well_defined], classes[well_defined]
+                )
         return solve(equations, self.validate)
 
 
 @torch.no_grad()
-def _left_by_stage1(model: TwoStageModel, split: Labelled, target: Blocks) -> tuple[Tokens, Blocks]:
+def _left_by_stage1(
+    model: TwoStageModel, split: TrainingSet, target: Blocks
+) -> tuple[Tokens, Blocks]:
     """Stage 1's tokens for a split and, in their type, what it leaves of the target, eV."""
-    gathered = GatheredTokens(split.store.graph)
-    nodes, pairs = (Gathering(len(b)) for b in (target.nodes, target.pairs))
+    gathered = TokenStore(split.store.graph)
+    nodes, pairs = (MappedTensor(len(b)) for b in (target.nodes, target.pairs))
     for part in split.chunks():
         geometry = model.geometry(part.graph)
         out = model.baseline(part.graph, geometry)

@@ -23,7 +23,7 @@ from workbench.hamiltonians.spin_parts import odd_part
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
 from workbench.models.graph import Graph
-from workbench.storage.mapped_tensor import Gathering
+from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
 
@@ -44,7 +44,7 @@ MAGNETIC_EV = 0.01
 
 
 @dataclass(frozen=True)
-class Labelled:
+class TrainingSet:
     """The structures of a split and their Hamiltonians' blocks, eV, float64.
 
     Many blocks lie in a file (`gathering`), so that they are taken some structures at a time.
@@ -61,7 +61,7 @@ class Labelled:
         config: ModelConfig,
         basis: Basis,
         charges: Tensor,
-    ) -> Labelled:
+    ) -> TrainingSet:
         """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
         # A bar of a thread would appear below whatever cell of a notebook runs now.
         silent = config.guess == "none" or current_thread() is not main_thread()
@@ -69,8 +69,8 @@ class Labelled:
         graphs = list(tqdm(made, "guess", len(indices), disable=silent, leave=False, delay=5))
         irreps = BlockIrreps(basis, config.time_reversal)
         counts = []
-        nodes = Gathering(sum(g.z.shape[0] for g in graphs))
-        pairs = Gathering(sum(g.edge_index.shape[1] for g in graphs))
+        nodes = MappedTensor(sum(g.z.shape[0] for g in graphs))
+        pairs = MappedTensor(sum(g.edge_index.shape[1] for g in graphs))
         # A few at a time: all matrices of a set of large crystals are more than memory holds.
         some = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
         matrices = (h.in_basis(basis) for own in some for h in dataset.hamiltonians(own))
@@ -83,9 +83,9 @@ class Labelled:
             pairs.add(blocks.pairs)
         return cls(Store(graphs, torch.tensor(counts)), Blocks(nodes.tensor, pairs.tensor))
 
-    def to(self, device: torch.device) -> Labelled:
+    def to(self, device: torch.device) -> TrainingSet:
         """The same on a device."""
-        return Labelled(self.store.to(device), self.blocks.to(device))
+        return TrainingSet(self.store.to(device), self.blocks.to(device))
 
     def chunks(self) -> Iterator[Selection]:
         """All structures, some at a time, in order."""

@@ -11,7 +11,7 @@ from .evaluations import errors_against_levels as errors_against_levels
 from .evaluations import evaluation_table as evaluation_table
 from .evaluations import shell_pair_table as shell_pair_table
 from .harmonics import harmonics_surfaces as harmonics_surfaces
-from .irrep_norms import xray_bars as xray_bars
+from .irrep_norms import irrep_norm_bars as irrep_norm_bars
 from .matrices import compare as compare
 from .matrices import heat as heat
 from .rotation_errors import angle_scan as angle_scan

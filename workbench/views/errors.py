@@ -1,4 +1,4 @@
-"""How far each subject breaks a symmetry, beside the floor of the reference itself."""
+"""How far each predictor breaks a symmetry, beside the floor of the reference itself."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from workbench.views.style import COLOURS, LEGEND_ABOVE, MUTED, finished, listed
 
 
 def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -> go.Figure:
-    """Mean and largest symmetry error of every subject, in meV.
+    """Mean and largest symmetry error of every predictor, in meV.
 
     Args:
         report: of `workbench.equivariance`.
-        floor: the subject whose mean error is drawn as a line through all bars, if it is there:
+        floor: the predictor whose mean error is drawn as a line through all bars, if it is there:
             the reference's own floor, set by its integration grid.
     """
     names = list(report.errors)
@@ -24,7 +24,7 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
     )
     shown = [v for v in (*means, *largest) if v > 0] or [1.0]
     figure.update_yaxes(title="symmetry error in meV", **log_ticks(min(shown) / 4, max(shown) * 4))
-    figure.update_xaxes(title="subject")
+    figure.update_xaxes(title="predictor")
     if floor is not None and floor in report.errors and report[floor].mae_mev > 0:
         figure.add_hline(
             report[floor].mae_mev,
@@ -41,10 +41,10 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
     return finished(figure, title, alt, width, 460, legend=LEGEND_ABOVE, barmode="group")
 
 
-def _bar(name: str, subjects: list[str], values: list[float], colour: str) -> go.Bar:
+def _bar(name: str, predictors: list[str], values: list[float], colour: str) -> go.Bar:
     """A group of bars; an error of exactly zero has no bar, but its number is written."""
     return go.Bar(
-        x=subjects,
+        x=predictors,
         y=values,
         name=name,
         text=[number(v) for v in values],

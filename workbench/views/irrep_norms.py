@@ -10,13 +10,13 @@ from ase.data import chemical_symbols
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import shell_rank
-from workbench.hamiltonians.irreps import Key, xray
+from workbench.hamiltonians.irreps import Key, irrep_norms
 from workbench.views.style import COLOURS, GRID, finished, log_ticks, number
 
 _SMALLEST = 1e-6  # of the largest norm: below it a bar is rounding
 
 
-def xray_bars(
+def irrep_norm_bars(
     matrix: BlockMatrix, i: int, j: int, unit: str = "eV", T: Sequence[int] = (0, 0, 0)
 ) -> go.Figure:
     """Norm of every irrep in the block of atoms i and j, by shell pair, coloured by l.
@@ -31,7 +31,7 @@ def xray_bars(
     Raises:
         KeyError: if the pair is not stored.
     """
-    norms = xray(matrix, i, j, T)
+    norms = irrep_norms(matrix, i, j, T)
     ordered = sorted(norms, key=lambda key: (shell_rank(key[0]), shell_rank(key[1]), key[2]))
     place = {key: k for k, key in enumerate(ordered)}
     figure = go.Figure([_bars(l, norms, place, unit) for l in sorted({k[2] for k in ordered})])

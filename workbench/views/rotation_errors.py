@@ -13,16 +13,16 @@ from workbench.views.svg import Drawing, across, down, picture, text
 __all__ = ["angle_scan", "error_histogram"]
 
 _WIDTH, _LEFT, _RIGHT = 580, 60, 34
-_ROW = 64  # px of a subject's bars
+_ROW = 64  # px of a predictor's bars
 _BINS = 8  # a decade
 _LEAST = 1e-12  # meV; what is smaller, an exact zero above all, stands at the left end
 
 
 def error_histogram(samples: Mapping[str, ArrayLike], title: str) -> Drawing:
-    """How many rotations give which error: a row of bars for each subject, a logarithmic axis.
+    """How many rotations give which error: a row of bars for each predictor, a logarithmic axis.
 
     Args:
-        samples: subject -> (rotations,) meV.
+        samples: predictor -> (rotations,) meV.
         title: what was drawn, with its seed.
     """
     arrays = {n: np.maximum(np.asarray(v, dtype=float), _LEAST) for n, v in samples.items()}
@@ -52,14 +52,14 @@ def error_histogram(samples: Mapping[str, ArrayLike], title: str) -> Drawing:
 
 
 def angle_scan(degrees: ArrayLike, errors: Mapping[str, ArrayLike], title: str) -> Drawing:
-    """The error of each subject against the angle about one axis; both scales are linear.
+    """The error of each predictor against the angle about one axis; both scales are linear.
 
-    Subjects that err far less than the worst one lie on the lower edge: their range is written
+    Predictors that err far less than the worst one lie on the lower edge: their range is written
     beside their name.
 
     Args:
         degrees: (n,) ascending.
-        errors: subject -> (n,) meV.
+        errors: predictor -> (n,) meV.
         title: which axis.
     """
     angle = np.asarray(degrees, dtype=float)

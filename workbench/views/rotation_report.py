@@ -26,10 +26,10 @@ _STYLE = (
 
 def report_html(report: RotationReport) -> str:
     """The page: structure, what each series found, pictures and versions."""
-    formula, names = report.structure["formula"], ", ".join(report.subjects)
+    formula, names = report.structure["formula"], ", ".join(report.predictors)
     title = f"Symmetry errors of {formula}"
     parts = [
-        f"<h1>{escape(title)}</h1><p>Subjects: {escape(names)}. All errors are in meV: "
+        f"<h1>{escape(title)}</h1><p>Predictors: {escape(names)}. All errors are in meV: "
         "f(Rx) − D f(x) Dᵀ, over all matrix elements.</p>"
     ]
     pictures = drawings(report)
@@ -64,7 +64,7 @@ def drawings(report: RotationReport) -> dict[str, Drawing]:
 
 
 def _table(series: Series) -> str:
-    """Per subject the means and the largest, and where a single operation is meant its shells."""
+    """Per predictor the means and the largest, and where a single operation is meant its shells."""
     rows = []
     for name, each in series.errors.items():
         means, largest = ([own[key] for own in each] for key in ("mae_mev", "max_mev"))

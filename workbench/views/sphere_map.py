@@ -49,11 +49,11 @@ def mollweide(directions: ArrayLike) -> NDArray[np.float64]:
 def sphere_map(
     axes: ArrayLike, values: Mapping[str, ArrayLike], title: str, limit: float | None = None
 ) -> Drawing:
-    """Errors over the axes of a rotation, one map for each subject, on one colour scale.
+    """Errors over the axes of a rotation, one map for each predictor, on one colour scale.
 
     Args:
         axes: (n, 3).
-        values: subject -> (n,) meV; NaN where nothing was computed.
+        values: predictor -> (n,) meV; NaN where nothing was computed.
         title: what these are, e.g. "90° about each axis".
         limit: of the colours, meV; by default a round number that holds all.
     """

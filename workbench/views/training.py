@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from workbench.views.style import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 if TYPE_CHECKING:  # a figure needs no torch
-    from workbench.training.monitor import Watched
+    from workbench.training.monitor import MonitoredRun
 
 _MEV = 1000.0  # meV in an eV
 
@@ -71,7 +71,9 @@ def _curve(
     )
 
 
-def error_curves(runs: Mapping[str, Watched], title: str = "Errors while training") -> go.Figure:
+def error_curves(
+    runs: Mapping[str, MonitoredRun], title: str = "Errors while training"
+) -> go.Figure:
     """Symmetry error and error of the matrix against the step, for one run or several.
 
     The last point, larger and with its number, is of the model whose readouts are solved.

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.orientation_comparison import Experiment, Snapshot, Subject
+from workbench.evaluation.orientation_comparison import Experiment, Predictor, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import along_z
 from workbench.structures.loading import pair_vectors
@@ -46,7 +46,7 @@ class BlockInspector(widgets.VBox):
         atoms: the structure; its present orientation is R = 1.
         reference: `wb.reference(atoms)` or a dataset's, which follows as `D H D^T`; or None.
         model: as for `RotationLab`, or None.
-        subjects: callables atoms -> BlockMatrix by name, e.g. one that reads orbitals wrongly.
+        predictors: callables atoms -> BlockMatrix by name, e.g. one that reads orbitals wrongly.
         pair: row atom and column atom at first, counted from 0.
 
     Raises:
@@ -61,10 +61,10 @@ class BlockInspector(widgets.VBox):
         atoms: Atoms,
         reference: Reference | None = None,
         model: Any = None,
-        subjects: Mapping[str, Subject] | None = None,
+        predictors: Mapping[str, Predictor] | None = None,
         pair: tuple[int, int] = (0, 0),
     ):
-        self.experiment = Experiment(atoms, model, reference, subjects)
+        self.experiment = Experiment(atoms, model, reference, predictors)
         if self.experiment.template.basis.spinor:
             raise ValueError("BlockInspector shows matrices without spin.")
         self.experiment.overlap = None  # no levels here: a turn costs a few milliseconds
@@ -166,8 +166,8 @@ class BlockInspector(widgets.VBox):
         head = group(widgets.Box, "wb-head", [title, self.reset_button])
         left = group(widgets.VBox, "wb-left", [self.view, self.controls.box])
         choices = group(widgets.Box, "wb-shells", [self.shells, self.align_button])
-        xray = [self.norms, choices, self.components, self.said]
-        right = group(widgets.VBox, "wb-right", [group(widgets.VBox, "wb-xray", xray)])
+        irrep_norms = [self.norms, choices, self.components, self.said]
+        right = group(widgets.VBox, "wb-right", [group(widgets.VBox, "wb-xray", irrep_norms)])
         body = group(widgets.Box, "wb-body", [left, right])
         where = group(widgets.Box, "wb-where", [self.map, self.distances])
         return [self._style, head, self.guard.panel, body, self.block.box, where]

@@ -1,4 +1,4 @@
-"""TestBench: any structure, any subjects, and every way to ask whether they obey the law."""
+"""TestBench: any structure, any predictors, and every way to ask whether they obey the law."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import Errors, pair_name
 from workbench.evaluation.rotation_errors import RotationErrors
 from workbench.evaluation.rotation_report import RotationReport, Series
-from workbench.storage.atomic_write import write_whole
+from workbench.storage.atomic_write import atomic_write
 from workbench.structures.loading import load, rotate
 from workbench.views.numbers import milli, orientation
 from workbench.views.rotation_report import report_html
@@ -36,13 +36,13 @@ class TestBench(widgets.VBox):
     """Tests the law ``f(g x) = D(g) f(x) D(g)^+`` on a structure of one's own choice.
 
     To the left the structure, turned by hand or to what is picked on the right, with the errors of
-    that operation by subject and by shells. To the right maps over all axes, random rotations,
+    that operation by predictor and by shells. To the right maps over all axes, random rotations,
     one axis, and the search for the worst rotation. What was computed is written to a report.
 
     Args:
         structure: a name, a file, "smiles:CCO", or Atoms.
         model: a name of `load_model`, a model as for `RotationLab`, or None.
-        subjects: callables atoms -> BlockMatrix by name, to choose among; all are tested at first.
+        predictors: callables atoms -> BlockMatrix by name; all are tested at first.
         axes: of the maps at first.
         folder: where reports are written.
 
@@ -50,7 +50,7 @@ class TestBench(widgets.VBox):
         sphere, random, axis, worst: the panels; each starts, stops and holds what it measured.
 
     Raises:
-        ValueError: if there is no subject, or no such structure.
+        ValueError: if there is no predictor, or no such structure.
 
     >>> wb.TestBench("water", "water", {"PySCF": wb.pyscf()})  # doctest: +SKIP
     """
@@ -61,14 +61,14 @@ class TestBench(widgets.VBox):
         self,
         structure: str | Atoms = "water",
         model: Any = "water",
-        subjects: Mapping[str, Subject] | None = None,
+        predictors: Mapping[str, Predictor] | None = None,
         *,
         axes: int = 100,
         folder: str | Path = "reports",
     ):
         self.guard, self.folder = Guard(), Path(folder)
         self._style = lab_style("sphere_lab")  # first: see there
-        self._offered, self._axes = dict(subjects or {}), axes
+        self._offered, self._axes = dict(predictors or {}), axes
         self._given = {"given": model} if model is not None and not isinstance(model, str) else {}
         self._loaded: dict[str, Any] = dict(self._given)
         self._own = structure if isinstance(structure, Atoms) else None
@@ -84,7 +84,7 @@ class TestBench(widgets.VBox):
 
     @property
     def errors(self) -> RotationErrors:
-        """What measures the present structure and subjects."""
+        """What measures the present structure and predictors."""
         return self._session.errors
 
     @property
@@ -97,9 +97,9 @@ class TestBench(widgets.VBox):
         self.turning.to(R)
 
     def begin(self) -> None:
-        """Load the structure and the subjects that are chosen, and begin anew."""
+        """Load the structure and the predictors that are chosen, and begin anew."""
         atoms = self._structure()
-        chosen = {name: self._offered[name] for name in self.subjects.value}
+        chosen = {name: self._offered[name] for name in self.predictors.value}
         errors = RotationErrors(atoms, self._model(), chosen)
         self._close_session()
         self._R = np.eye(3)
@@ -135,7 +135,7 @@ class TestBench(widgets.VBox):
         report = self.report()
         stem = f"rotations-{report.structure['formula']}"
         data = report.write(self.folder / f"{stem}.json")
-        page = write_whole(self.folder / f"{stem}.html", report_html(report))
+        page = atomic_write(self.folder / f"{stem}.html", report_html(report))
         links = " and ".join(f"<b>{escape(str(path))}</b>" for path in (data, page))
         names = ", ".join(own.what for own in report.series.values())
         self.exported.value = f'<p role="status">Written: {links}. In it: {escape(names)}.</p>'
@@ -163,18 +163,18 @@ class TestBench(widgets.VBox):
         )
         options = list(dict.fromkeys([*self._given, model, *names, _NO_MODEL]))
         self.model = dropdown(options, "model", "Both of its stages are tested", "165px", model)
-        self.subjects = widgets.SelectMultiple(
+        self.predictors = widgets.SelectMultiple(
             options=list(self._offered),
             value=list(self._offered),
             rows=min(max(len(self._offered), 1), 3),
-            description="subjects",
-            tooltip="Further subjects; Ctrl and click, or Shift and arrows, for several",
+            description="predictors",
+            tooltip="Further predictors; Ctrl and click, or Shift and arrows, for several",
             style={"description_width": "initial"},
             layout=widgets.Layout(width="220px"),
         )
         self.open_button = widgets.Button(
             description="Open",
-            tooltip="Loads the structure and the subjects; what was measured is dropped",
+            tooltip="Loads the structure and the predictors; what was measured is dropped",
             layout=widgets.Layout(width="auto"),
         )
         self.export_button = widgets.Button(
@@ -191,7 +191,7 @@ class TestBench(widgets.VBox):
         title = widgets.HTML("<b>Test bench</b>")
         choices = [self.structure, self.model]
         if self._offered:
-            choices.append(self.subjects)
+            choices.append(self.predictors)
         head = [title, *choices, self.open_button, self.export_button]
         return [
             self._style,

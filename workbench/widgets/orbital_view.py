@@ -255,7 +255,7 @@ class OrbitalView(widgets.VBox):
 
 
 def _constant(H: BlockMatrix) -> Any:
-    def subject(_: Atoms) -> BlockMatrix:
+    def predictor(_: Atoms) -> BlockMatrix:
         return H
 
-    return subject
+    return predictor

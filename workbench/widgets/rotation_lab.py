@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Snapshot, Subject
+from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import rotation
 from workbench.views.level_picture import level_picture
@@ -44,7 +44,7 @@ class RotationLab(widgets.VBox):
         atoms: the structure; its present orientation is R = 1.
         model: with `predict(atoms)` (both stages) or a callable atoms -> BlockMatrix, or None.
         reference: `wb.reference(atoms)`, or None.
-        subjects: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
+        predictors: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
 
     Raises:
         ValueError: if there is nothing to show, the reference belongs to other atoms, or only some
@@ -58,9 +58,9 @@ class RotationLab(widgets.VBox):
         atoms: Atoms,
         model: Any = None,
         reference: Any = None,
-        subjects: Mapping[str, Subject] | None = None,
+        predictors: Mapping[str, Predictor] | None = None,
     ):
-        self.experiment = Experiment(atoms, model, reference, subjects)
+        self.experiment = Experiment(atoms, model, reference, predictors)
         self.snapshot: Snapshot = self.experiment.upright
         self.guard = Guard()
         self._pair = [0, min(1, len(atoms) - 1)]
@@ -129,7 +129,7 @@ class RotationLab(widgets.VBox):
         self._first_limits = [
             limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
             # Of the largest error a third, in meV: a few elements go beyond, and the many small
-            # ones can be seen. A subject far worse (a broken toy) may go beyond altogether.
+            # ones can be seen. A predictor far worse (a broken toy) may go beyond altogether.
             limits_of(_errors(turned, experiment.model_names or names), self.spin.names, 1000 / 3),
         ]
         self._limits = [dict(first) for first in self._first_limits]
@@ -297,9 +297,11 @@ class RotationLab(widgets.VBox):
             widget.pair = list(self._pair)
 
 
-def _errors(snapshot: Snapshot, subjects: Sequence[str]) -> list[BlockMatrix]:
-    """The differences of subjects from the reference and from their own turns."""
-    both = [snapshot.difference(n, against) for n in subjects for against in (REFERENCE, "turned")]
+def _errors(snapshot: Snapshot, predictors: Sequence[str]) -> list[BlockMatrix]:
+    """The differences of predictors from the reference and from their own turns."""
+    both = [
+        snapshot.difference(n, against) for n in predictors for against in (REFERENCE, "turned")
+    ]
     return [d for d in both if d is not None]
 
 

@@ -17,14 +17,14 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class SphereCanvas(anywidget.AnyWidget):
-    """One picture for each subject; each point has the colour of the nearest axis that is known.
+    """One picture for each predictor; each point has the colour of the nearest axis that is known.
 
     The sphere lies flat, all of it, or is a globe that is turned by mouse and keys. The middle is
     +z, towards the viewer of a structure, +x lies to the right, +y on top: so does the globe begin.
 
     Args:
         axes: (n, 3) unit vectors.
-        titles: of the subjects.
+        titles: of the predictors.
         settings: any other trait: shape ("flat" or "globe"), unit, label, hint, globe_hint, scale
             ("linear" or "log"), max_width of a map in pixels.
 
@@ -74,8 +74,8 @@ class SphereCanvas(anywidget.AnyWidget):
         """Paint what is known.
 
         Args:
-            values: subject -> (n,), NaN where nothing is known.
-            limits: value of the full colour, of each subject.
+            values: predictor -> (n,), NaN where nothing is known.
+            limits: value of the full colour, of each predictor.
         """
         with self.hold_sync():
             self.titles = list(values)

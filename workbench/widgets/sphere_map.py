@@ -11,7 +11,7 @@ import traitlets
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.equivariance import Subject
+from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import Errors
 from workbench.evaluation.rotation_errors import MEASURES, Measure, RotationErrors, about, in_mev
 from workbench.evaluation.rotation_search import axes as spread_axes
@@ -52,16 +52,16 @@ class SphereMap(widgets.VBox):
     Args:
         atoms: the structure, at R = 1.
         model: as for `RotationLab`: with `predict(atoms)` (both stages) or a callable.
-        subjects: further callables atoms -> BlockMatrix by name, e.g. PySCF or a broken toy.
+        predictors: further callables atoms -> BlockMatrix by name, e.g. PySCF or a broken toy.
         degrees: the angle at first.
         axes: how many, at most 400; `rotation_search.axes` says which.
-        errors: of these atoms and subjects, if they were measured before.
+        errors: of these atoms and predictors, if they were measured before.
 
     Attributes:
         picked: ((x, y, z), degrees) of the operation last picked; observe it to follow.
 
     Raises:
-        ValueError: if there is no subject.
+        ValueError: if there is no predictor.
 
     >>> wb.SphereMap(atoms, wb.load_model("water"), degrees=90)  # doctest: +SKIP
     """
@@ -72,13 +72,13 @@ class SphereMap(widgets.VBox):
         self,
         atoms: Atoms,
         model: Any = None,
-        subjects: Mapping[str, Subject] | None = None,
+        predictors: Mapping[str, Predictor] | None = None,
         *,
         degrees: float = 90,
         axes: int = 200,
         errors: RotationErrors | None = None,
     ):
-        self.errors = errors or RotationErrors(atoms, model, subjects)
+        self.errors = errors or RotationErrors(atoms, model, predictors)
         self.guard = Guard()
         self._style = lab_style("sphere_lab")  # first: see there
         self._found: dict[Key, dict[int, dict[str, Errors]]] = {}
@@ -99,7 +99,7 @@ class SphereMap(widgets.VBox):
 
     @property
     def values(self) -> dict[str, NDArray[np.float64]]:
-        """Subject -> (n,) error at the present angle, meV; NaN where it is not known yet."""
+        """Predictor -> (n,) error at the present angle, meV; NaN where it is not known yet."""
         known, measure = self._known, self.chosen_measure
         found = {name: np.full(len(self.axes), np.nan) for name in self.errors.names}
         for index, errors in known.items():
@@ -125,7 +125,7 @@ class SphereMap(widgets.VBox):
         return MEASURES[self.measure.index or 0]
 
     def known(self) -> tuple[NDArray[np.float64], list[dict[str, Errors]]]:
-        """The axes (k, 3) that are known at the present angle, and their errors by subject."""
+        """The axes (k, 3) that are known at the present angle, and their errors by predictor."""
         order = sorted(index for index in self._known if index < len(self.axes))
         return self.axes[order], [self._known[index] for index in order]
 
@@ -134,7 +134,7 @@ class SphereMap(widgets.VBox):
         self.canvas.chosen = int((self.axes @ np.asarray(axis, dtype=float)).argmax())
 
     def pick_worst(self) -> None:
-        """Pick the axis at which any subject errs most, of those known."""
+        """Pick the axis at which any predictor errs most, of those known."""
         largest = np.max([np.nan_to_num(v, nan=-1.0) for v in self.values.values()], axis=0)
         self.canvas.chosen = int(largest.argmax())
 
@@ -187,7 +187,7 @@ class SphereMap(widgets.VBox):
         self.job = Job(self._missing, self._counted, self._paint, "axes", "Fills the map")
         self.worst_button = widgets.Button(
             description="worst axis",
-            tooltip="Picks the axis at which any subject errs most",
+            tooltip="Picks the axis at which any predictor errs most",
             layout=widgets.Layout(width="auto"),
         )
         self.table = widgets.HTML()
@@ -224,7 +224,7 @@ class SphereMap(widgets.VBox):
 
     @property
     def _known(self) -> dict[int, dict[str, Errors]]:
-        """What is known at the present angle: index of the axis -> errors by subject."""
+        """What is known at the present angle: index of the axis -> errors by predictor."""
         return self._found.setdefault(self._key, {})
 
     def _missing(self) -> Iterator[None]:

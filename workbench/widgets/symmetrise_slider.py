@@ -13,7 +13,7 @@ from workbench.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:  # the widgets appear before torch is loaded
     from workbench.models.twostage import TwoStageModel
-    from workbench.training.monitor import Meter, Reading
+    from workbench.training.monitor import ErrorMonitor, StageErrors
 
 COUNTS = (1, 2, 4, 8, 16)
 """Orientations to choose from."""
@@ -37,10 +37,10 @@ class SymmetriseSlider(widgets.VBox):
     >>> wb.SymmetriseSlider(model, Meter.of(dataset))  # doctest: +SKIP
     """
 
-    def __init__(self, model: TwoStageModel, meter: Meter):
+    def __init__(self, model: TwoStageModel, meter: ErrorMonitor):
         self.model, self.meter = model, meter
         self.guard = Guard()
-        self.readings: dict[int, tuple[Reading, float]] = {}
+        self.readings: dict[int, tuple[StageErrors, float]] = {}
         self.slider = widgets.SelectionSlider(
             options=COUNTS,
             value=1,

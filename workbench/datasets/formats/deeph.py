@@ -33,7 +33,7 @@ from workbench.datasets.formats import Foreign, FormatError
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index
-from workbench.storage.atomic_write import whole, write_whole
+from workbench.storage.atomic_write import atomic_path, atomic_write
 from workbench.structures.loading import StructureError, validate
 
 __all__ = ["folders", "read", "structure", "write"]
@@ -132,10 +132,10 @@ def write(
     _save(path / "lat.dat", cell.T)
     _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
     _save(path / "site_positions.dat", boxed.positions.T)
-    write_whole(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
-    write_whole(path / "orbital_types.dat", "\n".join(shells) + "\n")
+    atomic_write(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
+    atomic_write(path / "orbital_types.dat", "\n".join(shells) + "\n")
     info = {"isspinful": H.basis.spinor, "fermi_level": float(fermi_level)}
-    write_whole(path / "info.json", json.dumps(info) + "\n")
+    atomic_write(path / "info.json", json.dumps(info) + "\n")
     _save_blocks(path / _MATRIX, H)
     if S is not None:
         _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
@@ -194,7 +194,7 @@ def _numbers(path: Path) -> NDArray[np.float64]:
 def _save(path: Path, table: NDArray[np.float64]) -> None:
     """Seventeen digits: what is read back is the same number."""
     rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
-    write_whole(path, "\n".join(rows) + "\n")
+    atomic_write(path, "\n".join(rows) + "\n")
 
 
 # ---- blocks -----------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
     """One array per block; the file appears complete or not at all."""
     pairs = matrix.edges.T
     names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
-    with whole(path) as part, h5py.File(part, "w") as file:
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
         for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
             back = [np.argsort(place[0]) for place in (rows, columns)]
             kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]

@@ -290,7 +290,7 @@ def _of_wannier(path: Path) -> Foreign:
     geometry = found.geometry
     sites = Atoms(np.zeros(geometry.na, int), np.array(geometry.xyz), pbc=True)
     sites.cell = np.array(geometry.cell)
-    basis = Basis("wannier", {0: (0,)}, turns=False)
+    basis = Basis("wannier", {0: (0,)}, is_harmonic=False)
     H, S = _matrices(path, found, sites, basis)
     return Foreign(sites, H, S, fermi_level=float("nan"))
 

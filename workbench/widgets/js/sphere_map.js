@@ -1,5 +1,5 @@
 // SphereCanvas: a non-negative function of direction on the sphere, laid flat or as a globe that is turned by
-// mouse and keys; one picture for each subject, all turned together, on one colour scale. Between computed directions nothing is made up: every point takes
+// mouse and keys; one picture for each predictor, all turned together, on one colour scale. Between computed directions nothing is made up: every point takes
 // the colour of the nearest direction that is known, so that a map sharpens while it fills.
 
 import { paint } from "./colour.js";

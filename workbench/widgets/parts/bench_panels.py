@@ -30,7 +30,7 @@ class RandomPanel:
     """Errors under random operations as a histogram.
 
     Args:
-        sphere: says which subjects, operations and measure.
+        sphere: says which predictors, operations and measure.
 
     Attributes:
         box: the widget to show.
@@ -81,7 +81,7 @@ class AxisPanel:
     """Errors against the angle about the axis that is picked on the map.
 
     Args:
-        sphere: says which subjects, operations, measure and axis.
+        sphere: says which predictors, operations, measure and axis.
     """
 
     def __init__(self, sphere: SphereMap):
@@ -129,10 +129,10 @@ class AxisPanel:
 
 
 class WorstPanel:
-    """A search for the operation at which one subject errs most.
+    """A search for the operation at which one predictor errs most.
 
     Args:
-        sphere: says which subjects, operations and measure.
+        sphere: says which predictors, operations and measure.
         go: called with the worst operation (3, 3) when the user asks to see it.
     """
 
@@ -142,7 +142,7 @@ class WorstPanel:
         self.finished, self._searched, self._drawn = False, "", 0
         names = sphere.errors.names
         what = "Whose worst operation is searched for"
-        self.subject = dropdown(names, "subject", what, "220px", names[-1])
+        self.predictor = dropdown(names, "predictor", what, "220px", names[-1])
         self.samples = _number("random first", 30, 1, 1000, "Random operations to begin with")
         self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw")
         self.job = Job(self._steps, self._counted, self.show, "evaluations", "Searches")
@@ -153,7 +153,7 @@ class WorstPanel:
         )
         self.button.on_click(self.job.background.guard(lambda _: self.found and go(self.worst)))
         self.said = widgets.HTML()
-        controls = [self.subject, self.samples, self.seed, self.job.box, self.button]
+        controls = [self.predictor, self.samples, self.seed, self.job.box, self.button]
         self.box = _page(controls, self.said)
         self.job.refresh()
 
@@ -164,7 +164,7 @@ class WorstPanel:
 
     @property
     def series(self) -> Series | None:
-        """What was found, measured for the subject searched for, or None."""
+        """What was found, measured for the predictor searched for, or None."""
         if self.found is None:
             return None
         settings: dict[str, Any] = {
@@ -207,7 +207,7 @@ class WorstPanel:
     def _steps(self) -> Iterator[None]:
         sphere, self.finished, self.found = self._sphere, False, None
         self._improper, self._measure = sphere.improper, sphere.chosen_measure
-        self._searched, self._drawn = str(self.subject.value), int(self.samples.value)
+        self._searched, self._drawn = str(self.predictor.value), int(self.samples.value)
         for step in worst_rotation(
             sphere.errors,
             self._searched,

@@ -27,7 +27,7 @@ class BlockPanel:
 
     Args:
         template: any matrix of the atoms, for names and sizes.
-        quantities: what can be shown: "reference", subjects, "<subject> − reference".
+        quantities: what can be shown: "reference", predictors, "<predictor> − reference".
         on_pick: called with (i, j) when the user picks a pair here.
 
     Attributes:
@@ -156,8 +156,8 @@ def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArra
         return np.zeros(tuple(sizes), matrix.values.dtype)
 
 
-def quantities_of(subjects: Sequence[str], has_reference: bool) -> list[str]:
+def quantities_of(predictors: Sequence[str], has_reference: bool) -> list[str]:
     """What a block can be taken from."""
     if not has_reference:
-        return list(subjects)
-    return [REFERENCE, *subjects, *(name + _MINUS for name in subjects)]
+        return list(predictors)
+    return [REFERENCE, *predictors, *(name + _MINUS for name in predictors)]

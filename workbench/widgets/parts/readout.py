@@ -13,7 +13,7 @@ _DASH = "–"
 
 
 def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
-    """HTML table, meV: per subject its error against the reference and against its own turn."""
+    """HTML table, meV: per predictor its error against the reference and against its own turn."""
     rows = [
         _row(name, snapshot.errors.get(name), snapshot.symmetry[name])
         for name in snapshot.predictions
@@ -35,7 +35,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
 def operation_table(
     errors: Mapping[str, Errors] | None, axis: Sequence[float], degrees: float, improper: bool
 ) -> str:
-    """HTML table, meV: each subject's symmetry error at one operation, and where it is worst."""
+    """HTML table, meV: each predictor's symmetry error at one operation, and where it is worst."""
     where = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
     then = ", then x → −x" if improper else ""
     title = f"{degrees:.0f}° about ({where}){then}".replace("-", "−")
