@@ -26,12 +26,12 @@ def tokens_of(model, atoms):
 
 
 def correction(model, tokens, graph):
-    return model.correction_blocks(model.refiner(tokens), tokens, graph.reverse)
+    return model.codec.stage2_blocks(model.refiner(tokens), tokens, graph.reverse)
 
 
 def inverted(model, blocks):
     """The blocks of the image under inversion."""
-    by = model.turns(INVERSION, blocks.nodes).blocks
+    by = model.rotations(INVERSION, blocks.nodes).blocks
     of = [torch.zeros(len(b), dtype=torch.long) for b in (blocks.nodes, blocks.pairs)]
     return Blocks(rotate_blocks(blocks.nodes, by[of[0]]), rotate_blocks(blocks.pairs, by[of[1]]))
 
@@ -66,7 +66,7 @@ def test_in_local_axes_a_mirror_makes_of_a_structure_what_its_image_is(pair, spi
 def test_in_the_global_frame_tokens_are_inverted_as_structures_are(pair, spinor):
     model = random_model("global", spinor)
     (own, graph), (image, _) = (tokens_of(model, atoms) for atoms in pair)
-    seen = own.turned(model.turns(INVERSION, own.nodes), graph.batch)
+    seen = own.rotated(model.rotations(INVERSION, own.nodes), graph.batch)
     for name, value in vars(image).items():
         torch.testing.assert_close(getattr(seen, name), value, atol=1e-8, rtol=1e-8)
 

@@ -19,7 +19,7 @@ from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.config import ModelConfig
 from workbench.models.equivariant_layers import SO2Convolution
 from workbench.models.geometry import GeometryBuilder
-from workbench.models.stage1 import Baseline
+from workbench.models.stage1 import Stage1
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.tensor_rotations import haar
 from workbench.models.twostage import TwoStageModel
@@ -36,7 +36,7 @@ def predictors(request):
         model = random_model()
         torch.set_default_dtype(dtype)
         try:
-            model.baseline = Baseline(model.irreps, SMALL, convolution=request.param)
+            model.baseline = Stage1(model.irreps, SMALL, convolution=request.param)
         finally:
             torch.set_default_dtype(torch.float32)
         models[dtype] = model.to(dtype).stage1
@@ -142,10 +142,12 @@ def test_several_compositions_share_one_batch():
     store = Store(graphs, torch.tensor([1, 1, 1]))
     part = store.select(torch.tensor([2, 0]))
     geometry = model.geometry(part.graph)
-    blocks = model.baseline_blocks(model.baseline(part.graph, geometry), part.graph, geometry)
+    blocks = model.codec.stage1_blocks(
+        model.baseline(part.graph, geometry), part.graph.reverse, geometry
+    )
     water = graphs[0]
     geometry = model.geometry(water)
-    alone = model.baseline_blocks(model.baseline(water, geometry), water, geometry)
+    alone = model.codec.stage1_blocks(model.baseline(water, geometry), water.reverse, geometry)
     torch.testing.assert_close(blocks.nodes[3:], alone.nodes)
     torch.testing.assert_close(blocks.pairs[-6:], alone.pairs)
 
@@ -181,11 +183,11 @@ def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
     model = random_model().to(torch.float64)
     atoms = _chiral()
     hand = (-1) ** seed
-    turns = model.turns(hand * haar(1, [seed]), torch.zeros(1, dtype=torch.float64))
+    turns = model.rotations(hand * haar(1, [seed]), torch.zeros(1, dtype=torch.float64))
     turned = atoms.copy()
     turned.positions = atoms.positions @ turns.matrix[0].numpy().T
     graph, geometry, out = model._stage1([model.graph(atoms)])
-    cached = model.tokens(out, graph, geometry).turned(turns, graph.batch)
+    cached = model.tokens(out, graph, geometry).rotated(turns, graph.batch)
     graph, geometry, out = model._stage1([model.graph(turned)])
     fresh = model.tokens(out, graph, geometry)
     for name, value in vars(fresh).items():

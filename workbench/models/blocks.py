@@ -1,4 +1,4 @@
-"""Blocks of a matrix as tensors, and the graph that carries those of a guess."""
+"""Matrix blocks as tensors, and the graph that also stores the initial guess's blocks."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Blocks:
 
     def symmetric(self, reverse: Tensor) -> Blocks:
         """The hermitian part: each block averaged with its partner's adjoint."""
-        other = Blocks(adjoint(self.nodes), adjoint(self.pairs.index_select(0, reverse)))
-        return Blocks((self.nodes + other.nodes) / 2, (self.pairs + other.pairs) / 2)
+        partners = self.pairs.index_select(0, reverse)
+        return Blocks(hermitian_mean(self.nodes, self.nodes), hermitian_mean(self.pairs, partners))
 
 
 def adjoint(blocks: Tensor) -> Tensor:
@@ -52,6 +52,28 @@ def adjoint(blocks: Tensor) -> Tensor:
         return blocks.mT
     signs = blocks.new_tensor(SIGNS[: blocks.shape[1]])
     return signs[:, None, None] * blocks.mT
+
+
+def hermitian_mean(blocks: Tensor, partners: Tensor) -> Tensor:
+    """Blocks (items, [Q,] M, M) averaged with the adjoints of their partners.
+
+    The partner of a pair (i, j, T) is (j, i, -T); an on-site block is its own partner.
+    """
+    return (blocks + adjoint(partners)) / 2
+
+
+def make_hermitian(pairs: Tensor, reverse: Tensor, at_once: int) -> None:
+    """Average all pair blocks (P, [Q,] M, M) with their partners' adjoints, in place.
+
+    Args:
+        pairs: of one structure.
+        reverse: (P,) the partner of each pair.
+        at_once: pairs in one step; the memory that is needed besides grows with it.
+    """
+    first = torch.nonzero(torch.arange(len(reverse), device=reverse.device) <= reverse)[:, 0]
+    for own in first.split(at_once):
+        mean = hermitian_mean(pairs[own], pairs[reverse[own]])
+        pairs[own], pairs[reverse[own]] = mean, adjoint(mean)
 
 
 def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tensor) -> Graph:

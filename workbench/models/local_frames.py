@@ -18,7 +18,12 @@ from torch.nn import functional
 
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.edge_frames import Degree, EdgeFrames, basis_frames
-from workbench.models.tensor_rotations import BlockFrames, BlockRotation, Reflection
+from workbench.models.tensor_rotations import (
+    BlockFrames,
+    BlockRotation,
+    Reflection,
+    rotate_blocks,
+)
 
 _TINY = 1e-9
 
@@ -158,3 +163,8 @@ def scale_by_confidence(values: Tensor, confidence: Tensor | None) -> Tensor:
     if confidence is None:
         return values
     return values * confidence.view(-1, *(1,) * (values.ndim - 1))
+
+
+def to_local(blocks: Tensor, rotation: BlockRotation, confidence: Tensor) -> Tensor:
+    """Blocks (items, ..., M, M) in local frames, multiplied by the confidence of these frames."""
+    return scale_by_confidence(rotate_blocks(blocks, rotation), confidence)

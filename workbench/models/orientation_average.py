@@ -1,8 +1,6 @@
-"""Stage 2's correction of a structure, averaged over what the same structure may look like."""
+"""Stage 2's correction of a structure, averaged over orientations or over inversion."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,41 +8,44 @@ from torch import Tensor
 
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph
+from workbench.models.network import TwoStageNetwork
 from workbench.models.tensor_rotations import haar, rotate_blocks
 from workbench.models.tokens import Tokens
 
-if TYPE_CHECKING:
-    from workbench.models.twostage import TwoStageModel
 
-
-def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int = 1) -> Blocks:
+def averaged(network: TwoStageNetwork, tokens: Tokens, graph: Graph, symmetrise: int = 1) -> Blocks:
     """Stage 2's correction to the baseline, eV, hermitian.
 
+    In local frames stage 2 is equivariant under rotations. Then only inversion is averaged over, if
+    the network was made to do so, and ``symmetrise`` has no effect.
+
     Args:
-        model: in local axes it takes the mean over both images, if it was made to.
+        network: both stages.
         tokens: of the structures.
         graph: of the structures.
-        symmetrise: in the global frame, how many orientations to average over.
+        symmetrise: in the global frame, the number of orientations to average over.
     """
-    total = _correction(model, tokens, graph)
-    if model.averages_inversion:
+    total = _correction(network, tokens, graph)
+    if network.averages_inversion:
         everywhere = torch.ones_like(tokens.node_class, dtype=torch.bool)
-        other = _correction(model, tokens.reflected(model.local.reflection, everywhere), graph)
-        return _mean(total + other, 2)
-    if model.is_local or symmetrise == 1:
+        inverted = tokens.reflected(network.local.reflection, everywhere)
+        return _mean(total + _correction(network, inverted, graph), 2)
+    if network.is_local or symmetrise == 1:
         return total
     for matrix in haar(symmetrise - 1, (11,)):
         structures = int(graph.batch[-1]) + 1
-        turns = model.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
-        found = _correction(model, tokens.turned(turns, graph.batch), graph)
-        back = turns.blocks[:1].inverse
-        total = total + Blocks(rotate_blocks(found.nodes, back), rotate_blocks(found.pairs, back))
+        rotations = network.rotations(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
+        correction = _correction(network, tokens.rotated(rotations, graph.batch), graph)
+        back = rotations.blocks[:1].inverse
+        total = total + Blocks(
+            rotate_blocks(correction.nodes, back), rotate_blocks(correction.pairs, back)
+        )
     return _mean(total, symmetrise)
 
 
-def _correction(model: TwoStageModel, tokens: Tokens, graph: Graph) -> Blocks:
-    out: tuple[Tensor, Tensor] = model.refiner(tokens)
-    return model.correction_blocks(out, tokens, graph.reverse)
+def _correction(network: TwoStageNetwork, tokens: Tokens, graph: Graph) -> Blocks:
+    out: tuple[Tensor, Tensor] = network.refiner(tokens)
+    return network.codec.stage2_blocks(out, tokens, graph.reverse)
 
 
 def _mean(total: Blocks, count: int) -> Blocks:

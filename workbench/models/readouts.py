@@ -84,25 +84,25 @@ class Readout(nn.Module):
             getattr(self, f"solution_{k}").zero_()
         self.solved = False
 
-    def forward(self, parts: Sequence[Tensor], classes: Tensor) -> Tensor:
+    def forward(self, readout_features: Sequence[Tensor], classes: Tensor) -> Tensor:
         """Features (items, components, inner) per section, (items,) -> (items, all outputs)."""
         apply = self._solution if self.solved else self._shared
-        return torch.cat([y.flatten(1) for y in apply(parts, classes)], dim=1)
+        return torch.cat([y.flatten(1) for y in apply(readout_features, classes)], dim=1)
 
-    def _shared(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+    def _shared(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
         del classes
         return [
             x @ w + self.bias if s.invariant else x @ w
-            for x, w, s in zip(parts, self.shared, self.sections, strict=True)
+            for x, w, s in zip(readout_features, self.shared, self.sections, strict=True)
         ]
 
-    def _solution(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+    def _solution(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
         order = torch.argsort(classes, stable=True)
         counts = torch.bincount(classes, minlength=self.n_classes).tolist()
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
         result = []
-        for k, (x, s) in enumerate(zip(parts, self.sections, strict=True)):
+        for k, (x, s) in enumerate(zip(readout_features, self.sections, strict=True)):
             w = getattr(self, f"solution_{k}")
             pieces = x[order].split(counts)
             done = [
@@ -150,16 +150,16 @@ class NodeHead(nn.Module):
         self.gate = NodeGate(layout, channels, wide)
         self.readout = Readout(sections, n_species)
 
-    def parts(self, nodes: Tensor, node_class: Tensor) -> list[Tensor]:
+    def readout_features(self, nodes: Tensor, node_class: Tensor) -> list[Tensor]:
         """(N, K, C) -> (N, 2l+1, wide) for each irrep that blocks hold."""
         weight = self.species(node_class).unflatten(1, (-1, self.channels))
         x = self.norm(nodes) * weight.index_select(1, self.degree_of(nodes))
         pieces = self.gate(x).split(self.widths, dim=1)
         return [pieces[k] for k in self.used]
 
-    def forward(self, parts: Sequence[Tensor], node_class: Tensor) -> Tensor:
+    def forward(self, readout_features: Sequence[Tensor], node_class: Tensor) -> Tensor:
         """Parts -> (N, F)."""
-        flat = functional.pad(self.readout(parts, node_class), (0, 1))
+        flat = functional.pad(self.readout(readout_features, node_class), (0, 1))
         return flat.index_select(1, self.places(flat))
 
     def sorted(self, coefficients: Tensor) -> Tensor:
@@ -204,18 +204,20 @@ class PairHead(nn.Module):
             n_species**2,
         )
 
-    def shown(self, nodes: Tensor) -> Tensor:
+    def normalised(self, nodes: Tensor) -> Tensor:
         """(N, K, C) what atoms show to their pairs."""
         return self.node_norm(nodes)
 
-    def parts(self, shown: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
+    def readout_features(
+        self, normalised: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor
+    ) -> list[Tensor]:
         """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
-        seen = in_frame(shown, self.edge_norm(edges), pairs)
+        seen = in_frame(normalised, self.edge_norm(edges), pairs)
         free = self.gate(self.inner(by_order(seen, self.seen)), pairs.scalars)
         pieces = scaled(free, self.species(pair_class), self.hidden)
         none = edges.new_zeros(len(edges), 2, 0)
         return [none if k is None else pieces[k] for k in self.used]
 
-    def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:
+    def forward(self, readout_features: Sequence[Tensor], pair_class: Tensor) -> Tensor:
         """Parts -> (P, F) in frame order."""
-        return self.readout(parts, pair_class)
+        return self.readout(readout_features, pair_class)

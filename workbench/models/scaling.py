@@ -113,15 +113,6 @@ class BlockScaler:
         flat = blocks.flatten(-len(self.irreps.shape))
         return flat @ self.frame_change(flat).T
 
-    def node_means(self, scaling: Scaling, node_class: Tensor) -> Tensor:
-        """Mean blocks (N, [Q,] M, M) of atoms in eV, float64."""
-        return self.irreps.decode(scaling.node_mean.index_select(0, node_class))
-
-    def pair_means(self, scaling: Scaling, geometry: Geometry) -> Tensor:
-        """Mean blocks (P, [Q,] M, M) of pairs in eV, float64, in the global frame."""
-        local = scaling.pair_mean.index_select(0, geometry.pair_class) * geometry.envelope
-        return self.to_global_frame(local, geometry)
-
     def fit(self, parts: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
         """Measure means and scales.
 

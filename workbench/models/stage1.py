@@ -30,7 +30,7 @@ from workbench.models.guess_embedding import NodeGuess, PairGuess
 from workbench.models.readouts import NodeHead, PairHead
 
 
-class BaselineFeatures(NamedTuple):
+class Stage1Features(NamedTuple):
     """What stage 1 computes before its readouts.
 
     Attributes:
@@ -48,7 +48,7 @@ class BaselineFeatures(NamedTuple):
     pair_readout_features: list[Tensor]
 
 
-class BaselineOutput(NamedTuple):
+class Stage1Output(NamedTuple):
     """What stage 1 hands on; a tuple, so that Fabric can look into it.
 
     Attributes:
@@ -57,12 +57,12 @@ class BaselineOutput(NamedTuple):
         pair_coefficients: (P, F) those of pair blocks in the edge frame and frame order.
     """
 
-    features: BaselineFeatures
+    features: Stage1Features
     node_coefficients: Tensor
     pair_coefficients: Tensor
 
 
-class Baseline(nn.Module):
+class Stage1(nn.Module):
     """Stage 1."""
 
     def __init__(
@@ -106,33 +106,35 @@ class Baseline(nn.Module):
         self.node_head = NodeHead(self.layout, irreps, c, config.readout, n_species)
         self.pair_head = PairHead(self.layout, irreps, c, config.pair_readout, context, n_species)
 
-    def forward(self, graph: Graph, geometry: Geometry) -> BaselineOutput:
+    def forward(self, graph: Graph, geometry: Geometry) -> Stage1Output:
         """Features and coefficients, in the type of the weights."""
         return self.read(self.features(graph, geometry), geometry)
 
-    def read(self, features: BaselineFeatures, geometry: Geometry) -> BaselineOutput:
+    def read(self, features: Stage1Features, geometry: Geometry) -> Stage1Output:
         """The readouts alone."""
-        return BaselineOutput(
+        return Stage1Output(
             features,
             self.node_head(features.node_readout_features, geometry.node_class),
             self.pair_head(features.pair_readout_features, geometry.pair_class),
         )
 
-    def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
+    def features(self, graph: Graph, geometry: Geometry) -> Stage1Features:
         """All but the readouts."""
         radial, pairs = self.pairs(graph, geometry)
         nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
         for k in range(len(self.convolutions)):
-            update = self.edge_update(k, self.shown(k, nodes), edges, pairs)
+            update = self.edge_update(k, self.normalised(k, nodes), edges, pairs)
             messages = self.messages(update, pairs).to(nodes)  # in mixed precision they are shorter
             nodes = self.node_update(k, nodes.index_add(0, pairs.row, messages))
             edges = edges + update
-        return BaselineFeatures(
+        return Stage1Features(
             radial,
             nodes,
             torch.bmm(pairs.frames.transpose(1, 2), edges),
-            self.node_head.parts(nodes, geometry.node_class),
-            self.pair_head.parts(self.pair_head.shown(nodes), edges, pairs, geometry.pair_class),
+            self.node_head.readout_features(nodes, geometry.node_class),
+            self.pair_head.readout_features(
+                self.pair_head.normalised(nodes), edges, pairs, geometry.pair_class
+            ),
         )
 
     def pairs(self, graph: Graph, geometry: Geometry) -> tuple[Tensor, Pairs]:
@@ -143,13 +145,13 @@ class Baseline(nn.Module):
         frames = self.frames(geometry.harmonic.to(like))
         return radial, Pairs(row, column, frames, scalars, geometry.envelope.to(like))
 
-    def shown(self, layer: int, nodes: Tensor) -> Tensor:
+    def normalised(self, layer: int, nodes: Tensor) -> Tensor:
         """(N, K, C) what atoms show to their pairs in a layer."""
         return self.node_norms[2 * layer](nodes)
 
-    def edge_update(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+    def edge_update(self, layer: int, normalised: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
         """The pairs' update (P, K, C) in frame order."""
-        return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
+        return self.convolutions[layer](normalised, self.edge_norms[layer](edges), pairs)
 
     def messages(self, update: Tensor, pairs: Pairs) -> Tensor:
         """What pairs that learnt this say to their row atoms, (P, K, C), to be summed there."""

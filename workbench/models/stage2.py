@@ -24,7 +24,7 @@ from workbench.models.readouts import Readout, Section
 from workbench.models.tokens import Tokens
 
 
-class Refiner(nn.Module):
+class Stage2(nn.Module):
     """Stage 2: corrections to all blocks, as irrep coefficients in units of stage 1's residual."""
 
     def __init__(self, irreps: BlockIrreps, config: ModelConfig) -> None:
@@ -49,13 +49,13 @@ class Refiner(nn.Module):
 
     def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Coefficients (N, F) of on-site and (P, F) of pair corrections."""
-        node_readout_features, pair_readout_features = self.parts(tokens)
+        node_readout_features, pair_readout_features = self.readout_features(tokens)
         return (
             self.node_head.readout(node_readout_features, tokens.node_class),
             self.pair_head.readout(pair_readout_features, tokens.pair_class),
         )
 
-    def parts(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
+    def readout_features(self, tokens: Tokens) -> tuple[list[Tensor], list[Tensor]]:
         """What the readouts of on-site blocks (N, 1, width) and of pairs (P, 1, width) read."""
         x, e = self.first_atoms(tokens), self.first_pairs(tokens)
         for layer in self.layers:
@@ -128,21 +128,26 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Atoms (N, width) and pairs (P, width)."""
-        here, pair, row, column = self.node_norm(x), self.edge_norm(e), tokens.row, tokens.column
-        aggregated = self.attention(
-            self.shown(here), pair, row, column, tokens.envelope, range(len(x))
+        normalised, pair, row, column = (
+            self.node_norm(x),
+            self.edge_norm(e),
+            tokens.row,
+            tokens.column,
         )
-        x = self.atoms(x, here, aggregated)
+        aggregated = self.attention(
+            self.attention_inputs(normalised), pair, row, column, tokens.envelope, range(len(x))
+        )
+        x = self.atoms(x, normalised, aggregated)
         return x, e + self.update(self.ends(x), pair, row, column)
 
-    def shown(self, here: Tensor) -> AttentionInputs:
+    def attention_inputs(self, normalised: Tensor) -> AttentionInputs:
         """What atoms, normed (N, width), give to attention."""
-        key, value = _of_atoms(here, self.key), _of_atoms(here, _first(self.value))
-        return AttentionInputs(self.query(here), *key, *value)
+        key, value = _of_atoms(normalised, self.key), _of_atoms(normalised, _first(self.value))
+        return AttentionInputs(self.query(normalised), *key, *value)
 
     def attention(
         self,
-        shown: AttentionInputs,
+        inputs: AttentionInputs,
         pair: Tensor,
         row: Tensor,
         column: Tensor,
@@ -160,18 +165,18 @@ class TransformerLayer(nn.Module):
             own: a run of atoms, for which the result is.
         """
         place = row - own.start
-        query = shown.query.index_select(0, row).unflatten(1, (self.heads, -1))
-        key = _of_pairs(pair, self.key, (shown.key, column)).unflatten(1, (self.heads, -1))
+        query = inputs.query.index_select(0, row).unflatten(1, (self.heads, -1))
+        key = _of_pairs(pair, self.key, (inputs.key, column)).unflatten(1, (self.heads, -1))
         score = (query * key).sum(-1) * key.shape[-1] ** -0.5  # (P, heads)
         weight = softmax(score, place, num_nodes=len(own)) * envelope
-        ends = (shown.value_row, row), (shown.value_column, column)
+        ends = (inputs.value_row, row), (inputs.value_column, column)
         value = _rest(self.value, _of_pairs(pair, _first(self.value), *ends))
         messages = weight[..., None] * value.unflatten(1, (self.heads, -1))
         return pair.new_zeros(len(own), pair.shape[1]).index_add(0, place, messages.flatten(1))
 
-    def atoms(self, x: Tensor, here: Tensor, aggregated: Tensor) -> Tensor:
+    def atoms(self, x: Tensor, normalised: Tensor, aggregated: Tensor) -> Tensor:
         """(N, width) atoms after attention."""
-        x = x + torch.sigmoid(self.gate(here)) * self.out(aggregated)
+        x = x + torch.sigmoid(self.gate(normalised)) * self.out(aggregated)
         return x + self.ffn(self.ffn_norm(x))
 
     def ends(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -195,11 +200,11 @@ def _of_atoms(x: Tensor, linear: nn.Linear) -> tuple[Tensor, ...]:
 
 
 def _of_pairs(pair: Tensor, linear: nn.Linear, *atoms: tuple[Tensor, Tensor]) -> Tensor:
-    """The same map of pairs (P, width), given what `_of_atoms` found and each pair's atom (P,)."""
-    found = functional.linear(pair, linear.weight[:, -pair.shape[1] :], linear.bias)
-    for shown, place in atoms:
-        found = found + shown.index_select(0, place)
-    return found
+    """The same map of pairs (P, width), given what `_of_atoms` gives and each pair's atom (P,)."""
+    total = functional.linear(pair, linear.weight[:, -pair.shape[1] :], linear.bias)
+    for term, place in atoms:
+        total = total + term.index_select(0, place)
+    return total
 
 
 def _first(layers: nn.Sequential) -> nn.Linear:

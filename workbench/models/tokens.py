@@ -59,29 +59,29 @@ class Tokens:
     node_confidence: Tensor | None = field(default=None, metadata=_ATOM)
     pair_confidence: Tensor | None = field(default=None, metadata=_PAIR)
 
-    def turned(self, turns: FeatureRotation, batch: Tensor) -> Tokens:
-        """The tokens of the turned structures, without running stage 1 again.
+    def rotated(self, rotations: FeatureRotation, batch: Tensor) -> Tokens:
+        """The tokens of the rotated structures, without running stage 1 again.
 
         Args:
-            turns: one rotation per structure.
+            rotations: one per structure.
             batch: (N,) structure of each atom.
         """
         pair = batch[self.row]
         return replace(
             self,
-            nodes=turns.features[batch] @ self.nodes,
-            edges=turns.features[pair] @ self.edges,
-            node_blocks=rotate_blocks(self.node_blocks, turns.blocks[batch]),
-            pair_blocks=rotate_blocks(self.pair_blocks, turns.blocks[pair]),
-            direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
+            nodes=rotations.features[batch] @ self.nodes,
+            edges=rotations.features[pair] @ self.edges,
+            node_blocks=rotate_blocks(self.node_blocks, rotations.blocks[batch]),
+            pair_blocks=rotate_blocks(self.pair_blocks, rotations.blocks[pair]),
+            direction=torch.einsum("pab,pb->pa", rotations.matrix[pair], self.direction),
         )
 
     def reflected(self, reflection: Reflection, where: Tensor) -> Tokens:
-        """Tokens in local axes as inverted structures have them, to correct the structures still.
+        """Tokens of inverted structures in local frames; the correction applies to the original.
 
         Args:
-            mirror: of the local axes.
-            where: (N,) whether an atom's structure is inverted.
+            reflection: of the local frames.
+            where: (N,) whether the structure of an atom is inverted.
         """
         return self.reflected_atoms(reflection, where).reflected_pairs(reflection, where[self.row])
 

@@ -57,7 +57,7 @@ class Stage1Objective:
         """Blocks less what the model starts from, eV, float64."""
         nodes, pairs = (MappedTensor(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
         for part in split.chunks():
-            start = self.model.start(part.graph, self.model.geometry(part.graph))
+            start = self.model.codec.start(part.graph, self.model.geometry(part.graph))
             rest = part.blocks(split.blocks) - start
             nodes.add(rest.nodes)
             pairs.add(rest.pairs)
@@ -76,7 +76,7 @@ class Stage1Objective:
         self, network: Callable[..., object], part: Selection, geometry: Geometry, target: Blocks
     ) -> Blocks:
         out = network(part.graph, geometry)
-        blocks = self.model.baseline_blocks(out, part.graph, geometry)  # type: ignore[arg-type]
+        blocks = self.model.codec.stage1_blocks(out, part.graph.reverse, geometry)  # type: ignore[arg-type]
         return blocks - part.blocks(target).to(blocks.nodes)
 
     @torch.no_grad()
@@ -119,7 +119,7 @@ class Stage1Objective:
         for part in islice(self.train.chunks(), limit):
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
-            nodes, pairs = model.baseline_targets(part.blocks(self.targets[0]), geometry)
+            nodes, pairs = model.codec.stage1_targets(part.blocks(self.targets[0]), geometry)
             equations[0].add(features.node_readout_features, nodes, geometry.node_class)
             equations[1].add(features.pair_readout_features, pairs, geometry.pair_class)
         known, pairs = [], 0
@@ -134,7 +134,7 @@ class Stage1Objective:
             errors = []
             for part, geometry, features in known:
                 out = baseline.read(features, geometry)
-                blocks = model.baseline_blocks(out, part.graph, geometry)
+                blocks = model.codec.stage1_blocks(out, part.graph.reverse, geometry)
                 errors.append(per_structure(blocks - part.blocks(self.targets[1]), part))
             return float(torch.cat(errors).mean())
 

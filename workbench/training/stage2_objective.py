@@ -51,7 +51,7 @@ class Stage2Objective:
             _left_by_stage1(model, split, target)
             for split, target in zip((train, valid), first.targets, strict=True)
         )
-        model.scaling = model.scaler.fit_residual(model.scaling, self._left)
+        model.scaling = model.codec.scaler.fit_residual(model.scaling, self._left)
         self.unit_ev = mean_modulus(self.targets, train)
 
     def _left(self) -> Iterator[ClassedBlocks]:
@@ -67,7 +67,7 @@ class Stage2Objective:
         drawn = haar(len(part.elements), seed, improper=True)
         tokens, target = self._turned(part, drawn)
         out = network(tokens)
-        error = self.model.correction_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
+        error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
         return matrix_mae(error - target, part.elements)
 
     def _turned(self, part: Selection, drawn: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
@@ -79,12 +79,12 @@ class Stage2Objective:
         if self.model.is_local:
             inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
             return tokens.reflected(self.model.local.reflection, inverted[batch]), target
-        turns = self.model.turns(drawn, tokens.nodes)
+        turns = self.model.rotations(drawn, tokens.nodes)
         on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
         turned = Blocks(
             rotate_blocks(target.nodes, on_nodes), rotate_blocks(target.pairs, on_pairs)
         )
-        return tokens.turned(turns, batch), turned
+        return tokens.rotated(turns, batch), turned
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -112,8 +112,8 @@ class Stage2Objective:
         for number, (again, part) in enumerate(passes):
             drawn = haar(len(part.elements), (number, 3)) * (-1) ** again
             tokens, target = self._turned(part, drawn)
-            node_readout_features, pair_readout_features = refiner.parts(tokens)
-            nodes, pairs = model.correction_targets(target, tokens)
+            node_readout_features, pair_readout_features = refiner.readout_features(tokens)
+            nodes, pairs = model.codec.stage2_targets(target, tokens)
             for system, parts, wanted, classes, confidence in (
                 (
                     equations[0],
@@ -152,7 +152,7 @@ def _left_by_stage1(
         tokens = model.tokens(out, part.graph, geometry)
         left = part.blocks(target)
         if model.config.refiner_baseline:
-            left = left - model.baseline_blocks(out, part.graph, geometry)
+            left = left - model.codec.stage1_blocks(out, part.graph.reverse, geometry)
         left = left.to(tokens.nodes)
         gathered.add(tokens)
         nodes.add(left.nodes)
