@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.models.config import ModelConfig
+from workbench.models.readouts import is_solution
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.atomic_write import atomic_write
@@ -87,7 +88,7 @@ def compact(tensor: Tensor) -> Tensor:
 
 def _lives_on_digits(stage: nn.Module) -> bool:
     """Whether a stage solved for in float64 must run in it: its solution is no float16."""
-    solutions = [t for name, t in stage.named_buffers() if _is_solution(name) and t.any()]
+    solutions = [t for name, t in stage.named_buffers() if is_solution(name) and t.any()]
     return any(t.dtype == torch.float64 and compact(t).dtype != torch.float16 for t in solutions)
 
 
@@ -108,17 +109,13 @@ def restore(
         own = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
         if name in wide or torch.float64 in own:
             stage.double()
-    left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if _is_solution(n)}
+    left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if is_solution(n)}
     model.load_state_dict({**left_out, **weights})
 
 
 def _unused(name: str, tensor: Tensor) -> bool:
     """Whether it is a solution that was not adopted: zeros, which a file can do without."""
-    return _is_solution(name) and not tensor.any()
-
-
-def _is_solution(name: str) -> bool:
-    return ".solution_" in name
+    return is_solution(name) and not tensor.any()
 
 
 def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageModel:

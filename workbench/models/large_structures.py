@@ -26,7 +26,7 @@ from workbench.models.blocks import Blocks, hermitian_mean, make_hermitian
 from workbench.models.equivariant_layers import Pairs
 from workbench.models.geometry import Geometry
 from workbench.models.graph import Graph
-from workbench.models.local_frames import local_vectors, to_local
+from workbench.models.local_frames import to_local
 from workbench.models.network import TwoStageNetwork
 from workbench.models.tensor_rotations import BlockRotation
 from workbench.models.tokens import Tokens
@@ -207,7 +207,7 @@ class _ChunkedTokens:
         self.pairs = refiner.node_in.weight.new_zeros(count, refiner.edge_in.out_features)
         self.envelope = self.pairs.new_zeros(count, 1)
         self.no_blocks = self.pairs.new_zeros(1, 0, *self.network.irreps.shape)
-        self.vectors = local_vectors(stage1.nodes)
+        self.vectors = self.network.local.vectors(stage1.nodes)
 
     def begin(self, edges: _Edges) -> None:
         """Take in the part of a chunk's tokens that does not come from blocks."""

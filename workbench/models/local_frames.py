@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.models.edge_frames import Degree, EdgeFrames, basis_frames
+from workbench.models.edge_frames import Constant, Degree, EdgeFrames, basis_frames
 from workbench.models.tensor_rotations import (
     BlockFrames,
     BlockRotation,
@@ -59,6 +60,8 @@ class LocalFrames(nn.Module):
         super().__init__()
         ls = [degree.l for degree in features]
         lmax = max(*ls, *irreps.basis.layout, *irreps.spins)
+        y = sum(2 * degree.l + 1 for degree in features[: features.index(Degree(1, pseudo=False))])
+        self._polar = Constant(np.array([y + 2, y, y + 1]))  # components come as y, z, x
         self.frames = EdgeFrames(lmax)
         self.to_features = basis_frames(ls, lmax)
         self.to_basis = BlockFrames(irreps, lmax)
@@ -88,6 +91,18 @@ class LocalFrames(nn.Module):
         flipped = onto_z.index_select(1, self.frames.flip(onto_z))
         harmonic = onto_z * angle.cos()[..., None] + flipped * angle.sin()[..., None]
         return self.to_features(harmonic), self.to_basis(harmonic)
+
+    def vectors(self, nodes: Tensor) -> LocalVectors:
+        """Two vectors of each atom: sums of stage 1's polar vectors over half of the channels each.
+
+        Args:
+            nodes: (N, K, C) stage 1's features of the atoms.
+        """
+        exact = nodes.double()
+        half = exact.shape[2] // 2
+        polar = exact.index_select(1, self._polar(exact))
+        squares = exact.square().sum((1, 2))
+        return LocalVectors(polar[:, :, :half].sum(2), polar[:, :, half:].sum(2), squares)
 
     def of_atoms(self, local_vectors: LocalVectors) -> tuple[Tensor, BlockRotation, Tensor]:
         """The same of each atom, in axes spanned by its features.
@@ -127,18 +142,6 @@ class LocalFrames(nn.Module):
         return *self.rotate_about_z(
             onto_z, across(*_defined(local_vectors.first, local_vectors.second))
         ), confidence
-
-
-def local_vectors(nodes: Tensor) -> LocalVectors:
-    """Two vectors of each atom, from stage 1's polar vectors (N, K, C): y, z, x at 1 to 3.
-
-    The two halves of the channels are summed.
-    """
-    exact = nodes.double()
-    half = exact.shape[2] // 2
-    vectors = exact[:, [3, 1, 2]]
-    squares = exact.square().sum((1, 2))
-    return LocalVectors(vectors[:, :, :half].sum(2), vectors[:, :, half:].sum(2), squares)
 
 
 def _defined(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

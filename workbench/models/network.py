@@ -27,7 +27,6 @@ from workbench.models.graph import Graph
 from workbench.models.local_frames import (
     LocalFrames,
     LocalVectors,
-    local_vectors,
     scale_non_scalars,
     to_local,
 )
@@ -142,7 +141,7 @@ class TwoStageNetwork(nn.Module):
         )
         if not self.is_local:
             return tokens
-        vectors = local_vectors(features.nodes)
+        vectors = self.local.vectors(features.nodes)
         tokens = self.localised_atoms(tokens, vectors)
         return self.localised_pairs(tokens, vectors, graph, geometry)
 

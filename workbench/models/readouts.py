@@ -52,6 +52,18 @@ class Section:
     invariant: bool
 
 
+_SOLUTION = "solution_"  # and the number of the section; so the buffers are named in checkpoints
+
+
+def is_solution(name: str) -> bool:
+    """Whether a buffer of this name holds the solution of a readout.
+
+    >>> is_solution("baseline.node_head.readout.solution_0")
+    True
+    """
+    return name.rpartition(".")[2].startswith(_SOLUTION)
+
+
 class Readout(nn.Module):
     """The last linear map of a head, per section.
 
@@ -68,20 +80,20 @@ class Readout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(sum(s.outer for s in sections if s.invariant)))
         for k, s in enumerate(sections):
             empty = torch.zeros(n_classes, s.inner + s.invariant, s.outer)
-            self.register_buffer(f"solution_{k}", empty)
+            self.register_buffer(f"{_SOLUTION}{k}", empty)
         self.solved = False
         self.register_load_state_dict_post_hook(_notice_solution)
 
     def adopt(self, solution: Sequence[Tensor]) -> None:
         """Take matrices (classes, inner (+ 1), outer) per section in place of the trained ones."""
         for k, weights in enumerate(solution):
-            getattr(self, f"solution_{k}").copy_(weights)
+            getattr(self, f"{_SOLUTION}{k}").copy_(weights)
         self.solved = True
 
     def forget(self) -> None:
         """Go back to the trained matrices; the solution is zero, as a file would have it."""
         for k in range(len(self.sections)):
-            getattr(self, f"solution_{k}").zero_()
+            getattr(self, f"{_SOLUTION}{k}").zero_()
         self.solved = False
 
     def forward(self, readout_features: Sequence[Tensor], classes: Tensor) -> Tensor:
@@ -103,7 +115,7 @@ class Readout(nn.Module):
         back[order] = torch.arange(len(order), device=order.device)
         result = []
         for k, (x, s) in enumerate(zip(readout_features, self.sections, strict=True)):
-            w = getattr(self, f"solution_{k}")
+            w = getattr(self, f"{_SOLUTION}{k}")
             pieces = x[order].split(counts)
             done = [
                 piece @ m[: s.inner] + m[s.inner] if s.invariant else piece @ m
@@ -118,7 +130,7 @@ class Readout(nn.Module):
 def _notice_solution(readout: Readout, incompatible: object) -> None:
     del incompatible
     readout.solved = any(
-        bool(getattr(readout, f"solution_{k}").any()) for k in range(len(readout.sections))
+        bool(getattr(readout, f"{_SOLUTION}{k}").any()) for k in range(len(readout.sections))
     )
 
 

@@ -20,8 +20,8 @@ from workbench.storage.atomic_write import atomic_write
 from workbench.structures.loading import load, rotate
 from workbench.views.numbers import milli, orientation
 from workbench.views.rotation_report import report_html
+from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
 from workbench.widgets.page import close_inside, group, lab_style
-from workbench.widgets.parts.bench_panels import AxisPanel, RandomPanel, WorstPanel
 from workbench.widgets.parts.choices import dropdown
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.turning import Turning
