@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
@@ -45,6 +48,40 @@ def along_z(vectors: ArrayLike) -> NDArray[np.float64]:
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     """A rotation matrix (3, 3) drawn uniformly (Haar measure) from SO(3)."""
     return Rotation.from_quat(rng.normal(size=4)).as_matrix()
+
+
+def random_rotations(
+    n: int, seed: int | Sequence[int] = 0, improper: Literal["none", "half", "all"] = "none"
+) -> NDArray[np.float64]:
+    """Orthogonal matrices (n, 3, 3) drawn uniformly (Haar measure), reproducible from a seed.
+
+    The rotations are the same for each value of ``improper``; the inversions are drawn after them.
+
+    Args:
+        n: number of matrices, at least 1.
+        seed: one integer, or several (e.g. seed, step), as for `numpy.random.default_rng`.
+        improper: which rotations are multiplied by the inversion, x -> -x: none, each with
+            probability 1/2 ("half"), or all.
+
+    Raises:
+        ValueError: if n is below 1, or ``improper`` is none of the three words.
+
+    >>> from workbench.hamiltonians.rotations import random_rotations
+    >>> R = random_rotations(4, seed=1)
+    >>> R.shape, bool(np.allclose(R @ R.mT, np.eye(3)))
+    ((4, 3, 3), True)
+    >>> np.linalg.det(random_rotations(4, seed=1, improper="all")).round()
+    array([-1., -1., -1., -1.])
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}: draw at least one rotation.")
+    if improper not in ("none", "half", "all"):
+        raise ValueError(f"improper is {improper!r}: choose 'none', 'half' or 'all'.")
+    rng = np.random.default_rng(seed)
+    rotations = np.stack([random_rotation(rng) for _ in range(n)])
+    if improper == "half":
+        return rotations * rng.choice([-1.0, 1.0], size=(n, 1, 1))
+    return -rotations if improper == "all" else rotations
 
 
 def axis_angle(matrix: ArrayLike) -> tuple[NDArray[np.float64], float]:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph
-from workbench.models.tensor_rotations import haar, rotate_blocks
+from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int
         return _mean(total + other, 2)
     if model.is_local or symmetrise == 1:
         return total
-    for matrix in haar(symmetrise - 1, (11,)):
+    for matrix in random_rotations(symmetrise - 1, (11,)):
         structures = int(graph.batch[-1]) + 1
         turns = model.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
         found = _correction(model, tokens.turned(turns, graph.batch), graph)
