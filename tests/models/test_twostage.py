@@ -13,7 +13,7 @@ from tests.support.networks import BASIS, SMALL, random_model, refining_model
 from workbench.evaluation.equivariance import equivariance
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.rotations import random_rotation, random_rotations
 from workbench.models import twostage
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.config import ModelConfig
@@ -21,7 +21,6 @@ from workbench.models.equivariant_layers import SO2Convolution
 from workbench.models.geometry import GeometryBuilder
 from workbench.models.stage1 import Stage1
 from workbench.models.tensor_product import TensorProductConvolution
-from workbench.models.tensor_rotations import haar
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import load
 
@@ -183,7 +182,7 @@ def test_cached_tokens_turn_into_those_of_the_turned_structure(seed):
     model = random_model().to(torch.float64)
     atoms = _chiral()
     hand = (-1) ** seed
-    turns = model.rotations(hand * haar(1, [seed]), torch.zeros(1, dtype=torch.float64))
+    turns = model.rotations(hand * random_rotations(1, [seed]), torch.zeros(1, dtype=torch.float64))
     turned = atoms.copy()
     turned.positions = atoms.positions @ turns.matrix[0].numpy().T
     graph, geometry, out = model._stage1([model.graph(atoms)])

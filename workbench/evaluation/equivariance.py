@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.errors import _MEV, Errors, aligned_rows, matrix_errors, pair_name
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.structures.loading import rotate
 
 __all__ = ["EquivarianceReport", "Kind", "Predictor", "PredictorError", "checked", "equivariance"]
@@ -145,10 +145,8 @@ def _operations(
     rng = np.random.default_rng(seed)
     match kind:
         case "rotation":
-            given = (
-                _rotations(R) if R is not None else (random_rotation(rng) for _ in range(samples))
-            )
-            yield from (_turn(atoms, matrix) for matrix in given)
+            rotations = _rotations(R) if R is not None else random_rotations(samples, seed)
+            yield from (_turn(atoms, matrix) for matrix in rotations)
         case "inversion":
             yield _turn(atoms, -np.eye(3))
         case "translation":

@@ -20,7 +20,6 @@ from scipy.spatial.transform import Rotation
 from workbench.evaluation.equivariance import Predictor, checked
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.rotations import random_rotation
 from workbench.structures.loading import rotate
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "RotationErrors",
     "Predictors",
     "about",
-    "drawn",
     "in_mev",
 ]
 
@@ -182,13 +180,6 @@ def about(axes: ArrayLike, degrees: float, improper: bool = False) -> NDArray[np
     directions = np.atleast_2d(np.asarray(axes, dtype=float))
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     turns = Rotation.from_rotvec(np.deg2rad(degrees) * directions).as_matrix()
-    return -turns if improper else turns
-
-
-def drawn(samples: int, seed: int = 0, improper: bool = False) -> NDArray[np.float64]:
-    """Operations (n, 3, 3) from the Haar measure; the rotations that `equivariance` draws."""
-    rng = np.random.default_rng(seed)
-    turns = np.stack([random_rotation(rng) for _ in range(samples)])
     return -turns if improper else turns
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from workbench.evaluation.rotation_errors import Measure, RotationErrors, drawn, in_mev
+from workbench.evaluation.rotation_errors import Measure, RotationErrors, in_mev
+from workbench.hamiltonians.rotations import random_rotations
 
 __all__ = ["CUBE", "SearchStep", "axes", "worst_rotation"]
 
@@ -117,7 +118,7 @@ def worst_rotation(
         return replace(new, drawn=new.worst) if phase == "random" else new
 
     found = []
-    for R in drawn(samples, seed, improper):
+    for R in random_rotations(samples, seed, "all" if improper else "none"):
         step = tried(R, "random")
         found.append((step.error, R))
         yield step

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.errors import aligned_rows, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.models.tensor_rotations import haar
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
 from workbench.training.loop import StepRecord
@@ -88,7 +88,7 @@ class ErrorMonitor:
         """The first structures of a split, and uniformly random rotations."""
         chosen = dataset.split(split)[:count]
         structures = [dataset.atoms(int(i)) for i in chosen]
-        return cls(structures, dataset.hamiltonians(chosen), haar(turns, (seed,)))
+        return cls(structures, dataset.hamiltonians(chosen), random_rotations(turns, seed))
 
     def read(self, model: TwoStageModel, symmetrise: int = 1) -> StageErrors:
         """The errors of a model now, averaged over ``symmetrise`` orientations."""

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.blocks import Blocks
 from workbench.models.orientation_average import averaged
 from workbench.models.scaling import ClassedBlocks
-from workbench.models.tensor_rotations import haar, rotate_blocks
+from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.tokens import Tokens
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.mapped_tensor import MappedTensor
@@ -64,7 +65,7 @@ class Stage2Objective:
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch, each structure turned and inverted at random, eV."""
         part = self.train.store.select(indices)
-        drawn = haar(len(part.elements), seed, improper=True)
+        drawn = random_rotations(len(part.elements), seed, improper="half")
         tokens, target = self._turned(part, drawn)
         out = network(tokens)
         error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
@@ -110,7 +111,7 @@ class Stage2Objective:
         times = (N_INVERSIONS if model.is_local else N_ROTATIONS) if self.turning else 1
         passes = ((again, part) for again in range(times) for part in self.train.chunks())
         for number, (again, part) in enumerate(passes):
-            drawn = haar(len(part.elements), (number, 3)) * (-1) ** again
+            drawn = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
             tokens, target = self._turned(part, drawn)
             node_readout_features, pair_readout_features = refiner.readout_features(tokens)
             nodes, pairs = model.codec.stage2_targets(target, tokens)
