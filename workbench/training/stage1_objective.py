@@ -120,6 +120,7 @@ class Stage1Objective:
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
             nodes, pairs = model.codec.stage1_targets(part.blocks(self.targets[0]), geometry)
+            nodes = baseline.node_head.sorted(nodes)
             equations[0].add(features.node_readout_features, nodes, geometry.node_class)
             equations[1].add(features.pair_readout_features, pairs, geometry.pair_class)
         known, pairs = [], 0
