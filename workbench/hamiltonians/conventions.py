@@ -26,6 +26,9 @@ CONVENTION_VERSION = 1
 HARTREE: float = units.Hartree
 """One Hartree in eV."""
 
+MEV: float = 1000.0
+"""One eV in meV."""
+
 BOHR: float = units.Bohr
 """One Bohr in Angstrom."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.hamiltonians.conventions import MEV
+
 if TYPE_CHECKING:
     from workbench.models.twostage import TwoStageModel
 
@@ -33,7 +35,7 @@ def summary(model: TwoStageModel) -> str:
         more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
         lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-    lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
+    lines += [f"validation error after {k}: {MEV * v:.3g} meV" for k, v in last.items()]
     if not info:
         lines.append("not trained")
     what = "crystals and molecules" if model.config.guess == "none" else "molecules"

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.orientation_comparison import Experiment, Predictor, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import along_z
 from workbench.structures.loading import pair_vectors
 from workbench.views.distance_plot import distance_plot
@@ -220,7 +221,7 @@ class BlockInspector(widgets.VBox):
         self.said.value = f'<p class="wb-said">{self._drift(now, before)}</p>'
         self.view.announcement = self._summary(now, before)
         self.map.show([matrix], tick=tick, notes=[str(self.block.quantity.value)])
-        self.block.show(self.snapshot, self._limit, 1000 * self._limit, "log")
+        self.block.show(self.snapshot, self._limit, MEV * self._limit, "log")
 
     def _show_distances(self) -> None:
         from workbench.hamiltonians.irreps import xrays

@@ -11,7 +11,9 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
+from workbench.evaluation.rotation_errors import STAGE_NAMES
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import rotation
 from workbench.views.level_picture import level_picture
 from workbench.views.spin_panels import shown
@@ -26,7 +28,6 @@ from workbench.widgets.structure_view import StructureView
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
-_STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
 _STEP = 0.05  # decades, of the sliders of colours
 _RECOMPUTE = "Recompute reference with {} here"
 
@@ -130,7 +131,7 @@ class RotationLab(widgets.VBox):
             limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
             # Of the largest error a third, in meV: a few elements go beyond, and the many small
             # ones can be seen. A predictor far worse (a broken toy) may go beyond altogether.
-            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, 1000 / 3),
+            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, MEV / 3),
         ]
         self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
@@ -146,7 +147,7 @@ class RotationLab(widgets.VBox):
             [*names] or [""],
             limit=error_limit,
             unit="meV",
-            factor=1000.0,
+            factor=MEV,
             hint="",
         )
         self.errors, self.levels = widgets.HTML(), widgets.HTML()
@@ -221,7 +222,9 @@ class RotationLab(widgets.VBox):
         """Send everything of the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
         names = [REFERENCE, *self.experiment.names] if known else self.experiment.names
-        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in names]
+        notes = [
+            self._reference_note() if n == REFERENCE else STAGE_NAMES.get(n, "") for n in names
+        ]
         parts = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
         self.matrices.show(parts, tick=tick, notes=notes)
         if self.spin.names:
