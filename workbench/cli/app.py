@@ -99,7 +99,7 @@ def class_(
     context: typer.Context,
     pages: Annotated[
         int | None,
-        typer.Option(min=1, help="Largest number of open pages [default: as memory allows]."),
+        typer.Option(min=1, help="Largest number of open pages (default: as memory allows)."),
     ] = None,
 ) -> None:
     """Serve the notebooks to a class, without code (Voila); further options go to Voila."""
@@ -165,7 +165,7 @@ def reproduce(
     code: Annotated[str, typer.Argument(help="Published set: MG, MM, BG, BB, BT or BS.")],
     data: Annotated[Path, typer.Option(help="The downloaded data: DeepH folders at any depth.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the run [default: runs/CODE].")
+        Path | None, typer.Option("--out", "-o", help="Folder of the run (default runs/CODE).")
     ] = None,
     twisted: Annotated[
         Path | None, typer.Option(help="Folders of twisted cells, for a separate test split.")

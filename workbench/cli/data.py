@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
 
-_SAMPLES = "{} samples per structure [default: {}; 3 for each molecule of a collection]."
+_SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a collection)."
 
 
 def label(

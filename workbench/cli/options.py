@@ -42,7 +42,7 @@ Stage1 = Annotated[
     ),
 ]
 Stage2 = Annotated[
-    str, typer.Option("--stage2", help="Training budget of stage 2; 'none' trains stage 1 only.")
+    str, typer.Option("--stage2", help="Training budget of stage 2, or none to train stage 1 only.")
 ]
 Settings = Annotated[
     list[str] | None,
