@@ -36,8 +36,8 @@ def notebooks() -> Path:
         return checkout
     if not (_PACKAGE / "notebooks" / START_PAGE).is_file():
         raise FileNotFoundError(
-            f"There are no notebooks beside {_PACKAGE}: reinstall hamiltonian-workbench, or run `make lab` "
-            "in a checkout."
+            f"There are no notebooks beside {_PACKAGE}: reinstall hamiltonian-workbench, or run "
+            "`make lab` in a checkout."
         )
     copy = Path.cwd() / "workbench-notebooks"
     if not copy.exists():
@@ -53,11 +53,10 @@ def require(extra: str) -> None:
     """
     missing = [name for name in _NEEDED[extra] if find_spec(name) is None]
     if missing:
+        extras = ",".join(dict.fromkeys(["notebooks", extra]))
         raise ModuleNotFoundError(
             f"The notebooks need {', '.join(missing)}: "
-            f"run `pip install 'hamiltonian-workbench[notebooks,{extra}]'`.".replace(
-                "notebooks,notebooks", "notebooks"
-            )
+            f"run `pip install 'hamiltonian-workbench[{extras}]'`."
         )
 
 

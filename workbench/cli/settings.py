@@ -46,7 +46,7 @@ def budget(text: str) -> Budget:
 
     >>> from workbench.cli.settings import budget
     >>> budget("600s")
-    Budget(cpu_seconds=600.0, steps=None)
+    Budget(steps=None, cpu_seconds=600.0)
     """
     from workbench.training.config import Budget
 
