@@ -8,7 +8,6 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
 from workbench.evaluation.rotation_errors import STAGE_NAMES
@@ -18,8 +17,9 @@ from workbench.hamiltonians.rotations import rotation
 from workbench.views.level_picture import level_picture
 from workbench.views.spin_panels import shown
 from workbench.widgets.heat import Heat
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import group, lab_style
 from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
+from workbench.widgets.parts.experiment_lab import ExperimentLab
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.readout import error_table, heading, summary
 from workbench.widgets.parts.spin_choice import SpinChoice, family_of, limits_of
@@ -32,7 +32,7 @@ _STEP = 0.05  # decades, of the sliders of colours
 _RECOMPUTE = "Recompute reference with {} here"
 
 
-class RotationLab(widgets.VBox):
+class RotationLab(ExperimentLab):
     """A structure that is turned by hand, with every prediction recomputed as it turns.
 
     Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
@@ -68,28 +68,10 @@ class RotationLab(widgets.VBox):
         self._build()
         self._connect()
         super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self._spread_pair()
+        self._mark_pair()
         self._repaint()
 
     # ---- what the user can do from code as well ---------------------------------------------
-
-    @property
-    def rotation(self) -> NDArray[np.float64]:
-        """The present orientation R (3, 3)."""
-        return self.snapshot.R
-
-    def turn_to(self, R: ArrayLike) -> None:
-        """Turn everything to a rotation matrix (3, 3)."""
-        self.turning.to(R)
-
-    def pick(self, i: int, j: int) -> None:
-        """Pick the block of row atom i and column atom j, counted from 0."""
-        if [i, j] == self._pair:
-            return
-        self._pair = [i, j]
-        self._spread_pair()
-        self._show_block()
 
     def recompute(self) -> None:
         """Run the reference's program at the present orientation and show its matrix."""
@@ -112,11 +94,6 @@ class RotationLab(widgets.VBox):
         self.against.value = self.against.options[0]
         self.pick(0, min(1, len(self.experiment.atoms) - 1))
         self.turn_to(np.eye(3))
-
-    def close(self) -> None:
-        """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     # ---- building ---------------------------------------------------------------------------
 
@@ -214,10 +191,6 @@ class RotationLab(widgets.VBox):
 
     # ---- reacting ---------------------------------------------------------------------------
 
-    def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
-        self.snapshot = self.experiment.at(R)
-        self._repaint(tick)
-
     def _repaint(self, tick: int = 0) -> None:
         """Send everything of the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
@@ -295,7 +268,11 @@ class RotationLab(widgets.VBox):
         self.matrices.scale = str(self.scale.value)
         self._show_block()
 
-    def _spread_pair(self) -> None:
+    def _pair_changed(self) -> None:
+        self._mark_pair()
+        self._show_block()
+
+    def _mark_pair(self) -> None:
         for widget in (self.view, self.matrices, self.differences):
             widget.pair = list(self._pair)
 
