@@ -137,16 +137,16 @@ def test_an_error_ends_the_run_and_its_state_is_kept(undisturbed, tiny_path, tmp
 
 
 def test_one_directory_holds_one_run(tiny_path, tmp_path):
-    run = LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path)
+    run = LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way()
     run.go()
     until(run, 2)
     run.pause()
     run.wait(60)
-    assert LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path) is run
+    assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is run
     with pytest.raises(TrainingError, match="under way"), Dataset(tiny_path) as tiny:
         next(train(CONFIG, tiny, RARE, tmp_path))
     run.stop()
-    assert LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path) is not run
+    assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is not run
     with pytest.raises(TrainingError, match="another train setting"):
         LiveTraining(CONFIG, tiny_path, replace(RARE, seed=1), tmp_path)
 
@@ -198,7 +198,7 @@ import sys, time, torch
 torch.set_num_threads(1)
 from tests.support.short_training import CONFIG, RARE, until
 from workbench.training.background import LiveTraining
-run = LiveTraining.under_way(CONFIG, sys.argv[1], RARE, sys.argv[2])
+run = LiveTraining(CONFIG, sys.argv[1], RARE, sys.argv[2]).or_under_way()
 run.go()
 until(run, 6)
 """

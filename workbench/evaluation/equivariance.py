@@ -19,8 +19,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.errors import _MEV, Errors, aligned_rows, matrix_errors, pair_name
+from workbench.evaluation.errors import Errors, aligned_rows, matrix_errors, pair_name
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import random_rotations
 from workbench.structures.loading import rotate
 
@@ -123,7 +124,7 @@ def equivariance(
     errors, largest = {}, {}
     for name, predictor in predictors.items():
         here = _call(name, predictor, atoms)
-        largest[name] = here.max_abs() * _MEV
+        largest[name] = here.max_abs() * MEV
         each = [
             matrix_errors(_call(name, predictor, there), carry(here)) for there, carry in operations
         ]

@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import SHELL_LETTERS
+from workbench.hamiltonians.conventions import MEV, SHELL_LETTERS
 
 ShellPair = tuple[int, int]
-
-
-_MEV = 1000.0  # meV in an eV
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,9 @@ def matrix_errors(a: BlockMatrix, b: BlockMatrix) -> Errors:
             part = np.ix_(l == la, l == lb)
             if count[part].any():
                 mean = total[part].sum() / count[part].sum()
-                pairs[int(la), int(lb)] = (float(mean) * _MEV, float(largest[part].max()) * _MEV)
+                pairs[int(la), int(lb)] = (float(mean) * MEV, float(largest[part].max()) * MEV)
     mae = float(total.sum() / max(count.sum(), 1))
-    return Errors(mae * _MEV, float(largest.max()) * _MEV, pairs)
+    return Errors(mae * MEV, float(largest.max()) * MEV, pairs)
 
 
 def _orbital_l(matrix: BlockMatrix) -> NDArray[np.intp]:

@@ -18,7 +18,7 @@ from workbench.evaluation.band_errors import BandWindow
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import HARTREE, SHELL_LETTERS
+from workbench.hamiltonians.conventions import HARTREE, MEV, SHELL_LETTERS
 from workbench.hamiltonians.eigenproblem import (
     gap,
     levels,
@@ -32,7 +32,6 @@ from workbench.structures.loading import rotate
 
 __all__ = ["Challenging", "Stage", "block_errors", "challenging", "evaluate"]
 
-_MEV = 1000.0  # meV in an eV
 
 MOST_ORBITALS = 2000
 """Bands of larger crystals are not compared: each k-point of theirs takes minutes."""
@@ -111,7 +110,7 @@ def evaluate(
             found.rows.append(of_structure)
             if dataset.periodic:
                 found.blocks.append(block_errors(H, sample.H))
-                found.bands.append(np.nan if window is None else window.error(H) * _MEV)
+                found.bands.append(np.nan if window is None else window.error(H) * MEV)
     summaries: dict[str, Any] = {stage: _summary(f.rows) for stage, f in stages.items()}
     if dataset.periodic:
         for stage, found in stages.items():
@@ -176,7 +175,7 @@ def block_errors(a: BlockMatrix, b: BlockMatrix) -> NDArray[np.float64]:
     sums = np.zeros((2, elements, elements, shells, shells))
     for total, values in zip(sums, (np.abs(difference.values), mask.astype(float)), strict=True):
         np.add.at(total, tuple(kinds), _by_shells(values, basis))
-    return np.divide(sums[0] * _MEV, sums[1], where=sums[1] > 0, out=np.full_like(sums[0], np.nan))
+    return np.divide(sums[0] * MEV, sums[1], where=sums[1] > 0, out=np.full_like(sums[0], np.nan))
 
 
 def _by_shells(values: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
@@ -273,7 +272,7 @@ def _band_window(sample: Sample) -> BandWindow | None:
 def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]:
     """Errors of one structure's matrix and, of a molecule, of its levels and orbitals."""
     of_matrix = {
-        "mae_hartree": errors.mae_mev / _MEV / HARTREE,
+        "mae_hartree": errors.mae_mev / MEV / HARTREE,
         "mae_mev": errors.mae_mev,
         "max_mev": errors.max_mev,
     }
@@ -282,9 +281,9 @@ def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]
     S, n = sample.S, sample.n_electrons
     frontier = gap(H, S, n) - gap(sample.H, S, n)
     return of_matrix | {
-        "level_mae_mev": float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * _MEV,
-        "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * _MEV,
-        "gap_mae_mev": abs(frontier) * _MEV,
+        "level_mae_mev": float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * MEV,
+        "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * MEV,
+        "gap_mae_mev": abs(frontier) * MEV,
         "occupied_similarity": occupied_similarity(H, sample.H, S, n),
     }
 

@@ -20,6 +20,7 @@ from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.evaluation.rotation_errors import BASELINE, REFINED, Predictors
 from workbench.hamiltonians.bands import LEAST, energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import levels, occupied_count
 from workbench.structures.loading import rotate
 
@@ -193,7 +194,7 @@ class Experiment:
         """Largest shift of any level since R = 1, meV: zero if rotation left the physics alone."""
         before = self.upright.levels
         return {
-            name: 1000 * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
+            name: MEV * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
             for name, now in snapshot.levels.items()
         }
 

@@ -23,6 +23,7 @@ from workbench.datasets.formats import FormatError, deeph
 from workbench.datasets.published_sets import LITERATURE, BenchmarkSystem
 from workbench.evaluation.errors import aligned_rows
 from workbench.evaluation.model_errors import evaluate
+from workbench.evaluation.rotation_errors import STAGE_NAMES
 from workbench.hamiltonians.basis import Basis
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
@@ -32,8 +33,6 @@ __all__ = ["Reproduction", "default_config", "table"]
 
 TESTED = ("test", "twisted")
 """Splits that are reported, where there are any."""
-
-STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
 
 COLUMNS = {
     "mae_all_mev": "MAE_all",
@@ -206,7 +205,7 @@ def table(
     """
     rows = [["meV", "", *COLUMNS.values()]]
     for split, found in measured.items():
-        for stage, name in STAGES.items():
+        for stage, name in STAGE_NAMES.items():
             rows.append([split, name, *_cells(found[stage])])
         for method, error in system.literature.get(split, {}).items():
             rows.append([split, f"{method} (literature)", *_cells({"mae_all_mev": error})])

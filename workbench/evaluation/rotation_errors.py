@@ -26,6 +26,7 @@ __all__ = [
     "BASELINE",
     "MEASURES",
     "REFINED",
+    "STAGE_NAMES",
     "Measure",
     "RotationErrors",
     "Predictors",
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 BASELINE, REFINED = "baseline", "refined"
+
+STAGE_NAMES = {BASELINE: "stage 1", REFINED: "stages 1+2"}
+"""What texts call the predictions of a two-stage model."""
 
 Measure = Literal["mean", "largest"]
 MEASURES: tuple[Measure, ...] = ("mean", "largest")

@@ -16,7 +16,7 @@ from ase import Atoms
 
 from workbench.evaluation.errors import Errors
 from workbench.evaluation.rotation_errors import RotationErrors
-from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.hamiltonians.conventions import CONVENTION_VERSION, MEV
 from workbench.storage.atomic_write import atomic_write
 
 __all__ = ["FORMAT", "RotationReport", "Series", "programs"]
@@ -85,7 +85,7 @@ class RotationReport:
         cls, errors: RotationErrors, measure: str, series: Mapping[str, Series], source: str = ""
     ) -> RotationReport:
         """Of the structure and the predictors that were measured."""
-        largest = {name: 1000 * H.max_abs() for name, H in errors.upright.items()}
+        largest = {name: MEV * H.max_abs() for name, H in errors.upright.items()}
         structure = described(errors.atoms) | {"source": source}
         return cls(structure, largest, measure, dict(series), programs())
 

@@ -31,6 +31,9 @@ Increase it when anything in this module, `rotations` or `wigner` changes its me
 HARTREE: float = units.Hartree
 """One Hartree in eV."""
 
+MEV: float = 1000.0
+"""One eV in meV."""
+
 BOHR: float = units.Bohr
 """One Bohr in Angstrom."""
 

@@ -103,23 +103,14 @@ class LiveTraining:
         self.curves = Curves.of(self.directory, run.history, run.phase, run.step)
         self._look_at(run)
 
-    @classmethod
-    def under_way(
-        cls,
-        config: ModelConfig,
-        dataset: Dataset | str | PathLike[str],
-        train_config: TrainConfig | None = None,
-        directory: str | PathLike[str] | None = None,
-        **given: TwoStageModel | None,
-    ) -> LiveTraining:
-        """The run that this process already has in a directory, or else a new one.
+    def or_under_way(self) -> LiveTraining:
+        """The run that this process already has under way in the same directory, or else this one.
 
-        So a cell that is run again finds its run instead of a second one beside it.
+        A cell that is executed again thus shows its run instead of starting a second one.
         """
-        running = _UNDER_WAY.get(Path(directory).resolve()) if directory is not None else None
-        made = cls(config, dataset, train_config, directory, **given)
-        alive = running is not None and running.state in (RUNNING, PAUSED)
-        return running if running is not None and alive else made
+        running = _UNDER_WAY.get(self.directory) if self.directory is not None else None
+        active = running is not None and running.state in (RUNNING, PAUSED)
+        return running if running is not None and active else self
 
     # ---- what one can do --------------------------------------------------------------------
 
