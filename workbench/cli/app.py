@@ -141,8 +141,9 @@ def train(
         for record in _with_progress(records, silent=as_json):
             last = record
     checkpoint = out / "model.safetensors"
-    keys = ("phase", "step", "loss_ev", "valid_mae_ev", "cpu_seconds")
-    result = {"checkpoint": str(checkpoint)} | {key: getattr(last, key, None) for key in keys}
+    result = {"checkpoint": str(checkpoint), "phase": getattr(last, "label", None)}
+    keys = ("step", "loss_ev", "valid_mae_ev", "cpu_seconds")
+    result |= {key: getattr(last, key, None) for key in keys}
     data_commands.show(result, f"Trained: {checkpoint}", as_json)
 
 
@@ -324,7 +325,7 @@ def _with_progress(records: Iterable[wb.StepRecord], silent: bool) -> Iterator[w
         for record in records:
             if record.progress < bar.n:
                 bar.reset()
-            bar.set_description(record.phase, refresh=False)
+            bar.set_description(record.label, refresh=False)
             for key, error in (("loss", record.loss_ev), ("validation", record.valid_mae_ev)):
                 shown[key] = shown[key] if error is None else f"{error * _MEV:.3g} meV"
             bar.set_postfix(shown, refresh=False)

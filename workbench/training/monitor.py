@@ -24,7 +24,7 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.models.tensor_rotations import haar
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
-from workbench.training.loop import StepRecord
+from workbench.training.stage_loop import StepRecord
 
 __all__ = ["ErrorMonitor", "StageErrors", "MonitoredRun", "summary_table", "watch"]
 
