@@ -7,10 +7,9 @@ f(x) is computed once, and a two-stage model takes many structures at a time.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -42,6 +41,17 @@ MEASURES: tuple[Measure, ...] = ("mean", "largest")
 """Over all matrix elements."""
 
 _LONG = 1.0  # s
+
+
+@runtime_checkable
+class PredictsMany(Protocol):
+    """A model that says its `predict` also takes a list of structures, as `TwoStageModel` does."""
+
+    predicts_many: bool
+
+    def predict(self, atoms: Any) -> Any:
+        """The prediction for a structure, or a list of predictions for a list of structures."""
+        ...
 
 
 class Predictors:
@@ -92,7 +102,7 @@ class Predictors:
     def _by_model(self, structures: Sequence[Atoms]) -> list[dict[str, BlockMatrix]]:
         if not hasattr(self.model, "predict"):
             return [{"model": self.model(atoms)} for atoms in structures]
-        if len(structures) > 1 and _takes_many(self.model):
+        if len(structures) > 1 and isinstance(self.model, PredictsMany):
             found = self.model.predict(structures)
         else:
             found = [self.model.predict(atoms) for atoms in structures]
@@ -190,9 +200,3 @@ def drawn(samples: int, seed: int = 0, improper: bool = False) -> NDArray[np.flo
     rng = np.random.default_rng(seed)
     turns = np.stack([random_rotation(rng) for _ in range(samples)])
     return -turns if improper else turns
-
-
-def _takes_many(model: Any) -> bool:
-    """Whether its `predict` takes a list; who has a two-stage model has loaded its module."""
-    module = sys.modules.get("workbench.models.twostage")
-    return module is not None and isinstance(model, module.TwoStageModel)

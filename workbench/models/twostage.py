@@ -56,6 +56,9 @@ class TwoStageModel(nn.Module):
     and the sum that makes the Hamiltonian, are float64.
     """
 
+    predicts_many = True
+    """`predict` also takes several structures, see `workbench.evaluation.rotation_errors`."""
+
     def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
         """Untrained weights from torch's current seed.
 
