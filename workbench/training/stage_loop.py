@@ -40,13 +40,14 @@ class StepRecord:
         finished: whether this is the run's last record.
         model: the model as it stands; after the last record it has the averaged weights.
 
-    >>> from itertools import islice
-    >>> budget = wb.TrainConfig(stage1=wb.Budget(steps=2), stage2=None)
-    >>> with wb.Dataset("water") as water:
-    ...     for step in islice(wb.train(wb.ModelConfig(channels=4, layers=1), water, budget), 2):
-    ...         print(step.phase, step.step, step.progress, step.solved)
-    stage 1 1 0.5 False
-    stage 1 2 1.0 False
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> budgets = wb.TrainConfig(stage1=wb.Budget(steps=2), stage2=None, batch_size=4)
+    >>> with wb.Dataset("uracil") as uracil:
+    ...     first, *_, last = wb.train(small, uracil, budgets)
+    >>> first.phase, first.step, first.progress, first.solved
+    ('stage 1', 1, 0.5, False)
+    >>> last.solved, last.finished, last.valid_mae_ev < first.loss_ev
+    (True, True, True)
     """
 
     phase: str
