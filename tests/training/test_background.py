@@ -15,8 +15,9 @@ from workbench.datasets.dataset import Dataset
 from workbench.models.checkpoint import load_model
 from workbench.training.background import FAILED, FINISHED, PAUSED, READY, STOPPED, LiveTraining
 from workbench.training.config import Budget, TrainingError
-from workbench.training.curves import Curves
+from workbench.training.curves import Curves, Point
 from workbench.training.loop import train
+from workbench.training.run import Progress
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +91,10 @@ def test_the_next_process_shows_the_history_and_goes_on(undisturbed, tiny_path, 
 
 
 def test_points_after_the_snapshot_are_dropped_as_they_will_come_again(tmp_path):
-    from types import SimpleNamespace
-
-    curves = Curves()
-    for step in (1, 2, 3):
-        curves.add(
-            SimpleNamespace(
-                phase="stage 1", step=step, cpu_seconds=0.1 * step, loss_ev=0.5, valid_mae_ev=None
-            )
-        )
+    curves = Curves(losses=[Point(0, step, 0.1 * step, (500.0,)) for step in (1, 2, 3)])
     curves.write(tmp_path)
-    assert [p.step for p in Curves.of(tmp_path, [], 0, 2).losses] == [1, 2]
-    assert len(Curves.of(tmp_path, [], 1, 0).losses) == 3
+    assert [p.step for p in Curves.of(tmp_path, Progress(stage=0, step=2)).losses] == [1, 2]
+    assert len(Curves.of(tmp_path, Progress(stage=1)).losses) == 3
 
 
 def test_without_a_directory_a_stopped_run_waits_in_memory(undisturbed, tiny_path):

@@ -155,8 +155,9 @@ def train(
         for record in _with_progress(records, silent=as_json):
             last = record
     checkpoint = out / "model.safetensors"
-    keys = ("phase", "step", "loss_ev", "valid_mae_ev", "cpu_seconds")
-    result = {"checkpoint": str(checkpoint)} | {key: getattr(last, key, None) for key in keys}
+    result = {"checkpoint": str(checkpoint), "phase": getattr(last, "label", None)}
+    keys = ("step", "loss_ev", "valid_mae_ev", "cpu_seconds")
+    result |= {key: getattr(last, key, None) for key in keys}
     show(result, f"Trained: {checkpoint}", as_json)
 
 
@@ -364,7 +365,7 @@ def _with_progress(records: Iterable[StepRecord], silent: bool) -> Iterator[Step
         for record in records:
             if record.progress < bar.n:
                 bar.reset()
-            bar.set_description(record.phase, refresh=False)
+            bar.set_description(record.label, refresh=False)
             for key, error in (("loss", record.loss_ev), ("validation", record.valid_mae_ev)):
                 errors[key] = errors[key] if error is None else f"{error * MEV:.3g} meV"
             bar.set_postfix(errors, refresh=False)

@@ -43,6 +43,9 @@ class TwoStageModel(TwoStageNetwork):
         info: JSON-able: what the model was trained on and how well it did.
     """
 
+    predicts_many = True
+    """`predict` also takes several structures, see `workbench.evaluation.rotation_errors`."""
+
     def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
         """Untrained weights from torch's current seed; errors as of ``TwoStageNetwork``."""
         super().__init__(basis, config, scaling)

@@ -29,8 +29,9 @@ from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.curves import Curves
-from workbench.training.loop import StepRecord, train
+from workbench.training.loop import train
 from workbench.training.run import Run
+from workbench.training.stage_loop import StepRecord
 
 __all__ = ["LiveTraining"]
 
@@ -100,7 +101,7 @@ class LiveTraining:
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
         self._info = {**run.settings, "domain": ApplicabilityDomain.of(train_set).to_json()}
-        self.curves = Curves.of(self.directory, run.history, run.phase, run.step)
+        self.curves = Curves.of(self.directory, run.progress)
         self._look_at(run)
 
     def or_under_way(self) -> LiveTraining:
@@ -250,7 +251,7 @@ class LiveTraining:
 
     def _note(self, record: StepRecord, seconds: float) -> None:
         """Keep what a record says."""
-        if self.latest is not None and record.phase == self.latest.phase:
+        if self.latest is not None and record.label == self.latest.label:
             self._pace.append((seconds, record.progress - self.latest.progress))
         else:
             self._pace.clear()
@@ -341,9 +342,9 @@ class LiveTraining:
         """What an earlier process has left: a run to go on with, or a finished one."""
         last = 1 if self.how.stage2 is None else 2
         finished = self.directory is not None and self.directory / "model.safetensors"
-        if finished and run.phase >= last and finished.is_file():
+        if finished and run.progress.stage >= last and finished.is_file():
             self._model, self.state = load_model(finished), FINISHED
-        elif run.history or run.step or run.phase:
+        elif run.progress.history or run.progress.step or run.progress.stage:
             self.state = STOPPED
 
 

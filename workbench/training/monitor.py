@@ -25,7 +25,7 @@ from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
-from workbench.training.loop import StepRecord
+from workbench.training.stage_loop import StepRecord
 
 __all__ = ["ErrorMonitor", "StageErrors", "MonitoredRun", "summary_table", "watch"]
 
