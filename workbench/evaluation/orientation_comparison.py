@@ -164,10 +164,10 @@ class Experiment:
 
     @property
     def program(self) -> str:
-        """What the reference was made with, and will be made with again."""
-        method = self.reference.method if self.reference is not None else {}
-        named = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
-        return str(method.get("program", named))
+        """The program that computed the reference, and that `recompute` runs."""
+        from workbench.engines import dispatch
+
+        return dispatch.program(self.reference.method if self.reference is not None else {})
 
     def recompute(self, R: ArrayLike) -> Floor:
         """Run the reference engine at R x, which takes seconds; `at(R)` then shows its matrix.
