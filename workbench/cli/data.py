@@ -179,12 +179,8 @@ def import_deeph(
     basis: _Called = "deeph",
     as_json: _Json = False,
 ) -> None:
-    """Read folders of DeepH-pack and DeepH-E3; each is proved to be in order as it comes in."""
-    from workbench.datasets.conversion import import_deeph as convert
-
-    shares = {"train": train, "valid": valid, "test": test}
-    path = convert(root, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
-    _show_imported(path, as_json)
+    """Read folders of DeepH-pack and DeepH-E3; each structure is validated as it is read."""
+    _import("deeph", [root], out, (train, valid, test), seed, basis, as_json)
 
 
 @importing.command("sisl")
@@ -200,15 +196,31 @@ def import_sisl(
     basis: _Called = "siesta",
     as_json: _Json = False,
 ) -> None:
-    """Read runs of SIESTA through sisl; each is proved to be in order as it comes in."""
-    from workbench.datasets.conversion import import_sisl as convert
-
-    shares = {"train": train, "valid": valid, "test": test}
-    path = convert(sources, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
-    _show_imported(path, as_json)
+    """Read runs of SIESTA through sisl; each structure is validated as it is read."""
+    _import("sisl", sources, out, (train, valid, test), seed, basis, as_json)
 
 
-def _show_imported(path: Path, as_json: bool) -> None:
+def _import(
+    form: str,
+    sources: list[Path],
+    out: Path,
+    shares: tuple[float, float, float],
+    seed: int,
+    basis: str,
+    as_json: bool,
+) -> None:
+    """Make the dataset and print a summary."""
+    from workbench.datasets.conversion import import_files
+
+    path = import_files(
+        form,
+        sources,
+        out,
+        shares=dict(zip(("train", "valid", "test"), shares, strict=True)),
+        seed=seed,
+        basis_name=basis,
+        progress=not as_json,
+    )
     with wb.Dataset(path) as made:
         result: dict[str, Any] = {
             "path": str(path),
@@ -230,10 +242,10 @@ def export_deeph(
     as_json: _Json = False,
 ) -> None:
     """Write each sample as a folder that DeepH-pack and DeepH-E3 read."""
-    from workbench.datasets.conversion import export_deeph as convert
+    from workbench.datasets.conversion import export_files
 
     with wb.Dataset(dataset) as data:
-        root = convert(data, out, split=split, progress=not as_json)
+        root = export_files("deeph", data, out, split=split, progress=not as_json)
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}
     show(result, f"{root}: {written} structures", as_json)
