@@ -66,14 +66,13 @@ def name_of(path: Path) -> str:
 
 
 def blocks(page: Path) -> list[Block]:
-    text = page.read_text()
-    found = []
+    text, result = page.read_text(), []
     for match in FENCE.finditer(text):
         before = text[: match.start()]
         reason = REASON.search(before)
         line = before.count("\n") + 2
-        found.append(Block(match[1], match[2], line, reason[1] if reason else None))
-    return found
+        result.append(Block(match[1], match[2], line, reason[1] if reason else None))
+    return result
 
 
 def prose(page: Path) -> str:
@@ -83,13 +82,13 @@ def prose(page: Path) -> str:
 
 def tables(page: Path) -> list[list[list[str]]]:
     """The cells of each table's rows, header and rule left out."""
-    found: list[list[list[str]]] = [[]]
+    result: list[list[list[str]]] = [[]]
     for line in prose(page).splitlines():
         if line.startswith("|"):
-            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
-        elif found[-1]:
-            found.append([])
-    return [rows[2:] for rows in found if rows]
+            result[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        elif result[-1]:
+            result.append([])
+    return [rows[2:] for rows in result if rows]
 
 
 # ---- examples -----------------------------------------------------------------------------------
@@ -133,8 +132,8 @@ def parse(words: list[str]) -> None:
 
 def commands_of(text: str) -> list[list[str]]:
     lines = text.replace("\\\n", " ").splitlines()
-    found = [match[1] for line in lines if (match := COMMAND.search(line))]
-    return [shlex.split(words, comments=True) for words in found]
+    arguments = [match[1] for line in lines if (match := COMMAND.search(line))]
+    return [shlex.split(words, comments=True) for words in arguments]
 
 
 SHELL = [
@@ -252,10 +251,13 @@ def test_named_files_and_modules_exist(page):
             pkgutil.resolve_name(name)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_mentioned_documents_exist(path):
-    mentioned = re.findall(r"(?<![\w/])docs/[\w/-]+\.(?:md|png|webp)", path.read_text())
-    assert [name for name in mentioned if not (ROOT / name).exists()] == []
+def test_mentioned_documents_exist():
+    """In comments, cards and notebooks, too."""
+    pattern = re.compile(r"(?<![\w/])docs/[\w/-]+\.(?:md|png|webp)")
+    mentions = {
+        (name_of(path), name) for path in SOURCES for name in pattern.findall(path.read_text())
+    }
+    assert sorted((path, name) for path, name in mentions if not (ROOT / name).exists()) == []
 
 
 def test_every_public_name_has_its_line():
