@@ -64,7 +64,7 @@ class ApplicabilityDomain:
 
     formulas: Mapping[str, int]
     closest: Mapping[str, float]
-    charges: Sequence[int] = (0,)  # models older than this field know neutral ones
+    charges: Sequence[int] = (0,)  # models older than this field: neutral
     bonds: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     loneliest: Mapping[str, float] = field(default_factory=dict)
 

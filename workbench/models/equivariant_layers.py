@@ -129,11 +129,12 @@ def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
 
 
 class InvariantGate(nn.Module):
-    """Gated non-linearity in the edge frame: ``A_0 -> silu(W A_0)``, the rest times its gates.
+    """Gated non-linearity in the edge frame.
 
-    An ordinary gate applies the non-linearity to l = 0 only. In an edge frame A_0 contains the
-    m = 0 component of every harmonic irrep, and all of these are invariant. The layer is exactly
-    equivariant.
+    With invariants ``s`` of the pair, ``A_0' = silu(A_0 + W s)``; the other components are
+    multiplied by the gates ``2 sigmoid(V A_0')``. An ordinary gate applies its non-linearity to
+    l = 0 only. In an edge frame A_0 contains the m = 0 component of every harmonic irrep, all of
+    which are invariant. The layer is exactly equivariant.
     """
 
     def __init__(self, orders: tuple[int, ...], context: int) -> None:
