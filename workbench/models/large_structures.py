@@ -1,15 +1,15 @@
-"""Large structures: the same prediction, chunk by chunk, so that memory stays bounded.
+"""How is a structure predicted whose pair features exceed the memory? Chunk by chunk.
 
-A structure has a hundred times more pairs than atoms, and the features of the pairs fill the memory
-long before the matrix does. Stage 1's features of atoms are kept after each layer; its features of
-pairs are computed anew, chunk by chunk, whenever a layer needs them. Stage 2's tokens are far
-smaller and are kept. They are begun while stage 1's last features are at hand; the part that comes
-from blocks is added when all blocks are known. Time is linear in the number of atoms, since no
-chunk works on all atoms, and so is memory, most of which is the Hamiltonian itself.
+A structure has about a hundred times more pairs than atoms, and the features of its pairs need far
+more memory than its matrix. Stage 1's node features are kept after each layer; its pair features
+are recomputed, chunk by chunk, whenever a layer needs them. Stage 2's tokens are much smaller and
+are kept. Their part from features is computed together with stage 1's last pair features; their
+part from blocks is added when all blocks are known. Time and memory are linear in the number of
+atoms, since no chunk works on all atoms; most of the memory is the Hamiltonian itself.
 
-Only the order of the work differs from that of a structure at once: the layers are those of
-``stage1`` and ``stage2``, the way from coefficients to blocks is ``block_codec``, local frames and
-inversion are those of ``network`` and ``tokens``.
+Only the order of the operations differs from a prediction of the whole structure: the layers are
+those of ``stage1`` and ``stage2``, blocks come from ``block_codec``, local frames and inversion
+from ``network`` and ``tokens``.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from workbench.models.tensor_rotations import BlockRotation
 from workbench.models.tokens import Tokens
 
 PAIRS_AT_ONCE = 400
-"""Pairs in a chunk. Their features then fit the processor's cache, and their memory stays with the
-process: from 500 pairs on (10 MB a tensor) the system takes the memory back after each step, which
-costs a tenth of the time and more."""
+"""Pairs per chunk. Their features then fit the processor's cache, and the process keeps their
+memory: from 500 pairs on (10 MB a tensor) the system reclaims the memory after each step, which
+costs a tenth of the time or more."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive atoms and all pairs that start at them.
+    """Consecutive atoms and all pairs whose first atom is one of them.
 
     Attributes:
-        atoms: numbers of the atoms.
-        pairs: numbers of the pairs.
-        graph: all atoms of the structure with these pairs alone.
+        atoms: indices of the atoms.
+        pairs: indices of the pairs.
+        graph: a graph with every atom of the structure and these pairs only.
     """
 
     atoms: range
@@ -53,7 +53,7 @@ class Chunk:
 
 
 def chunks(graph: Graph, at_once: int) -> list[Chunk]:
-    """A structure in chunks of about so many pairs; the pairs are sorted by their first atom."""
+    """Divide a structure into chunks of about ``at_once`` pairs; pairs are sorted by first atom."""
     row, n = graph.edge_index[0].contiguous(), graph.z.shape[0]
     ends = torch.searchsorted(row, torch.arange(n, device=row.device), right=True).tolist()
     result, first, start = [], 0, 0
@@ -65,7 +65,7 @@ def chunks(graph: Graph, at_once: int) -> list[Chunk]:
 
 
 def _chunk(graph: Graph, atoms: range, pairs: slice) -> Chunk:
-    part = Graph(
+    graph_of_chunk = Graph(
         z=graph.z,
         edge_index=graph.edge_index[:, pairs],
         edge_vec=graph.edge_vec[pairs],
@@ -73,18 +73,18 @@ def _chunk(graph: Graph, atoms: range, pairs: slice) -> Chunk:
         pair_guess=graph.pair_guess[pairs],
         batch=graph.batch,
     )
-    return Chunk(atoms, pairs, part)
+    return Chunk(atoms, pairs, graph_of_chunk)
 
 
 def predict_large(network: TwoStageNetwork, graph: Graph) -> tuple[Blocks, Blocks, Tensor]:
-    """Both stages' Hamiltonians and stage 1's node features (N, K, C) of one structure.
+    """Predict both stages' Hamiltonians of one structure, chunk by chunk.
 
     Args:
-        network: one that starts from no guess.
-        graph: on the network's device.
+        network: both stages, without an initial guess.
+        graph: the structure, on the network's device.
 
     Returns:
-        Baseline and refined blocks, eV, float64, hermitian, and the features.
+        Baseline and refined blocks, eV, float64, hermitian, and stage 1's node features (N, K, C).
     """
     stage1 = _ChunkedStage1(network, graph)
     copies = (False, True)[: 1 + network.averages_inversion]
@@ -104,12 +104,12 @@ def predict_large(network: TwoStageNetwork, graph: Graph) -> tuple[Blocks, Block
 
 
 def baseline_large(network: TwoStageNetwork, graph: Graph) -> Blocks:
-    """Stage 1's Hamiltonian alone, as `predict_large` computes it."""
+    """Stage 1's Hamiltonian only, eV; arguments as for `predict_large`."""
     return _ChunkedStage1(network, graph).blocks(lambda edges: None)[1]
 
 
 class _Edges(NamedTuple):
-    """A chunk, and what stage 1 knows of its pairs."""
+    """A chunk with stage 1's quantities of its pairs; ``features`` (P, K, C) in frame order."""
 
     chunk: Chunk
     geometry: Geometry
@@ -119,11 +119,11 @@ class _Edges(NamedTuple):
 
 
 class _ChunkedStage1:
-    """Stage 1's features of the atoms of a structure.
+    """Stage 1's node features of a structure, from which pair features are recomputed.
 
     Attributes:
         nodes: (N, K, C) after all layers.
-        normalised: features that the pairs read in each layer, from which pairs are made anew.
+        normalised: per layer the node features (N, K, C) that the pairs read.
         atoms_only: a graph with every atom and no pairs.
         node_class: (N,) species index.
     """
@@ -146,7 +146,7 @@ class _ChunkedStage1:
             self.normalised.append(normalised)
 
     def edges(self) -> Iterator[_Edges]:
-        """Each chunk with the features of its pairs after the layers that atoms have passed."""
+        """Each chunk with its pair features after as many layers as are in `normalised`."""
         stage1 = self.network.baseline
         for chunk in self.chunks:
             geometry = self.network.geometry(chunk.graph)
@@ -157,27 +157,28 @@ class _ChunkedStage1:
             yield _Edges(chunk, geometry, radial, pairs, features)
 
     def blocks(self, also: Callable[[_Edges], None]) -> tuple[Blocks, Blocks, Blocks]:
-        """Stage 1's start and its Hamiltonian, both eV, and its correction as stage 2 reads it.
+        """Means and baseline Hamiltonian, both eV, and the correction as stage 2 reads it.
 
         Args:
-            also: is called with the last features of each chunk's pairs.
+            also: called for each chunk with its last pair features.
         """
         network, codec, head = self.network, self.network.codec, self.network.baseline.pair_head
-        like, p = network.refiner.node_in.weight, len(self.graph.edge_vec)
-        start = torch.zeros(p, *network.irreps.shape, dtype=torch.float64, device=like.device)
+        like, n_pairs = network.refiner.node_in.weight, len(self.graph.edge_vec)
+        shape = (n_pairs, *network.irreps.shape)
+        start = torch.zeros(shape, dtype=torch.float64, device=like.device)
         baseline, read = torch.zeros_like(start), like.new_zeros(start.shape)
         normalised = head.normalised(self.nodes)
         for edges in self.edges():
             also(edges)
-            geometry, own = edges.geometry, edges.chunk.pairs
+            geometry, rows = edges.geometry, edges.chunk.pairs
             features = head.readout_features(
                 normalised, edges.features, edges.pairs, geometry.pair_class
             )
             out = head(features, geometry.pair_class)
-            start[own] = codec.mean_pairs(geometry)
-            baseline[own] = start[own] + codec.stage1_pairs(out, geometry)
+            start[rows] = codec.mean_pairs(geometry)
+            baseline[rows] = start[rows] + codec.stage1_pairs(out, geometry)
             readable = codec.readable_pairs(out, geometry)
-            read[own] = codec.scaler.to_global_frame(readable, geometry).to(read)
+            read[rows] = codec.scaler.to_global_frame(readable, geometry).to(read)
         for pairs in (baseline, read):
             make_hermitian(pairs, self.graph.reverse, PAIRS_AT_ONCE)
         head = network.baseline.node_head
@@ -193,15 +194,15 @@ class _ChunkedStage1:
 
 
 class _ChunkedTokens:
-    """Stage 2's tokens of a structure.
+    """Stage 2's tokens of a structure, filled in two steps: `begin` and `finish`.
 
     Attributes:
-        pairs: (P, width) before any layer.
+        pairs: (P, width) tokens of the pairs before the first layer.
         envelope: (P, 1) smooth cutoff.
     """
 
     def __init__(self, stage1: _ChunkedStage1, inverted: bool) -> None:
-        """``inverted``: of the structure's inverted copy, in local frames."""
+        """``inverted``: whether the tokens are those of the inverted copy, in local frames."""
         self.stage1, self.network, self.inverted = stage1, stage1.network, inverted
         refiner, count = self.network.refiner, len(stage1.graph.edge_vec)
         self.pairs = refiner.node_in.weight.new_zeros(count, refiner.edge_in.out_features)
@@ -210,8 +211,8 @@ class _ChunkedTokens:
         self.vectors = self.network.local.vectors(stage1.nodes)
 
     def begin(self, edges: _Edges) -> None:
-        """Take in the part of a chunk's tokens that does not come from blocks."""
-        graph, own, network = edges.chunk.graph, edges.chunk.pairs, self.network
+        """Compute the part of a chunk's pair tokens that comes from features."""
+        graph, rows, network = edges.chunk.graph, edges.chunk.pairs, self.network
         features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features)
         no_blocks = self.no_blocks.expand(len(features), *self.no_blocks.shape[1:])
         tokens = network.global_tokens(
@@ -226,11 +227,11 @@ class _ChunkedTokens:
             tokens = network.localised_pairs(tokens, self.vectors, graph, edges.geometry)
             if self.inverted:
                 tokens = tokens.reflected_pairs(network.local.reflection, _all(tokens.row))
-        self.pairs[own] = network.refiner.from_features(tokens)
-        self.envelope[own] = tokens.envelope
+        self.pairs[rows] = network.refiner.from_features(tokens)
+        self.envelope[rows] = tokens.envelope
 
     def finish(self, read: Blocks) -> Tokens:
-        """Take in the blocks, which completes the pairs; returns the tokens of the atoms."""
+        """Add the pair tokens' part that comes from blocks; return the tokens of the atoms."""
         network, atoms_only = self.network, self.stage1.atoms_only
         if network.config.refiner_baseline:
             for chunk in self.stage1.chunks:
@@ -239,8 +240,8 @@ class _ChunkedTokens:
                     rotation, confidence = self.pair_frames(chunk)
                     blocks = to_local(blocks, rotation.to(blocks), confidence.to(blocks))
                 self.pairs[chunk.pairs] += network.refiner.from_blocks(blocks)
-        reads = int(network.config.refiner_baseline)
-        blocks = Blocks(read.nodes[:, None][:, :reads], read.pairs[:0, None][:, :reads])
+        count = int(network.config.refiner_baseline)  # matrices whose blocks stage 2 reads
+        blocks = Blocks(read.nodes[:, None][:, :count], read.pairs[:0, None][:, :count])
         geometry, nodes = network.geometry(atoms_only), self.stage1.nodes
         radial = network.baseline.radial(geometry.distance)
         features = nodes.new_zeros(0, *nodes.shape[1:])
@@ -253,7 +254,7 @@ class _ChunkedTokens:
         return tokens.reflected_atoms(network.local.reflection, _all(tokens.node_class))
 
     def pair_frames(self, chunk: Chunk) -> tuple[BlockRotation, Tensor]:
-        """Rotations of a chunk's pairs into their local frames, and the confidence of these."""
+        """Rotations into the local frames of a chunk's pairs, and the frames' confidence."""
         local, edge_vec = self.network.local, chunk.graph.edge_vec
         row, column = chunk.graph.edge_index
         frames = local.of_pairs(self.vectors, local.frames(edge_vec), edge_vec, row, column)
@@ -269,7 +270,7 @@ def _all(items: Tensor) -> Tensor:
 
 
 def _correction(stage1: _ChunkedStage1, tokens: _ChunkedTokens, read: Blocks) -> Blocks:
-    """Stage 2's correction, eV, hermitian, from the baseline as stage 2 reads it."""
+    """Stage 2's correction, eV, hermitian; ``read``: stage 1's, as stage 2 reads it."""
     network, refiner = stage1.network, stage1.network.refiner
     atoms, e, envelope = tokens.finish(read), tokens.pairs, tokens.envelope
     x = refiner.first_atoms(atoms)
@@ -278,26 +279,26 @@ def _correction(stage1: _ChunkedStage1, tokens: _ChunkedTokens, read: Blocks) ->
     for layer in layers:
         normalised, aggregated = layer.node_norm(x), torch.zeros_like(x)
         inputs = layer.attention_inputs(normalised)
-        for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
-            pair = layer.edge_norm(e[own])
-            mine = slice(chunk.atoms.start, chunk.atoms.stop)
-            aggregated[mine] = layer.attention(
-                inputs, pair, row, column, envelope[own], chunk.atoms
+        for chunk, (rows, row, column) in zip(stage1.chunks, ends, strict=True):
+            pair = layer.edge_norm(e[rows])
+            atoms_of_chunk = slice(chunk.atoms.start, chunk.atoms.stop)
+            aggregated[atoms_of_chunk] = layer.attention(
+                inputs, pair, row, column, envelope[rows], chunk.atoms
             )
         x = layer.atoms(x, normalised, aggregated)
         to_pairs = layer.ends(x)
-        for own, row, column in ends:
-            e[own] += layer.update(to_pairs, layer.edge_norm(e[own]), row, column)
+        for rows, row, column in ends:
+            e[rows] += layer.update(to_pairs, layer.edge_norm(e[rows]), row, column)
     pairs = e.new_zeros(len(e), *network.irreps.shape)
     species, n_species = stage1.node_class, len(network.basis.elements)
-    for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
+    for chunk, (rows, row, column) in zip(stage1.chunks, ends, strict=True):
         pair_class = species[row] * n_species + species[column]
-        out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class)
+        out = refiner.pair_head.readout([refiner.pair_head(e[rows])], pair_class)
         frames = None
         if network.is_local:
             rotation, confidence = tokens.pair_frames(chunk)
             frames = ToGlobal(rotation.to(out).inverse, confidence.to(out))
-        pairs[own] = network.codec.stage2_pairs(out, envelope[own], pair_class, frames)
+        pairs[rows] = network.codec.stage2_pairs(out, envelope[rows], pair_class, frames)
     make_hermitian(pairs, stage1.graph.reverse, PAIRS_AT_ONCE)
     out = refiner.node_head.readout([refiner.node_head(x)], species)
     nodes = network.codec.stage2_atoms(out, species, atom_frames(atoms))

@@ -1,7 +1,7 @@
-"""Both stages as one network of tensors: graphs in, features, tokens and coefficients out.
+"""How are the two stages connected? Graphs in; features, tokens and coefficients out.
 
-`workbench.models.twostage` puts atoms and matrices around it. The ways to run it lie beside it: a
-structure at once, averaged over orientations (``orientation_average``), or chunk by chunk
+This network knows tensors only; `workbench.models.twostage` adds atoms and matrices. It is run on
+whole structures, also averaged over orientations (``orientation_average``), or chunk by chunk
 (``large_structures``).
 """
 
@@ -40,17 +40,17 @@ from workbench.models.tokens import Tokens
 class TwoStageNetwork(nn.Module):
     """Stage 1 (``baseline``) and stage 2 (``refiner``) with the scaling of their targets.
 
-    The names of the two attributes are those of the weights in checkpoints. Both stages run in the
-    type of their weights: float32 unless told otherwise, and stage 1 in float64 once its readouts
-    are solved, since a solution depends on the last digits of the features.
+    The names of the two attributes are part of the weights' names in checkpoints. Both stages run
+    in the dtype of their weights: float32 by default, and stage 1 in float64 once its readouts are
+    solved, since a solution depends on the last digits of the features.
     """
 
     def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
         """Untrained weights from torch's current seed.
 
         Raises:
-            ValueError: if the features cannot reach every irrep of the basis, or a
-                guess is asked for with spin.
+            ValueError: if the features cannot reach every irrep of the basis, or a guess is
+                combined with spin.
         """
         super().__init__()
         config.check(basis)
@@ -72,14 +72,14 @@ class TwoStageNetwork(nn.Module):
         self.codec.scaling = scaling
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TwoStageNetwork:
-        """As every module, so that `to` takes the scaling along; the scaling stays float64."""
+        """Also move the scaling, so that `to` moves all of the model; the scaling stays float64."""
         super()._apply(fn, recurse)
         self.scaling = self.scaling.to(self.device)
         return self
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     @property
@@ -93,13 +93,13 @@ class TwoStageNetwork(nn.Module):
         return self.is_local and self.config.refiner_mirrors
 
     def rotations(self, matrices: NDArray[np.float64], like: Tensor) -> FeatureRotation:
-        """Rotations (B, 3, 3) as ``Tokens.rotated`` needs them, in the type of a tensor."""
+        """Rotations (B, 3, 3) for ``Tokens.rotated``, dtype and device of ``like``."""
         return FeatureRotation.of(matrices, self.baseline.layout.degrees, self.irreps, like)
 
     # ---- stage 1 ----------------------------------------------------------------------------
 
     def graph(self, atoms: Atoms) -> Graph:
-        """The graph of a structure, with the guess where the model starts from one.
+        """The graph of a structure, with the initial guess if the model starts from one.
 
         Raises:
             ValueError: for a crystal, if the model starts from a guess.
@@ -107,11 +107,11 @@ class TwoStageNetwork(nn.Module):
         return guessed_graph(atoms, self.config, self.basis, self.scaling.charges)
 
     def geometry(self, graph: Graph, read: tuple[Tensor, Tensor] | None = None) -> Geometry:
-        """Directions, distances and the guess as the networks read them.
+        """Directions, distances and the standardised guess, as the networks read them.
 
         Args:
-            graph: with the guess's blocks.
-            read: the guess as it is read, where that is known already.
+            graph: with the blocks of the guess.
+            read: the standardised guess, where it is known already (see ``Geometry.guess``).
         """
         geometry = self.geometry_builder(graph)
         if read is not None:
@@ -123,18 +123,18 @@ class TwoStageNetwork(nn.Module):
         in_edge_frame = rotate_blocks(graph.pair_guess, geometry.basis)
         pairs = self.codec.scaler.to_frame(in_edge_frame).flatten(1)
 
-        def standardised(values: Tensor, mean: Tensor, scale: Tensor, of: Tensor) -> Tensor:
-            rest = values - mean.index_select(0, of)
-            return (rest * inverse(scale).index_select(0, of)).to(like)
+        def standardised(values: Tensor, mean: Tensor, scale: Tensor, classes: Tensor) -> Tensor:
+            rest = values - mean.index_select(0, classes)
+            return (rest * inverse(scale).index_select(0, classes)).to(like)
 
         of_atoms = on_site, s.node_guess_mean, s.node_guess_scale, geometry.node_class
         of_pairs = pairs, s.pair_guess_mean, s.pair_guess_scale, geometry.pair_class
         return replace(geometry, guess=(standardised(*of_atoms), standardised(*of_pairs)))
 
-    # ---- what stage 2 reads -----------------------------------------------------------------
+    # ---- tokens: the input of stage 2 -------------------------------------------------------
 
     def tokens(self, out: Stage1Output, graph: Graph, geometry: Geometry) -> Tokens:
-        """What stage 2 reads of stage 1's output."""
+        """The input of stage 2, from stage 1's output; in local frames if the model uses them."""
         features, blocks = out.features, self._blocks_read(out, graph, geometry)
         tokens = self.global_tokens(
             features.nodes, features.edges, features.radial, blocks, graph, geometry
@@ -154,7 +154,7 @@ class TwoStageNetwork(nn.Module):
         graph: Graph,
         geometry: Geometry,
     ) -> Tokens:
-        """Stage 1's features and the blocks that stage 2 reads, in the type of stage 2."""
+        """The tokens in the global frame, in the dtype of stage 2."""
         like = self.refiner.node_in.weight
         return Tokens(
             nodes=nodes.to(like),
@@ -192,7 +192,7 @@ class TwoStageNetwork(nn.Module):
         return Blocks(flat.nodes.unflatten(0, nodes), flat.pairs.unflatten(0, pairs))
 
     def localised_atoms(self, tokens: Tokens, vectors: LocalVectors) -> Tokens:
-        """The tokens with those of each atom in its local frame, which stage 1's features span."""
+        """The tokens with the atoms' rows in local frames, which stage 1's features span."""
         features, rotation, confidence = self.local.of_atoms(vectors)
         rotation, confidence = rotation.to(tokens.nodes), confidence.to(tokens.nodes)
         return replace(
@@ -206,7 +206,7 @@ class TwoStageNetwork(nn.Module):
     def localised_pairs(
         self, tokens: Tokens, vectors: LocalVectors, graph: Graph, geometry: Geometry
     ) -> Tokens:
-        """The tokens with those of each pair in a frame along the pair."""
+        """The tokens with the pairs' rows in local frames whose z axis is the pair."""
         features, rotation, confidence = self.local.of_pairs(
             vectors, geometry.harmonic, graph.edge_vec, tokens.row, tokens.column
         )

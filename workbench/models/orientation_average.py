@@ -1,4 +1,8 @@
-"""Stage 2's correction of a structure, averaged over orientations or over inversion."""
+"""How is stage 2's symmetry error reduced? By averaging its correction over rotated inputs.
+
+With ``g`` the correction as a function of the structure ``r``, the average over rotations ``R_k``
+is ``1/n sum_k D_k^T g(R_k r) D_k``. Over all rotations it would be exactly equivariant.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,15 @@ from workbench.models.tokens import Tokens
 
 
 def averaged(network: TwoStageNetwork, tokens: Tokens, graph: Graph, symmetrise: int = 1) -> Blocks:
-    """Stage 2's correction to the baseline, eV, hermitian.
+    """Stage 2's correction, eV, hermitian, averaged over orientations or over inversion.
 
-    In local frames stage 2 is equivariant under rotations. Then only inversion is averaged over, if
-    the network was made to do so, and ``symmetrise`` has no effect.
+    In local frames stage 2 is equivariant under rotations already: then ``symmetrise`` has no
+    effect, and the average is over inversion if ``refiner_mirrors`` says so.
 
     Args:
         network: both stages.
-        tokens: of the structures.
-        graph: of the structures.
+        tokens: tokens of the structures.
+        graph: graph of the structures.
         symmetrise: in the global frame, the number of orientations to average over.
     """
     total = _correction(network, tokens, graph)

@@ -1,4 +1,4 @@
-"""Both stages with atoms in and Hamiltonians out: what users, tests and widgets call a model."""
+"""How is a Hamiltonian predicted from atoms? ``TwoStageModel``: atoms in, matrices out."""
 
 from __future__ import annotations
 
@@ -27,33 +27,38 @@ from workbench.models.scaling import Scaling
 from workbench.models.stage1 import Stage1Output
 
 BATCH = 2_000
-"""Pairs of several structures predicted at once: more no longer fit a processor's cache."""
+"""Pairs per batch of structures: the features of more pairs exceed the processor's cache."""
 
 LARGE = 20_000
-"""Pairs beyond which one structure is predicted in chunks: their features take some GB."""
+"""A structure with more pairs is predicted in chunks: its features would take some GB."""
 
 
 class TwoStageModel(TwoStageNetwork):
     """A two-stage network that takes atoms and returns Hamiltonians in eV.
 
-    The model itself is a callable atoms -> refined ``BlockMatrix``; ``stage1`` is one for the
-    baseline. Means, and the sum that makes the Hamiltonian, are float64.
+    The model is a callable atoms -> refined ``BlockMatrix``; ``stage1`` is the same for the
+    baseline. Means, and the sum of means and corrections, are computed in float64.
+
+    >>> model = wb.load_model("water")
+    >>> water = wb.load("water")
+    >>> (model(water) - model.predict(water).refined).max_abs()  # eV
+    0.0
 
     Attributes:
-        info: JSON-able: what the model was trained on and how well it did.
+        info: JSON-able: training set, history and errors of the model.
     """
 
     predicts_many = True
     """`predict` also takes several structures, see `workbench.evaluation.rotation_errors`."""
 
     def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
-        """Untrained weights from torch's current seed; errors as of ``TwoStageNetwork``."""
+        """Untrained weights from torch's current seed; errors as in ``TwoStageNetwork``."""
         super().__init__(basis, config, scaling)
         self.info: Mapping[str, Any] = {}
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Symbols of the elements the model knows."""
+        """Symbols of the elements that the model can predict."""
         return tuple(chemical_symbols[z] for z in self.basis.elements)
 
     @overload
@@ -66,15 +71,26 @@ class TwoStageModel(TwoStageNetwork):
     def predict(
         self, atoms: Atoms | Iterable[Atoms], symmetrise: int = 1
     ) -> Prediction | list[Prediction]:
-        """Both stages' Hamiltonians of a structure, or of many at once.
+        """Predict both stages' Hamiltonians of one structure or of several.
 
         Args:
             atoms: one structure, or several, which then share batches.
-            symmetrise: average stage 2 over so many orientations (the given one and fixed random
-                ones): its symmetry error falls, its cost grows. Stage 1 needs no average.
+            symmetrise: number of orientations (the given one and fixed random ones) over which
+                stage 2's correction is averaged. Its symmetry error decreases and its cost grows
+                with this number. Stage 1 is exactly equivariant and needs no average.
+
+        Returns:
+            One prediction, or a list with one per structure; eV.
 
         Raises:
-            ValueError: for an element the model was not made with.
+            ValueError: for an element that is not in the model's basis, or ``symmetrise`` below 1.
+
+        Warns:
+            DomainWarning: for a structure unlike those of the training set.
+
+        >>> model, structures = wb.load_model("water"), [wb.load("water"), wb.load("water")]
+        >>> [p.refined.values.shape for p in model.predict(structures)]  # 3 x 3 blocks of 14 x 14
+        [(9, 14, 14), (9, 14, 14)]
         """
         if symmetrise < 1:
             raise ValueError(f"symmetrise={symmetrise}: average over 1 orientation or more.")
@@ -82,12 +98,16 @@ class TwoStageModel(TwoStageNetwork):
         for one in structures:
             self._check(one)
         graphs = [self.graph(one) for one in structures]
-        found = [p for some in batches(graphs, BATCH) for p in self._predict(some, symmetrise)]
-        return found[0] if isinstance(atoms, Atoms) else found
+        predictions = [
+            prediction
+            for batch in batches(graphs, BATCH)
+            for prediction in self._predict(batch, symmetrise)
+        ]
+        return predictions[0] if isinstance(atoms, Atoms) else predictions
 
     def _predict(self, graphs: list[Graph], symmetrise: int) -> list[Prediction]:
         if self._is_large(graphs[0]):
-            return [self._predict_in_pieces(graphs[0], symmetrise)]
+            return [self._predict_in_chunks(graphs[0], symmetrise)]
         graph, geometry, out = self._stage1(graphs)
         start = self.codec.start(graph, geometry)
         baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
@@ -103,51 +123,54 @@ class TwoStageModel(TwoStageNetwork):
         matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
         return [Prediction(self._matrix(g, b), self._matrix(g, r), f) for g, b, r, f in matrices]
 
-    def _predict_in_pieces(self, own: Graph, symmetrise: int) -> Prediction:
+    def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
-            raise ValueError(f"A structure of more than {LARGE} pairs needs symmetrise=1.")
-        baseline, refined, nodes = predict_large(self, join([own]).to(str(self.device)))
+            raise ValueError(
+                f"A structure of more than {LARGE} pairs cannot be averaged over orientations: set "
+                "symmetrise=1."
+            )
+        baseline, refined, nodes = predict_large(self, join([graph]).to(str(self.device)))
         features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
-        return Prediction(self._matrix(own, baseline), self._matrix(own, refined), features)
+        return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
 
     @property
     def _feature_irreps(self) -> str:
         return str(self.baseline.layout.irreps(self.config.channels))
 
     def _is_large(self, graph: Graph) -> bool:
-        """Whether its pairs' features would take too much memory at once."""
+        """Whether the features of all pairs would take too much memory."""
         return self.config.guess == "none" and graph.edge_index.shape[1] > LARGE
 
     @torch.inference_mode()
     def stage1(self, atoms: Atoms) -> BlockMatrix:
-        """The baseline Hamiltonian alone, eV."""
+        """The baseline Hamiltonian only, eV."""
         self._check(atoms)
-        own = self.graph(atoms)
-        if self._is_large(own):
-            return self._matrix(own, baseline_large(self, join([own]).to(str(self.device))))
-        graph, geometry, out = self._stage1([own])
-        correction = self.codec.stage1_blocks(out, graph.reverse, geometry)
-        blocks = self.codec.start(graph, geometry) + correction
-        return self._matrix(own, blocks)
+        graph = self.graph(atoms)
+        if self._is_large(graph):
+            return self._matrix(graph, baseline_large(self, join([graph]).to(str(self.device))))
+        joined, geometry, out = self._stage1([graph])
+        correction = self.codec.stage1_blocks(out, joined.reverse, geometry)
+        blocks = self.codec.start(joined, geometry) + correction
+        return self._matrix(graph, blocks)
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
         return self.predict(atoms).refined
 
     def _stage1(self, graphs: list[Graph]) -> tuple[Graph, Geometry, Stage1Output]:
-        """Graphs as one, and what stage 1 makes of it."""
+        """The graphs joined to one, its geometry and the output of stage 1."""
         graph = join(graphs).to(str(self.device))
         geometry = self.geometry(graph)
         return graph, geometry, self.baseline(graph, geometry)
 
     def _check(self, atoms: Atoms) -> None:
-        """Refuse an unknown element; warn of a structure unlike all that was seen."""
+        """Raise an error for an unknown element; warn of a structure outside the domain."""
         self.basis.check(atoms.numbers)
         if sentence := self.outside_domain(atoms):
             warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
 
     def outside_domain(self, atoms: Atoms) -> str | None:
-        """One sentence if a structure is unlike all that the model was trained on, else None."""
+        """One sentence if a structure is outside the applicability domain, else None."""
         return (
             ApplicabilityDomain(**self.info["domain"]).outside_domain(atoms)
             if "domain" in self.info
@@ -155,7 +178,12 @@ class TwoStageModel(TwoStageNetwork):
         )
 
     def summary(self) -> str:
-        """What the model is, what it was trained on and how well it did, as text."""
+        """Basis, sizes, training set and validation errors of the model, as text.
+
+        >>> print(wb.load_model("water").summary())
+        Two-stage model of Hamiltonians in def2-svp for H, O
+        ...
+        """
         return _summary(self)
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
@@ -167,16 +195,16 @@ class TwoStageModel(TwoStageNetwork):
 
 
 def _summary(model: TwoStageModel) -> str:
-    """What the model is, what it was trained on and how well it did, as text."""
+    """See `TwoStageModel.summary`."""
     info, basis = model.info, model.basis
     sizes = [sum(p.numel() for p in m.parameters()) / 1e6 for m in (model.baseline, model.refiner)]
     start = {
-        "orbitals": "superposed atomic potentials and the density of their orbitals",
+        "orbitals": "superposed atomic potentials and the density matrix of their orbitals",
         "atoms": "superposed atomic potentials",
-        "none": "nothing but means",
+        "none": "the means of the training set",
     }
-    kept = "" if model.config.time_reversal else " and without time reversal"
-    spin = f", with spin{kept}" if basis.spinor else ""
+    magnetic = "" if model.config.time_reversal else " and without time-reversal symmetry"
+    spin = f", with spin{magnetic}" if basis.spinor else ""
     lines = [
         f"Two-stage model of Hamiltonians in {basis.name} for {', '.join(model.elements)}{spin}",
         f"starts from {start[model.config.guess]}",
@@ -187,13 +215,15 @@ def _summary(model: TwoStageModel) -> str:
     ]
     if "domain" in info:
         formulas = info["domain"]["formulas"]
-        some = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
-        more = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
-        lines.append(f"trained on {info['dataset']['name']}: {some}{more}")
+        first = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
+        others = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
+        lines.append(f"trained on {info['dataset']['name']}: {first}{others}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
     lines += [f"validation error after {k}: {MEV * v:.3g} meV" for k, v in last.items()]
     if not info:
         lines.append("not trained")
-    what = "crystals and molecules" if model.config.guess == "none" else "molecules"
-    lines.append(f"predicts {what} of these elements; warns beyond what it was trained on")
+    systems = "crystals and molecules" if model.config.guess == "none" else "molecules"
+    lines.append(
+        f"predicts {systems} of these elements; warns of structures unlike its training set"
+    )
     return "\n".join(lines)
