@@ -45,7 +45,7 @@ def test_missing_rows_are_no_tensor(come):
     rows = MappedTensor(6)
     for part in PARTS[:come]:
         rows.add(part)
-    with pytest.raises(ValueError, match="of 6 rows have come"):
+    with pytest.raises(ValueError, match="of 6 rows were added"):
         _ = rows.tensor
 
 

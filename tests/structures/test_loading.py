@@ -200,7 +200,7 @@ def test_smiles_without_rdkit(monkeypatch):
     [
         ("empty.xyz", "", "is empty"),
         ("blank.xyz", " \n\n", "is empty"),
-        ("none.xyz", "0\n\n", "holds no atoms|cannot be read"),
+        ("none.xyz", "0\n\n", "has no atoms|cannot be read"),
         ("odd.foo", "nothing known", "in no format that ASE knows"),
         ("element.xyz", WATER_XYZ.replace("O ", "Qq "), "names 'Qq', which is no element"),
         ("ghost.xyz", WATER_XYZ.replace("O ", "X "), "Atom 1 has atomic number 0"),
