@@ -1,4 +1,4 @@
-"""Networks of tests, untrained, whose scaling is random."""
+"""Untrained models with random scaling, for tests."""
 
 import torch
 
@@ -39,7 +39,7 @@ SMALL = ModelConfig(
 
 
 def random_model(config=SMALL, seed=0, basis=BASIS):
-    """An untrained model whose scaling is random, of the sizes a fit gives."""
+    """An untrained model with random scaling, of the shapes that a fit gives."""
     torch.manual_seed(seed)
     irreps = BlockIrreps(basis)
     scaler, n = BlockScaler(irreps), len(basis.elements)
@@ -66,7 +66,7 @@ def random_model(config=SMALL, seed=0, basis=BASIS):
 
 
 def refining_model(config=SMALL, basis=BASIS):
-    """A random model whose stage 2 takes part."""
+    """A random model whose stage 2 gives a non-zero correction."""
     model = random_model(config, basis=basis)
     with torch.no_grad():
         for head in (model.refiner.pair_head, model.refiner.node_head):
