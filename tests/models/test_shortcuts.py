@@ -40,7 +40,7 @@ def test_attention_maps_atoms_before_they_are_copied_to_pairs():
     x, pair = (torch.randn(n, WIDTH, dtype=torch.float64) for n in (ATOMS, PAIRS))
     row, column = torch.arange(PAIRS) % ATOMS, torch.randint(0, ATOMS, (PAIRS,))
     envelope = torch.rand(PAIRS, 1, dtype=torch.float64)
-    found = layer.attention(layer.shown(x), pair, row, column, envelope, range(ATOMS))
+    found = layer.attention(layer.attention_inputs(x), pair, row, column, envelope, range(ATOMS))
     key = layer.key(torch.cat([x[column], pair], dim=1)).unflatten(1, (2, -1))
     query = layer.query(x)[row].unflatten(1, (2, -1))
     weight = softmax((query * key).sum(-1) * (WIDTH / 2) ** -0.5, row) * envelope

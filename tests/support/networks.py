@@ -1,6 +1,8 @@
-"""Networks of tests, untrained, whose scaling is random."""
+"""Untrained networks for tests, with random scaling, and structures for them."""
 
 import torch
+from ase import Atoms
+from ase.build import molecule
 
 import workbench as wb
 from workbench.engines.initial_guess import EXPONENTS
@@ -39,7 +41,7 @@ SMALL = ModelConfig(
 
 
 def random_model(config=SMALL, seed=0, basis=BASIS):
-    """An untrained model whose scaling is random, of the sizes a fit gives."""
+    """An untrained model with random scaling, in the shapes that a fit gives."""
     torch.manual_seed(seed)
     irreps = BlockIrreps(basis)
     scaler, n = BlockScaler(irreps), len(basis.elements)
@@ -66,9 +68,16 @@ def random_model(config=SMALL, seed=0, basis=BASIS):
 
 
 def refining_model(config=SMALL, basis=BASIS):
-    """A random model whose stage 2 takes part."""
+    """A random model whose stage 2 has a non-zero correction."""
     model = random_model(config, basis=basis)
     with torch.no_grad():
         for head in (model.refiner.pair_head, model.refiner.node_head):
             head.readout.shared[0].normal_()
     return model
+
+
+def distorted_ethanol() -> Atoms:
+    """Ethanol with random displacements of about 0.1 A: chiral, without any symmetry."""
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.1, seed=1)
+    return atoms

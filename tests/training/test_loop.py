@@ -25,7 +25,7 @@ from workbench.evaluation.model_errors import evaluate
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
-from workbench.models.stage1 import Baseline
+from workbench.models.stage1 import Stage1
 from workbench.storage import mapped_tensor
 from workbench.storage.bundled import data_path
 from workbench.training.config import Budget, TrainConfig, TrainingError
@@ -266,14 +266,14 @@ def test_a_cpu_time_budget_ends_the_phase(tiny):
 
 def test_mixed_precision_learns_from_exact_distances(tiny, monkeypatch):
     """Products are short in it, but what the networks are given is not: 8 bits make no Angstrom."""
-    seen, forward = [], Baseline.forward
+    seen, forward = [], Stage1.forward
 
     def spied(self, graph, geometry):
         if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
             seen.append(geometry.distance.dtype)
         return forward(self, graph, geometry)
 
-    monkeypatch.setattr(Baseline, "forward", spied)
+    monkeypatch.setattr(Stage1, "forward", spied)
     records = list(train(CONFIG, tiny, replace(HOW, precision="bf16-mixed")))
     assert seen == [torch.float64] * 30
     losses = [r.loss_ev for r in records if r.phase == "stage 1"]

@@ -15,7 +15,7 @@ from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.conventions import E3NN_AXES
 from workbench.models.config import ModelConfig
-from workbench.models.stage1 import Baseline
+from workbench.models.stage1 import Stage1
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.twostage import TwoStageModel
 from workbench.training.initial_model import guess_charges, untrained
@@ -73,7 +73,7 @@ def _wrong_axes(model: TwoStageModel) -> None:
 
 
 def _tensor_products(model: TwoStageModel) -> None:
-    model.baseline = Baseline(model.irreps, model.config, convolution=TensorProductConvolution)
+    model.baseline = Stage1(model.irreps, model.config, convolution=TensorProductConvolution)
 
 
 MISTAKES: dict[str, Callable[[TwoStageModel], None]] = {

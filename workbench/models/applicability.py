@@ -1,4 +1,8 @@
-"""What a model has seen, in words, and a warning where a structure lies beyond it."""
+"""Is a structure like those a model was trained on? The applicability domain, and its warning.
+
+The domain is recorded when a model is trained: formulas, charges, pairs of species and their
+distances. A structure outside it is predicted all the same, with a ``DomainWarning``.
+"""
 
 from __future__ import annotations
 
@@ -12,64 +16,78 @@ from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from ase.neighborlist import neighbor_list
 
 _SLACK = 0.05
-"""A pair may be closer than any in training by this much, A, before a word is said."""
+"""Tolerance in A: warn only if a pair is closer than the training minimum by more than this."""
 
-_NEIGHBOURS = 6.0  # A; of a crystal no pair beyond is looked at
-_BONDING = 2.0  # sums of covalent radii: beyond, distances come in all sizes in any training set
+_NEIGHBOURS = 6.0
+"""Longest pair of a crystal that is examined, A."""
+
+_BONDING = 2.0
+"""Longest pair that counts as a bond or a second neighbour, in sums of both covalent radii. Farther
+pairs have all distances in any training set."""
+
 _GAP = 0.1
-"""A bond may miss all those in training by this much, A, before a word is said.
+"""Tolerance in A: warn only if a bond length misses all training intervals by more than this.
 
-Of 219 structures of molecules that `organic` has never seen three fail this (``python -m workbench
-evaluate --model organic --dataset organic --split test``); a hydrogen pulled 0.2 A off its oxygen
-does.
+Of 219 test structures, of molecules that are not in the training set of `organic`, three fail this
+(``python -m workbench evaluate --model organic --dataset organic --split test``). A hydrogen that
+is pulled 0.2 A away from its oxygen fails it as well.
 """
 
 
 class DomainWarning(UserWarning):
-    """The model was never shown anything like this structure."""
+    """A structure is outside the model's applicability domain; the message says why.
+
+    >>> import warnings
+    >>> water = wb.load("water")
+    >>> water.set_distance(0, 1, 1.3, fix=0)  # one O-H bond stretched to 1.3 A
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     prediction = wb.load_model("water").predict(water)
+    >>> caught[0].category is wb.DomainWarning
+    True
+    """
 
 
 @dataclass(frozen=True)
 class ApplicabilityDomain:
-    """The extent of a training set.
+    """Which structures a training set covers.
 
     Attributes:
-        formulas: formula in Hill's order, of crystals the empirical one -> number of structures.
-        closest: "H-O" (symbols in alphabetical order) -> shortest distance seen, A; of crystals
-            among neighbours within 6 A.
-        charges: of the structures, in e.
-        bonds: like `closest`, the stretches of distances that were seen, A, within two sums of
-            covalent radii: ``[[0.93, 1.12], [1.8, 2.4]]``, as of molecules, where bonds end and
-            second neighbours begin. Empty for models made before they were kept.
-        loneliest: symbol -> longest distance seen from such an atom to its nearest, A.
+        formulas: formula in Hill order (crystals: empirical formula) -> number of structures.
+        closest: "H-O" (symbols in alphabetical order) -> shortest distance in the training set,
+            A; crystals: among neighbours within 6 A.
+        charges: charges of the structures, e.
+        bonds: "H-O" -> intervals of the distances in the training set, A, up to two sums of
+            covalent radii. ``[[0.93, 1.12], [1.8, 2.4]]``: bonds, then second neighbours, and
+            no distance between them. Empty for models older than this field.
+        loneliest: symbol -> longest distance from such an atom to its nearest neighbour, A.
     """
 
     formulas: Mapping[str, int]
     closest: Mapping[str, float]
-    charges: Sequence[int] = (0,)  # as of all models made before charges were kept
+    charges: Sequence[int] = (0,)  # models older than this field: neutral
     bonds: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     loneliest: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, structures: list[Atoms]) -> ApplicabilityDomain:
-        """The extent of some structures."""
+        """The domain that these structures cover."""
         formulas: dict[str, int] = {}
-        seen: dict[str, list[np.ndarray]] = {}
+        by_pair: dict[str, list[np.ndarray]] = {}
         loneliest: dict[str, float] = {}
         for atoms in structures:
             formula = _formula(atoms)
             formulas[formula] = formulas.get(formula, 0) + 1
-            around = _Neighbours(atoms)
-            for name, distances in around.by_pair().items():
-                seen.setdefault(name, []).append(distances)
-            for symbol, distance in around.loneliest().items():
+            neighbours = _Neighbours(atoms)
+            for name, lengths in neighbours.by_pair().items():
+                by_pair.setdefault(name, []).append(lengths)
+            for symbol, distance in neighbours.loneliest().items():
                 loneliest[symbol] = max(distance, loneliest.get(symbol, 0.0))
-        distances = {name: np.sort(np.concatenate(seen[name])) for name in sorted(seen)}
+        distances = {name: np.sort(np.concatenate(by_pair[name])) for name in sorted(by_pair)}
         return cls(
             formulas,
-            {name: round(float(found[0]), 4) for name, found in distances.items()},
+            {name: round(float(lengths[0]), 4) for name, lengths in distances.items()},
             sorted({_charge(atoms) for atoms in structures}),
-            {name: _stretches(_bonded(name, found, _GAP)) for name, found in distances.items()},
+            {name: _intervals(_bonded(name, lengths, _GAP)) for name, lengths in distances.items()},
             {symbol: round(loneliest[symbol], 4) for symbol in sorted(loneliest)},
         )
 
@@ -78,66 +96,70 @@ class ApplicabilityDomain:
         return asdict(self)
 
     def outside_domain(self, atoms: Atoms) -> str | None:
-        """One sentence if a structure lies beyond the training set, else None."""
-        around, formula = _Neighbours(atoms), _formula(atoms)
-        found = around.by_pair()
+        """One sentence if a structure is outside the domain, else None.
+
+        >>> from workbench.models.applicability import ApplicabilityDomain
+        >>> domain = ApplicabilityDomain.of([wb.load("water")])
+        >>> print(domain.outside_domain(wb.load("ethanol")))
+        C2H6O contains the pairs C-C, C-H, C-O, which do not occur in the training set: ...
+        """
+        neighbours, formula = _Neighbours(atoms), _formula(atoms)
+        distances = neighbours.by_pair()
         if _charge(atoms) not in self.charges:
-            shown = ", ".join(f"{charge:+d}" if charge else "0" for charge in self.charges)
+            trained = ", ".join(f"{charge:+d}" if charge else "0" for charge in self.charges)
             return (
-                f"{formula} has the charge {_charge(atoms):+d} e, and the model was shown {shown}: "
-                "its prediction means nothing there; train on structures of that charge."
+                f"{formula} has charge {_charge(atoms):+d} e, but the model was trained on charge "
+                f"{trained}: discard this prediction, or train on structures of this charge."
             )
-        strange = sorted(set(found) - set(self.closest))
-        if strange:
+        new_pairs = sorted(set(distances) - set(self.closest))
+        if new_pairs:
             return (
-                f"{formula} has pairs {', '.join(strange)} that the model was never shown, so its "
-                "prediction means nothing there: train on structures that have them."
+                f"{formula} contains the pairs {', '.join(new_pairs)}, which do not occur in the "
+                "training set: discard this prediction, or train on structures that contain them."
             )
-        near = [
-            f"{name} at {distances.min():.2f} A (training: {self.closest[name]:.2f} A or more)"
-            for name, distances in sorted(found.items())
-            if distances.min() < self.closest[name] - _SLACK
+        too_close = [
+            f"{name} at {lengths.min():.2f} A (training: {self.closest[name]:.2f} A or more)"
+            for name, lengths in sorted(distances.items())
+            if lengths.min() < self.closest[name] - _SLACK
         ]
-        if near:
+        if too_close:
             return (
-                f"{formula} has atoms closer than any the model was shown, {'; '.join(near)}: "
-                "expect large errors, or train on such structures."
+                f"{formula} has atoms closer than any in the training set, "
+                f"{'; '.join(too_close)}: expect large errors, or train on such structures."
             )
         if len(self.formulas) == 1 and formula not in self.formulas:
             return (
-                f"The model was shown {next(iter(self.formulas))} alone, not {formula}: its "
-                "prediction means nothing there."
+                f"The model was trained on {next(iter(self.formulas))} only, not on {formula}: "
+                "discard this prediction, or train on such structures."
             )
-        stretched = self._stretched(found, around.loneliest())
+        stretched = self._stretched(distances, neighbours.loneliest())
         if stretched:
             return (
-                f"{formula} has bonds unlike any the model was shown, {'; '.join(stretched)}: "
-                "expect large errors, or train on such structures."
+                f"{formula} has bond lengths unlike any in the training set, "
+                f"{'; '.join(stretched)}: expect large errors, or train on such structures."
             )
         return None
 
     def _stretched(
-        self, found: Mapping[str, np.ndarray], loneliest: Mapping[str, float]
+        self, distances: Mapping[str, np.ndarray], loneliest: Mapping[str, float]
     ) -> list[str]:
-        """Bonds of lengths that training did not have, or else atoms too far from all others."""
-        unlike = []
-        for name, seen in self.bonds.items():
-            lengths = _bonded(name, found.get(name, np.empty(0)))
-            limits = np.reshape(np.asarray(seen, dtype=float), (-1, 2))
-            outside_domain = np.maximum(
-                limits[:, 0] - lengths[:, None], lengths[:, None] - limits[:, 1]
-            )
-            far = outside_domain.min(1, initial=np.inf) > _GAP
+        """Bond lengths outside all training intervals; if there are none, isolated atoms."""
+        new_bonds = []
+        for name, intervals in self.bonds.items():
+            lengths = _bonded(name, distances.get(name, np.empty(0)))
+            limits = np.reshape(np.asarray(intervals, dtype=float), (-1, 2))
+            excess = np.maximum(limits[:, 0] - lengths[:, None], lengths[:, None] - limits[:, 1])
+            far = excess.min(1, initial=np.inf) > _GAP
             if far.any():
-                shown = " and ".join(f"{low:.2f} to {high:.2f}" for low, high in limits) or "none"
-                unlike.append(f"{name} at {lengths[far][0]:.2f} A (training: {shown})")
-        lonely = [
+                known = " and ".join(f"{low:.2f} to {high:.2f}" for low, high in limits) or "none"
+                new_bonds.append(f"{name} at {lengths[far][0]:.2f} A (training: {known})")
+        isolated = [
             f"{symbol} at {distance:.2f} A from its nearest atom (training: at most "
             f"{self.loneliest[symbol]:.2f})"
             for symbol, distance in loneliest.items()
             if distance > self.loneliest.get(symbol, np.inf) + _GAP
         ]
-        return unlike or lonely
+        return new_bonds or isolated
 
 
 def _charge(atoms: Atoms) -> int:
@@ -145,13 +167,13 @@ def _charge(atoms: Atoms) -> int:
 
 
 def _formula(atoms: Atoms) -> str:
-    """Hill's formula; of a crystal the empirical one, as a supercell is no other crystal."""
+    """Formula in Hill order; crystals: empirical, so that cell and supercell share it."""
     formula = atoms.symbols.formula
     return str((formula.reduce()[0] if atoms.pbc.any() else formula).convert("hill"))
 
 
 class _Neighbours:
-    """Distances between the atoms of a structure; images count, as far as they are neighbours."""
+    """Distances between the atoms of a structure; crystals: all pairs with images within 6 A."""
 
     def __init__(self, atoms: Atoms) -> None:
         if atoms.pbc.any():
@@ -162,17 +184,20 @@ class _Neighbours:
         self.numbers, self.ends = atoms.numbers, (i, j)
 
     def by_pair(self) -> dict[str, np.ndarray]:
-        """Distances of each pair of species, A, "H-O" in alphabetical order."""
+        """Pair of species, "H-O" in alphabetical order -> all its distances, A."""
         first, second = (self.numbers[end] for end in self.ends)
         codes = np.minimum(first, second) * len(chemical_symbols) + np.maximum(first, second)
-        found = {}
+        distances = {}
         for code in np.unique(codes).tolist():
             symbols = [chemical_symbols[z] for z in divmod(code, len(chemical_symbols))]
-            found["-".join(sorted(symbols))] = self.distance[codes == code]
-        return found
+            distances["-".join(sorted(symbols))] = self.distance[codes == code]
+        return distances
 
     def loneliest(self) -> dict[str, float]:
-        """Longest distance from an atom to its nearest by symbol, A; of single atoms none."""
+        """Symbol -> longest distance from such an atom to its nearest neighbour, A.
+
+        A single atom has no neighbour and no entry.
+        """
         nearest = np.full(len(self.numbers), np.inf)
         for end in self.ends:
             np.minimum.at(nearest, end, self.distance)
@@ -180,15 +205,15 @@ class _Neighbours:
         return {symbol: float(d) for symbol, d in sorted(far.items()) if np.isfinite(d)}
 
 
-def _bonded(name: str, distances: np.ndarray, more: float = 0.0) -> np.ndarray:
-    """Of the distances of a pair of species, those within reach of a bond, and so much more."""
+def _bonded(name: str, distances: np.ndarray, margin: float = 0.0) -> np.ndarray:
+    """The distances of a pair of species up to `_BONDING` sums of radii plus a margin in A."""
     radii = [covalent_radii[atomic_numbers[symbol]] for symbol in name.split("-")]
-    return distances[distances < _BONDING * sum(radii) + more]
+    return distances[distances < _BONDING * sum(radii) + margin]
 
 
-def _stretches(distances: np.ndarray) -> list[list[float]]:
-    """Sorted distances as intervals: those nearer than two gaps belong together."""
+def _intervals(distances: np.ndarray) -> list[list[float]]:
+    """Sorted distances as intervals; distances less than two tolerances apart share one."""
     if len(distances) == 0:
         return []
-    parts = np.split(distances, np.nonzero(np.diff(distances) > 2 * _GAP)[0] + 1)
-    return [[round(float(part[0]), 4), round(float(part[-1]), 4)] for part in parts]
+    runs = np.split(distances, np.nonzero(np.diff(distances) > 2 * _GAP)[0] + 1)
+    return [[round(float(run[0]), 4), round(float(run[-1]), 4)] for run in runs]

@@ -1,4 +1,9 @@
-"""Blocks of a matrix as tensors, and the graph that carries those of a guess."""
+"""How are the blocks of a matrix laid out as tensors, and made hermitian?
+
+Matrix blocks as tensors, and the graph that also stores the initial guess's blocks. A matrix is
+hermitian when the block of each pair (i, j, T) is the adjoint of the block of its partner
+(j, i, -T); the hermitian part of blocks ``h`` is ``(h + h^+) / 2``.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,7 @@ from workbench.models.graph import Graph, build, matrix_edges
 
 @dataclass(frozen=True)
 class Blocks:
-    """On-site blocks (N, M, M) and pair blocks (P, M, M), with spin (..., Q, M, M)."""
+    """On-site blocks (N, M, M) and pair blocks (P, M, M); with spin (N or P, Q, M, M)."""
 
     nodes: Tensor
     pairs: Tensor
@@ -31,33 +36,69 @@ class Blocks:
         return Blocks(self.nodes - other.nodes, self.pairs - other.pairs)
 
     def to(self, like: Tensor | torch.device) -> Blocks:
-        """The same on a device, or in the type and on the device of a tensor."""
+        """The same blocks on a device, or in the type and on the device of a tensor."""
         return Blocks(self.nodes.to(like), self.pairs.to(like))
 
     def split(self, graphs: Sequence[Graph]) -> list[Blocks]:
-        """Of graphs that lie side by side, those of each."""
+        """The blocks of each graph, where several graphs were joined to one."""
         nodes = self.nodes.split([g.z.shape[0] for g in graphs])
         pairs = self.pairs.split([g.edge_index.shape[1] for g in graphs])
         return [Blocks(n, p) for n, p in zip(nodes, pairs, strict=True)]
 
     def symmetric(self, reverse: Tensor) -> Blocks:
-        """The hermitian part: each block averaged with its partner's adjoint."""
-        other = Blocks(adjoint(self.nodes), adjoint(self.pairs.index_select(0, reverse)))
-        return Blocks((self.nodes + other.nodes) / 2, (self.pairs + other.pairs) / 2)
+        """The hermitian part ``(h + h^+) / 2``: each block averaged with its partner's adjoint.
+
+        Args:
+            reverse: (P,) index of the partner of each pair.
+        """
+        partners = self.pairs.index_select(0, reverse)
+        return Blocks(hermitian_mean(self.nodes, self.nodes), hermitian_mean(self.pairs, partners))
 
 
 def adjoint(blocks: Tensor) -> Tensor:
-    """Blocks (items, M, M) transposed; in spin parts (items, Q, M, M) those of the adjoint."""
+    """Adjoint of each block: the transpose of (items, M, M), spin parts with their signs.
+
+    With spin (items, Q, M, M), part q of the adjoint is ``SIGNS[q]`` times the transpose of part q.
+    """
     if blocks.ndim == 3:
         return blocks.mT
     signs = blocks.new_tensor(SIGNS[: blocks.shape[1]])
     return signs[:, None, None] * blocks.mT
 
 
-def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tensor) -> Graph:
-    """The graph of a structure, with the guess that these charges make if the model wants one.
+def hermitian_mean(blocks: Tensor, partners: Tensor) -> Tensor:
+    """Blocks (items, [Q,] M, M) averaged with the adjoints of their partners.
 
-    The first matrix is the guessed Hamiltonian, a second one the density matrix of its orbitals.
+    The partner of a pair (i, j, T) is (j, i, -T); an on-site block is its own partner.
+    """
+    return (blocks + adjoint(partners)) / 2
+
+
+def make_hermitian(pairs: Tensor, reverse: Tensor, at_once: int) -> None:
+    """Average all pair blocks (P, [Q,] M, M) with their partners' adjoints, in place.
+
+    Args:
+        pairs: of one structure.
+        reverse: (P,) the partner of each pair.
+        at_once: pairs per step; the additional memory is proportional to it.
+    """
+    first = torch.nonzero(torch.arange(len(reverse), device=reverse.device) <= reverse)[:, 0]
+    for chunk in first.split(at_once):
+        mean = hermitian_mean(pairs[chunk], pairs[reverse[chunk]])
+        pairs[chunk], pairs[reverse[chunk]] = mean, adjoint(mean)
+
+
+def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tensor) -> Graph:
+    """The graph of a structure, with the initial guess if the model starts from one.
+
+    The first guessed matrix is a Hamiltonian, eV; the second one is the density matrix of its
+    occupied orbitals.
+
+    Args:
+        atoms: the structure.
+        config: says which guess the model reads.
+        basis: of the matrices.
+        charges: (S, exponents) Gaussian charges of the atoms' potentials, e.
     """
     graph = build(atoms, config.cutoff)
     if config.guess == "none":
@@ -73,14 +114,14 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
 
 
 def target_blocks(matrix: BlockMatrix, graph: Graph, irreps: BlockIrreps) -> Blocks:
-    """A reference's blocks in the order of a graph.
+    """The blocks of a reference matrix in the order of a graph.
 
-    Pairs beyond the cutoff are left out; those beyond the range of the reference are zero.
+    Pairs beyond the graph's cutoff are omitted. Pairs that the reference does not contain are zero.
 
     Args:
         matrix: the reference Hamiltonian, in the model's basis.
-        graph: of the same atoms.
-        irreps: of the model's blocks; says which spin parts they have.
+        graph: graph of the same atoms.
+        irreps: irreps of the model's blocks; they determine which spin parts the blocks have.
     """
     n, values = graph.z.shape[0], matrix.over(*matrix_edges(graph))
     if irreps.basis.spinor:

@@ -1,4 +1,7 @@
-"""Trained models on disk: safetensors for the numbers, a JSON header for the rest, no pickle."""
+"""How is a trained model stored in a file and loaded again?
+
+Tensors as safetensors, everything else in a JSON header; no pickle, so that a file cannot run code.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.models.config import ModelConfig
+from workbench.models.readouts import is_solution
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.atomic_write import atomic_write
@@ -26,21 +30,21 @@ FORMAT = "hamiltonian-workbench model"
 
 
 class CheckpointError(ValueError):
-    """A file that is no model of ours; the message says what to do."""
+    """A file cannot be loaded as a model; the message says why and what to do."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header so that the file appears complete or not at all."""
+    """Write tensors and a JSON header atomically: the file appears complete or not at all."""
     flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    # Not save_file: it leaves files that only the owner can read.
+    # Not safetensors' save_file: its files are readable by their owner only.
     atomic_write(path, save(flat, metadata={"header": json.dumps(header)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a file that ``write_tensors`` made.
+    """Tensors and header of a file written by ``write_tensors``.
 
     Raises:
-        CheckpointError: if the file is truncated, foreign or has no header.
+        CheckpointError: if the file is truncated, is no safetensors file or has no header.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -48,10 +52,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is damaged or no safetensors file: fetch or train it anew."
+            f"{path} is damaged or is not a safetensors file: download it again or retrain the "
+            "model."
         ) from error
     if header is None:
-        raise CheckpointError(f"{path} holds tensors but no model of the workbench.")
+        raise CheckpointError(
+            f"{path} has no header of this library, so it is not one of its models: choose a file "
+            "that save_model wrote."
+        )
     return tensors, json.loads(header)
 
 
@@ -60,8 +68,8 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
 
     Args:
         model: both stages.
-        path: ends in ``.safetensors`` by custom.
-        info: JSON-able: what it was trained on and how well it did.
+        path: the file; its name usually ends in ``.safetensors``.
+        info: JSON-able: training set, history and errors.
     """
     header = {
         "format": FORMAT,
@@ -69,7 +77,7 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
         "basis": model.basis.to_json(),
         "config": model.config.to_json(),
         "info": dict(info),
-        "float64": [name for name, stage in model.named_children() if _lives_on_digits(stage)],
+        "float64": [name for name, stage in model.named_children() if _needs_float64(stage)],
     }
     scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
     weights = {n: compact(t) for n, t in model.state_dict().items() if not _unused(n, t)}
@@ -77,7 +85,7 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
 
 
 def compact(tensor: Tensor) -> Tensor:
-    """A tensor in the shortest floating type that holds it exactly."""
+    """A tensor in the shortest floating-point type that represents it exactly."""
     for kind in (torch.float16, torch.float32):
         short = tensor.to(kind)
         if torch.equal(short.double(), tensor.double()):
@@ -85,84 +93,97 @@ def compact(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _lives_on_digits(stage: nn.Module) -> bool:
-    """Whether a stage solved for in float64 must run in it: its solution is no float16."""
-    solutions = [t for name, t in stage.named_buffers() if _is_solution(name) and t.any()]
+def _needs_float64(stage: nn.Module) -> bool:
+    """Whether a stage must run in float64: a solution in float64 that is not exact in float16.
+
+    Such a solution has large weights, which amplify the features' last digits: in float32 its
+    symmetry error would be visible.
+    """
+    solutions = [t for name, t in stage.named_buffers() if is_solution(name) and t.any()]
     return any(t.dtype == torch.float64 and compact(t).dtype != torch.float16 for t in solutions)
 
 
 def restore(
     model: TwoStageModel, weights: Mapping[str, Tensor], wide: Collection[str] = ()
 ) -> None:
-    """Give a fresh model stored weights, each stage in the widest type among its own.
+    """Load stored weights into a new model; a stage with a float64 weight runs in float64.
 
     Args:
-        model: to be given them.
-        weights: by name.
-        wide: stages that run in float64 whatever their weights are stored as.
+        model: receives the weights.
+        weights: tensors by name.
+        wide: names of stages that run in float64 whatever type their weights are stored in.
 
     Raises:
-        RuntimeError: if they are another model's.
+        RuntimeError: if names or shapes of the weights do not fit the model.
     """
     for name, stage in model.named_children():
-        own = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
-        if name in wide or torch.float64 in own:
+        dtypes = [t.dtype for k, t in weights.items() if k.startswith(f"{name}.")]
+        if name in wide or torch.float64 in dtypes:
             stage.double()
-    left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if _is_solution(n)}
+    left_out = {n: torch.zeros_like(t) for n, t in model.state_dict().items() if is_solution(n)}
     model.load_state_dict({**left_out, **weights})
 
 
 def _unused(name: str, tensor: Tensor) -> bool:
-    """Whether it is a solution that was not adopted: zeros, which a file can do without."""
-    return _is_solution(name) and not tensor.any()
-
-
-def _is_solution(name: str) -> bool:
-    return ".solution_" in name
+    """Whether a buffer is a solution that was not adopted; it is zero and need not be stored."""
+    return is_solution(name) and not tensor.any()
 
 
 def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageModel:
-    """A trained two-stage model.
+    """Load a trained two-stage model.
 
     Args:
-        source: a name in data/checkpoints, such as "water", or the path of a file.
-        device: where it shall run, e.g. "cuda".
+        source: name of a bundled model, such as "water", or the path of a file.
+        device: where the model runs, e.g. "cuda".
 
     Raises:
-        FileNotFoundError: if there is no such model.
-        CheckpointError: if the file is damaged, foreign or follows another convention.
+        FileNotFoundError: if there is no such model; the message lists the bundled ones.
+        CheckpointError: if the file is damaged, is no model or follows another convention.
+
+    >>> model = wb.load_model("water")
+    >>> model.elements
+    ('H', 'O')
+    >>> water = wb.load("water")
+    >>> R = wb.rotation((1, 1, 0), 40)  # stage 1 is equivariant: H(R r) = D H(r) D^T
+    >>> (model.stage1(wb.rotate(water, R)) - model.stage1(water).rotate(R)).max_abs() < 1e-5  # eV
+    True
     """
     path = checkpoint_path(source)
     tensors, header = read_tensors(path)
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a model of the workbench but {header.get('format')}.")
+        raise CheckpointError(
+            f"{path} has the format {header.get('format')!r}, not {FORMAT!r}: choose a file that "
+            "save_model wrote."
+        )
     if header["convention_version"] != CONVENTION_VERSION:
         raise CheckpointError(
-            f"{path} follows convention {header['convention_version']}, this workbench "
-            f"{CONVENTION_VERSION}: train it anew, or use the version that made it."
+            f"{path} follows convention {header['convention_version']}, this library "
+            f"{CONVENTION_VERSION}: retrain the model, or use the library version that wrote it."
         )
     scaling = Scaling(
         **{k.removeprefix("scaling."): t for k, t in tensors.items() if k.startswith("scaling.")}
     )
     basis, config = Basis.from_json(header["basis"]), ModelConfig.from_json(header["config"])
-    with torch.random.fork_rng(devices=[]):  # weights are overwritten: spend no random numbers
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # keep torch's random state: all weights are overwritten
         model = TwoStageModel(basis, config, scaling)
     weights = {k: t for k, t in tensors.items() if not k.startswith("scaling.")}
     try:
         restore(model, weights, header.get("float64", ()))
     except RuntimeError as error:
         raise CheckpointError(
-            f"The weights in {path} do not fit its own header: fetch or train it anew."
+            f"The weights in {path} do not fit its header: download it again or retrain the model."
         ) from error
     model.info = header["info"]
     return model.to(device).eval()
 
 
 def checkpoint_path(source: str | os.PathLike[str]) -> Path:
-    """Where a model's file is.
+    """The path of a model's file.
 
     Raises:
-        FileNotFoundError: with the names that exist.
+        FileNotFoundError: if there is none; the message suggests existing names.
     """
     path = Path(source)
     bundled = data_path("checkpoints", f"{source}.safetensors")
@@ -172,6 +193,6 @@ def checkpoint_path(source: str | os.PathLike[str]) -> Path:
         return path
     names = sorted(p.stem for p in data_path("checkpoints").glob("*.safetensors"))
     close = difflib.get_close_matches(str(source), names, n=1)
-    known = f"bundled ones are {', '.join(names)}." if names else "none is bundled here."
-    hint = f"did you mean {close[0]}?" if close else known
-    raise FileNotFoundError(f"There is no model {source!s}, neither bundled nor a file: {hint}")
+    known = f"choose from {', '.join(names)}." if names else "no model is bundled here."
+    hint = f"did you mean {close[0]!r}?" if close else known
+    raise FileNotFoundError(f"There is no bundled model and no file called '{source!s}': {hint}")

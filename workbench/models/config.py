@@ -1,4 +1,7 @@
-"""Everything that decides a model's shape, in one small frozen record."""
+"""Which settings determine the shape of a model?
+
+One small frozen record holds all of them. A checkpoint stores it as JSON.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +14,54 @@ from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.hamiltonians.spin_parts import SIGNS
 
 GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
-"""What a model may start from, and of how many matrices each consists."""
+"""Initial guess -> number of matrices that it consists of."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes of both stages.
 
+    The names ``refiner_...`` set stage 2; all others but ``guess``, ``cutoff`` and
+    ``time_reversal`` set stage 1.
+
+    >>> config = wb.ModelConfig(guess="none", cutoff=6.0, channels=16)
+    >>> wb.ModelConfig.from_json(config.to_json()) == config
+    True
+    >>> wb.ModelConfig(refiner_width=30)
+    Traceback (most recent call last):
+    ValueError: ModelConfig.refiner_width must be a multiple of refiner_heads: 30 is not ... 4.
+
     Attributes:
         guess: "orbitals": the model corrects the Hamiltonian of superposed atomic potentials, and
-            reads it and the density matrix of its orbitals, for molecules in a basis that PySCF
-            knows; "atoms": it reads that Hamiltonian alone; "none": it starts from nothing.
-        cutoff: longest pair that exchanges messages and gets a block, in A; None for all pairs of
-            a molecule. Within 10 A an atom-centred basis has all its sizeable elements.
-        lmax: highest l of stage 1's features; 2 x the basis's highest l reaches every element.
-        pseudo_lmax: highest l of the features of the other parity (axial vectors and so on).
+            reads that Hamiltonian and the density matrix of its orbitals; for molecules in a basis
+            that PySCF knows. "atoms": it reads that Hamiltonian only. "none": no initial guess,
+            the model corrects the means of the training set.
+        cutoff: longest pair that exchanges messages and has a block, A; None for all pairs of a
+            molecule. In an atom-centred basis all sizeable elements lie within 10 A.
+        lmax: highest l of stage 1's features; 2 x the highest l of the basis reaches every element.
+        pseudo_lmax: highest l of the pseudo-tensor features, of parity -(-1)^l (axial vectors ...).
         channels: copies of each irrep in stage 1.
         layers: message-passing layers of stage 1.
         radial: radial functions per pair.
-        readout: copies of each irrep that an on-site block is read from.
-        pair_readout: copies of each irrep that a pair's block is read from.
+        readout: copies of each irrep that the readout of on-site blocks reads.
+        pair_readout: copies of each irrep that the readout of pair blocks reads.
         refiner_width: channels of stage 2's tokens.
         refiner_heads: attention heads of stage 2.
         refiner_layers: Transformer layers of stage 2.
-        refiner_frame: "global", the paper's: stage 2 learns the symmetry; or "local": it works in
-            axes that turn with the structure and is exactly equivariant under rotations.
-        refiner_mirrors: whether stage 2 in local axes corrects by the mean over the structure and
-            its image under inversion: then exactly equivariant under that, too, for twice its time.
-        refiner_features: whether stage 2 reads stage 1's features; without them only geometry
-            and the baseline's blocks. For comparison.
-        refiner_guess: whether stage 2 reads the guess, where there is one.
-        refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 predicts all
-            that is left beside the mean, and does not see the baseline. For comparison.
-        time_reversal: whether Hamiltonians with spin obey it, as all do but magnetic ones; built
-            in, it leaves half the numbers to predict.
+        refiner_frame: "global", as in the paper: stage 2 learns the symmetry from rotated data;
+            "local": stage 2 works in local frames that rotate with the structure, and is exactly
+            equivariant under rotations.
+        refiner_mirrors: whether stage 2 in local frames averages its correction over the structure
+            and its inverted copy. It is then exactly equivariant under inversion, too, and takes
+            twice the time.
+        refiner_features: whether stage 2 reads stage 1's features. Without them it reads only the
+            geometry and the baseline's blocks. For ablations.
+        refiner_guess: whether stage 2 reads the initial guess, where there is one.
+        refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 does not read
+            the baseline and predicts the whole difference from guess and mean. For ablations.
+        time_reversal: whether Hamiltonians with spin are invariant under time reversal, as all
+            non-magnetic ones are. Four of the eight real parts of a block are then zero, and only
+            the other half is predicted.
     """
 
     guess: str = "orbitals"
@@ -67,22 +84,43 @@ class ModelConfig:
     time_reversal: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no network can have."""
+        """Check the values.
+
+        Raises:
+            ValueError: for a size below 1 or an unknown option.
+        """
         sizes = ("channels", "layers", "radial", "readout", "pair_readout")
         for name in (*sizes, "refiner_width", "refiner_heads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"ModelConfig.{name} must be at least 1.")
+                raise ValueError(
+                    f"ModelConfig.{name} must be at least 1, not {getattr(self, name)}."
+                )
         if self.guess not in GUESSES:
-            raise ValueError(f"ModelConfig.guess must be one of {', '.join(GUESSES)}.")
+            raise ValueError(
+                f"ModelConfig.guess must be one of {', '.join(GUESSES)}, not {self.guess!r}."
+            )
         if self.refiner_frame not in ("global", "local"):
-            raise ValueError("ModelConfig.refiner_frame must be 'global' or 'local'.")
+            raise ValueError(
+                "ModelConfig.refiner_frame must be 'global' or 'local', "
+                f"not {self.refiner_frame!r}."
+            )
         if self.refiner_width % self.refiner_heads:
-            raise ValueError("ModelConfig.refiner_width must be a multiple of refiner_heads.")
+            raise ValueError(
+                "ModelConfig.refiner_width must be a multiple of refiner_heads: "
+                f"{self.refiner_width} is not a multiple of {self.refiner_heads}."
+            )
         if self.cutoff is not None and self.cutoff <= 0:
-            raise ValueError("ModelConfig.cutoff must be positive, or None for all pairs.")
+            raise ValueError(
+                f"ModelConfig.cutoff must be positive, or None for all pairs, not {self.cutoff}."
+            )
 
     def check(self, basis: Basis) -> None:
-        """Refuse a basis whose on-site blocks hold irreps that the features cannot reach."""
+        """Check that the features reach every irrep of a basis's on-site blocks.
+
+        Raises:
+            ValueError: if ``lmax`` or ``pseudo_lmax`` is too small, or a guess is combined with
+                spin.
+        """
         if basis.spinor and self.guess != "none":
             raise ValueError("A guess has no spin: train spinors with guess='none' (ModelConfig).")
         on_site = [
@@ -106,11 +144,12 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """The configuration that ``to_json`` described, also by a version with fewer settings."""
-        then = {
+        """The configuration that ``to_json`` wrote, possibly in a version with fewer settings."""
+        # Values of settings that files of older versions do not contain.
+        older_files = {
             "guess": "none",
             "pair_readout": 2 * data.get("channels", cls.channels),
             "refiner_guess": False,
             "refiner_mirrors": False,
         }
-        return cls(**{**then, **data})
+        return cls(**{**older_files, **data})

@@ -1,11 +1,13 @@
-"""Edge frames: turn every pair so that it points along z, where symmetry becomes plain algebra.
+"""In which frame does the equivariance of a pair become linear algebra? In its edge frame.
 
-In the frame of a pair only rotations about the pair and mirrors through it are left. A component
-of order m turns there as one complex number. Sorting components by |m| into a part A that
-mirrors leave alone and a part B that they flip, any linear map that treats A and B alike is
-equivariant under O(3): the SO(2) convolution of Passaro & Zitnick 2023 (arXiv 2302.03655), with
-parity kept. For harmonics A is the cosine and B the sine; for pseudo-tensors A is the sine and B
-minus the cosine.
+Every pair is rotated so that it points along z. The symmetry that remains in this edge frame
+consists of rotations about the pair and of reflections in planes that contain it. A rotation by
+``t`` multiplies the components of order m, as one complex number, by ``exp(i m t)``. The components
+of each |m| are sorted into a part A that the reflection y -> -y leaves unchanged and a part B whose
+sign it changes. Every linear map that mixes components of equal |m|, with the same matrix for A as
+for B, is equivariant under O(3). This is the SO(2) convolution of Passaro & Zitnick 2023 (arXiv
+2302.03655), with parity. For spherical harmonics A is the cosine and B the sine; for pseudo-tensors
+A is the sine and B minus the cosine.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ from workbench.models.config import ModelConfig
 
 
 class Constant:
-    """A fixed array kept in float64 and handed out in the type and on the device of a tensor.
+    """A fixed array, stored in float64 and returned in the dtype and on the device of a tensor.
 
-    Not a buffer: ``module.double()`` would otherwise inherit the rounding of float32.
+    Not a buffer: a buffer that was rounded to float32 stays rounded after ``module.double()``.
     """
 
     def __init__(self, array: NDArray[np.float64] | NDArray[np.intp]) -> None:
@@ -39,18 +41,18 @@ class Constant:
         self._copies: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def __call__(self, like: Tensor) -> Tensor:
-        """The array as ``like``'s dtype (integers stay integers) and device."""
+        """The array in the dtype (integers stay integers) and on the device of ``like``."""
         dtype = like.dtype if self._exact.is_floating_point() else self._exact.dtype
         key = (dtype, like.device)
         if key not in self._copies:
-            with torch.inference_mode(False):  # a copy made while predicting serves training, too
+            with torch.inference_mode(False):  # else training could not use a prediction's copy
                 self._copies[key] = self._exact.to(device=like.device, dtype=dtype)
         return self._copies[key]
 
 
 @dataclass(frozen=True)
 class Degree:
-    """One irrep of the features, all of whose components come in C channels."""
+    """One irrep of the features: 2l+1 components, each in C channels; parity (-1)^l or -(-1)^l."""
 
     l: int
     pseudo: bool
@@ -58,7 +60,7 @@ class Degree:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which irreps the features hold, and how their components sort by |m| in an edge frame.
+    """The irreps of the features, and the order of their components by |m| in an edge frame.
 
     Features are tensors (items, K, C): component outside, channel inside, K = sum of 2l+1.
     """
@@ -67,7 +69,7 @@ class Layout:
 
     @classmethod
     def of(cls, config: ModelConfig, basis: Basis) -> Layout:
-        """Harmonic irreps 0..lmax, pseudo-tensor irreps 1..pseudo_lmax, with spin from 0 on."""
+        """Harmonic irreps 0..lmax and pseudo-tensor irreps 1..pseudo_lmax; with spin from 0."""
         natural = [Degree(l, False) for l in range(config.lmax + 1)]
         first = 0 if basis.spinor else 1
         return cls((*natural, *(Degree(l, True) for l in range(first, config.pseudo_lmax + 1))))
@@ -79,7 +81,7 @@ class Layout:
 
     @cached_property
     def degree_of(self) -> NDArray[np.intp]:
-        """(K,) which irrep a component belongs to."""
+        """(K,) index of the irrep of each component."""
         return np.repeat(np.arange(len(self.degrees)), [2 * d.l + 1 for d in self.degrees])
 
     @cached_property
@@ -89,9 +91,9 @@ class Layout:
         Frame order is A_0, then A_m and B_m for m = 1.., then B_0.
         """
         starts = np.cumsum([0, *(2 * d.l + 1 for d in self.degrees)])[:-1]
-        placed = [(int(s) + d.l, d) for s, d in zip(starts, self.degrees, strict=True)]
-        natural = [(c, d.l) for c, d in placed if not d.pseudo]
-        pseudo = [(c, d.l) for c, d in placed if d.pseudo]
+        centres = [(int(s) + d.l, d) for s, d in zip(starts, self.degrees, strict=True)]  # m = 0
+        natural = [(c, d.l) for c, d in centres if not d.pseudo]
+        pseudo = [(c, d.l) for c, d in centres if d.pseudo]
         order = [(c, 1.0) for c, _ in natural]
         for m in range(1, self.lmax + 1):
             order += [(c + m, 1.0) for c, l in natural if l >= m]  # A: cosine
@@ -103,7 +105,7 @@ class Layout:
         return np.array(source, dtype=np.intp), np.array(sign)
 
     def orders(self, channels: int) -> tuple[int, ...]:
-        """How many numbers A_0, each A_m and B_0 hold when there are so many channels."""
+        """Sizes of A_0, of each A_m (B_m has the same) and of B_0, for a number of channels."""
         even = [
             sum(d.l >= m and (m > 0 or not d.pseudo) for d in self.degrees)
             for m in range(self.lmax + 1)
@@ -122,37 +124,37 @@ class Layout:
 
     def to_irreps(self, features: Tensor) -> Tensor:
         """(items, K, C) -> (items, K*C) in e3nn's order: per irrep, channel outside, m inside."""
-        at, parts = 0, []
+        start, irreps = 0, []
         for d in self.degrees:
-            parts.append(features[:, at : at + 2 * d.l + 1].transpose(1, 2).flatten(1))
-            at += 2 * d.l + 1
-        return torch.cat(parts, dim=1)
+            irreps.append(features[:, start : start + 2 * d.l + 1].transpose(1, 2).flatten(1))
+            start += 2 * d.l + 1
+        return torch.cat(irreps, dim=1)
 
     def from_irreps(self, flat: Tensor, channels: int) -> Tensor:
         """(items, K*C) in e3nn's order -> (items, K, C)."""
-        at, parts = 0, []
+        start, irreps = 0, []
         for d in self.degrees:
             width = 2 * d.l + 1
-            part = flat[:, at : at + width * channels]
-            parts.append(part.reshape(-1, channels, width).transpose(1, 2))
-            at += width * channels
-        return torch.cat(parts, dim=1)
+            irrep = flat[:, start : start + width * channels]
+            irreps.append(irrep.reshape(-1, channels, width).transpose(1, 2))
+            start += width * channels
+        return torch.cat(irreps, dim=1)
 
 
 def highest_l(config: ModelConfig, irreps: BlockIrreps) -> int:
-    """Of the harmonics that turn features, orbitals and spin."""
+    """Highest l of the Wigner matrices that rotate features, orbitals and spin."""
     return max(config.lmax, config.pseudo_lmax, *irreps.basis.layout, *irreps.spins)
 
 
 def block_layout(irreps: BlockIrreps) -> Layout:
-    """A block's irrep coefficients as a layout of one channel, so that they have a frame order."""
+    """The irreps of a block as a layout of one channel, which defines their frame order."""
     return Layout(tuple(Degree(p.l, p.pseudo) for p in irreps.paths))
 
 
 def coefficients_by_degree(
     layout: Layout, irreps: BlockIrreps, count: int = 1
 ) -> dict[Degree, list[int]]:
-    """For each irrep of a layout the places of its m = -l among ``count`` blocks' coefficients."""
+    """Irrep of a layout -> positions of its m = -l among the coefficients of ``count`` blocks."""
     of_degree: dict[Degree, list[int]] = {d: [] for d in layout.degrees}
     first = 0
     for p in irreps.paths * count:
@@ -163,12 +165,12 @@ def coefficients_by_degree(
 
 
 class EdgeFrames(nn.Module):
-    """Wigner matrices that turn each pair's direction onto z, once a geometry for all layers."""
+    """Wigner matrices that rotate each pair onto z, computed once per geometry."""
 
     def __init__(self, lmax: int) -> None:
         super().__init__()
         size = (lmax + 1) ** 2
-        tilt = np.zeros((size, size))  # turns z onto y, so that Dy(t) = tilt Dz(t) tilt^T
+        tilt = np.zeros((size, size))  # rotates z onto y: Dy(t) = tilt Dz(t) tilt^T
         for l in range(lmax + 1):
             shell = slice(l * l, (l + 1) ** 2)
             tilt[shell, shell] = wigner_d(l, rotation((1, 0, 0), -90))
@@ -179,9 +181,12 @@ class EdgeFrames(nn.Module):
         self.flip = Constant((centre - m).astype(np.intp))
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Matrices (P, (lmax+1)^2, (lmax+1)^2) of ``R_y(-theta) R_z(-phi)`` for vectors (P, 3).
+        """Wigner matrices of ``R_y(-theta) R_z(-phi)`` for vectors (P, 3).
 
-        The turn about the pair itself is a free choice, which no equivariant map can see.
+        The angle of rotation about the pair itself is arbitrary: no equivariant map depends on it.
+
+        Returns:
+            (P, (lmax+1)^2, (lmax+1)^2), block-diagonal in l.
         """
         tilt, m, flip = self.tilt(vectors).T, self.m(vectors), self.flip(vectors)
         x, y, z = vectors.unbind(-1)
@@ -194,7 +199,7 @@ class EdgeFrames(nn.Module):
 
 
 class _Gather(nn.Module):
-    """Picks entries of the harmonic matrices into a larger block matrix, with signs."""
+    """Copies entries of the harmonics' Wigner matrices into a larger block matrix, with signs."""
 
     def __init__(self, source: NDArray[np.intp], factor: NDArray[np.float64]) -> None:
         super().__init__()
@@ -209,7 +214,7 @@ class _Gather(nn.Module):
 
 
 def feature_frames(layout: Layout, lmax: int) -> _Gather:
-    """Takes harmonic matrices to those of a layout, with rows already in frame order."""
+    """From the harmonics' Wigner matrices to those of a layout, rows in frame order."""
     ls = [d.l for d in layout.degrees]
     source = _shell_entries(ls, lmax)
     order, sign = layout.frame_order
@@ -217,18 +222,19 @@ def feature_frames(layout: Layout, lmax: int) -> _Gather:
 
 
 def basis_frames(shells: Sequence[int], lmax: int) -> _Gather:
-    """Takes harmonic matrices to those of a basis's padded frame, in plain order."""
+    """From the harmonics' Wigner matrices to the orbitals' in the padded basis, plain order."""
     source = _shell_entries(shells, lmax)
     return _Gather(source, np.ones(source.shape))
 
 
 def _shell_entries(ls: Sequence[int], lmax: int) -> NDArray[np.intp]:
-    """Flat index into a harmonic matrix of each entry of a block-diagonal one, -1 off blocks."""
+    """Flat index into a harmonic matrix for each entry of a block-diagonal one; -1: zero."""
     size, full = sum(2 * l + 1 for l in ls), (lmax + 1) ** 2
     result = np.full((size, size), -1, dtype=np.intp)
-    at = 0
+    start = 0
     for l in ls:
-        own = np.arange(l * l, (l + 1) ** 2)
-        result[at : at + 2 * l + 1, at : at + 2 * l + 1] = own[:, None] * full + own
-        at += 2 * l + 1
+        harmonics = np.arange(l * l, (l + 1) ** 2)
+        shell = slice(start, start + 2 * l + 1)
+        result[shell, shell] = harmonics[:, None] * full + harmonics
+        start += 2 * l + 1
     return result

@@ -1,7 +1,8 @@
-"""The building blocks of stage 1, each equivariant under O(3) by construction.
+"""Which layers are equivariant under O(3) by construction? The building blocks of stage 1.
 
-Node features are (N, K, C): component outside, channel inside (see ``frames.Layout``). Pair
-features live in their edge frame, flat (P, K*C) in frame order.
+For a layer ``f`` and the Wigner matrices ``D`` of its features, ``f(D x) = D f(x)`` holds for any
+weights. Node features are (N, K, C): component outside, channel inside (see
+``edge_frames.Layout``). Pair features are stored in their edge frame, flat (P, K*C) in frame order.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from workbench.models.edge_frames import Constant, Layout
 
 @dataclass(frozen=True)
 class Pairs:
-    """What all layers share about a geometry's pairs, computed once.
+    """Quantities of the pairs that all layers share, computed once per geometry.
 
     Attributes:
-        row: (P,) atom i, the one that receives.
-        column: (P,) atom j.
-        frames: (P, K, K) plain components -> edge frame, rows in frame order.
+        row: (P,) atom i, which receives the message.
+        column: (P,) atom j, which sends it.
+        frames: (P, K, K) Wigner matrices global frame -> edge frame, rows in frame order.
         scalars: (P, H) invariants of the distance and both species.
         envelope: (P, 1) smooth cutoff.
     """
@@ -38,7 +39,10 @@ class Pairs:
 
 
 def envelope(distance: Tensor, cutoff: float | None) -> Tensor:
-    """1 up to half the cutoff, then smoothly (twice differentiable) to 0 at the cutoff."""
+    """Smooth cutoff: 1 up to half the cutoff, 0 from the cutoff on, twice differentiable.
+
+    Between, with ``t = 2 r / cutoff - 1``, it is ``1 - 10 t^3 + 15 t^4 - 6 t^5``.
+    """
     if cutoff is None:
         return torch.ones_like(distance)
     t = ((distance / cutoff - 0.5) * 2).clamp(0, 1)
@@ -46,15 +50,15 @@ def envelope(distance: Tensor, cutoff: float | None) -> Tensor:
 
 
 class RadialBasis(nn.Module):
-    """Gaussians of ``exp(-r / 2 A)``, evenly spaced and overlapping.
+    """Radial functions: evenly spaced, overlapping Gaussians of ``exp(-r / 2 A)``.
 
-    The exponential distance is that of PhysNet (Unke & Meuwly 2019, eq. 7): dense where bonds
-    are, saturating at long range. Few and broad on purpose: the Hamiltonian is a smooth function of
-    the geometry, and a network is no smoother than what it reads.
+    The exponential distance is taken from PhysNet (Unke & Meuwly 2019, eq. 7): its resolution is
+    high at bond lengths and low at long range. The Gaussians are few and broad on purpose: the
+    Hamiltonian is a smooth function of the geometry, and a network is no smoother than its input.
     """
 
     def __init__(self, size: int) -> None:
-        """``size`` functions."""
+        """``size``: number of functions."""
         super().__init__()
         self.centres = Constant(np.linspace(0.0, 1.0, size))
         self.sharpness = (size / 1.5) ** 2 / 2
@@ -66,14 +70,14 @@ class RadialBasis(nn.Module):
 
 
 class O2Linear(nn.Module):
-    """The general linear map that commutes with turns about the pair and mirrors through it.
+    """A linear map that commutes with rotations about the pair and reflections that keep it.
 
-    One matrix per |m|, applied alike to A_m and B_m; a bias only on A_0, the invariants. Both
-    sides are lists as `by_order` makes them.
+    One matrix per |m|, the same for A_m and B_m; a bias only on the invariants A_0. Input and
+    output are lists per |m|, see `by_order`.
     """
 
     def __init__(self, inner: tuple[int, ...], outer: tuple[int, ...]) -> None:
-        """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, as ``Layout.orders`` gives."""
+        """``inner`` and ``outer``: sizes of A_0, each A_m and B_0, see ``Layout.orders``."""
         super().__init__()
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(a, b) * max(a, 1) ** -0.5)
@@ -83,22 +87,22 @@ class O2Linear(nn.Module):
 
     def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Per |m| (P, 1 or 2, inner) -> (P, 1 or 2, outer)."""
-        first = torch.addmm(self.bias, parts[0][:, 0], self.weights[0])[:, None]
+        first = torch.addmm(self.bias, parts[0][:, 0], self.weights[0])[:, None]  # (P, 1, outer)
         rest = zip(parts[1:], list(self.weights)[1:], strict=True)
-        return [first, *(_alike(y, w) for y, w in rest)]
+        return [first, *(_same_for_a_and_b(y, w) for y, w in rest)]
 
 
-def _alike(part: Tensor, weight: Tensor) -> Tensor:
+def _same_for_a_and_b(part: Tensor, weight: Tensor) -> Tensor:
     """(P, 1 or 2, inner) @ (inner, outer), the same for A and for B.
 
-    As a batch of two: parts are cut out of wider rows, which ``@`` would copy first, and that takes
-    as long as the product.
+    Computed as a batch of two: ``part`` is a view into wider rows, which ``@`` would copy first,
+    and the copy takes as long as the product.
     """
     return torch.bmm(part.transpose(0, 1), weight.expand(part.shape[1], -1, -1)).transpose(0, 1)
 
 
 def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
-    """(P, all components) -> per |m| (P, 1 or 2, channels): A_0, then A_m beside B_m, then B_0."""
+    """(P, all components) -> per |m| (P, 1 or 2, channels): A_0, (A_m, B_m) for each m, B_0."""
     widths = [orders[0], *(2 * n for n in orders[1:-1]), orders[-1]]
     components = [1, *(2 for _ in orders[1:-1]), 1]  # also where there are no channels
     pieces = zip(x.split(widths, dim=1), components, orders, strict=True)
@@ -106,18 +110,18 @@ def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
-    """(P, all components) of what `by_order` took apart."""
+    """The inverse of `by_order`: lists per |m| -> (P, all components)."""
     return torch.cat([piece for part in parts for piece in part.unbind(1)], dim=1)
 
 
 def scaled(parts: Sequence[Tensor], factors: Tensor, orders: Sequence[int]) -> list[Tensor]:
-    """Parts times factors (P, sum of orders): A_m and B_m share theirs."""
+    """Tensors per |m| times factors (P, sum of orders), equal for A_m and B_m."""
     pieces = factors[:, None].split(list(orders), dim=2)
     return [part * piece for part, piece in zip(parts, pieces, strict=True)]
 
 
 def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
-    """Index that joins ``count`` items, each in frame order of its own, to one in frame order."""
+    """Index that merges ``count`` consecutive items, each in frame order, into one frame order."""
     widths = [orders[0], *(n for n in orders[1:-1] for _ in range(2)), orders[-1]]
     pieces = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
     starts = sum(widths) * np.arange(count)[:, None]
@@ -125,10 +129,12 @@ def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
 
 
 class InvariantGate(nn.Module):
-    """Free non-linearity on the invariants A_0, which then scale everything else.
+    """Gated non-linearity in the edge frame.
 
-    In an edge frame A_0 holds the m = 0 part of every harmonic irrep, so the network is as free
-    on all of these as on l = 0 alone in an ordinary gate, and still exactly equivariant.
+    With invariants ``s`` of the pair, ``A_0' = silu(A_0 + W s)``; the other components are
+    multiplied by the gates ``2 sigmoid(V A_0')``. An ordinary gate applies its non-linearity to
+    l = 0 only. In an edge frame A_0 contains the m = 0 component of every harmonic irrep, all of
+    which are invariant. The layer is exactly equivariant.
     """
 
     def __init__(self, orders: tuple[int, ...], context: int) -> None:
@@ -138,17 +144,17 @@ class InvariantGate(nn.Module):
         self.gates = nn.Linear(orders[0], sum(orders[1:]))
 
     def forward(self, parts: Sequence[Tensor], context: Tensor) -> list[Tensor]:
-        """Per |m| (P, 1 or 2, channels), and (P, context) -> the same parts, gated."""
+        """Per |m| (P, 1 or 2, channels), and (P, context) -> the same shapes, gated."""
         free = functional.silu(parts[0][:, 0] + self.context(context))
         gates = 2 * torch.sigmoid(self.gates(free))
         return [free[:, None], *scaled(parts[1:], gates, self.rest)]
 
 
 class Norm(nn.Module):
-    """Divide each item by its root mean square over irreps, then weigh each irrep's channels."""
+    """Divide each item by its RMS over all irreps, then weight the channels of each irrep."""
 
     def __init__(self, layout: Layout, channels: int, framed: bool = False) -> None:
-        """``framed``: whether components come in frame order."""
+        """``framed``: whether components are in frame order."""
         super().__init__()
         degree_of = layout.degree_of[layout.frame_order[0]] if framed else layout.degree_of
         width = np.array([2 * d.l + 1 for d in layout.degrees])[degree_of]
@@ -181,7 +187,7 @@ class DegreeLinear(nn.Module):
 
 
 class NodeGate(nn.Module):
-    """Free non-linearity of a node: channels mix, invariants act freely and gate the rest."""
+    """Gated non-linearity of a node: channels mix; functions of l = 0 multiply the other irreps."""
 
     def __init__(self, layout: Layout, inner: int, outer: int) -> None:
         super().__init__()
@@ -200,7 +206,7 @@ class NodeGate(nn.Module):
 
 
 class NodeMix(nn.Module):
-    """Self-interaction of a node: a gate of twice the channels, mixed back."""
+    """Self-interaction of a node: a gate with twice the channels, mixed back to C channels."""
 
     def __init__(self, layout: Layout, channels: int) -> None:
         super().__init__()
@@ -213,36 +219,38 @@ class NodeMix(nn.Module):
 
 
 class SO2Convolution(nn.Module):
-    """What a pair learns, in its frame: mix equal |m|, act freely on invariants, mix again.
+    """The SO(2) convolution: linear map per |m|, gate, linear map per |m|, in the edge frame.
 
-    Cost O(L^3) against O(L^6) for a full tensor product (Passaro & Zitnick 2023), and O(L^4) for
-    the turn into the frame and back, as one dense matrix: at these L it is the lesser part.
+    For atoms i, j and edge features e_ij the update is ``W2 gate(W1 [D x_i, D x_j, e_ij])``, where
+    ``D`` rotates into the edge frame and ``W1``, ``W2`` mix components of equal |m| only. The cost
+    is O(L^3) instead of O(L^6) for a full tensor product (Passaro & Zitnick 2023), plus O(L^4) for
+    the rotation, as one dense matrix: at these L that is the smaller part.
     """
 
     def __init__(self, layout: Layout, channels: int, context: int) -> None:
         super().__init__()
-        hidden, self.seen = layout.orders(channels), layout.orders(3 * channels)
-        self.inner = O2Linear(self.seen, hidden)
+        hidden, self.read_orders = layout.orders(channels), layout.orders(3 * channels)
+        self.inner = O2Linear(self.read_orders, hidden)
         self.gate = InvariantGate(hidden, context)
         self.outer = O2Linear(hidden, hidden)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
-        """The pairs' update, which is also their message to their row atoms.
+        """The update of the pairs' features, which is also their message to their row atoms.
 
         Args:
-            nodes: (N, K, C).
-            edges: (P, K, C) in frame order.
+            nodes: (N, K, C) normalised features of the atoms.
+            edges: (P, K, C) normalised features of the pairs in frame order.
             pairs: the geometry.
 
         Returns:
             (P, K, C) in frame order.
         """
-        hidden = self.inner(by_order(in_frame(nodes, edges, pairs), self.seen))
+        hidden = self.inner(by_order(in_frame(nodes, edges, pairs), self.read_orders))
         return joined(self.outer(self.gate(hidden, pairs.scalars))).view_as(edges)
 
 
 def in_frame(nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
-    """Both atoms' features in the pair's frame and the pair's own, (P, K*3C) in frame order."""
+    """Features of both atoms, rotated into the edge frame, and of the pair: (P, K*3C)."""
     # index_select, here and elsewhere: for whole rows it takes a quarter of the time of nodes[end].
     ends = [
         torch.bmm(pairs.frames, nodes.index_select(0, end)) for end in (pairs.row, pairs.column)

@@ -1,4 +1,7 @@
-"""A graph's directions and distances, computed once in float64 for every use."""
+"""What do both stages need to know of directions and distances? A ``Geometry``.
+
+It is computed once per graph, in float64.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,25 @@ from torch import Tensor, nn
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.config import ModelConfig
 from workbench.models.edge_frames import Constant, EdgeFrames, highest_l
-from workbench.models.equivariant_layers import (
-    envelope,
-)
+from workbench.models.equivariant_layers import envelope
 from workbench.models.graph import Graph
 from workbench.models.tensor_rotations import BlockFrames, BlockRotation
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A graph's directions and distances, computed once in float64 for every use.
+    """Directions, distances, species and the guess of a graph; float64 but for the guess.
 
     Attributes:
-        harmonic: (P, (lmax+1)^2, (lmax+1)^2) Wigner matrices that turn each pair onto z.
-        basis: the same rotations as they act on blocks.
+        harmonic: (P, (lmax+1)^2, (lmax+1)^2) Wigner matrices that rotate each pair onto z.
+        basis: the same rotations acting on blocks, global frame -> edge frame.
         distance: (P,) A.
         envelope: (P, 1) smooth cutoff.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
-        guess: irrep coefficients of the guessed matrices, standardised, in the type of the
+        guess: irrep coefficients of the guessed matrices, standardised, in the dtype of the
             network: (N, G*F) of on-site blocks, and (P, G*F) of pair blocks in the edge frame, each
-            in frame order; None without a guess.
+            matrix in frame order; None without a guess.
     """
 
     harmonic: Tensor
@@ -58,7 +59,7 @@ class GeometryBuilder(nn.Module):
         self.n_species = len(basis.elements)
 
     def forward(self, graph: Graph) -> Geometry:
-        """All of it in float64."""
+        """The geometry of a graph, float64, without a guess."""
         harmonic = self.frames(graph.edge_vec)
         distance = graph.edge_vec.norm(dim=1)
         node_class = self.species(distance).index_select(0, graph.z)

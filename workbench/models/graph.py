@@ -1,4 +1,4 @@
-"""From ``ase.Atoms`` to the graph the networks see, and the one table of its fields.
+"""Which graph do the networks read? Built from ``ase.Atoms``; this table lists its fields.
 
 | field | shape | unit | meaning |
 |---|---|---|---|
@@ -36,7 +36,7 @@ from workbench.hamiltonians.block_matrix import all_pairs
 class Graph(Data):
     """A PyG ``Data`` with the fields of this module's table; batches by PyG's own collate."""
 
-    if TYPE_CHECKING:  # PyG calls its fields optional; ours are always there
+    if TYPE_CHECKING:  # PyG declares fields as optional; these are always present
         pos: Tensor
         z: Tensor
         edge_index: Tensor
@@ -48,13 +48,13 @@ class Graph(Data):
         batch: Tensor
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Pairs are counted by pairs, atoms by atoms, when graphs are batched."""
+        """Offset of an index when graphs are joined: pairs for ``reverse``, else atoms."""
         if key == "reverse":
             return self.edge_index.shape[1]
         return super().__inc__(key, value, *args, **kwargs)
 
     def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Everything is stacked along its first axis but the pairs' index."""
+        """Fields are joined along their first axis, ``edge_index`` along its second."""
         return 1 if key == "edge_index" else 0
 
 
@@ -63,10 +63,10 @@ def build(atoms: Atoms, cutoff: float | None) -> Graph:
 
     Args:
         atoms: any structure; periodic directions need a cutoff.
-        cutoff: longest pair in A; None takes all pairs of a molecule.
+        cutoff: longest pair, A; None: all pairs of a molecule.
 
     Raises:
-        ValueError: if a periodic structure comes without a cutoff.
+        ValueError: for a periodic structure without a cutoff.
     """
     if atoms.pbc.any():
         edges, shifts = _periodic_pairs(atoms, cutoff)
@@ -119,8 +119,8 @@ def _reverse(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.
 
 
 def join(graphs: Sequence[Graph]) -> Graph:
-    """Several graphs side by side, with ``batch``; without what only a matrix needs."""
-    if len(graphs) == 1:  # PyG's collate takes longer than a small molecule's network
+    """Several graphs as one, with ``batch``, without ``pos`` and ``shift``."""
+    if len(graphs) == 1:  # PyG's collate takes longer than the network of a small molecule
         whole: Any = copy(graphs[0])
         whole.batch = torch.zeros_like(whole.z)
     else:
@@ -137,21 +137,21 @@ def join(graphs: Sequence[Graph]) -> Graph:
 
 
 def batches(graphs: Sequence[Graph], pairs: int) -> Iterator[list[Graph]]:
-    """The graphs in turn, as many together as have no more pairs than given, or one alone."""
-    parcel, held = list[Graph](), 0
+    """Consecutive graphs in batches of at most so many pairs; a larger graph is a batch alone."""
+    batch, pairs_in_batch = list[Graph](), 0
     for graph in graphs:
-        more = graph.edge_index.shape[1]
-        if parcel and held + more > pairs:
-            yield parcel
-            parcel, held = [], 0
-        parcel.append(graph)
-        held += more
-    if parcel:
-        yield parcel
+        n_pairs = graph.edge_index.shape[1]
+        if batch and pairs_in_batch + n_pairs > pairs:
+            yield batch
+            batch, pairs_in_batch = [], 0
+        batch.append(graph)
+        pairs_in_batch += n_pairs
+    if batch:
+        yield batch
 
 
 def matrix_edges(graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Edges (2, N + P) and shifts (N + P, 3) of the ``BlockMatrix`` that a graph describes."""
+    """Edges (2, N + P) and shifts (N + P, 3) of the graph's ``BlockMatrix``, on-site first."""
     n = graph.z.shape[0]
     on_site = np.broadcast_to(np.arange(n), (2, n))
     edges = np.concatenate([on_site, graph.edge_index.numpy()], axis=1)

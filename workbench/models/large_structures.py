@@ -1,46 +1,50 @@
-"""Large structures: the same prediction, some pairs at a time, so that memory stays bounded.
+"""How is a structure predicted whose pair features exceed the memory? Chunk by chunk.
 
-Pairs outnumber atoms a hundredfold, and their features fill the memory long before the matrix
-does. What stage 1 knows of atoms after each layer is kept; its features of pairs are made anew,
-piece by piece, whenever a layer needs them. Stage 2's tokens, which are far smaller, are kept, and
-begun while stage 1's last features are at hand: what the blocks add to them, known when all blocks
-are, comes later. Work is then linear in the number of atoms, as no piece does anything to all of
-them, and so is memory, most of it the Hamiltonian itself.
+A structure has about a hundred times more pairs than atoms, and the features of its pairs need far
+more memory than its matrix. Stage 1's node features are kept after each layer; its pair features
+are recomputed, chunk by chunk, whenever a layer needs them. Stage 2's tokens are much smaller and
+are kept. Their part from features is computed together with stage 1's last pair features; their
+part from blocks is added when all blocks are known. Time and memory are linear in the number of
+atoms, since no chunk works on all atoms; most of the memory is the Hamiltonian itself.
+
+Only the order of the operations differs from a prediction of the whole structure: the layers are
+those of ``stage1`` and ``stage2``, blocks come from ``block_codec``, local frames and inversion
+from ``network`` and ``tokens``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from workbench.models.blocks import Blocks, adjoint
+from workbench.models.block_codec import ToGlobal, atom_frames
+from workbench.models.blocks import Blocks, hermitian_mean, make_hermitian
 from workbench.models.equivariant_layers import Pairs
 from workbench.models.geometry import Geometry
 from workbench.models.graph import Graph
-from workbench.models.local_frames import local_vectors, scale_by_confidence
-from workbench.models.tensor_rotations import BlockRotation, rotate_blocks
+from workbench.models.local_frames import to_local
+from workbench.models.network import TwoStageNetwork
+from workbench.models.tensor_rotations import BlockRotation
 from workbench.models.tokens import Tokens
 
-if TYPE_CHECKING:
-    from workbench.models.twostage import TwoStageModel
-
 PAIRS_AT_ONCE = 400
-"""In a piece. Features then stay near the processor, and their memory with the process: from 500
-pairs on, 10 MB a tensor, the system takes it back after each step, a tenth of the time and more."""
+"""Pairs per chunk. Their features then fit the processor's cache, and the process keeps their
+memory: from 500 pairs on (10 MB a tensor) the system reclaims the memory after each step, which
+costs a tenth of the time or more."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A run of atoms and all pairs that start at them.
+    """Consecutive atoms and all pairs whose first atom is one of them.
 
     Attributes:
-        atoms: their numbers.
-        pairs: those of their pairs.
-        graph: all atoms of the structure with these pairs alone.
+        atoms: indices of the atoms.
+        pairs: indices of the pairs.
+        graph: a graph with every atom of the structure and these pairs only.
     """
 
     atoms: range
@@ -49,19 +53,19 @@ class Chunk:
 
 
 def chunks(graph: Graph, at_once: int) -> list[Chunk]:
-    """A structure, whose pairs are sorted by their first atom, in pieces of about so many pairs."""
+    """Divide a structure into chunks of about ``at_once`` pairs; pairs are sorted by first atom."""
     row, n = graph.edge_index[0].contiguous(), graph.z.shape[0]
     ends = torch.searchsorted(row, torch.arange(n, device=row.device), right=True).tolist()
-    found, first, start = [], 0, 0
+    result, first, start = [], 0, 0
     for atom, end in enumerate(ends):
         if end - start >= at_once or atom == n - 1:
-            found.append(_chunk(graph, range(first, atom + 1), slice(start, end)))
+            result.append(_chunk(graph, range(first, atom + 1), slice(start, end)))
             first, start = atom + 1, end
-    return found
+    return result
 
 
 def _chunk(graph: Graph, atoms: range, pairs: slice) -> Chunk:
-    part = Graph(
+    graph_of_chunk = Graph(
         z=graph.z,
         edge_index=graph.edge_index[:, pairs],
         edge_vec=graph.edge_vec[pairs],
@@ -69,44 +73,43 @@ def _chunk(graph: Graph, atoms: range, pairs: slice) -> Chunk:
         pair_guess=graph.pair_guess[pairs],
         batch=graph.batch,
     )
-    return Chunk(atoms, pairs, part)
+    return Chunk(atoms, pairs, graph_of_chunk)
 
 
-def predict_large(model: TwoStageModel, graph: Graph) -> tuple[Blocks, Blocks, Tensor]:
-    """Both stages' Hamiltonians and stage 1's node features (N, K, C) of one structure.
+def predict_large(network: TwoStageNetwork, graph: Graph) -> tuple[Blocks, Blocks, Tensor]:
+    """Predict both stages' Hamiltonians of one structure, chunk by chunk.
 
     Args:
-        model: one that starts from no guess.
-        graph: on the model's device.
+        network: both stages, without an initial guess.
+        graph: the structure, on the network's device.
 
     Returns:
-        Baseline and refined blocks, eV, float64, hermitian, and the features.
+        Baseline and refined blocks, eV, float64, hermitian, and stage 1's node features (N, K, C).
     """
-    stage1 = _Stage1(model, graph)
-    inverted_copies = [
-        _Tokens(stage1, inverted) for inverted in (False, True)[: 1 + model.averages_inversion]
-    ]
+    stage1 = _ChunkedStage1(network, graph)
+    copies = (False, True)[: 1 + network.averages_inversion]
+    tokens_of_copies = [_ChunkedTokens(stage1, inverted) for inverted in copies]
 
     def begin(edges: _Edges) -> None:
-        for tokens in inverted_copies:
+        for tokens in tokens_of_copies:
             tokens.begin(edges)
 
     start, baseline, read = stage1.blocks(begin)
-    refined = baseline if model.config.refiner_baseline else start
-    for tokens in inverted_copies:
-        found = _correction(stage1, tokens, read)
-        share = Blocks(found.nodes / len(inverted_copies), found.pairs.div_(len(inverted_copies)))
-        refined = refined + share
+    refined = baseline if network.config.refiner_baseline else start
+    for tokens in tokens_of_copies:
+        correction = _correction(stage1, tokens, read)
+        count = len(tokens_of_copies)
+        refined = refined + Blocks(correction.nodes / count, correction.pairs.div_(count))
     return baseline, refined, stage1.nodes
 
 
-def baseline_large(model: TwoStageModel, graph: Graph) -> Blocks:
-    """Stage 1's Hamiltonian alone, as `predict_large` finds it."""
-    return _Stage1(model, graph).blocks(lambda edges: None)[1]
+def baseline_large(network: TwoStageNetwork, graph: Graph) -> Blocks:
+    """Stage 1's Hamiltonian only, eV; arguments as for `predict_large`."""
+    return _ChunkedStage1(network, graph).blocks(lambda edges: None)[1]
 
 
 class _Edges(NamedTuple):
-    """A piece, and what stage 1 knows of its pairs."""
+    """A chunk with stage 1's quantities of its pairs; ``features`` (P, K, C) in frame order."""
 
     chunk: Chunk
     geometry: Geometry
@@ -115,197 +118,188 @@ class _Edges(NamedTuple):
     features: Tensor
 
 
-class _Stage1:
-    """What stage 1 knows of a structure's atoms.
+class _ChunkedStage1:
+    """Stage 1's node features of a structure, from which pair features are recomputed.
 
     Attributes:
-        nodes: (N, K, C) features after all layers.
-        shown: what atoms showed to their pairs in each layer, from which pairs are made anew.
-        alone: all atoms without any pair.
+        nodes: (N, K, C) after all layers.
+        normalised: per layer the node features (N, K, C) that the pairs read.
+        atoms_only: a graph with every atom and no pairs.
         node_class: (N,) species index.
     """
 
-    def __init__(self, model: TwoStageModel, graph: Graph) -> None:
-        self.model, self.graph = model, graph
+    def __init__(self, network: TwoStageNetwork, graph: Graph) -> None:
+        self.network, self.graph = network, graph
         self.chunks = chunks(graph, PAIRS_AT_ONCE)
-        self.alone = _chunk(graph, range(0), slice(0, 0)).graph
-        alone = model.geometry(self.alone)
-        self.node_class = alone.node_class
-        self.shown: list[Tensor] = []
-        self.nodes = model.baseline.first_nodes(alone)
-        for layer in range(len(model.baseline.convolutions)):
-            shown, aggregated = model.baseline.shown(layer, self.nodes), self.nodes.clone()
+        self.atoms_only = _chunk(graph, range(0), slice(0, 0)).graph
+        geometry = network.geometry(self.atoms_only)
+        self.node_class = geometry.node_class
+        self.normalised: list[Tensor] = []
+        stage1 = network.baseline
+        self.nodes = stage1.first_nodes(geometry)
+        for layer in range(len(stage1.convolutions)):
+            normalised, aggregated = stage1.normalised(layer, self.nodes), self.nodes.clone()
             for edges in self.edges():
-                update = model.baseline.edge_update(layer, shown, edges.features, edges.pairs)
-                aggregated.index_add_(
-                    0, edges.pairs.row, model.baseline.messages(update, edges.pairs)
-                )
-            self.nodes = model.baseline.node_update(layer, aggregated)
-            self.shown.append(shown)
+                update = stage1.edge_update(layer, normalised, edges.features, edges.pairs)
+                aggregated.index_add_(0, edges.pairs.row, stage1.messages(update, edges.pairs))
+            self.nodes = stage1.node_update(layer, aggregated)
+            self.normalised.append(normalised)
 
     def edges(self) -> Iterator[_Edges]:
-        """Each piece with the features of its pairs after as many layers as atoms have shown."""
-        stage1 = self.model.baseline
+        """Each chunk with its pair features after as many layers as are in `normalised`."""
+        stage1 = self.network.baseline
         for chunk in self.chunks:
-            geometry = self.model.geometry(chunk.graph)
+            geometry = self.network.geometry(chunk.graph)
             radial, pairs = stage1.pairs(chunk.graph, geometry)
             features = stage1.first_edges(geometry, pairs.scalars)
-            for layer, shown in enumerate(self.shown):
-                features = features + stage1.edge_update(layer, shown, features, pairs)
+            for layer, normalised in enumerate(self.normalised):
+                features = features + stage1.edge_update(layer, normalised, features, pairs)
             yield _Edges(chunk, geometry, radial, pairs, features)
 
     def blocks(self, also: Callable[[_Edges], None]) -> tuple[Blocks, Blocks, Blocks]:
-        """What stage 1 starts from, its Hamiltonian, both eV, and this as stage 2 reads it.
+        """Means and baseline Hamiltonian, both eV, and the correction as stage 2 reads it.
 
         Args:
-            also: is shown the last features of each piece's pairs.
+            also: called for each chunk with its last pair features.
         """
-        model, stage1, scaling = self.model, self.model.baseline, self.model.scaling
-        like, p = model.refiner.node_in.weight, len(self.graph.edge_vec)
-        start = torch.zeros(p, *model.irreps.shape, dtype=torch.float64, device=like.device)
-        found, read = torch.zeros_like(start), like.new_zeros(start.shape)
-        shown = stage1.pair_head.shown(self.nodes)
+        network, codec, head = self.network, self.network.codec, self.network.baseline.pair_head
+        like, n_pairs = network.refiner.node_in.weight, len(self.graph.edge_vec)
+        shape = (n_pairs, *network.irreps.shape)
+        start = torch.zeros(shape, dtype=torch.float64, device=like.device)
+        baseline, read = torch.zeros_like(start), like.new_zeros(start.shape)
+        normalised = head.normalised(self.nodes)
         for edges in self.edges():
             also(edges)
-            geometry, own = edges.geometry, edges.chunk.pairs
-            parts = (shown, edges.features, edges.pairs, geometry.pair_class)
-            out = stage1.pair_head(stage1.pair_head.parts(*parts), geometry.pair_class)
-            scale, reach = scaling.pair_scale[geometry.pair_class], geometry.envelope.to(out)
-            start[own] = model.scaler.pair_means(scaling, geometry)
-            found[own] = start[own] + model.scaler.to_global_frame(
-                out * scale.to(out) * reach, geometry
+            geometry, rows = edges.geometry, edges.chunk.pairs
+            features = head.readout_features(
+                normalised, edges.features, edges.pairs, geometry.pair_class
             )
-            read[own] = model.scaler.to_global_frame(out * (scale > 0) * reach, geometry).to(read)
-        for pairs in (found, read):
-            _make_hermitian(pairs, self.graph.reverse)
-        out = stage1.node_head(stage1.node_head.parts(self.nodes, self.node_class), self.node_class)
-        scale = scaling.node_scale[self.node_class]
-        mean = model.scaler.node_means(scaling, self.node_class)
-        on_site = mean + _hermitian(model.irreps.decode(out * scale.to(out)))
-        as_read = _hermitian(model.irreps.decode(out * (scale > 0))).to(like)
-        return Blocks(mean, start), Blocks(on_site, found), Blocks(as_read, read)
+            out = head(features, geometry.pair_class)
+            start[rows] = codec.mean_pairs(geometry)
+            baseline[rows] = start[rows] + codec.stage1_pairs(out, geometry)
+            readable = codec.readable_pairs(out, geometry)
+            read[rows] = codec.scaler.to_global_frame(readable, geometry).to(read)
+        for pairs in (baseline, read):
+            make_hermitian(pairs, self.graph.reverse, PAIRS_AT_ONCE)
+        head = network.baseline.node_head
+        out = head(head.readout_features(self.nodes, self.node_class), self.node_class)
+        mean = codec.mean_atoms(self.node_class)
+        on_site = codec.stage1_atoms(out, self.node_class)
+        on_site_read = network.irreps.decode(codec.readable_atoms(out, self.node_class))
+        return (
+            Blocks(mean, start),
+            Blocks(mean + hermitian_mean(on_site, on_site), baseline),
+            Blocks(hermitian_mean(on_site_read, on_site_read).to(like), read),
+        )
 
 
-class _Tokens:
-    """What stage 2 reads of a structure.
+class _ChunkedTokens:
+    """Stage 2's tokens of a structure, filled in two steps: `begin` and `finish`.
 
     Attributes:
-        pairs: (P, width) before any layer.
+        pairs: (P, width) tokens of the pairs before the first layer.
         envelope: (P, 1) smooth cutoff.
     """
 
-    def __init__(self, stage1: _Stage1, inverted: bool) -> None:
-        """``inverted``: as its image under inversion has it, in local axes."""
-        self.stage1, self.model, self.inverted = stage1, stage1.model, inverted
-        refiner, count = self.model.refiner, len(stage1.graph.edge_vec)
+    def __init__(self, stage1: _ChunkedStage1, inverted: bool) -> None:
+        """``inverted``: whether the tokens are those of the inverted copy, in local frames."""
+        self.stage1, self.network, self.inverted = stage1, stage1.network, inverted
+        refiner, count = self.network.refiner, len(stage1.graph.edge_vec)
         self.pairs = refiner.node_in.weight.new_zeros(count, refiner.edge_in.out_features)
         self.envelope = self.pairs.new_zeros(count, 1)
-        self.none = self.pairs.new_zeros(1, 0, *self.model.irreps.shape)
-        self.local_vectors = local_vectors(stage1.nodes)
+        self.no_blocks = self.pairs.new_zeros(1, 0, *self.network.irreps.shape)
+        self.vectors = self.network.local.vectors(stage1.nodes)
 
     def begin(self, edges: _Edges) -> None:
-        """Take in what does not come from blocks."""
-        graph, own = edges.chunk.graph, edges.chunk.pairs
+        """Compute the part of a chunk's pair tokens that comes from features."""
+        graph, rows, network = edges.chunk.graph, edges.chunk.pairs, self.network
         features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features)
-        blocks = Blocks(self.none, self.none.expand(len(features), *self.none.shape[1:]))
-        tokens = self.model.global_tokens(
-            self.stage1.nodes[:1], features, edges.radial, blocks, graph, edges.geometry
+        no_blocks = self.no_blocks.expand(len(features), *self.no_blocks.shape[1:])
+        tokens = network.global_tokens(
+            self.stage1.nodes[:1],
+            features,
+            edges.radial,
+            Blocks(self.no_blocks, no_blocks),
+            graph,
+            edges.geometry,
         )
-        if self.model.is_local:
-            tokens = self.model.localised_pairs(tokens, self.local_vectors, graph, edges.geometry)
+        if network.is_local:
+            tokens = network.localised_pairs(tokens, self.vectors, graph, edges.geometry)
             if self.inverted:
-                tokens = tokens.reflected_pairs(self.model.local.reflection, _all(tokens.row))
-        self.pairs[own] = self.model.refiner.from_features(tokens)
-        self.envelope[own] = tokens.envelope
+                tokens = tokens.reflected_pairs(network.local.reflection, _all(tokens.row))
+        self.pairs[rows] = network.refiner.from_features(tokens)
+        self.envelope[rows] = tokens.envelope
 
     def finish(self, read: Blocks) -> Tokens:
-        """Take in the blocks (pairs are then complete); returns what is read of atoms."""
-        model, alone = self.model, self.stage1.alone
-        if model.config.refiner_baseline:
+        """Add the pair tokens' part that comes from blocks; return the tokens of the atoms."""
+        network, atoms_only = self.network, self.stage1.atoms_only
+        if network.config.refiner_baseline:
             for chunk in self.stage1.chunks:
                 blocks = read.pairs[chunk.pairs][:, None]
-                if model.is_local:
-                    by, confidence = self.pair_axes(chunk)
-                    blocks = scale_by_confidence(
-                        rotate_blocks(blocks, by.to(blocks)), confidence.to(blocks)
-                    )
-                self.pairs[chunk.pairs] += model.refiner.from_blocks(blocks)
-        reads = int(model.config.refiner_baseline)
-        blocks = Blocks(read.nodes[:, None][:, :reads], read.pairs[:0, None][:, :reads])
-        geometry, nodes = model.geometry(alone), self.stage1.nodes
-        radial = model.baseline.radial(geometry.distance)
+                if network.is_local:
+                    rotation, confidence = self.pair_frames(chunk)
+                    blocks = to_local(blocks, rotation.to(blocks), confidence.to(blocks))
+                self.pairs[chunk.pairs] += network.refiner.from_blocks(blocks)
+        count = int(network.config.refiner_baseline)  # matrices whose blocks stage 2 reads
+        blocks = Blocks(read.nodes[:, None][:, :count], read.pairs[:0, None][:, :count])
+        geometry, nodes = network.geometry(atoms_only), self.stage1.nodes
+        radial = network.baseline.radial(geometry.distance)
         features = nodes.new_zeros(0, *nodes.shape[1:])
-        tokens = model.global_tokens(nodes, features, radial, blocks, alone, geometry)
-        if not model.is_local:
+        tokens = network.global_tokens(nodes, features, radial, blocks, atoms_only, geometry)
+        if not network.is_local:
             return tokens
-        tokens = model.localised_atoms(tokens, self.local_vectors)
+        tokens = network.localised_atoms(tokens, self.vectors)
         if not self.inverted:
             return tokens
-        return tokens.reflected_atoms(model.local.reflection, _all(tokens.node_class))
+        return tokens.reflected_atoms(network.local.reflection, _all(tokens.node_class))
 
-    def pair_axes(self, chunk: Chunk) -> tuple[BlockRotation, Tensor]:
-        """Turns of a piece's pairs into axes of their own, and how far these are trusted."""
-        local, vectors = self.model.local, chunk.graph.edge_vec
+    def pair_frames(self, chunk: Chunk) -> tuple[BlockRotation, Tensor]:
+        """Rotations into the local frames of a chunk's pairs, and the frames' confidence."""
+        local, edge_vec = self.network.local, chunk.graph.edge_vec
         row, column = chunk.graph.edge_index
-        _, by, confidence = local.of_pairs(
-            self.local_vectors, local.frames(vectors), vectors, row, column
-        )
-        return local.reflection.after(by, _all(row)) if self.inverted else by, confidence
+        frames = local.of_pairs(self.vectors, local.frames(edge_vec), edge_vec, row, column)
+        _, rotation, confidence = frames
+        if self.inverted:
+            rotation = local.reflection.after(rotation, _all(row))
+        return rotation, confidence
 
 
 def _all(items: Tensor) -> Tensor:
-    """That all of these (items,) are mirrored."""
+    """Boolean mask (items,), True everywhere."""
     return torch.ones_like(items, dtype=torch.bool)
 
 
-def _correction(stage1: _Stage1, tokens: _Tokens, read: Blocks) -> Blocks:
-    """Stage 2's correction, eV, hermitian, from the baseline as it reads it."""
-    model, refiner = stage1.model, stage1.model.refiner
+def _correction(stage1: _ChunkedStage1, tokens: _ChunkedTokens, read: Blocks) -> Blocks:
+    """Stage 2's correction, eV, hermitian; ``read``: stage 1's, as stage 2 reads it."""
+    network, refiner = stage1.network, stage1.network.refiner
     atoms, e, envelope = tokens.finish(read), tokens.pairs, tokens.envelope
     x = refiner.first_atoms(atoms)
     ends = [(chunk.pairs, *chunk.graph.edge_index) for chunk in stage1.chunks]
     layers: Any = refiner.layers
     for layer in layers:
-        here, aggregated = layer.node_norm(x), torch.zeros_like(x)
-        shown = layer.shown(here)
-        for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
-            pair = layer.edge_norm(e[own])
-            mine = slice(chunk.atoms.start, chunk.atoms.stop)
-            aggregated[mine] = layer.attention(shown, pair, row, column, envelope[own], chunk.atoms)
-        x = layer.atoms(x, here, aggregated)
-        given = layer.ends(x)
-        for own, row, column in ends:
-            e[own] += layer.update(given, layer.edge_norm(e[own]), row, column)
-    found = e.new_zeros(len(e), *model.irreps.shape)
-    for chunk, (own, row, column) in zip(stage1.chunks, ends, strict=True):
-        species = stage1.node_class
-        pair_class = species[row] * len(model.basis.elements) + species[column]
-        out = refiner.pair_head.readout([refiner.pair_head(e[own])], pair_class) * envelope[own]
-        of_pairs = None
-        if model.is_local:
-            by, confidence = tokens.pair_axes(chunk)
-            of_pairs, out = by.to(out).inverse, scale_by_confidence(out, confidence.to(out))
-        found[own] = model.pair_correction(out, pair_class, of_pairs)
-    _make_hermitian(found, stage1.graph.reverse)
-    out = refiner.node_head.readout([refiner.node_head(x)], stage1.node_class)
-    out = model.atom_correction(
-        scale_by_confidence(out, atoms.node_confidence), stage1.node_class, atoms.node_to_global
-    )
-    return Blocks(_hermitian(out), found)
-
-
-# ---- hermiticity ---------------------------------------------------------------------------------
-
-
-def _hermitian(blocks: Tensor) -> Tensor:
-    """On-site blocks averaged with their adjoints."""
-    return (blocks + adjoint(blocks)) / 2
-
-
-def _make_hermitian(pairs: Tensor, reverse: Tensor) -> None:
-    """Average pair blocks with their partners' adjoints, in place."""
-    first = torch.nonzero(torch.arange(len(reverse), device=reverse.device) <= reverse)[:, 0]
-    for own in first.split(PAIRS_AT_ONCE):
-        other = reverse[own]
-        mean = (pairs[own] + adjoint(pairs[other])) / 2
-        pairs[own], pairs[other] = mean, adjoint(mean)
+        normalised, aggregated = layer.node_norm(x), torch.zeros_like(x)
+        inputs = layer.attention_inputs(normalised)
+        for chunk, (rows, row, column) in zip(stage1.chunks, ends, strict=True):
+            pair = layer.edge_norm(e[rows])
+            atoms_of_chunk = slice(chunk.atoms.start, chunk.atoms.stop)
+            aggregated[atoms_of_chunk] = layer.attention(
+                inputs, pair, row, column, envelope[rows], chunk.atoms
+            )
+        x = layer.atoms(x, normalised, aggregated)
+        to_pairs = layer.ends(x)
+        for rows, row, column in ends:
+            e[rows] += layer.update(to_pairs, layer.edge_norm(e[rows]), row, column)
+    pairs = e.new_zeros(len(e), *network.irreps.shape)
+    species, n_species = stage1.node_class, len(network.basis.elements)
+    for chunk, (rows, row, column) in zip(stage1.chunks, ends, strict=True):
+        pair_class = species[row] * n_species + species[column]
+        out = refiner.pair_head.readout([refiner.pair_head(e[rows])], pair_class)
+        frames = None
+        if network.is_local:
+            rotation, confidence = tokens.pair_frames(chunk)
+            frames = ToGlobal(rotation.to(out).inverse, confidence.to(out))
+        pairs[rows] = network.codec.stage2_pairs(out, envelope[rows], pair_class, frames)
+    make_hermitian(pairs, stage1.graph.reverse, PAIRS_AT_ONCE)
+    out = refiner.node_head.readout([refiner.node_head(x)], species)
+    nodes = network.codec.stage2_atoms(out, species, atom_frames(atoms))
+    return Blocks(hermitian_mean(nodes, nodes), pairs)

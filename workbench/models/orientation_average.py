@@ -1,50 +1,56 @@
-"""Stage 2's correction of a structure, averaged over what the same structure may look like."""
+"""How is stage 2's symmetry error reduced? By averaging its correction over rotated inputs.
+
+With ``g`` the correction as a function of the structure ``r``, the average over rotations ``R_k``
+is ``1/n sum_k D_k^T g(R_k r) D_k``. Over all rotations it would be exactly equivariant.
+"""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph
-from workbench.models.tensor_rotations import haar, rotate_blocks
+from workbench.models.network import TwoStageNetwork
+from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.tokens import Tokens
 
-if TYPE_CHECKING:
-    from workbench.models.twostage import TwoStageModel
 
+def averaged(network: TwoStageNetwork, tokens: Tokens, graph: Graph, symmetrise: int = 1) -> Blocks:
+    """Stage 2's correction, eV, hermitian, averaged over orientations or over inversion.
 
-def averaged(model: TwoStageModel, tokens: Tokens, graph: Graph, symmetrise: int = 1) -> Blocks:
-    """Stage 2's correction to the baseline, eV, hermitian.
+    In local frames stage 2 is equivariant under rotations already: then ``symmetrise`` has no
+    effect, and the average is over inversion if ``refiner_mirrors`` says so.
 
     Args:
-        model: in local axes it takes the mean over both images, if it was made to.
-        tokens: of the structures.
-        graph: of the structures.
-        symmetrise: in the global frame, how many orientations to average over.
+        network: both stages.
+        tokens: tokens of the structures.
+        graph: graph of the structures.
+        symmetrise: in the global frame, the number of orientations to average over.
     """
-    total = _correction(model, tokens, graph)
-    if model.averages_inversion:
+    total = _correction(network, tokens, graph)
+    if network.averages_inversion:
         everywhere = torch.ones_like(tokens.node_class, dtype=torch.bool)
-        other = _correction(model, tokens.reflected(model.local.reflection, everywhere), graph)
-        return _mean(total + other, 2)
-    if model.is_local or symmetrise == 1:
+        inverted = tokens.reflected(network.local.reflection, everywhere)
+        return _mean(total + _correction(network, inverted, graph), 2)
+    if network.is_local or symmetrise == 1:
         return total
-    for matrix in haar(symmetrise - 1, (11,)):
+    for matrix in random_rotations(symmetrise - 1, (11,)):
         structures = int(graph.batch[-1]) + 1
-        turns = model.turns(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
-        found = _correction(model, tokens.turned(turns, graph.batch), graph)
-        back = turns.blocks[:1].inverse
-        total = total + Blocks(rotate_blocks(found.nodes, back), rotate_blocks(found.pairs, back))
+        rotations = network.rotations(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
+        correction = _correction(network, tokens.rotated(rotations, graph.batch), graph)
+        back = rotations.blocks[:1].inverse
+        total = total + Blocks(
+            rotate_blocks(correction.nodes, back), rotate_blocks(correction.pairs, back)
+        )
     return _mean(total, symmetrise)
 
 
-def _correction(model: TwoStageModel, tokens: Tokens, graph: Graph) -> Blocks:
-    out: tuple[Tensor, Tensor] = model.refiner(tokens)
-    return model.correction_blocks(out, tokens, graph.reverse)
+def _correction(network: TwoStageNetwork, tokens: Tokens, graph: Graph) -> Blocks:
+    out: tuple[Tensor, Tensor] = network.refiner(tokens)
+    return network.codec.stage2_blocks(out, tokens, graph.reverse)
 
 
 def _mean(total: Blocks, count: int) -> Blocks:

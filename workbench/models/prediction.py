@@ -1,4 +1,4 @@
-"""What a model says of a structure."""
+"""What does a prediction contain? Both stages' Hamiltonians and stage 1's features."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 
 @dataclass(frozen=True)
 class Features:
-    """What stage 2 receives from stage 1.
+    """Stage 1's features, which stage 2 reads; global frame.
 
     Attributes:
-        node: (N, K*C) in e3nn's order of ``irreps``.
-        edge: (P, K*C), pairs in the order of the Hamiltonian's off-site blocks; None of a large
-            structure, whose pairs' features are too many to keep.
-        irreps: what they are, as an e3nn string.
+        node: (N, K*C) node features in e3nn's order of ``irreps``.
+        edge: (P, K*C) pair features, in the order of the Hamiltonian's off-site blocks; None for a
+            large structure, whose pair features do not fit into memory.
+        irreps: irreps of a row as an e3nn string.
     """
 
     node: Tensor
@@ -27,17 +27,34 @@ class Features:
     irreps: str
 
     def by_irrep(self) -> dict[str, Tensor]:
-        """Features of the atoms, taken apart: name, e.g. "2e" -> (N, C, 2l+1)."""
+        """Node features by irrep: e3nn's name, e.g. "2e" -> (N, C, 2l+1).
+
+        >>> features = wb.load_model("water").predict(wb.load("water")).features
+        >>> {name: tuple(x.shape) for name, x in features.by_irrep().items()}
+        {'0e': (3, 16, 1), '1o': (3, 16, 3), '2e': (3, 16, 5), ...}
+        """
         irreps = cast("o3.Irreps", o3.Irreps(self.irreps))
         return {
-            str(term.ir): self.node[:, own].unflatten(1, (term.mul, -1))
-            for term, own in zip(irreps, irreps.slices(), strict=True)
+            str(term.ir): self.node[:, columns].unflatten(1, (term.mul, -1))
+            for term, columns in zip(irreps, irreps.slices(), strict=True)
         }
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Both stages' Hamiltonians, eV, and what passed between them."""
+    """Both stages' Hamiltonians, eV, and the features that stage 2 reads.
+
+    Attributes:
+        baseline: Hamiltonian of stage 1, exactly equivariant.
+        refined: Hamiltonian of both stages.
+        features: stage 1's features.
+
+    >>> prediction = wb.load_model("water").predict(wb.load("water"))
+    >>> (prediction.refined - prediction.refined.hermitian()).max_abs() < 1e-6  # H = H^+
+    True
+    >>> prediction.baseline.dense().shape  # def2-SVP has 24 functions for water
+    (24, 24)
+    """
 
     baseline: BlockMatrix
     refined: BlockMatrix

@@ -1,8 +1,8 @@
-"""Heads of stage 1: from features to the irrep coefficients of blocks.
+"""How do features become the irrep coefficients of blocks? Through the output heads.
 
-A head turns features freely but equivariantly into many more (its *parts*) and ends in a
-``Readout``, a linear map. Being linear, the readout can be solved for instead of trained, see
-``workbench.training.least_squares``.
+A head expands features equivariantly and non-linearly to many *readout features*, and ends in a
+``Readout``, a linear map. Since the readout is linear, its weights can be computed by ridge
+regression instead of gradient steps, see ``workbench.training.least_squares``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from workbench.models.equivariant_layers import (
 
 @dataclass(frozen=True)
 class Section:
-    """Outputs that share their weights: one per channel pair, alike for all components.
+    """Outputs that share one weight matrix (inner, outer), the same for each component.
 
     Attributes:
-        components: how many components (m of an irrep, or cosine and sine) share the weights.
+        components: number of components (m of an irrep, or cosine and sine) that share the weights.
         inner: feature channels.
         outer: outputs per component.
-        invariant: whether symmetry allows a bias, as it does for one section of a readout.
+        invariant: whether symmetry allows a bias, as for one section of each readout.
     """
 
     components: int
@@ -52,11 +52,23 @@ class Section:
     invariant: bool
 
 
-class Readout(nn.Module):
-    """The last linear map of a head, per section.
+_SOLUTION = "solution_"  # plus the section's number: the names of these buffers in checkpoints
 
-    Until it is solved, one matrix trained by gradients serves all classes (species, or pairs of
-    species). The solution has a matrix per class, with the bias as its last row.
+
+def is_solution(name: str) -> bool:
+    """Whether a buffer of this name contains the solution of a readout.
+
+    >>> is_solution("baseline.node_head.readout.solution_0")
+    True
+    """
+    return name.rpartition(".")[2].startswith(_SOLUTION)
+
+
+class Readout(nn.Module):
+    """The last linear map of a head: ``y = x W + b`` per section.
+
+    Before the readout is solved, one matrix, trained by gradients, serves all classes (species, or
+    ordered pairs of species). The solution has one matrix per class, with the bias as last row.
     """
 
     def __init__(self, sections: Sequence[Section], n_classes: int) -> None:
@@ -68,78 +80,78 @@ class Readout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(sum(s.outer for s in sections if s.invariant)))
         for k, s in enumerate(sections):
             empty = torch.zeros(n_classes, s.inner + s.invariant, s.outer)
-            self.register_buffer(f"solution_{k}", empty)
+            self.register_buffer(f"{_SOLUTION}{k}", empty)
         self.solved = False
         self.register_load_state_dict_post_hook(_notice_solution)
 
     def adopt(self, solution: Sequence[Tensor]) -> None:
-        """Take matrices (classes, inner (+ 1), outer) per section in place of the trained ones."""
+        """Use a solution, (classes, inner (+ 1), outer) per section, instead of trained weights."""
         for k, weights in enumerate(solution):
-            getattr(self, f"solution_{k}").copy_(weights)
+            getattr(self, f"{_SOLUTION}{k}").copy_(weights)
         self.solved = True
 
     def forget(self) -> None:
-        """Go back to the trained matrices; the solution is zero, as a file would have it."""
+        """Use the trained matrices again and set the solution to zero, which marks it as unused."""
         for k in range(len(self.sections)):
-            getattr(self, f"solution_{k}").zero_()
+            getattr(self, f"{_SOLUTION}{k}").zero_()
         self.solved = False
 
-    def forward(self, parts: Sequence[Tensor], classes: Tensor) -> Tensor:
-        """Features (items, components, inner) per section, (items,) -> (items, all outputs)."""
+    def forward(self, readout_features: Sequence[Tensor], classes: Tensor) -> Tensor:
+        """Features (items, components, inner) per section, classes (items,) -> (items, outputs)."""
         apply = self._solution if self.solved else self._shared
-        return torch.cat([y.flatten(1) for y in apply(parts, classes)], dim=1)
+        return torch.cat([y.flatten(1) for y in apply(readout_features, classes)], dim=1)
 
-    def _shared(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+    def _shared(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
         del classes
         return [
             x @ w + self.bias if s.invariant else x @ w
-            for x, w, s in zip(parts, self.shared, self.sections, strict=True)
+            for x, w, s in zip(readout_features, self.shared, self.sections, strict=True)
         ]
 
-    def _solution(self, parts: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
+    def _solution(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
         order = torch.argsort(classes, stable=True)
         counts = torch.bincount(classes, minlength=self.n_classes).tolist()
-        back = torch.empty_like(order)
-        back[order] = torch.arange(len(order), device=order.device)
+        original = torch.empty_like(order)
+        original[order] = torch.arange(len(order), device=order.device)
         result = []
-        for k, (x, s) in enumerate(zip(parts, self.sections, strict=True)):
-            w = getattr(self, f"solution_{k}")
-            pieces = x[order].split(counts)
-            done = [
-                piece @ m[: s.inner] + m[s.inner] if s.invariant else piece @ m
-                for piece, m in zip(pieces, w, strict=True)
-                if len(piece)
+        for k, (x, s) in enumerate(zip(readout_features, self.sections, strict=True)):
+            solution = getattr(self, f"{_SOLUTION}{k}")
+            outputs = [
+                items @ w[: s.inner] + w[s.inner] if s.invariant else items @ w
+                for items, w in zip(x[order].split(counts), solution, strict=True)
+                if len(items)
             ]
-            none = x.new_zeros(0, s.components, s.outer)
-            result.append(torch.cat([none, *done])[back])
+            empty = x.new_zeros(0, s.components, s.outer)  # without items nothing else is joined
+            result.append(torch.cat([empty, *outputs])[original])
         return result
 
 
 def _notice_solution(readout: Readout, incompatible: object) -> None:
+    """After loading: a readout is solved if its stored solution is not zero."""
     del incompatible
     readout.solved = any(
-        bool(getattr(readout, f"solution_{k}").any()) for k in range(len(readout.sections))
+        bool(getattr(readout, f"{_SOLUTION}{k}").any()) for k in range(len(readout.sections))
     )
 
 
 class NodeHead(nn.Module):
-    """Node features to the coefficients of on-site blocks."""
+    """Node features -> coefficients of on-site blocks."""
 
     def __init__(
         self, layout: Layout, irreps: BlockIrreps, channels: int, wide: int, n_species: int
     ) -> None:
-        """``wide``: channels of the parts."""
+        """``wide``: channels of the readout features."""
         super().__init__()
         of_degree = coefficients_by_degree(layout, irreps)
         self.used = [k for k, d in enumerate(layout.degrees) if of_degree[d]]
-        places, sections, at = np.full(irreps.size, -1), [], 0
+        places, sections, first = np.full(irreps.size, -1), [], 0
         for d in (layout.degrees[k] for k in self.used):
             starts, width = np.array(of_degree[d]), 2 * d.l + 1
-            numbers = at + np.arange(width * len(starts)).reshape(width, -1)
-            places[starts + np.arange(width)[:, None]] = numbers
-            at += numbers.size
+            outputs = first + np.arange(width * len(starts)).reshape(width, -1)
+            places[starts + np.arange(width)[:, None]] = outputs
+            first += outputs.size
             sections.append(Section(width, wide, len(starts), d == Degree(0, False)))
-        places[places < 0] = at  # no feature reaches this irrep: the zero padded below
+        places[places < 0] = first  # no feature reaches this irrep: the zero padded in `forward`
         self.places = Constant(places.astype(np.intp))
         self.widths = [2 * d.l + 1 for d in layout.degrees]
         self.degree_of = Constant(layout.degree_of)
@@ -150,20 +162,20 @@ class NodeHead(nn.Module):
         self.gate = NodeGate(layout, channels, wide)
         self.readout = Readout(sections, n_species)
 
-    def parts(self, nodes: Tensor, node_class: Tensor) -> list[Tensor]:
-        """(N, K, C) -> (N, 2l+1, wide) for each irrep that blocks hold."""
+    def readout_features(self, nodes: Tensor, node_class: Tensor) -> list[Tensor]:
+        """(N, K, C) -> (N, 2l+1, wide) for each irrep that occurs in blocks."""
         weight = self.species(node_class).unflatten(1, (-1, self.channels))
         x = self.norm(nodes) * weight.index_select(1, self.degree_of(nodes))
-        pieces = self.gate(x).split(self.widths, dim=1)
-        return [pieces[k] for k in self.used]
+        irreps = self.gate(x).split(self.widths, dim=1)
+        return [irreps[k] for k in self.used]
 
-    def forward(self, parts: Sequence[Tensor], node_class: Tensor) -> Tensor:
-        """Parts -> (N, F)."""
-        flat = functional.pad(self.readout(parts, node_class), (0, 1))
+    def forward(self, readout_features: Sequence[Tensor], node_class: Tensor) -> Tensor:
+        """Readout features -> coefficients (N, F)."""
+        flat = functional.pad(self.readout(readout_features, node_class), (0, 1))
         return flat.index_select(1, self.places(flat))
 
     def sorted(self, coefficients: Tensor) -> Tensor:
-        """(N, F) -> (N, all outputs of the readout): the targets of its outputs."""
+        """Coefficients (N, F) in the order of the readout's outputs: targets of its solution."""
         places = self.places(coefficients)
         outputs = sum(s.components * s.outer for s in self.readout.sections)
         result = coefficients.new_zeros(len(coefficients), outputs + 1)
@@ -172,7 +184,7 @@ class NodeHead(nn.Module):
 
 
 class PairHead(nn.Module):
-    """Pair and node features, in the pair's frame, to the coefficients of the pair's block."""
+    """Pair and node features in the edge frame -> coefficients of the pair's block."""
 
     def __init__(
         self,
@@ -183,18 +195,18 @@ class PairHead(nn.Module):
         context: int,
         n_species: int,
     ) -> None:
-        """``wide``: channels of the parts."""
+        """``wide``: channels of the readout features."""
         super().__init__()
         hidden, outer = layout.orders(wide), block_layout(irreps).orders(1)
-        self.hidden, self.seen = hidden, layout.orders(3 * channels)
+        self.hidden, self.read_orders = hidden, layout.orders(3 * channels)
         self.node_norm = Norm(layout, channels)
         self.edge_norm = Norm(layout, channels, framed=True)
-        self.inner = O2Linear(self.seen, hidden)
+        self.inner = O2Linear(self.read_orders, hidden)
         self.gate = InvariantGate(hidden, context)
         self.species = nn.Embedding(n_species * n_species, sum(hidden))
         nn.init.ones_(self.species.weight)
         last = len(outer) - 1
-        top = min(len(hidden), len(outer)) - 1  # |m| beyond it has no feature
+        top = min(len(hidden), len(outer)) - 1  # no feature has a higher |m|
         self.used = [*(m if m < top else None for m in range(last)), len(hidden) - 1]
         self.readout = Readout(
             [
@@ -204,18 +216,20 @@ class PairHead(nn.Module):
             n_species**2,
         )
 
-    def shown(self, nodes: Tensor) -> Tensor:
-        """(N, K, C) what atoms show to their pairs."""
+    def normalised(self, nodes: Tensor) -> Tensor:
+        """(N, K, C) normalised node features, which the pairs read."""
         return self.node_norm(nodes)
 
-    def parts(self, shown: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor) -> list[Tensor]:
-        """(N, K, C), (P, K, C) -> (P, 1 or 2, channels) per |m|, the odd part of m = 0 last."""
-        seen = in_frame(shown, self.edge_norm(edges), pairs)
-        free = self.gate(self.inner(by_order(seen, self.seen)), pairs.scalars)
-        pieces = scaled(free, self.species(pair_class), self.hidden)
-        none = edges.new_zeros(len(edges), 2, 0)
-        return [none if k is None else pieces[k] for k in self.used]
+    def readout_features(
+        self, normalised: Tensor, edges: Tensor, pairs: Pairs, pair_class: Tensor
+    ) -> list[Tensor]:
+        """(N, K, C), (P, K, C) -> per |m| (P, 1 or 2, channels), see `by_order`."""
+        inputs = in_frame(normalised, self.edge_norm(edges), pairs)  # (P, K*3C)
+        gated = self.gate(self.inner(by_order(inputs, self.read_orders)), pairs.scalars)
+        by_m = scaled(gated, self.species(pair_class), self.hidden)
+        empty = edges.new_zeros(len(edges), 2, 0)
+        return [empty if k is None else by_m[k] for k in self.used]
 
-    def forward(self, parts: Sequence[Tensor], pair_class: Tensor) -> Tensor:
-        """Parts -> (P, F) in frame order."""
-        return self.readout(parts, pair_class)
+    def forward(self, readout_features: Sequence[Tensor], pair_class: Tensor) -> Tensor:
+        """Readout features -> coefficients (P, F) in frame order."""
+        return self.readout(readout_features, pair_class)

@@ -1,8 +1,9 @@
-"""The scale of each kind of matrix element, measured on the training set and kept with a model.
+"""How are matrix elements brought to order one? By means and scales from the training set.
 
-Networks work on numbers of order one. A mean is removed where symmetry allows one (l = 0 on-site;
-what is invariant about the pair, m = 0, off-site), separately for each species or ordered pair of
-species. What is left is divided by its RMS per species (pair) and irrep of each shell pair.
+A coefficient ``c`` becomes ``(c - mean) / scale``. Symmetry allows a mean for invariants only: l =
+0 of on-site blocks, m = 0 of pair blocks in the edge frame. Means are separate for each species or
+ordered pair of species. The scale is the RMS of the rest, per species (pair) and irrep of each
+shell pair. Both are stored with the model.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ def _none() -> Tensor:
 class Scaling:
     """Means and scales in eV, float64; empty before they are measured.
 
-    S species, F coefficients of a block.
+    S species, F coefficients of a block, G guessed matrices.
 
     Attributes:
         node_mean: (S, F) plain order.
         node_scale: (S, F) plain order.
         pair_mean: (S*S, F) in the edge frame and frame order.
         pair_scale: (S*S, F) frame order.
-        node_residual: (S, F) RMS of what stage 1 leaves, plain order: the scale of stage 2.
-        pair_residual: (S*S, F) the same of pairs, plain order.
-        charges: (S, exponents) of the atoms' potentials, e; (S, 0) without a guess.
-        node_guess_mean: (S, G*F) of on-site coefficients of each guessed matrix, as ``node_mean``.
+        node_residual: (S, F) RMS of the residual of stage 1, plain order: the scale of stage 2.
+        pair_residual: (S*S, F) the same for pairs, global frame, plain order.
+        charges: (S, exponents) Gaussian charges of the atoms' potentials, e; empty without a guess.
+        node_guess_mean: (S, G*F) as ``node_mean``, for the guessed matrices.
         node_guess_scale: (S, G*F) as ``node_scale``.
         pair_guess_mean: (S*S, G*F) as ``pair_mean``.
         pair_guess_scale: (S*S, G*F) as ``pair_scale``.
@@ -65,16 +66,16 @@ class Scaling:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def to(self, device: torch.device) -> Scaling:
-        """The same on a device."""
+        """The same scaling on a device."""
         return Scaling(**{name: t.to(device) for name, t in self.tensors().items()})
 
 
 @dataclass(frozen=True)
 class ClassedBlocks:
-    """Blocks of some structures, and what each belongs to.
+    """Blocks of some structures with the species class of each.
 
     Attributes:
-        blocks: on-site (N, [Q,] M, M) and of pairs (P, [Q,] M, M), eV.
+        blocks: on-site (N, [Q,] M, M) and pair blocks (P, [Q,] M, M), eV.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
     """
@@ -85,10 +86,10 @@ class ClassedBlocks:
 
 
 class BlockScaler:
-    """Applies a ``Scaling``: coefficients to blocks, and blocks to statistics."""
+    """Converts coefficients in the edge frame to blocks and back, and measures a ``Scaling``."""
 
     def __init__(self, irreps: BlockIrreps) -> None:
-        """Precompute the change from frame-ordered coefficients to blocks."""
+        """``irreps``: irreps of the blocks."""
         self.irreps = irreps
         self.source, sign = block_layout(irreps).frame_order
         self.frame_change = Constant(irreps.change.T[self.source] * sign[:, None])  # (F, F)
@@ -99,57 +100,45 @@ class BlockScaler:
         self.node_invariant = invariant[irreps.path_index]
 
     def from_frame(self, coefficients: Tensor) -> Tensor:
-        """(P, ..., F) in frame order -> blocks (P, ..., [Q,] M, M) in the edge frame."""
+        """Coefficients (P, ..., F), frame order -> blocks (P, ..., [Q,] M, M), edge frame."""
         change = self.frame_change(coefficients)
         return (coefficients @ change).unflatten(-1, self.irreps.shape)
 
     def to_global_frame(self, coefficients: Tensor, geometry: Geometry) -> Tensor:
-        """(P, ..., F) in the edge frame, frame order -> blocks (P, ..., [Q,] M, M) out of it."""
-        by = geometry.basis.to(coefficients).inverse
-        return rotate_blocks(self.from_frame(coefficients), by)
+        """Coefficients (P, ..., F), frame order -> blocks (P, ..., [Q,] M, M), global frame."""
+        to_global = geometry.basis.to(coefficients).inverse
+        return rotate_blocks(self.from_frame(coefficients), to_global)
 
     def to_frame(self, blocks: Tensor) -> Tensor:
-        """Blocks (..., [Q,] M, M) in the edge frame -> (..., F) in frame order."""
+        """Blocks (..., [Q,] M, M), edge frame -> coefficients (..., F), frame order."""
         flat = blocks.flatten(-len(self.irreps.shape))
         return flat @ self.frame_change(flat).T
 
-    def node_means(self, scaling: Scaling, node_class: Tensor) -> Tensor:
-        """Mean blocks (N, [Q,] M, M) of atoms in eV, float64."""
-        return self.irreps.decode(scaling.node_mean.index_select(0, node_class))
-
-    def pair_means(self, scaling: Scaling, geometry: Geometry) -> Tensor:
-        """Mean blocks (P, [Q,] M, M) of pairs in eV, float64, in the global frame."""
-        local = scaling.pair_mean.index_select(0, geometry.pair_class) * geometry.envelope
-        return self.to_global_frame(local, geometry)
-
-    def fit(self, parts: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
+    def fit(self, batches: Callable[[], Iterable[ClassedBlocks]]) -> Scaling:
         """Measure means and scales.
 
         Args:
-            parts: called twice; gives the blocks of the training set, eV, float64, some structures
-                at a time, each pair's in its edge frame.
+            batches: called twice; yields the blocks of the training set, eV, float64, some
+                structures at a time; pair blocks in their edge frames.
         """
 
         def coefficients() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-            for p in parts():
-                nodes = self.irreps.encode(p.blocks.nodes)
-                yield nodes, p.node_class, self.to_frame(p.blocks.pairs), p.pair_class
+            for batch in batches():
+                nodes = self.irreps.encode(batch.blocks.nodes)
+                pairs = self.to_frame(batch.blocks.pairs)
+                yield nodes, batch.node_class, pairs, batch.pair_class
 
-        kinds = (
-            (self.node_invariant, self.irreps.path_index),
-            (
-                self.pair_invariant,
-                self.framed_path,
-            ),
-        )
+        of_nodes = (self.node_invariant, self.irreps.path_index)
+        kinds = (of_nodes, (self.pair_invariant, self.framed_path))
         (node_mean, node_scale), (pair_mean, pair_scale) = self._statistics(coefficients, kinds)
         zero = (torch.zeros_like(node_mean), torch.zeros_like(pair_mean))
         return Scaling(node_mean, node_scale, pair_mean, pair_scale, *zero)
 
     def fit_guess(self, scaling: Scaling, guesses: Sequence[Scaling], charges: Tensor) -> Scaling:
-        """Add the charges of a guess and its matrices' own statistics, as ``fit`` measures them.
+        """Add the charges of a guess and the statistics of its matrices, which ``fit`` measured.
 
-        What symmetry forbids is rounding and must not be blown up to size one: it counts as 0.
+        Scales below 1e-9 eV become 0: such elements are forbidden by symmetry, and division by
+        the scale would amplify their rounding errors to order one.
         """
 
         def joined(name: str) -> Tensor:
@@ -165,17 +154,17 @@ class BlockScaler:
         )
 
     def fit_residual(
-        self, scaling: Scaling, parts: Callable[[], Iterable[ClassedBlocks]]
+        self, scaling: Scaling, batches: Callable[[], Iterable[ClassedBlocks]]
     ) -> Scaling:
-        """Add the scale of stage 2: RMS of what stage 1 left of the training set, in eV.
+        """Add the scale of stage 2: the RMS of stage 1's residual on the training set, eV.
 
-        ``parts`` as `fit` wants them, but in the global frame.
+        ``batches`` as for `fit`, but with the residuals as blocks in the global frame.
         """
 
         def coefficients() -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-            for p in parts():
-                nodes, pairs = (self.irreps.encode(b) for b in (p.blocks.nodes, p.blocks.pairs))
-                yield nodes, p.node_class, pairs, p.pair_class
+            for batch in batches():
+                nodes, pairs = map(self.irreps.encode, (batch.blocks.nodes, batch.blocks.pairs))
+                yield nodes, batch.node_class, pairs, batch.pair_class
 
         none = np.zeros(len(self.irreps.path_index), dtype=bool)
         kinds = ((none, self.irreps.path_index),) * 2
@@ -189,12 +178,13 @@ class BlockScaler:
     ) -> list[tuple[Tensor, Tensor]]:
         """Per class the mean of invariant coefficients, and the RMS of the rest, one per path.
 
-        Two passes: in one, a variance of 1e-8 would be lost beside a squared mean of 1e5.
+        In two passes: a single one would lose a variance of 1e-8 beside a squared mean of 1e5.
 
         Args:
-            coefficients: gives, in parts, those of atoms (N, F), their classes, those of pairs
-                (P, F) and theirs.
-            kinds: of atoms and of pairs: (F,) which are invariant, and (F,) the path of each.
+            coefficients: called twice; yields in batches the coefficients of atoms (N, F), their
+                classes (N,), the coefficients of pairs (P, F) and their classes (P,).
+            kinds: for atoms and for pairs: (F,) whether a coefficient is invariant, and (F,) the
+                index of its path, i.e. of its irrep in a shell pair.
         """
         n_species = len(self.irreps.basis.elements)
         sums = [_ClassSums(n) for n in (n_species, n_species**2)]
@@ -222,7 +212,7 @@ class _ClassSums:
         self.n, self.count, self.total = n_classes, torch.zeros(0), torch.zeros(0)
 
     def add(self, coefficients: Tensor, classes: Tensor) -> None:
-        """Take in (items, F) of classes (items,)."""
+        """Add coefficients (items, F) of classes (items,)."""
         x = coefficients.double()
         if not len(self.count):
             self.count, self.total = x.new_zeros(self.n), x.new_zeros(self.n, x.shape[1])
@@ -230,12 +220,12 @@ class _ClassSums:
         self.total.index_add_(0, classes, x)
 
     def mean(self) -> Tensor:
-        """(classes, F); zero for a class that never came."""
+        """(classes, F); zero for a class without items."""
         return self.total / self.count.clamp(min=1)[:, None]
 
 
 def _by_path(variance: Tensor, path: np.ndarray) -> Tensor:
-    """(classes, F) averaged over the components of each path."""
+    """(classes, F) averaged over the 2l+1 components of each path."""
     index = torch.as_tensor(path, device=variance.device)
     width = torch.bincount(index).to(variance)
     per_path = variance.new_zeros(len(variance), len(width)).index_add(1, index, variance) / width
@@ -243,5 +233,5 @@ def _by_path(variance: Tensor, path: np.ndarray) -> Tensor:
 
 
 def inverse(scale: Tensor) -> Tensor:
-    """What takes values to units of their scale, 0 where the scale is 0."""
+    """``1 / scale``, and 0 where the scale is 0."""
     return torch.where(scale > 0, 1 / torch.where(scale > 0, scale, 1.0), 0.0)

@@ -1,9 +1,15 @@
-"""Stage 1: an equivariant message-passing network that predicts the baseline Hamiltonian.
+"""How does stage 1 predict the baseline Hamiltonian? By equivariant message passing.
 
-Equivariant under O(3) by construction, before any training. Species enter as embeddings, pairs
-as invariant radial functions and directions as edge frames. Node features end in heads for
-on-site blocks, pair features in heads for off-site blocks; both also feed stage 2. The principle
-is the paper's (arXiv 2401.00744, after DeepH-E3); the edge-frame form is ours, see ``frames``.
+Stage 1 is equivariant under O(3) by construction, before any training: ``H(R r) = D H(r) D^T``.
+Species enter as embeddings, distances as invariant radial functions, directions as edge frames. One
+layer, with the smooth cutoff ``f`` and the edge frame ``D`` of each pair:
+
+    u_ij = SO2Convolution(x_i, x_j, e_ij),    e_ij <- e_ij + u_ij,
+    x_i <- x_i + sum_j f(r_ij) D_ij^T u_ij,   x_i <- x_i + NodeMix(x_i).
+
+Heads read on-site blocks from node features and pair blocks from pair features; both features also
+feed stage 2. The principle is the paper's (arXiv 2401.00744, after DeepH-E3); the form in edge
+frames is ours, see ``edge_frames``.
 """
 
 from __future__ import annotations
@@ -30,15 +36,15 @@ from workbench.models.guess_embedding import NodeGuess, PairGuess
 from workbench.models.readouts import NodeHead, PairHead
 
 
-class BaselineFeatures(NamedTuple):
-    """What stage 1 computes before its readouts.
+class Stage1Features(NamedTuple):
+    """The features of stage 1, before its readouts.
 
     Attributes:
         radial: (P, radial) radial functions of each pair.
         nodes: (N, K, C) equivariant node features.
-        edges: (P, K, C) equivariant pair features, turned back to the global frame.
-        node_parts: what the readout of on-site blocks reads, see ``heads``.
-        pair_parts: the same of pairs.
+        edges: (P, K, C) equivariant pair features, rotated back to the global frame.
+        node_readout_features: input of the readout of on-site blocks, see ``readouts``.
+        pair_readout_features: input of the readout of pair blocks.
     """
 
     radial: Tensor
@@ -48,22 +54,22 @@ class BaselineFeatures(NamedTuple):
     pair_readout_features: list[Tensor]
 
 
-class BaselineOutput(NamedTuple):
-    """What stage 1 hands on; a tuple, so that Fabric can look into it.
+class Stage1Output(NamedTuple):
+    """The output of stage 1; a tuple, so that Fabric finds the tensors in it.
 
     Attributes:
-        features: which stage 2 reads.
+        features: input of the readouts and of stage 2.
         node_coefficients: (N, F) irrep coefficients of on-site blocks, in units of their scale.
-        pair_coefficients: (P, F) those of pair blocks in the edge frame and frame order.
+        pair_coefficients: (P, F) the same for pair blocks, edge frame, frame order.
     """
 
-    features: BaselineFeatures
+    features: Stage1Features
     node_coefficients: Tensor
     pair_coefficients: Tensor
 
 
-class Baseline(nn.Module):
-    """Stage 1."""
+class Stage1(nn.Module):
+    """Stage 1: embeddings, message-passing layers and two output heads."""
 
     def __init__(
         self,
@@ -74,9 +80,9 @@ class Baseline(nn.Module):
         """The network for one basis.
 
         Args:
-            irreps: of the basis's blocks.
+            irreps: irreps of the blocks of the basis.
             config: sizes.
-            convolution: the message layer; ``TensorProductConvolution`` is its readable twin.
+            convolution: the message layer; ``TensorProductConvolution`` is the textbook form.
         """
         super().__init__()
         basis, c = irreps.basis, config.channels
@@ -106,61 +112,63 @@ class Baseline(nn.Module):
         self.node_head = NodeHead(self.layout, irreps, c, config.readout, n_species)
         self.pair_head = PairHead(self.layout, irreps, c, config.pair_readout, context, n_species)
 
-    def forward(self, graph: Graph, geometry: Geometry) -> BaselineOutput:
-        """Features and coefficients, in the type of the weights."""
+    def forward(self, graph: Graph, geometry: Geometry) -> Stage1Output:
+        """Features and coefficients, in the dtype of the weights."""
         return self.read(self.features(graph, geometry), geometry)
 
-    def read(self, features: BaselineFeatures, geometry: Geometry) -> BaselineOutput:
-        """The readouts alone."""
-        return BaselineOutput(
+    def read(self, features: Stage1Features, geometry: Geometry) -> Stage1Output:
+        """The readouts of given features."""
+        return Stage1Output(
             features,
             self.node_head(features.node_readout_features, geometry.node_class),
             self.pair_head(features.pair_readout_features, geometry.pair_class),
         )
 
-    def features(self, graph: Graph, geometry: Geometry) -> BaselineFeatures:
-        """All but the readouts."""
+    def features(self, graph: Graph, geometry: Geometry) -> Stage1Features:
+        """All layers, without the readouts."""
         radial, pairs = self.pairs(graph, geometry)
         nodes, edges = self.first_nodes(geometry), self.first_edges(geometry, pairs.scalars)
         for k in range(len(self.convolutions)):
-            update = self.edge_update(k, self.shown(k, nodes), edges, pairs)
-            messages = self.messages(update, pairs).to(nodes)  # in mixed precision they are shorter
+            update = self.edge_update(k, self.normalised(k, nodes), edges, pairs)
+            messages = self.messages(update, pairs).to(nodes)  # mixed precision: 16 bits
             nodes = self.node_update(k, nodes.index_add(0, pairs.row, messages))
             edges = edges + update
-        return BaselineFeatures(
+        return Stage1Features(
             radial,
             nodes,
             torch.bmm(pairs.frames.transpose(1, 2), edges),
-            self.node_head.parts(nodes, geometry.node_class),
-            self.pair_head.parts(self.pair_head.shown(nodes), edges, pairs, geometry.pair_class),
+            self.node_head.readout_features(nodes, geometry.node_class),
+            self.pair_head.readout_features(
+                self.pair_head.normalised(nodes), edges, pairs, geometry.pair_class
+            ),
         )
 
     def pairs(self, graph: Graph, geometry: Geometry) -> tuple[Tensor, Pairs]:
-        """Radial functions (P, radial), and what all layers share about the pairs."""
+        """Radial functions (P, radial), and the quantities of the pairs that all layers share."""
         like, (row, column) = self.species.weight, graph.edge_index
         radial = self.radial(geometry.distance).to(like)
         scalars = functional.silu(self.scalars(radial) + self.pair_species(geometry.pair_class))
         frames = self.frames(geometry.harmonic.to(like))
         return radial, Pairs(row, column, frames, scalars, geometry.envelope.to(like))
 
-    def shown(self, layer: int, nodes: Tensor) -> Tensor:
-        """(N, K, C) what atoms show to their pairs in a layer."""
+    def normalised(self, layer: int, nodes: Tensor) -> Tensor:
+        """(N, K, C) normalised node features, which the pairs read in a layer."""
         return self.node_norms[2 * layer](nodes)
 
-    def edge_update(self, layer: int, shown: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
-        """The pairs' update (P, K, C) in frame order."""
-        return self.convolutions[layer](shown, self.edge_norms[layer](edges), pairs)
+    def edge_update(self, layer: int, normalised: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
+        """(P, K, C) update of the pair features, frame order."""
+        return self.convolutions[layer](normalised, self.edge_norms[layer](edges), pairs)
 
     def messages(self, update: Tensor, pairs: Pairs) -> Tensor:
-        """What pairs that learnt this say to their row atoms, (P, K, C), to be summed there."""
+        """(P, K, C) messages ``f D^T u`` to the row atoms, global frame; atoms sum them."""
         return torch.bmm(pairs.frames.transpose(1, 2), update * pairs.envelope[:, :, None])
 
     def node_update(self, layer: int, nodes: Tensor) -> Tensor:
-        """(N, K, C) atoms after messages came in, channels mixed."""
+        """(N, K, C) node features plus self-interaction, after the messages were added."""
         return nodes + self.mixes[layer](self.node_norms[2 * layer + 1](nodes))
 
     def first_nodes(self, geometry: Geometry) -> Tensor:
-        """(N, K, C): the species in l = 0, and what the guess says of the atom."""
+        """(N, K, C) embedding of the species in l = 0, plus the embedding of the guess."""
         scalars = self.species(geometry.node_class)[:, None]
         nodes = functional.pad(scalars, (0, 0, 0, self.layout.dim - 1))
         if geometry.guess is not None:
@@ -168,7 +176,7 @@ class Baseline(nn.Module):
         return nodes
 
     def first_edges(self, geometry: Geometry, scalars: Tensor) -> Tensor:
-        """(P, K, C) in frame order: invariants of the pair, and what the guess says of it."""
+        """(P, K, C) in frame order: invariants of the pair, plus the embedding of the guess."""
         size = self.layout.dim * self.species.embedding_dim
         first = self.first(scalars)
         edges = functional.pad(first, (0, size - first.shape[1]))

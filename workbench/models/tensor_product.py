@@ -1,7 +1,7 @@
-"""The textbook message layer: features times harmonics of the pair, by e3nn's tensor product.
+"""What does the message layer look like in textbooks? Features x harmonics, by tensor product.
 
-Same interface and same symmetry as ``layers.SO2Convolution``, at O(L^6) cost. It is here to be
-read and compared; nothing is trained with it by default.
+Same interface and same symmetry as ``equivariant_layers.SO2Convolution``, at O(L^6) cost. It is
+here for reading and comparison; no model uses it by default.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class TensorProductConvolution(nn.Module):
     """Message = [v_i + v_j + e_ij] x Y(r_ij) with weights from the pair's invariants.
 
     As in NequIP (Batzner et al. 2022, eq. 6) and DeepH-E3: every coupling of a feature irrep with
-    a harmonic to a feature irrep is a path; each path's channels are scaled by a radial network.
-    e3nn keeps its coupling coefficients in torch's default type: build it under float64 where
-    more than 1e-7 is wanted.
+    a harmonic to a feature irrep is a path; a radial network scales the channels of each path.
+    e3nn stores its coupling coefficients in torch's default dtype: build the layer under float64
+    if errors below 1e-7 matter.
     """
 
     def __init__(self, layout: Layout, channels: int, context: int) -> None:
@@ -45,22 +45,22 @@ class TensorProductConvolution(nn.Module):
         self.mix = NodeMix(layout, channels)
 
     def forward(self, nodes: Tensor, edges: Tensor, pairs: Pairs) -> Tensor:
-        """The pairs' update (P, K, C) in frame order, which is also their message."""
-        back = pairs.frames.transpose(1, 2)
+        """(P, K, C) update of the pair features in frame order, which is also the message."""
+        to_global = pairs.frames.transpose(1, 2)
         flat = self.layout.to_irreps(nodes)
-        both = (flat[pairs.row], flat[pairs.column], self.layout.to_irreps(back @ edges))
-        x = sum(source(part) for source, part in zip(self.sources, both, strict=True))
-        # The z axis of a pair's frame, seen from outside, is the pair's direction: a harmonic's
-        # m = 0 row of the frame matrix is the harmonic itself, up to its norm.
+        inputs = (flat[pairs.row], flat[pairs.column], self.layout.to_irreps(to_global @ edges))
+        x = sum(source(features) for source, features in zip(self.sources, inputs, strict=True))
+        # The z axis of the edge frame is the pair's direction in the global frame, so the row
+        # m = 0 of the frame's Wigner matrix is the harmonic Y_l(r_ij), up to its norm.
         harmonics = self.harmonics(pairs.frames)
         message = self.product(x, harmonics, self.radial(pairs.scalars))
         return pairs.frames @ self.mix(self.layout.from_irreps(message, self.channels))
 
     def harmonics(self, frames: Tensor) -> Tensor:
         """(P, (lmax+1)^2) harmonics of the pairs' directions, each l of norm sqrt(2l+1)."""
-        parts, at = [], 0
+        harmonics, start = [], 0
         for row, degree in enumerate(d for d in self.layout.degrees if not d.pseudo):
             width = 2 * degree.l + 1
-            parts.append(frames[:, row, at : at + width] * width**0.5)
-            at += width
-        return torch.cat(parts, dim=1)
+            harmonics.append(frames[:, row, start : start + width] * width**0.5)
+            start += width
+        return torch.cat(harmonics, dim=1)

@@ -1,4 +1,8 @@
-"""Rotations as the networks need them: of positions, of features and of blocks."""
+"""How do rotations and reflections act on features and blocks?
+
+With Wigner matrices ``D`` of the irreps: features as ``D x``, blocks as ``D h D^T``. With spin the
+Q real parts of a block also rotate among themselves, as scalars and axial vectors.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import wigner_blocks
 from workbench.models.edge_frames import Constant, Degree, basis_frames
 
 
 @dataclass(frozen=True)
 class BlockRotation:
-    """One rotation per item, as it acts on blocks.
+    """One rotation per item, acting on blocks.
 
     Attributes:
         orbitals: (items, M, M) Wigner matrices of the basis.
-        spin: (items, Q, Q) those of the spin parts; None without spin.
+        spin: (items, Q, Q) Wigner matrices of the spin parts; None without spin.
     """
 
     orbitals: Tensor
@@ -35,32 +38,35 @@ class BlockRotation:
 
     @property
     def inverse(self) -> BlockRotation:
-        """The rotations back."""
+        """The inverse rotations."""
         return BlockRotation(self.orbitals.mT, None if self.spin is None else self.spin.mT)
 
     def to(self, like: Tensor) -> BlockRotation:
-        """The same in the type and on the device of a tensor."""
+        """The same rotations in the dtype and on the device of ``like``."""
         return BlockRotation(
             self.orbitals.to(like), None if self.spin is None else self.spin.to(like)
         )
 
 
 def rotate_blocks(blocks: Tensor, by: BlockRotation) -> Tensor:
-    """``D h D^T`` for (items, ..., M, M) blocks; (items, ..., Q, M, M) with spin."""
+    """``D h D^T`` for blocks (items, ..., M, M); with spin (items, ..., Q, M, M).
+
+    With spin, part q of the result is ``sum_p S_qp D h_p D^T``, ``S`` the rotation of the parts.
+    """
     spin = 0 if by.spin is None else 1
     between = (None,) * (blocks.ndim - 3 - spin)
     matrix = by.orbitals[(slice(None), *between, *(None,) * spin)]
-    turned = matrix @ blocks @ matrix.mT
+    rotated = matrix @ blocks @ matrix.mT
     if by.spin is None:
-        return turned
-    return (by.spin[(slice(None), *between)] @ turned.flatten(-2)).view_as(turned)
+        return rotated
+    return (by.spin[(slice(None), *between)] @ rotated.flatten(-2)).view_as(rotated)
 
 
 class BlockFrames(nn.Module):
-    """Takes matrices of harmonics, as ``EdgeFrames`` makes them, to what turns blocks."""
+    """From Wigner matrices of the harmonics (see ``EdgeFrames``) to rotations of blocks."""
 
     def __init__(self, irreps: BlockIrreps, lmax: int) -> None:
-        """``lmax``: of the harmonics."""
+        """``lmax``: highest l of the harmonics."""
         super().__init__()
         self.orbitals = basis_frames(irreps.basis.layout, lmax)
         self.spin = basis_frames(irreps.spins, lmax) if irreps.spins else None
@@ -74,12 +80,12 @@ class BlockFrames(nn.Module):
 
 @dataclass(frozen=True)
 class FeatureRotation:
-    """One rotation per structure, proper or with an inversion.
+    """One rotation per structure, proper or improper.
 
     Attributes:
-        matrix: (B, 3, 3).
-        features: (B, K, K) how they act on stage 1's features.
-        blocks: how they act on blocks.
+        matrix: (B, 3, 3) orthogonal matrices.
+        features: (B, K, K) Wigner matrices of stage 1's features.
+        blocks: the same rotations acting on blocks.
     """
 
     matrix: Tensor
@@ -94,20 +100,20 @@ class FeatureRotation:
         irreps: BlockIrreps,
         like: Tensor,
     ) -> FeatureRotation:
-        """Of orthogonal matrices (B, 3, 3).
+        """The rotations of orthogonal matrices.
 
         Args:
-            matrices: the rotations.
+            matrices: (B, 3, 3), determinant 1 or -1.
             features: irreps of the features.
-            irreps: of the blocks.
-            like: gives type and device.
+            irreps: irreps of the blocks.
+            like: determines dtype and device.
         """
-        hand = np.sign(np.linalg.det(matrices))[:, None, None]
+        determinant = np.sign(np.linalg.det(matrices))[:, None, None]
 
         def matrices_of(ls: Sequence[int], pseudo: Sequence[bool]) -> Tensor:
-            found = wigner_blocks(ls, matrices)  # of harmonics, whose parity is (-1)^l
-            found[..., np.repeat(pseudo, [2 * l + 1 for l in ls])] *= hand
-            return torch.from_numpy(found).to(like)
+            wigner = wigner_blocks(ls, matrices)  # of harmonics, whose parity is (-1)^l
+            wigner[..., np.repeat(pseudo, [2 * l + 1 for l in ls])] *= determinant
+            return torch.from_numpy(wigner).to(like)
 
         shells, spins = irreps.basis.layout, irreps.spins
         axial = [l == 1 for l in spins]
@@ -120,49 +126,43 @@ class FeatureRotation:
 
 
 class Reflection:
-    """The mirror in the plane of local x and z, which changes signs of components and no more.
+    """The reflection y -> -y of local frames, which only changes signs of components.
 
-    Local axes are right-handed. Those of a structure and of its image under inversion are therefore
-    no images of each other: what the image holds in its axes is what this mirror makes of the
-    structure in its own.
+    It gives the tokens of the inverted copy of a structure. Inversion reverses the polar vectors
+    that span a local frame, and local frames are right-handed: the frame of the inverted copy has
+    the axes (-x, y, -z). Components in it are those of the original structure after this
+    reflection.
     """
 
     def __init__(self, features: Sequence[Degree], irreps: BlockIrreps) -> None:
-        """For features and blocks of these irreps."""
+        """``features``: irreps of stage 1's features; ``irreps``: of the blocks."""
         exact = torch.zeros(1, dtype=torch.float64)
-        turns = FeatureRotation.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, exact)
-        orbitals, spin = turns.blocks.orbitals[0].diagonal(), turns.blocks.spin
+        mirror = FeatureRotation.of(np.diag([1.0, -1.0, 1.0])[None], features, irreps, exact)
+        orbitals, spin = mirror.blocks.orbitals[0].diagonal(), mirror.blocks.spin
         signs = orbitals[:, None] * orbitals
         if spin is not None:
             spin = spin[0].diagonal()
             signs = spin[:, None, None] * signs
-        self._features = Constant(turns.features[0].diagonal().numpy())
+        self._features = Constant(mirror.features[0].diagonal().numpy())
         self._blocks, self._orbitals = Constant(signs.numpy()), Constant(orbitals.numpy())
         self._spin = None if spin is None else Constant(spin.numpy())
 
     def of_features(self, x: Tensor, where: Tensor) -> Tensor:
-        """Features (items, K, C), mirrored where (items,) says so."""
+        """Features (items, K, C), reflected where the mask (items,) is True."""
         return torch.where(where[:, None, None], x * self._features(x)[:, None], x)
 
     def of_blocks(self, blocks: Tensor, where: Tensor) -> Tensor:
-        """Blocks (items, B, [Q,] M, M), mirrored where (items,) says so."""
+        """Blocks (items, B, [Q,] M, M), reflected where the mask (items,) is True."""
         where = where.view(-1, *(1,) * (blocks.ndim - 1))
         return torch.where(where, blocks * self._blocks(blocks), blocks)
 
-    def after(self, rotate_blocks: BlockRotation, where: Tensor) -> BlockRotation:
-        """First the turn, then, where (items,) says so, the mirror."""
+    def after(self, rotation: BlockRotation, where: Tensor) -> BlockRotation:
+        """The rotation followed, where the mask (items,) is True, by the reflection."""
 
-        def seen(matrix: Tensor, signs: Constant) -> Tensor:
+        def reflected(matrix: Tensor, signs: Constant) -> Tensor:
             return torch.where(where[:, None, None], signs(matrix)[:, None] * matrix, matrix)
 
-        spin = rotate_blocks.spin
+        spin = rotation.spin
         if spin is not None and self._spin is not None:
-            spin = seen(spin, self._spin)
-        return BlockRotation(seen(rotate_blocks.orbitals, self._orbitals), spin)
-
-
-def haar(count: int, seed: Sequence[int], improper: bool = False) -> NDArray[np.float64]:
-    """Uniformly random rotations (count, 3, 3); half of them with an inversion if ``improper``."""
-    rng = np.random.default_rng(list(seed))
-    matrices = np.stack([random_rotation(rng) for _ in range(count)])
-    return matrices * rng.choice([-1.0, 1.0], size=(count, 1, 1)) if improper else matrices
+            spin = reflected(spin, self._spin)
+        return BlockRotation(reflected(rotation.orbitals, self._orbitals), spin)

@@ -1,4 +1,4 @@
-"""What stage 2 reads: stage 1's features and blocks, one row per atom or per pair."""
+"""What does stage 2 read? Tokens: stage 1's features and blocks, one row per atom or per pair."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from workbench.models.tensor_rotations import (
 )
 
 _ATOM, _PAIR, _INDEX = ({"row": kind} for kind in ("atom", "pair", "index"))
-"""What one row of a field belongs to; an index is renumbered when structures are selected."""
+"""Whether a field has a row per atom or per pair; an index is renumbered by `select`."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What stage 2 reads. In the global frame all of it turns with the structure.
+    """The input of stage 2, in the global frame or in local frames.
 
     Attributes:
         nodes: (N, K, C) stage 1's node features.
-        edges: (P, K, C) stage 1's pair features, in the global frame.
-        node_blocks: (N, B, [Q,] M, M) on-site blocks that it reads, each in units of its scale:
-            the baseline's correction, if stage 2 corrects that, and the matrices of the guess.
-        pair_blocks: (P, B, [Q,] M, M) the same of pairs.
-        direction: (P, 3) unit vectors.
+        edges: (P, K, C) stage 1's pair features.
+        node_blocks: (N, B, [Q,] M, M) on-site blocks in units of their scale: stage 1's
+            correction, if ``refiner_baseline``, and the matrices of the guess.
+        pair_blocks: (P, B, [Q,] M, M) the same for pairs.
+        direction: (P, 3) unit vectors from atom i to atom j; (0, 0, 1) in local frames.
         radial: (P, radial) stage 1's radial functions.
         envelope: (P, 1) smooth cutoff.
         row: (P,) atom i.
         column: (P,) atom j.
         node_class: (N,) species index.
         pair_class: (P,) index of the ordered pair of species.
-        node_back: N turns from local axes back to the global frame; None in the global frame.
-        pair_back: P turns, the same of pairs.
-        node_trust: (N,) how far an atom's own axes can be trusted; None in the global frame.
-        pair_trust: (P,) the same of pairs.
+        node_to_global: N rotations from local frames to the global frame; None: global frame.
+        pair_to_global: P rotations, the same for pairs.
+        node_confidence: (N,) confidence of the atoms' local frames, 0 to 1; None: global frame.
+        pair_confidence: (P,) the same for pairs.
     """
 
     nodes: Tensor = field(metadata=_ATOM)
@@ -59,34 +59,34 @@ class Tokens:
     node_confidence: Tensor | None = field(default=None, metadata=_ATOM)
     pair_confidence: Tensor | None = field(default=None, metadata=_PAIR)
 
-    def turned(self, turns: FeatureRotation, batch: Tensor) -> Tokens:
-        """The tokens of the turned structures, without running stage 1 again.
+    def rotated(self, rotations: FeatureRotation, batch: Tensor) -> Tokens:
+        """The tokens of rotated structures, without another run of stage 1; global frame.
 
         Args:
-            turns: one rotation per structure.
+            rotations: one per structure.
             batch: (N,) structure of each atom.
         """
         pair = batch[self.row]
         return replace(
             self,
-            nodes=turns.features[batch] @ self.nodes,
-            edges=turns.features[pair] @ self.edges,
-            node_blocks=rotate_blocks(self.node_blocks, turns.blocks[batch]),
-            pair_blocks=rotate_blocks(self.pair_blocks, turns.blocks[pair]),
-            direction=torch.einsum("pab,pb->pa", turns.matrix[pair], self.direction),
+            nodes=rotations.features[batch] @ self.nodes,
+            edges=rotations.features[pair] @ self.edges,
+            node_blocks=rotate_blocks(self.node_blocks, rotations.blocks[batch]),
+            pair_blocks=rotate_blocks(self.pair_blocks, rotations.blocks[pair]),
+            direction=torch.einsum("pab,pb->pa", rotations.matrix[pair], self.direction),
         )
 
     def reflected(self, reflection: Reflection, where: Tensor) -> Tokens:
-        """Tokens in local axes as inverted structures have them, to correct the structures still.
+        """Tokens of the inverted structures in local frames; the correction is of the originals.
 
         Args:
-            mirror: of the local axes.
-            where: (N,) whether an atom's structure is inverted.
+            reflection: of the local frames.
+            where: (N,) whether the structure of each atom is inverted.
         """
         return self.reflected_atoms(reflection, where).reflected_pairs(reflection, where[self.row])
 
     def reflected_atoms(self, reflection: Reflection, where: Tensor) -> Tokens:
-        """The same of atoms alone."""
+        """The same for the atoms only."""
         assert self.node_to_global is not None
         return replace(
             self,
@@ -96,7 +96,7 @@ class Tokens:
         )
 
     def reflected_pairs(self, reflection: Reflection, where: Tensor) -> Tokens:
-        """The same of pairs alone, where (P,) says so."""
+        """The same for the pairs only, where the mask (P,) is True."""
         assert self.pair_to_global is not None
         return replace(
             self,
@@ -109,7 +109,7 @@ class Tokens:
 ROWS: MappingProxyType[str, str] = MappingProxyType(
     {f.name: f.metadata["row"] for f in fields(Tokens) if f.metadata["row"] != "index"}
 )
-"""Field of ``Tokens`` -> "atom" or "pair", what each of its rows belongs to."""
+"""Field of ``Tokens`` -> "atom" or "pair", whichever has a row in it."""
 
 
 def select(tokens: Tokens, atoms: Tensor, pairs: Tensor, edge_index: Tensor) -> Tokens:
@@ -117,11 +117,11 @@ def select(tokens: Tokens, atoms: Tensor, pairs: Tensor, edge_index: Tensor) -> 
 
     Args:
         tokens: of all structures.
-        atoms: (N,) numbers of the atoms of the selected structures.
-        pairs: (P,) numbers of their pairs.
-        edge_index: (2, P) these pairs, atoms numbered from 0 within the selection.
+        atoms: (N,) indices of the atoms of the selected structures.
+        pairs: (P,) indices of their pairs.
+        edge_index: (2, P) these pairs, with atoms numbered from 0 within the selection.
     """
-    places = {"atom": atoms, "pair": pairs}
+    rows = {"atom": atoms, "pair": pairs}
     stored: dict[str, Any] = {name: getattr(tokens, name) for name in ROWS}
-    parts = {n: value[places[ROWS[n]]] for n, value in stored.items() if value is not None}
-    return replace(tokens, row=edge_index[0], column=edge_index[1], **parts)
+    selected = {n: value[rows[ROWS[n]]] for n, value in stored.items() if value is not None}
+    return replace(tokens, row=edge_index[0], column=edge_index[1], **selected)

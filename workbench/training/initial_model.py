@@ -62,7 +62,7 @@ def untrained(
         model, train, lambda part: part.blocks(train.blocks) - _guessed(part, k=0)
     )
     charges = charges.to(train.blocks.nodes)
-    model.scaling = model.scaler.fit_guess(of_rest, of_guesses, charges)
+    model.scaling = model.codec.scaler.fit_guess(of_rest, of_guesses, charges)
     return model
 
 
@@ -82,4 +82,4 @@ def _statistics(
             own = Blocks(own.nodes, rotate_blocks(own.pairs, geometry.basis))
             yield ClassedBlocks(own, geometry.node_class, geometry.pair_class)
 
-    return model.scaler.fit(local)
+    return model.codec.scaler.fit(local)
