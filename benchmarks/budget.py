@@ -42,7 +42,7 @@ def run(dataset: wb.Dataset, system: str, cpu_seconds: float, seed: int) -> dict
         for record in wb.train(wb.ModelConfig(), dataset, how):
             model = record.model
             bar.n = record.progress
-            bar.set_description(f"seed {seed}, {record.phase}", refresh=False)
+            bar.set_description(f"seed {seed}, {record.label}", refresh=False)
             bar.update(0)
     spent = time.process_time() - started
     assert model is not None

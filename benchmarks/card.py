@@ -18,6 +18,7 @@ from workbench.evaluation.model_errors import evaluate
 from workbench.evaluation.reproduction import TESTED
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.storage.bundled import data_path
+from workbench.training.history import stage_name
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -42,7 +43,7 @@ def measured(name: str, dataset: wb.Dataset, splits: list[str]) -> str:
     model, path = wb.load_model(name), data_path("checkpoints", f"{name}.safetensors")
     reports = [evaluate(model, dataset, split) for split in splits]
     stages = {"stage 1": model.baseline, "stage 2": model.refiner}
-    last = {row["phase"].removesuffix(", solved"): row for row in model.info["history"]}
+    last = {stage_name(row): row for row in model.info["history"]}
     lines = [
         "| | |",
         "|---|---|",

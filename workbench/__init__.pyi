@@ -27,8 +27,8 @@ from .structures.loading import load as load
 from .structures.loading import rotate as rotate
 from .training.config import Budget as Budget
 from .training.config import TrainConfig as TrainConfig
-from .training.loop import StepRecord as StepRecord
 from .training.loop import train as train
+from .training.stage_loop import StepRecord as StepRecord
 from .views import view as view
 from .widgets import BlockInspector as BlockInspector
 from .widgets import FeatureBars as FeatureBars

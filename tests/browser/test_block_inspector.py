@@ -132,7 +132,9 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
 
 def test_blocks_fade_in_a_figure(shown: LabPage):
     show_cell(shown, "views.irrep_decay(")
-    shown.page.get_by_text("Irreps of all blocks by distance").wait_for()
+    title = shown.page.get_by_text("Irreps of all blocks by distance")
+    title.wait_for()
+    assert title.is_visible()
     screenshot(shown, "irreps_by_distance")
 
 

@@ -45,7 +45,7 @@ def shown(visitor: LabPage) -> LabPage:
 
 def test_text_and_formulas_are_there_and_code_is_not(shown: LabPage):
     text = shown.page.locator("body").inner_text()
-    assert "Start here: a Hamiltonian that turns with its molecule" in text
+    assert "Start here: a Hamiltonian that rotates with its molecule" in text
     assert shown.page.locator("mjx-container").count() > 10
     assert "$$" not in text
     assert shown.page.locator(".jp-InputArea-editor").count() == 0
@@ -60,7 +60,7 @@ def test_pictures_are_on_the_page(shown: LabPage):
 def test_tasks_in_code_say_so_and_show_no_verdict(shown: LabPage):
     text = shown.page.locator("body").inner_text()
     assert "A task in code." in text
-    assert "an atom lands" not in text
+    assert "away from its partner" not in text
 
 
 def test_the_matrix_follows_the_molecule(shown: LabPage):

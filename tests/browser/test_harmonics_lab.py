@@ -110,6 +110,7 @@ def test_the_lab_is_described_and_closes(shown: LabPage):
     )
     shown.run_code("lab.close()")
     shown.page.wait_for_function("() => !document.querySelector('.wb-surface, .wb-heat')")
+    assert shown.page.locator(".wb-surface, .wb-heat").count() == 0
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown: LabPage):

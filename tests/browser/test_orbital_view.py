@@ -171,6 +171,7 @@ def test_the_view_is_described_and_closes(shown: LabPage):
     )
     shown.run_code("view.close()")
     shown.page.wait_for_function("() => !document.querySelector('.wb-orbitals')")
+    assert shown.page.locator(".wb-orbitals").count() == 0
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown: LabPage):

@@ -166,6 +166,8 @@ def test_the_text_twin_is_announced(shown):
         "() => /Structure .*refined: breaks the rotation law/.test("
         "document.querySelector('.wb-structure-live').textContent)"
     )
+    live_region = shown.page.locator(".wb-structure-live")
+    assert live_region.get_attribute("aria-live") == "polite"  # so a screen reader speaks it
 
 
 def test_a_page_that_is_loaded_anew_shows_the_lab_as_it_was_and_goes_on(shown):

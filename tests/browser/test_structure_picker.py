@@ -107,6 +107,7 @@ def test_smiles_are_built(shown: LabPage):
     shown.page.keyboard.press("Enter")
     said(shown, "C2H6O2")
     shown.page.wait_for_function(DRAWN, arg=10)
+    assert shown.evaluate(FORMULA) == "C2H6O2"
     screenshot(shown, "picker_smiles")
 
 

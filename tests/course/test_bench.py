@@ -9,8 +9,9 @@ from ase import Atoms
 import workbench as wb
 from workbench.course import bench as task
 from workbench.engines.pyscf_molecules import overlap
-from workbench.evaluation.rotation_errors import RotationErrors, about, drawn
+from workbench.evaluation.rotation_errors import RotationErrors, about
 from workbench.evaluation.rotation_search import axes
+from workbench.hamiltonians.rotations import random_rotations
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def test_a_preferred_axis_errs_as_its_closed_form_says(water, exact):
 
 def test_missing_parity_shows_under_improper_operations_only(water, exact):
     toy = RotationErrors(water, predictors={"toy": task.without_parity(exact, 0.01)})
-    assert max(own["toy"].max_mev for own in toy.under(drawn(5))) < 1e-9
-    for own in toy.under(drawn(5, improper=True)):
+    assert max(own["toy"].max_mev for own in toy.under(random_rotations(5))) < 1e-9
+    for own in toy.under(random_rotations(5, improper="all")):
         assert 20 / np.sqrt(3) - 1e-9 < own["toy"].max_mev < 20 + 1e-9
         assert own["toy"].shell_pairs[1, 1][1] < 1e-9
     line = Atoms("CO2", [(0, 0, 0), (0, 0, 1.16), (0, 0, -1.16)])

@@ -149,7 +149,7 @@ def test_groups_that_resemble_themselves_widen_an_interval():
 def test_an_interval_needs_pairs():
     with pytest.raises(ValueError, match="do not pair"):
         paired_difference([1, 2], [1, 2, 3])
-    with pytest.raises(ValueError, match="says nothing of others"):
+    with pytest.raises(ValueError, match="needs two structures or groups"):
         paired_difference([1, 2], [1, 2], [7, 7])
 
 

@@ -248,7 +248,7 @@ def test_arguments_that_make_no_sense():
         equivariance({}, atoms)
     with pytest.raises(ValueError, match="cannot be given with kind='inversion'"):
         equivariance(good, atoms, R, kind="inversion")
-    with pytest.raises(ValueError, match="'spin' is no symmetry known here"):
+    with pytest.raises(ValueError, match="'spin' is not a known symmetry"):
         equivariance(good, atoms, kind="spin")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="samples is 0"):
         equivariance(good, atoms, samples=0)

@@ -14,9 +14,10 @@ from workbench.course.bench import preferred_axis
 from workbench.engines.pyscf_molecules import overlap
 from workbench.evaluation.equivariance import PredictorError
 from workbench.evaluation.errors import matrix_errors
-from workbench.evaluation.rotation_errors import Predictors, RotationErrors, about, drawn, in_mev
+from workbench.evaluation.rotation_errors import Predictors, RotationErrors, about, in_mev
 from workbench.evaluation.rotation_report import RotationReport, Series
 from workbench.evaluation.rotation_search import CUBE, axes, worst_rotation
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.views.rotation_report import drawings, report_html
 from workbench.views.style import number
 
@@ -41,7 +42,7 @@ def errors(water, exact):
 
 def test_random_operations_are_those_of_equivariance(water, errors):
     report = wb.equivariance(errors.predictors.callables, water, samples=5, seed=3)
-    found = errors.under(drawn(5, seed=3))
+    found = errors.under(random_rotations(5, seed=3))
     for name in errors.names:
         means = [own[name].mae_mev for own in found]
         assert np.mean(means) == pytest.approx(report[name].mae_mev, rel=1e-12)
@@ -53,14 +54,13 @@ def test_improper_operations_are_rotations_and_an_inversion():
     proper, improper = (about([(0, 0, 2), (1, 1, 0)], 50, flag) for flag in (False, True))
     np.testing.assert_array_equal(improper, -proper)
     np.testing.assert_allclose(proper[0], wb.rotation((0, 0, 1), 50), atol=1e-15)
-    np.testing.assert_array_equal(drawn(3, 1, True), -drawn(3, 1))
 
 
 def test_a_model_predicts_many_structures_at_once_and_says_the_same(water):
     model = wb.load_model("water")
     tested = RotationErrors(water, model, {"stage 1 alone": model.stage1})
     assert tested.names == ["baseline", "refined", "stage 1 alone"]
-    operations = drawn(3)
+    operations = random_rotations(3)
     together = tested.under(operations)
     for R, own in zip(operations, together, strict=True):
         alone = matrix_errors(model(wb.rotate(water, R)), model(water).rotate(R))
@@ -112,7 +112,7 @@ def test_the_first_axes_are_spread_as_well():
 def test_the_search_is_never_below_the_random_ones_and_repeats(errors, measure):
     found = [list(worst_rotation(errors, "toy", samples=8, measure=measure)) for _ in range(2)]
     last = found[0][-1]
-    random = [in_mev(own["toy"], measure) for own in errors.under(drawn(8))]
+    random = [in_mev(own["toy"], measure) for own in errors.under(random_rotations(8))]
     assert last.drawn == pytest.approx(max(random), rel=1e-12)
     assert last.worst >= last.drawn
     assert last.worst == max(step.error for step in found[0])
@@ -158,7 +158,7 @@ def test_a_coarse_grid_has_the_symmetry_of_a_cube(water):
 
 @pytest.fixture
 def report(errors):
-    turns, sphere = drawn(4), axes(30)
+    turns, sphere = random_rotations(4), axes(30)
     degrees = np.arange(30, 181, 30)
     scan = [about([(0, 0, 1)], d)[0] for d in degrees]
     series = {
@@ -187,5 +187,5 @@ def test_the_page_of_a_report_needs_nothing_and_shows_its_numbers(report, errors
     for name, drawing in drawings(report).items():
         assert drawing.svg in page, name
         assert drawing.alt
-    means = [own["toy"].mae_mev for own in errors.under(drawn(4))]
+    means = [own["toy"].mae_mev for own in errors.under(random_rotations(4))]
     assert f"<td>{number(float(np.median(means)))}</td>" in page

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from workbench.hamiltonians.rotations import (
     PAULI,
     axis_angle,
+    random_rotation,
+    random_rotations,
     rotation,
     spin_half,
     spin_half_axis,
@@ -46,3 +48,30 @@ def test_spin_follows_vectors(axis, degrees):
 def test_a_full_turn_changes_a_spinors_sign():
     np.testing.assert_allclose(spin_half_axis((0, 0, 1), 360), -np.eye(2), atol=1e-15)
     np.testing.assert_allclose(spin_half(-np.eye(3)), np.eye(2), atol=1e-15)
+
+
+@pytest.mark.parametrize("seed", [0, 7, (11,), (4, 3)])
+def test_random_rotations_are_single_draws_of_one_generator(seed):
+    rng = np.random.default_rng(seed)
+    single = np.stack([random_rotation(rng) for _ in range(5)])
+    signs = rng.choice([-1.0, 1.0], size=(5, 1, 1))  # drawn after all rotations
+    np.testing.assert_array_equal(random_rotations(5, seed), single)
+    np.testing.assert_array_equal(random_rotations(5, seed, "all"), -single)
+    np.testing.assert_array_equal(random_rotations(5, seed, "half"), signs * single)
+
+
+def test_half_of_the_random_rotations_are_inverted():
+    determinants = np.linalg.det(random_rotations(400, 1, "half"))
+    np.testing.assert_allclose(np.abs(determinants), 1, atol=1e-12)
+    assert 160 < (determinants < 0).sum() < 240  # 200 +- 4 standard deviations
+
+
+def test_one_seed_may_be_given_alone_or_in_a_sequence():
+    np.testing.assert_array_equal(random_rotations(3, 5), random_rotations(3, (5,)))
+
+
+def test_random_rotations_refuse_what_they_cannot_draw():
+    with pytest.raises(ValueError, match="at least one"):
+        random_rotations(0)
+    with pytest.raises(ValueError, match="'half'"):
+        random_rotations(1, 0, "some")

@@ -52,7 +52,7 @@ def until(run, step, stage="stage 1"):
     """Wait until a run has come so far."""
     for _ in range(6000):
         latest = run.latest
-        if latest and (latest.phase.partition(",")[0], latest.step) >= (stage, step):
+        if latest and (latest.phase, latest.step) >= (stage, step):
             return
         if run.error:
             raise run.error

@@ -15,8 +15,9 @@ from workbench.datasets.dataset import Dataset
 from workbench.models.checkpoint import load_model
 from workbench.training.background import FAILED, FINISHED, PAUSED, READY, STOPPED, LiveTraining
 from workbench.training.config import Budget, TrainingError
-from workbench.training.curves import Curves
+from workbench.training.curves import Curves, Point
 from workbench.training.loop import train
+from workbench.training.run import Progress
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +91,10 @@ def test_the_next_process_shows_the_history_and_goes_on(undisturbed, tiny_path, 
 
 
 def test_points_after_the_snapshot_are_dropped_as_they_will_come_again(tmp_path):
-    from types import SimpleNamespace
-
-    curves = Curves()
-    for step in (1, 2, 3):
-        curves.add(
-            SimpleNamespace(
-                phase="stage 1", step=step, cpu_seconds=0.1 * step, loss_ev=0.5, valid_mae_ev=None
-            )
-        )
+    curves = Curves(losses=[Point(0, step, 0.1 * step, (500.0,)) for step in (1, 2, 3)])
     curves.write(tmp_path)
-    assert [p.step for p in Curves.of(tmp_path, [], 0, 2).losses] == [1, 2]
-    assert len(Curves.of(tmp_path, [], 1, 0).losses) == 3
+    assert [p.step for p in Curves.of(tmp_path, Progress(stage=0, step=2)).losses] == [1, 2]
+    assert len(Curves.of(tmp_path, Progress(stage=1)).losses) == 3
 
 
 def test_without_a_directory_a_stopped_run_waits_in_memory(undisturbed, tiny_path):
@@ -137,16 +130,16 @@ def test_an_error_ends_the_run_and_its_state_is_kept(undisturbed, tiny_path, tmp
 
 
 def test_one_directory_holds_one_run(tiny_path, tmp_path):
-    run = LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path)
+    run = LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way()
     run.go()
     until(run, 2)
     run.pause()
     run.wait(60)
-    assert LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path) is run
+    assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is run
     with pytest.raises(TrainingError, match="under way"), Dataset(tiny_path) as tiny:
         next(train(CONFIG, tiny, RARE, tmp_path))
     run.stop()
-    assert LiveTraining.under_way(CONFIG, tiny_path, RARE, tmp_path) is not run
+    assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is not run
     with pytest.raises(TrainingError, match="another train setting"):
         LiveTraining(CONFIG, tiny_path, replace(RARE, seed=1), tmp_path)
 
@@ -198,7 +191,7 @@ import sys, time, torch
 torch.set_num_threads(1)
 from tests.support.short_training import CONFIG, RARE, until
 from workbench.training.background import LiveTraining
-run = LiveTraining.under_way(CONFIG, sys.argv[1], RARE, sys.argv[2])
+run = LiveTraining(CONFIG, sys.argv[1], RARE, sys.argv[2]).or_under_way()
 run.go()
 until(run, 6)
 """

@@ -1,8 +1,8 @@
-"""Serve the pages without their code, for a class: what ``python -m workbench class`` does.
+"""Serve the notebooks without their code, for a class: ``python -m workbench class``.
 
-Voila runs a page in a kernel of its own for everybody who opens it: widgets are live, code is not
-on the page, and none can be sent. The notebooks stay as they are; what a class sees otherwise is
-changed on the way: tasks that are answered in code say so instead of showing a verdict.
+Voila starts a separate kernel for every page that a user opens. Widgets are live; the page shows no
+code and the user cannot send any. The notebook files are not changed: each notebook is edited in
+memory before it is served, where tasks that need code are replaced by a note.
 """
 
 from __future__ import annotations
@@ -30,35 +30,36 @@ from workbench.cli.jupyterlab import notebooks
 __all__ = ["Kernels", "Page", "for_class", "page_of", "places", "serve"]
 
 TASK = "# change me"
-"""What a code cell holds that waits for an answer in code."""
+"""A code cell with this comment is a task that is answered in code."""
 
 BYTES_PER_PAGE = 700_000_000
-"""Of memory, that the kernel of a page may need; most need 500 million."""
+"""Memory that the kernel of a page may need, in bytes; most need 500 million."""
 
 IDLE_SECONDS = 30 * 60
-"""After so long without anybody turning or pressing anything, a page's kernel ends."""
+"""A page's kernel ends after this time without any user action."""
 
-_LEFT = timedelta(minutes=3)  # idle, and no browser asks: longer than any page takes to appear
+# A kernel that is idle and without a browser for this long is lost; every page loads faster.
+_LEFT = timedelta(minutes=3)
 
 _TEMPLATES = Path(__file__).resolve().parent / "jupyter"
 _PICTURE = re.compile(r"(!\[[^\]]*\]\()([^):]+\.(png|jpg|gif|webp))\)")
 _BACK = "[All pages](../../)"
-_INSTEAD = "> **A task in code.** It waits for your answer in JupyterLab: `make lab`."
+_INSTEAD = "> **A task in code.** Solve it in JupyterLab: `make lab`."
 _FULL = (
-    "All places are taken ({}): close a page that you no longer need, or have somebody close one, "
-    "and load this one again."
+    "All places are taken ({}): close a page that you no longer need, or ask somebody to close "
+    "one, and reload this page."
 )
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page as the front page announces it.
+    """An entry of the front page.
 
     Attributes:
-        file: name of the notebook.
-        title: its heading.
-        goals: what one can do afterwards.
-        minutes: how long it takes.
+        file: file name of the notebook.
+        title: heading of the notebook.
+        goals: its learning goals.
+        minutes: time that it takes, in minutes.
     """
 
     file: str
@@ -68,7 +69,7 @@ class Page:
 
 
 def page_of(path: Path) -> Page:
-    """Read a page's title, goals and minutes from its opening."""
+    """Read a page's title, goals and minutes from its first two cells."""
     cells = nbformat.read(path, as_version=4).cells
     opening = "\n".join(cell.source for cell in cells[:2] if cell.cell_type == "markdown")
     title = re.search(r"^# (.+)$", opening, re.MULTILINE)
@@ -83,35 +84,35 @@ def page_of(path: Path) -> Page:
 
 
 def _plain(text: str) -> str:
-    """Markdown on one line, its formulas without dollars, commands and thin spaces."""
+    """Markdown as one line of text: formulas without dollar signs, commands and thin spaces."""
     spaced = re.sub(r"\\[,;:]", " ", text)
-    formula = re.sub(r"\$([^$]*)\$", lambda found: re.sub(r"\\[a-z]+ ?", "", found[1]), spaced)
+    formula = re.sub(r"\$([^$]*)\$", lambda match: re.sub(r"\\[a-z]+ ?", "", match[1]), spaced)
     return " ".join(formula.split())
 
 
 def places() -> int:
-    """How many pages may be open at once: what the memory that is free now holds, at least two."""
+    """How many pages may be open at once: as many as fit into the free memory, at least two."""
     return max(2, int(psutil.virtual_memory().available // BYTES_PER_PAGE))
 
 
 def for_class(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """A notebook as a class sees it: a way back, pictures inside, tasks in code put aside.
+    """A notebook as the class sees it: with a link back, embedded pictures, and no tasks in code.
 
-    A task's cell runs all the same, as others may need what it defines.
+    The code cell of a task still runs, because later cells may need the names that it defines.
 
     Args:
-        notebook: as it lies on disk; it is left alone.
-        folder: where it lies, as its pictures are named from there.
+        notebook: the notebook on disk; it is not changed.
+        folder: its folder; paths of pictures are relative to it.
     """
     new = nbformat.v4
     cells = [new.new_markdown_cell(_BACK)]
     for cell in notebook.cells:
-        shown = NotebookNode(cell)
+        served = NotebookNode(cell)
         if cell.cell_type == "markdown":
-            shown.source = _PICTURE.sub(lambda found: _inside(found, folder), cell.source)
-        cells.append(shown)
+            served.source = _PICTURE.sub(lambda match: _embedded(match, folder), cell.source)
+        cells.append(served)
         if cell.cell_type == "code" and TASK in cell.source:
-            shown.source = f"%%capture\n{cell.source}"
+            served.source = f"%%capture\n{cell.source}"
             cells.append(new.new_markdown_cell(_INSTEAD))
     return NotebookNode({**notebook, "cells": cells})
 
@@ -119,8 +120,8 @@ def for_class(notebook: NotebookNode, folder: Path) -> NotebookNode:
 class Kernels(AsyncMappingKernelManager):
     """Starts a kernel for each opened page, up to a limit.
 
-    Whoever closes a page ends its kernel. Of pages that were lost instead (a laptop went to sleep)
-    the kernel makes room when it is needed.
+    Closing a page ends its kernel. The kernel of a page that was lost instead (a laptop went to
+    sleep) is ended when its place is needed.
     """
 
     limit = Int(2, min=1, config=True, help="Pages that may be open at once.")
@@ -130,7 +131,7 @@ class Kernels(AsyncMappingKernelManager):
         """Start a kernel.
 
         Raises:
-            HTTPError: if there are as many as there may be; those about to start count.
+            HTTPError: if the limit is reached; kernels that are starting count.
         """
         if len(self) + self._starting >= self.limit and (lost := self._longest_lost()):
             await self.shutdown_kernel(lost)
@@ -143,7 +144,7 @@ class Kernels(AsyncMappingKernelManager):
             self._starting -= 1
 
     def _longest_lost(self) -> str | None:
-        """The kernel that no browser has asked anything for the longest time, if for long."""
+        """The kernel without a browser that has been idle longest, if it counts as lost."""
         lost = [key for key in self.list_kernel_ids() if not self._kernel_connections.get(key)]
         since = {key: getattr(self.get_kernel(key), "last_activity") for key in lost}  # noqa: B009
         oldest = min(since, key=lambda key: since[key], default=None)
@@ -151,11 +152,11 @@ class Kernels(AsyncMappingKernelManager):
 
 
 def serve(extra: Sequence[str] = (), limit: int | None = None) -> None:
-    """Serve the pages until it is stopped.
+    """Serve the pages until the process is stopped.
 
     Args:
-        extra: Voila's own options.
-        limit: pages that may be open at once; by default `places()`.
+        extra: further options for Voila.
+        limit: how many pages may be open at once; by default `places()`.
 
     Raises:
         FileNotFoundError: if there are no notebooks.
@@ -173,12 +174,11 @@ def serve(extra: Sequence[str] = (), limit: int | None = None) -> None:
 
 
 def _settings(folder: Path, limit: int) -> Config:
-    """Voila's settings; the command line may override each."""
+    """Voila's settings; options on the command line override them."""
 
     def opened(handler: RequestHandler, notebook: NotebookNode, cwd: str) -> NotebookNode:
-        assert (
-            handler.xsrf_token
-        )  # sets a cookie: without it a closed page could not end its kernel
+        # Reading the token sets a cookie, without which a closed page could not end its kernel.
+        assert handler.xsrf_token
         return for_class(notebook, folder / cwd)
 
     return Config(
@@ -195,22 +195,25 @@ def _settings(folder: Path, limit: int) -> Config:
         MappingKernelManager={
             "cull_idle_timeout": IDLE_SECONDS,
             "cull_interval": 60,
-            "cull_connected": True,  # a forgotten tab would hold its place for ever
+            "cull_connected": True,  # a forgotten tab would keep its place for ever
         },
     )
 
 
 def _front_page(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The list of pages, where Voila's templates find it; Voila ignores what is returned for it."""
+    """Add the list of pages to the configuration that the templates read.
+
+    The hook changes `config` itself, because Voila ignores the returned value for the front page.
+    """
     config["pages"] = [vars(page_of(path)) for path in sorted(folder.glob("*.ipynb"))]
     return config
 
 
-def _inside(found: re.Match[str], folder: Path) -> str:
-    """A picture's markdown with the file itself in it, as Voila serves nothing from elsewhere."""
-    path = folder / found[2]
+def _embedded(match: re.Match[str], folder: Path) -> str:
+    """A picture's markdown with the file embedded, since Voila serves no files of other folders."""
+    path = folder / match[2]
     if not path.is_file():
-        return found[0]
-    kind = {"jpg": "jpeg"}.get(found[3], found[3])
+        return match[0]
+    kind = {"jpg": "jpeg"}.get(match[3], match[3])
     data = base64.b64encode(path.read_bytes()).decode()
-    return f"{found[1]}data:image/{kind};base64,{data})"
+    return f"{match[1]}data:image/{kind};base64,{data})"

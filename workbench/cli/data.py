@@ -2,101 +2,115 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import workbench as wb
+from workbench.cli.options import DatasetFile, DatasetSource, Functional, Grid, Json, Seed, show
 from workbench.cli.settings import assignments
 
-importing = typer.Typer(no_args_is_help=True, help="Make a dataset of another program's files.")
+if TYPE_CHECKING:
+    from ase import Atoms
+
+importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_SAMPLES = "{} samples per structure: {}, or 3 of a collection."
+_SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a collection)."
 
 
 def label(
-    sources: Annotated[list[str], typer.Argument(help="Structures, or one collection.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="What to write.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Structures, or the name of one collection.")
+    ],
+    out: DatasetFile,
     train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
     valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
     test: Annotated[int | None, typer.Option(help=_SAMPLES.format("Test", 1000))] = None,
     largest: Annotated[
-        int | None, typer.Option(help="Of a collection, no molecules of more heavy atoms.")
+        int | None,
+        typer.Option(help="Collections: use only molecules with at most this many heavy atoms."),
     ] = None,
-    temperature: Annotated[float, typer.Option(help="Of the GFN2 dynamics, K.")] = 500.0,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature of the GFN2 dynamics, K.")
+    ] = 500.0,
     sigma: Annotated[
-        float | None, typer.Option(help="Displace atoms by this, A, instead of dynamics.")
+        float | None,
+        typer.Option(help="Standard deviation of random displacements, A, instead of dynamics."),
     ] = None,
-    strain: Annotated[float, typer.Option(help="Of crystals, largest random strain.")] = 0.0,
-    slide: Annotated[bool, typer.Option(help="Of bilayers: slide the upper one.")] = False,
-    supercell: Annotated[str, typer.Option(help="Of crystals, repeat like 3,3,1.")] = "1,1,1",
+    strain: Annotated[float, typer.Option(help="Crystals: largest random strain.")] = 0.0,
+    slide: Annotated[bool, typer.Option(help="Bilayers: shift the upper layer at random.")] = False,
+    supercell: Annotated[
+        str, typer.Option(help="Crystals: number of cells along each vector, e.g. 3,3,1.")
+    ] = "1,1,1",
     twist: Annotated[
-        str | None, typer.Option(help="Of bilayers, turn one by the indices m,n, like 1,2.")
+        str | None,
+        typer.Option(help="Bilayers: rotate one layer by the twist indices m,n, e.g. 1,2."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="pyscf, or for crystals gpaw.")] = "pyscf",
-    basis: Annotated[str | None, typer.Option(help="Any that the engine knows.")] = None,
-    xc: Annotated[str, typer.Option(help="Functional, or hf.")] = "pbe",
+    engine: Annotated[str, typer.Option(help="pyscf, or gpaw for crystals.")] = "pyscf",
+    basis: Annotated[str | None, typer.Option(help="Any basis that the engine knows.")] = None,
+    xc: Functional = "pbe",
     spin_orbit: Annotated[
-        bool, typer.Option("--spin-orbit", help="Spinors; of crystals with gpaw.")
+        bool,
+        typer.Option(
+            "--spin-orbit", help="Include spin-orbit coupling (spinors); crystals need gpaw."
+        ),
     ] = False,
-    grid: Annotated[int, typer.Option(help="Of molecules, integration grid, 0 to 9.")] = 4,
+    grid: Grid = 4,
     gradient: Annotated[
-        float, typer.Option(help="Of molecules, orbital gradient to converge to, Hartree.")
+        float, typer.Option(help="Molecules: convergence threshold of the gradient, Hartree.")
     ] = 1e-8,
     density_fitting: Annotated[
-        bool, typer.Option("--density-fitting", help="Of molecules: large ones in half the time.")
+        bool,
+        typer.Option(
+            "--density-fitting", help="Molecules: density fitting, half the time for large ones."
+        ),
     ] = False,
     max_cycle: Annotated[
-        int, typer.Option(help="Cycles before a geometry counts as failed.")
+        int, typer.Option(help="SCF cycles after which a geometry counts as failed.")
     ] = 100,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Of the engine, name=value: mesh=[3,3,1]; repeat."),
+        typer.Option("--set", help="name=value for the engine, e.g. mesh=[3,3,1]; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    processes: Annotated[int, typer.Option(help="-1: one per core.")] = -1,
-    allow_failures: Annotated[int, typer.Option(help="Geometries that may fail.")] = 0,
-    as_json: _Json = False,
+    seed: Seed = 0,
+    processes: Annotated[int, typer.Option(help="Parallel processes; -1 is one per core.")] = -1,
+    allow_failures: Annotated[int, typer.Option(help="Number of geometries that may fail.")] = 0,
+    as_json: Json = False,
 ) -> None:
-    """Make a dataset; the same command again goes on where it was stopped."""
-    from workbench.structures.bilayers import twisted
-    from workbench.structures.loading import collection_names
+    """Compute a dataset of reference Hamiltonians; the same command resumes a stopped job."""
+    from workbench.datasets.labelling import label as run_job
+    from workbench.structures.loading import collection, collection_names
     from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal
 
-    structures: Any = sources
+    structures: Any
     sizes = {"train": 500, "valid": 100, "test": 1000}
     sampling: Any = Langevin(temperature)
-    how = {"max_cycle": max_cycle, **assignments(settings or [])}
-    how |= {"spin_orbit": True} if spin_orbit else {}
+    engine_settings = {"max_cycle": max_cycle, **assignments(settings or [])}
+    engine_settings |= {"spin_orbit": True} if spin_orbit else {}
     if sources[0] in collection_names() and len(sources) == 1:
-        structures = wb.collection(sources[0], largest)
+        structures = collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)
         sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
+        is_crystal = False
     elif largest is not None:
-        raise ValueError("--largest chooses from a collection: name one, or leave it out.")
+        raise ValueError("--largest selects from a collection: name a collection, or omit it.")
     else:
-        structures = [wb.load(source) for source in sources]
-    if not isinstance(structures, dict) and any(atoms.pbc.any() for atoms in structures):
-        if twist is not None:
-            structures = [twisted(atoms, *_numbers("twist", twist, 2)) for atoms in structures]
-        cells = _numbers("supercell", supercell, 3)
-        structures = [atoms.repeat(cells) for atoms in structures]
+        structures, is_crystal = _loaded(sources, twist, supercell)
+    if is_crystal:
         sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
     else:
-        how = {"grid": grid, "conv_tol_grad": gradient, **how}
-        how |= {"density_fitting": True} if density_fitting else {}
+        engine_settings = {"grid": grid, "conv_tol_grad": gradient, **engine_settings}
+        engine_settings |= {"density_fitting": True} if density_fitting else {}
         sampling = sampling if sigma is None else Displaced(sigma=sigma)
-    asked = {"train": train, "valid": valid, "test": test}
-    path = wb.label(
+    requested = {"train": train, "valid": valid, "test": test}
+    path = run_job(
         structures,
         out,
-        sizes | {split: n for split, n in asked.items() if n is not None},
+        sizes | {split: n for split, n in requested.items() if n is not None},
         sampling=sampling,
         engine=engine,
         basis=basis,
@@ -104,119 +118,145 @@ def label(
         seed=seed,
         processes=processes,
         allow_failures=allow_failures,
-        **how,
+        **engine_settings,
     )
-    with wb.Dataset(path) as made:
-        sizes = {name: len(made.split(name)) for name in made.splits}
-        result = {"path": str(path), "samples": len(made), "splits": sizes, "sha256": made.hash}
+    result = _contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
 
 
 def part(
-    source: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="What to write.")],
-    train: Annotated[int, typer.Option(help="Its first so many training samples.")] = 0,
-    valid: Annotated[int, typer.Option(help="The same for validation.")] = 0,
-    test: Annotated[int, typer.Option(help="The same for testing.")] = 0,
-    twisted: Annotated[int, typer.Option(help="The first so many tests of --twisted-from.")] = 0,
+    source: DatasetSource,
+    out: DatasetFile,
+    train: Annotated[int, typer.Option(help="Copy this many training samples.")] = 0,
+    valid: Annotated[int, typer.Option(help="Copy this many validation samples.")] = 0,
+    test: Annotated[int, typer.Option(help="Copy this many test samples.")] = 0,
+    twisted: Annotated[
+        int, typer.Option(help="Copy this many test samples of --twisted-from.")
+    ] = 0,
     twisted_from: Annotated[
-        str | None, typer.Option(help="A dataset of twisted cells, for a test of their own.")
+        str | None,
+        typer.Option(help="Dataset of twisted cells, for a separate split named twisted."),
     ] = None,
     step: Annotated[
-        float | None, typer.Option(help="Resolution of H, eV: a coarser one makes a smaller file.")
+        float | None,
+        typer.Option(help="Resolution of H, eV; a coarser one gives a smaller file."),
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
-    """Write a part of a dataset as a dataset of its own, which says what it is a part of."""
+    """Copy the first samples of each split to a new dataset, which records its source."""
+    from workbench.datasets.dataset import Dataset
     from workbench.datasets.writing import write_part
 
     if (twisted_from is None) != (not twisted):
-        raise ValueError("Twisted cells take both, --twisted 3 --twisted-from FILE.")
+        raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
     sizes = {"train": train, "valid": valid, "test": test}
     with ExitStack() as files:
-        whole = files.enter_context(wb.Dataset(source))
+        dataset = files.enter_context(Dataset(source))
         more = {}
         if twisted_from is not None:
-            more["twisted"] = files.enter_context(wb.Dataset(twisted_from)), twisted
-        digest = write_part(whole, out, {name: n for name, n in sizes.items() if n}, step, more)
+            more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
+        digest = write_part(dataset, out, {name: n for name, n in sizes.items() if n}, step, more)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
-def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
-    """Print a result as text or as one JSON object."""
-    typer.echo(json.dumps(numbers, indent=1) if as_json else text)
+def _loaded(sources: list[str], twist: str | None, supercell: str) -> tuple[list[Atoms], bool]:
+    """The structures, twisted and repeated if any is periodic, and whether any is."""
+    from workbench.structures.bilayers import twisted
+    from workbench.structures.loading import load
+
+    structures = [load(source) for source in sources]
+    if not any(atoms.pbc.any() for atoms in structures):
+        return structures, False
+    if twist is not None:
+        structures = [twisted(atoms, *_numbers("twist", twist, 2)) for atoms in structures]
+    cells = _numbers("supercell", supercell, 3)
+    return [atoms.repeat(cells) for atoms in structures], True
 
 
 def _numbers(what: str, text: str, count: int) -> tuple[int, ...]:
-    """``3,3,1`` as so many numbers."""
+    """Parse ``3,3,1`` as ``count`` positive integers."""
     try:
         numbers = tuple(int(n) for n in text.split(","))
     except ValueError:
         numbers = ()
     if len(numbers) != count or min(numbers) < 1:
         example = ",".join(str(n + 1) for n in range(count))
-        raise ValueError(f"'{text}' is no {what}: give {count} whole numbers like {example}.")
+        raise ValueError(
+            f"'{text}' is not a valid {what}: give {count} positive integers such as {example}."
+        )
     return numbers
 
 
-_TrainShare = Annotated[float, typer.Option("--train", help="Share of the structures to train on.")]
-_ValidShare = Annotated[float, typer.Option("--valid", help="Share to validate on.")]
-_TestShare = Annotated[float, typer.Option("--test", help="Share to test on.")]
-_Drawing = Annotated[int, typer.Option("--seed", help="Of the drawing of splits.")]
-_Called = Annotated[str, typer.Option("--basis", help="What to call the basis.")]
-_Out = Annotated[Path, typer.Option("--out", "-o", help="The dataset to write, .h5.")]
+def _contents(path: Path) -> dict[str, Any]:
+    """Number of samples, split sizes and hash of a dataset."""
+    from workbench.datasets.dataset import Dataset
+
+    with Dataset(path) as dataset:
+        return {
+            "path": str(path),
+            "samples": len(dataset),
+            "splits": {name: len(dataset.split(name)) for name in dataset.splits},
+            "sha256": dataset.hash,
+        }
+
+
+_TrainShare = Annotated[float, typer.Option("--train", help="Fraction of structures to train on.")]
+_ValidShare = Annotated[float, typer.Option("--valid", help="Fraction to validate on.")]
+_TestShare = Annotated[float, typer.Option("--test", help="Fraction to test on.")]
+_SplitSeed = Annotated[int, typer.Option("--seed", help="Seed of the random split.")]
+_BasisName = Annotated[str, typer.Option("--basis", help="Name to give to the basis.")]
 
 
 @importing.command("deeph")
 def import_deeph(
-    root: Annotated[Path, typer.Argument(help="Folder with one folder per structure below it.")],
-    out: _Out,
+    root: Annotated[Path, typer.Argument(help="Folder that contains one folder per structure.")],
+    out: DatasetFile,
     train: _TrainShare = 0.6,
     valid: _ValidShare = 0.2,
     test: _TestShare = 0.2,
-    seed: _Drawing = 0,
-    basis: _Called = "deeph",
-    as_json: _Json = False,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "deeph",
+    as_json: Json = False,
 ) -> None:
-    """Read folders of DeepH-pack and DeepH-E3; each is proved to be in order as it comes in."""
+    """Convert folders of DeepH-pack or DeepH-E3; every structure is validated as it is read."""
     from workbench.datasets.conversion import import_deeph as convert
 
     shares = {"train": train, "valid": valid, "test": test}
-    path = convert(root, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
-    _show_imported(path, as_json)
+    _convert(convert, root, out, as_json, shares=shares, seed=seed, basis_name=basis)
 
 
 @importing.command("sisl")
 def import_sisl(
     sources: Annotated[
-        list[Path], typer.Argument(help=".HSX, .nc or .fdf files; folders of .HSX, at any depth.")
+        list[Path],
+        typer.Argument(help=".HSX, .nc or .fdf files, or folders with .HSX files at any depth."),
     ],
-    out: _Out,
+    out: DatasetFile,
     train: _TrainShare = 0.6,
     valid: _ValidShare = 0.2,
     test: _TestShare = 0.2,
-    seed: _Drawing = 0,
-    basis: _Called = "siesta",
-    as_json: _Json = False,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "siesta",
+    as_json: Json = False,
 ) -> None:
-    """Read runs of SIESTA through sisl; each is proved to be in order as it comes in."""
+    """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
     from workbench.datasets.conversion import import_sisl as convert
 
     shares = {"train": train, "valid": valid, "test": test}
-    path = convert(sources, out, shares=shares, seed=seed, basis_name=basis, progress=not as_json)
-    _show_imported(path, as_json)
+    _convert(convert, sources, out, as_json, shares=shares, seed=seed, basis_name=basis)
 
 
-def _show_imported(path: Path, as_json: bool) -> None:
-    with wb.Dataset(path) as made:
-        result: dict[str, Any] = {
-            "path": str(path),
-            "samples": len(made),
-            "splits": {name: len(made.split(name)) for name in made.splits},
-            "sha256": made.hash,
-            "largest_residuals": made.provenance["largest_residuals"],
-        }
+def _convert(
+    convert: Callable[..., Path], source: Any, out: Path, as_json: bool, **settings: Any
+) -> None:
+    """Run a converter, then print the dataset's contents and its largest residuals."""
+    from workbench.datasets.dataset import Dataset
+
+    path = convert(source, out, progress=not as_json, **settings)
+    result = _contents(path)
+    with Dataset(path) as dataset:
+        result["largest_residuals"] = dataset.provenance["largest_residuals"]
     lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
     lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
     show(result, "\n".join(lines), as_json)
@@ -224,16 +264,17 @@ def _show_imported(path: Path, as_json: bool) -> None:
 
 @exporting.command("deeph")
 def export_deeph(
-    dataset: Annotated[str, typer.Argument(help="Bundled name or .h5 path.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")],
-    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    as_json: _Json = False,
+    dataset: DatasetSource,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    split: Annotated[str | None, typer.Option(help="Write only this split.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Write each sample as a folder that DeepH-pack and DeepH-E3 read."""
+    """Write each sample as a folder that DeepH-pack and DeepH-E3 can read."""
     from workbench.datasets.conversion import export_deeph as convert
+    from workbench.datasets.dataset import Dataset
 
-    with wb.Dataset(dataset) as data:
+    with Dataset(dataset) as data:
         root = convert(data, out, split=split, progress=not as_json)
-        written = len(data) if split is None else len(data.split(split))
-    result = {"path": str(root), "structures": written}
-    show(result, f"{root}: {written} structures", as_json)
+        count = len(data) if split is None else len(data.split(split))
+    result = {"path": str(root), "structures": count}
+    show(result, f"{root}: {count} structures", as_json)

@@ -1,6 +1,6 @@
-"""What is installed here, and does every convention hold: the first thing to run and to report.
+"""Check an installation: packages, bundled data and conventions. Attach its output to a bug report.
 
-Which packages belong to the workbench is read from its own metadata, so there is no second list.
+The list of required packages is read from the metadata of the installed distribution.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ import re
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
-import workbench
+from workbench import __version__
 from workbench.engines.convention_check import convention_residuals
 from workbench.storage.bundled import data_path, data_root
 
 __all__ = ["TOLERANCE", "describe", "diagnose"]
 
 TOLERANCE = 1e-10
-"""Largest rotate-and-recompute residual of a healthy convention, relative to the matrix."""
+"""Largest rotate-and-recompute residual that a convention may have, relative to the matrix."""
 
 DISTRIBUTION = "hamiltonian-workbench"
 _FOLDERS = {"structures": ".extxyz", "datasets": ".h5", "checkpoints": ".safetensors"}
 
 
 def diagnose() -> dict[str, Any]:
-    """Everything about this installation, JSON-able.
+    """Describe this installation as a dictionary that can be written as JSON.
 
-    Returns: versions, machine, extras, bundled data, the residual of every convention
-        (dimensionless), ``problems`` as sentences that say what to do, and ``ok``: no problems.
+    Returns:
+        Versions, machine, extras, bundled data, the residual of every convention (dimensionless),
+        ``problems`` as sentences that say what to do, and ``ok``: whether there are no problems.
     """
     core, extras = _requirements()
     packages = {name: _version(name) for name in core}
@@ -37,19 +38,19 @@ def diagnose() -> dict[str, Any]:
     data = _bundled_data()
     problems = [
         f"{name} is not installed: run `pip install {DISTRIBUTION}` again."
-        for name, found in packages.items()
-        if not found
+        for name, installed in packages.items()
+        if not installed
     ]
     problems += [
         f"The convention {name} has a residual of {residual:.1e}, above {TOLERANCE:.0e}: "
-        "matrices made here cannot be trusted; report this output."
+        "do not trust matrices computed here, and report this output."
         for name, residual in residuals.items()
-        if not residual <= TOLERANCE  # a NaN is a problem too
+        if not residual <= TOLERANCE  # true for NaN as well
     ]
     problems += [data["problem"]] if "problem" in data else []
     return {
         "ok": not problems,
-        "workbench": workbench.__version__,
+        "workbench": __version__,
         "python": platform.python_version(),
         "machine": _machine(),
         "packages": packages,
@@ -68,29 +69,32 @@ def diagnose() -> dict[str, Any]:
 
 
 def describe(diagnosis: dict[str, Any]) -> str:
-    """The diagnosis as a page of text."""
+    """The diagnosis as text."""
     machine, data = diagnosis["machine"], diagnosis["data"]
     lines = [
         f"Hamiltonian Workbench {diagnosis['workbench']}, Python {diagnosis['python']}",
         f"  {machine['platform']}; {machine['cores']} cores, "
         f"{machine['torch_threads']} torch threads; GPU: {machine['gpu'] or 'none'}",
         "Packages",
-        *(f"  {name:<18} {found or 'MISSING'}" for name, found in diagnosis["packages"].items()),
+        *(
+            f"  {name:<18} {installed or 'MISSING'}"
+            for name, installed in diagnosis["packages"].items()
+        ),
         "Optional extras",
     ]
     for name, extra in diagnosis["extras"].items():
         lines.append(f"  {name:<18} {extra['install'] or 'installed'}")
-    lines += [f"Bundled data in {data.get('root', 'nowhere')}"]
+    lines += [f"Bundled data in {data.get('root', 'no folder')}"]
     lines += [f"  {folder:<18} {', '.join(data.get(folder, [])) or 'none'}" for folder in _FOLDERS]
     lines += [f"Conventions: rotate and recompute, tolerance {diagnosis['tolerance']:.0e}"]
     for name, residual in diagnosis["convention_residuals"].items():
         lines.append(f"  {residual:8.1e}  {name}")
-    lines += diagnosis["problems"] or ["All is well."]
+    lines += diagnosis["problems"] or ["No problems found."]
     return "\n".join(lines)
 
 
 def _machine() -> dict[str, Any]:
-    import torch  # only here: the rest of the doctor should speak even where torch is broken
+    import torch  # imported here, so that the other functions work where torch is broken
 
     return {
         "platform": platform.platform(),
@@ -101,12 +105,12 @@ def _machine() -> dict[str, Any]:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Names of the required packages, and of those of each extra, from our own metadata."""
+    """Names of the required packages and of the packages of each extra, from the metadata."""
     try:
         declared = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
         raise RuntimeError(
-            f"{DISTRIBUTION} is not installed, only found on the path: run `pip install -e .`."
+            f"{DISTRIBUTION} is on the import path but not installed: run `pip install -e .`."
         ) from None
     core: list[str] = []
     extras: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""Open the start page in JupyterLab: what ``python -m workbench lab`` does.
+"""Open the start page in JupyterLab: the command ``python -m workbench lab``.
 
-JupyterLab runs in the same interpreter that runs the workbench, so that the notebooks' kernel
-finds it, and without the requests to the outside that it makes by default.
+JupyterLab runs in the interpreter that runs the workbench, so that the notebooks' kernel can import
+it, and without the network requests that JupyterLab makes by default.
 """
 
 from __future__ import annotations
@@ -25,39 +25,38 @@ _NEEDED = {"notebooks": ("jupyterlab", *_NOTEBOOKS), "class": ("voila", *_NOTEBO
 def notebooks() -> Path:
     """The folder of notebooks to work in.
 
-    In a checkout it is `notebooks/`. A wheel carries a copy, which is laid out once as
-    `workbench-notebooks` in the current folder, because site-packages is no place to work.
+    In a checkout it is `notebooks/`. A wheel contains a copy, which is copied once to
+    `workbench-notebooks` in the current folder, because users should not edit site-packages.
 
     Raises:
-        FileNotFoundError: if there are none.
+        FileNotFoundError: if there are no notebooks.
     """
     checkout = _PACKAGE.parent / "notebooks"
     if (checkout / START_PAGE).is_file():
         return checkout
     if not (_PACKAGE / "notebooks" / START_PAGE).is_file():
         raise FileNotFoundError(
-            f"No notebooks beside {_PACKAGE}: reinstall hamiltonian-workbench, or run `make lab` "
-            "in a checkout."
+            f"There are no notebooks beside {_PACKAGE}: reinstall hamiltonian-workbench, or run "
+            "`make lab` in a checkout."
         )
-    own = Path.cwd() / "workbench-notebooks"
-    if not own.exists():
-        shutil.copytree(_PACKAGE / "notebooks", own)
-    return own
+    copy = Path.cwd() / "workbench-notebooks"
+    if not copy.exists():
+        shutil.copytree(_PACKAGE / "notebooks", copy)
+    return copy
 
 
 def require(extra: str) -> None:
-    """Check that the packages of an extra of `pyproject.toml` are there.
+    """Check that the packages of an extra of `pyproject.toml` are installed.
 
     Raises:
-        ModuleNotFoundError: if one is missing; says which, and how to install it.
+        ModuleNotFoundError: if a package is missing; the message names it and the pip command.
     """
     missing = [name for name in _NEEDED[extra] if find_spec(name) is None]
     if missing:
+        extras = ",".join(dict.fromkeys(["notebooks", extra]))
         raise ModuleNotFoundError(
             f"The notebooks need {', '.join(missing)}: "
-            f"run `pip install 'hamiltonian-workbench[notebooks,{extra}]'`.".replace(
-                "notebooks,notebooks", "notebooks"
-            )
+            f"run `pip install 'hamiltonian-workbench[{extras}]'`."
         )
 
 
@@ -70,18 +69,18 @@ def lab_command(extra: Sequence[str] = ()) -> list[str]:
     require("notebooks")
     page = notebooks() / START_PAGE
     command = [sys.executable, "-m", "jupyterlab", str(page)]
-    # The pages' pictures lie beside their folder. Where no browser opens by itself, the address
-    # that is printed leads to the page, too.
+    # The root is the parent folder, since the notebooks' pictures lie beside their folder. The
+    # default URL makes the printed address open the page where no browser opens by itself.
     command.append(f"--ServerApp.root_dir={page.parents[1]}")
     command.append(f"--LabApp.default_url=/lab/tree/{page.parent.name}/{START_PAGE}")
-    # In containers one is often root, and JupyterLab then refuses to start without this.
+    # Containers often run as root, and JupyterLab then refuses to start without this option.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     return [*command, *extra]
 
 
 def lab_environment() -> dict[str, str]:
-    """JupyterLab's environment: one thread for live work, no news, no update checks."""
+    """Environment of JupyterLab: one thread for live widgets, no news, no update checks."""
     paths = [
         os.environ.get("JUPYTER_CONFIG_PATH"),
         str(Path(__file__).resolve().parent / "jupyter"),

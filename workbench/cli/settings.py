@@ -1,79 +1,93 @@
-"""What a command line says of a model and its training: ``name=value`` settings and budgets."""
+"""Parse ``name=value`` settings and training budgets from the command line."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import workbench as wb  # lazily: a help page is not worth importing torch
+if TYPE_CHECKING:  # imported when a command runs: a help page should not wait for PyTorch
+    from workbench.models.config import ModelConfig
+    from workbench.training.config import Budget, TrainConfig
 
 __all__ = ["assignments", "budget", "configured", "second_budget"]
 
 
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
-    """What ``name=value`` settings say; values are JSON, and words need no quotes.
+    """Parse ``name=value`` settings; values are JSON, and words need no quotes.
 
     Raises:
-        ValueError: for one that is no assignment.
+        ValueError: if a setting is not of the form ``name=value``.
+
+    >>> from workbench.cli.settings import assignments
+    >>> assignments(["layers=2", "guess=none", "mesh=[3,3,1]"])
+    {'layers': 2, 'guess': 'none', 'mesh': [3, 3, 1]}
     """
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
         try:
-            given[name.strip()] = json.loads(value)
+            values[name.strip()] = json.loads(value)
         except json.JSONDecodeError:
             if not value.isidentifier():
                 raise ValueError(
-                    f"'{setting}' is no setting: write name=value, e.g. layers=2 or guess=none."
+                    f"'{setting}' is not a setting: write name=value, e.g. layers=2 or guess=none."
                 ) from None
-            given[name.strip()] = value
-    return given
+            values[name.strip()] = value
+    return values
 
 
-def budget(text: str) -> wb.Budget:
-    """``600s`` as CPU seconds, ``5000`` as steps.
+def budget(text: str) -> Budget:
+    """Parse a training budget: ``600s`` is CPU seconds, ``5000`` is optimiser steps.
 
     Raises:
-        ValueError: for other text.
+        ValueError: for any other text.
+
+    >>> from workbench.cli.settings import budget
+    >>> budget("600s")
+    Budget(steps=None, cpu_seconds=600.0)
     """
+    from workbench.training.config import Budget
+
     try:
         if text.endswith("s"):
-            return wb.Budget(cpu_seconds=float(text[:-1]))
-        return wb.Budget(steps=int(text))
+            return Budget(cpu_seconds=float(text[:-1]))
+        return Budget(steps=int(text))
     except ValueError:
         raise ValueError(
-            f"'{text}' is no budget: give CPU seconds like 600s, or a number of steps like 5000."
+            f"'{text}' is not a budget: give CPU seconds such as 600s, or a number of steps such "
+            "as 5000."
         ) from None
 
 
-def second_budget(text: str) -> wb.Budget | None:
-    """As `budget`; ``none`` is a stage 2 that is left out.
+def second_budget(text: str) -> Budget | None:
+    """Parse the budget of stage 2: as `budget`, or ``none`` to leave stage 2 out.
 
     Raises:
-        ValueError: for other text.
+        ValueError: for any other text.
     """
     return None if text == "none" else budget(text)
 
 
 def configured(
-    settings: Sequence[str], model: wb.ModelConfig, training: wb.TrainConfig
-) -> tuple[wb.ModelConfig, wb.TrainConfig]:
-    """Both configurations with ``name=value`` settings, each given to the one that has it.
+    settings: Sequence[str], model: ModelConfig, training: TrainConfig
+) -> tuple[ModelConfig, TrainConfig]:
+    """Both configurations, with each ``name=value`` setting applied to the one that has the field.
 
     Raises:
-        ValueError: for a setting that neither has, or that is no assignment.
+        ValueError: if neither configuration has the field, or a setting is not ``name=value``.
     """
-    given = assignments(settings)
-    model_names = {field.name for field in fields(wb.ModelConfig)}
-    train_names = {field.name for field in fields(wb.TrainConfig)}
-    unknown = given.keys() - model_names - train_names
+    values = assignments(settings)
+    model_names = {field.name for field in fields(model)}
+    train_names = {field.name for field in fields(training)}
+    unknown = values.keys() - model_names - train_names
     if unknown:
         raise ValueError(
-            f"There is no setting '{min(unknown)}': see workbench.ModelConfig and wb.TrainConfig."
+            f"There is no setting '{min(unknown)}': see the fields of workbench.ModelConfig and "
+            "workbench.TrainConfig."
         )
     return (
-        replace(model, **{name: given[name] for name in given.keys() & model_names}),
-        replace(training, **{name: given[name] for name in given.keys() & train_names}),
+        replace(model, **{name: values[name] for name in values.keys() & model_names}),
+        replace(training, **{name: values[name] for name in values.keys() & train_names}),
     )

@@ -16,6 +16,7 @@ from workbench.datasets.dataset import Dataset, Sample
 from workbench.evaluation.bootstrap import paired_difference
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import gap, occupied_energy_mae, solve
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
     "undiluted",
     "unseen",
 ]
-
-_MEV = 1000.0
 
 
 # ---- the same mean error in different places ----------------------------------------------------
@@ -89,7 +88,7 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
     """Whether an answer is the mean modulus in meV over elements that exist, padding left out."""
     modulus, mask = np.abs(difference.values), difference.mask
     right = matrix_errors(difference, 0.0 * difference).mae_mev
-    padded, share = float(modulus.mean()) * _MEV, float(mask.mean())
+    padded, share = float(modulus.mean()) * MEV, float(mask.mean())
     if np.isclose(answer, right, rtol=1e-6):
         return Verdict(True, f"{share:.0%} of the padded elements exist: {right:.4f} meV.")
     orbitals = difference.mask[:, :, 0].sum() / difference.mask[:, :, 0].size
@@ -99,8 +98,8 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
         ),
         "the wrong way round: leaving zeros out makes a mean larger.": padded * share,
         "a block has rows and columns: count elements, not orbitals.": padded / orbitals,
-        "that is a sum: divide it by the number of elements that exist.": modulus.sum() * _MEV,
-        "in eV; asked were meV.": right / _MEV,
+        "that is a sum: divide it by the number of elements that exist.": modulus.sum() * MEV,
+        "in eV; asked were meV.": right / MEV,
     }
     for why, mistaken in wrong.items():
         if np.isclose(answer, mistaken, rtol=1e-6):
@@ -183,7 +182,7 @@ def unseen(dataset: Dataset, samples: ArrayLike, test: ArrayLike) -> float:
     own, mean = kernel[~chosen][:, ~chosen], gaps[~chosen].mean()
     weights = np.linalg.solve(own + 1e-6 * np.eye(len(own)), gaps[~chosen] - mean)
     guessed = kernel[chosen][:, ~chosen] @ weights + mean
-    return float(np.abs(guessed - gaps[chosen]).mean()) * _MEV
+    return float(np.abs(guessed - gaps[chosen]).mean()) * MEV
 
 
 def _coulomb_spectra(structures: list[Atoms]) -> NDArray[np.float64]:
@@ -264,6 +263,6 @@ def _meters(H: BlockMatrix, sample: Sample) -> tuple[float, float, float]:
     of: tuple[Any, Any] = (sample.S, sample.n_electrons)
     return (
         matrix_errors(H, sample.H).mae_mev,
-        occupied_energy_mae(H, sample.H, *of) * _MEV,
-        abs(gap(H, *of) - gap(sample.H, *of)) * _MEV,
+        occupied_energy_mae(H, sample.H, *of) * MEV,
+        abs(gap(H, *of) - gap(sample.H, *of)) * MEV,
     )

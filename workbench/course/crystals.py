@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.course.verdict import Verdict, compared
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 
 __all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 
@@ -60,7 +61,7 @@ def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: 
     filled = n_electrons // 2
     low, high = energies_at(H, S, k)[filled - 1 : filled + 1]
     if high - low < _TOUCHING:
-        return Verdict(True, f"the bands touch here, {1000 * (high - low):.1f} meV apart.")
+        return Verdict(True, f"the bands touch here, {MEV * (high - low):.1f} meV apart.")
     named = {"Γ, the zone's centre": (0, 0, 0), "M, the middle of an edge": (0.5, 0, 0)}
     for name, point in named.items():
         if np.allclose(np.abs(k), point) or np.allclose(np.abs(k[[1, 0, 2]]), point):

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.course.verdict import Verdict, compared, same
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import occupied_count, solve
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ __all__ = [
     "matrix_mae",
     "resplit",
 ]
-
-_MEV = 1000.0  # meV in an eV
 
 
 def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any) -> int:
@@ -113,26 +112,26 @@ def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict
     mae = float(np.abs(error).mean())
     wrong = {
         "that is the error in eV: one eV is 1000 meV.": mae,
-        "errors of both signs cancel in a mean: take their moduli first.": _MEV * error.mean(),
+        "errors of both signs cancel in a mean: take their moduli first.": MEV * error.mean(),
         "errors of both signs cancel in a mean, and this is in eV: moduli first, then meV.": (
             error.mean()
         ),
         "that is the root of the mean square, which large errors rule.": (
-            _MEV * np.sqrt((error**2).mean())
+            MEV * np.sqrt((error**2).mean())
         ),
-        "that is the largest error of any element, not the mean.": _MEV * np.abs(error).max(),
-        "that is the sum: divide by the number of elements.": _MEV * np.abs(error).sum(),
+        "that is the largest error of any element, not the mean.": MEV * np.abs(error).max(),
+        "that is the sum: divide by the number of elements.": MEV * np.abs(error).sum(),
         "that is the mean over a row's sum: divide by all elements, not by the rows.": (
-            _MEV * np.abs(error).sum() / len(error)
+            MEV * np.abs(error).sum() / len(error)
         ),
     }
     for why, mistaken in wrong.items():
         if same(answer, mistaken):
             return Verdict(False, why)
-    if not same(answer, _MEV * mae):
-        return Verdict(False, f"it is off by a factor of {float(answer) / (_MEV * mae):.3g}.")
-    largest = _MEV * np.abs(error).max()
-    return Verdict(True, f"{_MEV * mae:.3f} meV on average, and {largest:.2f} meV at worst.")
+    if not same(answer, MEV * mae):
+        return Verdict(False, f"it is off by a factor of {float(answer) / (MEV * mae):.3g}.")
+    largest = MEV * np.abs(error).max()
+    return Verdict(True, f"{MEV * mae:.3f} meV on average, and {largest:.2f} meV at worst.")
 
 
 def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:

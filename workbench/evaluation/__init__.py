@@ -1,1 +1,1 @@
-"""Errors of models: of matrices, levels, bands and orbitals, and how far symmetry is violated."""
+"""Errors of models: matrices, levels, bands, orbitals, and violations of symmetry."""

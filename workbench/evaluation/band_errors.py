@@ -13,26 +13,26 @@ from workbench.hamiltonians.bloch import default_mesh
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
 WINDOW = 2.0
-"""Bands this near to the Fermi level, eV, are those that `BandWindow` compares."""
-
+"""Half-width in eV of the energy window around the Fermi level in which bands are compared."""
 
 SPARSE = 0.5
-"""Largest distance, 1/A, of the k-points at which it compares them."""
+"""Largest spacing in 1/A of the k-point mesh on which bands are compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class BandWindow:
-    """The band energies of a crystal near its Fermi level, for other matrices to be held against.
+    """The reference band energies of a crystal near its Fermi level.
 
-    Those within `WINDOW` of the level, at the points of a mesh no wider than `SPARSE`. Bands are
-    matched by their number from below at each k, and the zero of energy is that of the matrices.
-    The literature draws bands and gives no number: window and mesh are ours.
+    Energies within `WINDOW` of the Fermi level are compared, on a k-point mesh with a spacing of
+    at most `SPARSE`. At each k the bands are numbered from the lowest upwards and compared number
+    by number; the energies are not shifted. The literature plots bands without giving a number, so
+    the window and the mesh are our choice.
 
     Attributes:
         S: overlap of the crystal.
-        mesh: numbers of k-points.
+        mesh: numbers of k-points along the reciprocal vectors.
         energies: (points, n_ao) eV.
-        near: (points, n_ao) which of them lie in the window.
+        near: (points, n_ao) whether an energy lies in the window.
     """
 
     S: BlockMatrix
@@ -42,23 +42,26 @@ class BandWindow:
 
     @classmethod
     def of(cls, H: BlockMatrix, S: BlockMatrix, atoms: Atoms, level: float) -> BandWindow:
-        """The window of a crystal.
+        """The band energies of a reference Hamiltonian.
 
         Args:
-            H: eV, the reference.
-            S: dimensionless.
+            H: the reference, eV.
+            S: overlap, dimensionless.
             atoms: the crystal.
             level: the Fermi level, eV.
 
         Raises:
-            LinAlgError: for an overlap that is not positive at some k.
+            LinAlgError: if the overlap is not positive definite at some k.
         """
         mesh = default_mesh(atoms, SPARSE)
         energies = mesh_energies(H, S, mesh)
         return cls(S, mesh, energies, np.abs(energies - level) <= WINDOW)
 
     def error(self, H: BlockMatrix) -> float:
-        """Mean modulus of the error in eV of predicted bands, see `LEAST`; nan if none is near."""
+        """Mean modulus of the error of a predicted Hamiltonian's bands in the window, eV.
+
+        Eigenvalues of S below `LEAST` are left out. The error is nan if no energy is in the window.
+        """
         predicted = mesh_energies(H, self.S, self.mesh, LEAST)
         errors = np.abs(predicted - self.energies)[self.near]
         return float(errors.mean()) if len(errors) else float("nan")

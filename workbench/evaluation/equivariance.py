@@ -1,12 +1,12 @@
-"""How far two matrices differ, and how far a predictor is from obeying the symmetries of space.
+"""Equivariance errors: how much a predictor violates the symmetries of space.
 
-A *predictor* is any callable atoms -> `BlockMatrix`: a model, PySCF itself, a broken toy. For an
-operation g on the structure with the matrix D(g) on the orbitals its error is
+A *predictor* f is any callable atoms -> `BlockMatrix`: a model, PySCF itself, a broken example. For
+an operation g on the structure x, with the matrix D(g) on the orbitals, its error is
 
     error = f(g x) - D(g) f(x) D(g)^+
 
-element by element. The reference's own floor (its integration grid is not rotation invariant)
-stands beside a model's error simply by being a predictor of the same report.
+element by element. The reference program has an error as well, since its integration grid is not
+rotation invariant. To report this floor, pass the program as one of the predictors.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.evaluation.errors import _MEV, Errors, aligned_rows, matrix_errors, pair_name
+from workbench.evaluation.errors import Errors, aligned_rows, matrix_errors, pair_name
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.conventions import MEV
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.structures.loading import rotate
 
 __all__ = ["EquivarianceReport", "Kind", "Predictor", "PredictorError", "checked", "equivariance"]
@@ -31,7 +32,7 @@ Kind = Literal["rotation", "inversion", "translation", "permutation"]
 
 
 class PredictorError(RuntimeError):
-    """A predictor raised, or returned what is no finite matrix; the message names it."""
+    """A predictor raised an error or returned no finite matrix; the message names the predictor."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,18 @@ class EquivarianceReport:
     """Errors of several predictors under the same operations.
 
     Attributes:
-        kind: which symmetry was tried.
-        samples: how many operations.
-        seed: of their random draw, None where they were given or there is no choice.
+        kind: the symmetry that was tested.
+        samples: number of operations.
+        seed: with which they were drawn; None if they were passed or there is no choice.
         errors: predictor name -> Errors over all samples (mean of means, largest of maxima).
         largest: predictor name -> largest matrix element of f(x) in meV, the scale of rounding.
+
+    >>> program = {"PySCF": wb.pyscf("sto-3g", "hf")}
+    >>> report = wb.equivariance(program, wb.load("water"), kind="permutation")
+    >>> report["PySCF"].max_mev < 1e-6 * report.largest["PySCF"]
+    True
+    >>> report.to_json()["predictors"]["PySCF"]["shell_pairs"].keys()
+    dict_keys(['ss', 'sp', 'ps', 'pp'])
     """
 
     kind: Kind
@@ -57,7 +65,7 @@ class EquivarianceReport:
         return self.errors[predictor]
 
     def table(self) -> str:
-        """One row per predictor: MAE, largest error, and the MAE of each shell pair, in meV."""
+        """A row per predictor: MAE, largest error, and the MAE of each shell pair, in meV."""
         pairs = sorted({pair for e in self.errors.values() for pair in e.shell_pairs})
         rows = [["meV", "MAE", "max", *map(pair_name, pairs)]]
         for name, e in self.errors.items():
@@ -66,7 +74,7 @@ class EquivarianceReport:
         return "\n".join([self._caption(), *aligned_rows(rows)])
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report, JSON-able, units in the key names."""
+        """The report, JSON-able, with units in the names of the keys."""
         return {
             "kind": self.kind,
             "samples": self.samples,
@@ -100,22 +108,31 @@ def equivariance(
     Args:
         predictors: name -> callable atoms -> BlockMatrix; include the reference to see its floor.
         atoms: the structure x.
-        R: (3, 3) or (n, 3, 3) orthogonal, only with kind "rotation"; by default drawn.
-        samples: how many operations to draw: rotations from the Haar measure of SO(3),
-            translations up to 5 A along each axis, permutations of the atoms. Inversion is one.
-        seed: of the draw; every predictor meets the same operations.
+        R: (3, 3) or (n, 3, 3) orthogonal matrices, only with kind "rotation"; random by default.
+        samples: number of random operations: rotations from the Haar measure of SO(3),
+            translations of up to 5 A along each axis, permutations of the atoms. There is only
+            one inversion.
+        seed: of the random operations, which are the same for every predictor.
         kind: "rotation", "inversion", "translation" or "permutation".
 
     Returns:
         The errors of each predictor.
 
     Raises:
-        ValueError: for arguments that make no sense.
-        PredictorError: if a predictor raises, or returns something else than a finite BlockMatrix
-            of these atoms; the message names the predictor.
+        ValueError: if there is no predictor, ``samples`` is below one, ``kind`` is unknown, or R
+            has another shape, is not orthogonal or does not go with ``kind``.
+        PredictorError: if a predictor raises an error or does not return a finite BlockMatrix of
+            these atoms; the message names the predictor.
 
-    >>> report = equivariance({"PySCF": wb.pyscf(), "model": model}, atoms, samples=8)
-    >>> report["model"].mae_mev
+    Stage 1 is equivariant to rounding, stage 2 is not:
+
+    >>> model = wb.load_model("water")
+    >>> predictors = {"stage 1": model.stage1, "stages 1+2": model}
+    >>> report = wb.equivariance(predictors, wb.load("water"), samples=4)
+    >>> report["stage 1"].max_mev < 1e-4
+    True
+    >>> report["stages 1+2"].mae_mev > report["stage 1"].mae_mev
+    True
     """
     if not predictors:
         raise ValueError("There is no predictor to test: give at least one, e.g. {'model': model}.")
@@ -123,7 +140,7 @@ def equivariance(
     errors, largest = {}, {}
     for name, predictor in predictors.items():
         here = _call(name, predictor, atoms)
-        largest[name] = here.max_abs() * _MEV
+        largest[name] = here.max_abs() * MEV
         each = [
             matrix_errors(_call(name, predictor, there), carry(here)) for there, carry in operations
         ]
@@ -145,19 +162,17 @@ def _operations(
     rng = np.random.default_rng(seed)
     match kind:
         case "rotation":
-            given = (
-                _rotations(R) if R is not None else (random_rotation(rng) for _ in range(samples))
-            )
-            yield from (_turn(atoms, matrix) for matrix in given)
+            matrices = _rotations(R) if R is not None else random_rotations(samples, seed)
+            yield from (_rotate(atoms, matrix) for matrix in matrices)
         case "inversion":
-            yield _turn(atoms, -np.eye(3))
+            yield _rotate(atoms, -np.eye(3))
         case "translation":
             yield from (_shift(atoms, rng.uniform(-5, 5, 3)) for _ in range(samples))
         case "permutation":
             yield from (_reorder(atoms, _permutation(rng, len(atoms))) for _ in range(samples))
         case _:
             raise ValueError(
-                f"'{kind}' is no symmetry known here: choose rotation, inversion, translation or "
+                f"'{kind}' is not a known symmetry: choose rotation, inversion, translation or "
                 "permutation."
             )
 
@@ -170,7 +185,7 @@ def _rotations(R: ArrayLike) -> NDArray[np.float64]:
     return matrices.reshape(-1, 3, 3)
 
 
-def _turn(atoms: Atoms, matrix: NDArray[np.float64]) -> _Operation:
+def _rotate(atoms: Atoms, matrix: NDArray[np.float64]) -> _Operation:
     return rotate(atoms, matrix), lambda here: here.rotate(matrix)
 
 
@@ -185,7 +200,7 @@ def _reorder(atoms: Atoms, order: NDArray[np.intp]) -> _Operation:
 
 
 def _permutation(rng: np.random.Generator, n: int) -> NDArray[np.intp]:
-    """Uniform among those that move something: the identity would test nothing."""
+    """A random permutation other than the identity, which would test nothing."""
     while True:
         order = rng.permutation(n)
         if n < 2 or (order != np.arange(n)).any():
@@ -193,11 +208,9 @@ def _permutation(rng: np.random.Generator, n: int) -> NDArray[np.intp]:
 
 
 def _call(name: str, predictor: Predictor, atoms: Atoms) -> BlockMatrix:
-    """The predictor's matrix; whatever goes wrong is told with the predictor's name."""
+    """The predictor's matrix; any error becomes a `PredictorError` with the predictor's name."""
     try:
-        matrix = predictor(
-            atoms.copy()
-        )  # a copy: a predictor must not disturb the next one's input
+        matrix = predictor(atoms.copy())  # so that a predictor cannot change the next one's input
     except Exception as error:
         raise PredictorError(
             f"Predictor '{name}' failed: {type(error).__name__}: {error}"
@@ -206,10 +219,10 @@ def _call(name: str, predictor: Predictor, atoms: Atoms) -> BlockMatrix:
 
 
 def checked(name: str, matrix: object, atoms: Atoms) -> BlockMatrix:
-    """What a predictor returned, if it is a finite matrix of these atoms.
+    """A predictor's output, checked to be a finite matrix of these atoms.
 
     Raises:
-        PredictorError: naming the predictor, if it is not.
+        PredictorError: if it is not; the message names the predictor.
     """
     if not isinstance(matrix, BlockMatrix):
         raise PredictorError(
@@ -218,7 +231,7 @@ def checked(name: str, matrix: object, atoms: Atoms) -> BlockMatrix:
         )
     if not np.array_equal(matrix.numbers, atoms.numbers):
         raise PredictorError(
-            f"Predictor '{name}' returned a matrix of other atoms than it was given."
+            f"Predictor '{name}' returned a matrix of other atoms than those of its input."
         )
     if not np.isfinite(matrix.values).all():
         raise PredictorError(f"Predictor '{name}' returned elements that are not finite numbers.")

@@ -1,4 +1,4 @@
-"""How far two matrices differ: one measure for model errors and symmetry errors alike."""
+"""The difference of two matrices: one measure for model errors and equivariance errors."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import SHELL_LETTERS
+from workbench.hamiltonians.conventions import MEV, SHELL_LETTERS
 
 ShellPair = tuple[int, int]
 
 
-_MEV = 1000.0  # meV in an eV
-
-
 @dataclass(frozen=True)
 class Errors:
-    """Difference of two matrices (or of several pairs), modulus, over existing elements.
+    """Modulus of the difference of two matrices, or of several pairs of matrices.
 
     Attributes:
-        mae_mev: mean, in meV (in 1e-3 where the matrices are overlaps).
-        max_mev: largest.
+        mae_mev: mean over the stored elements, in meV (in 1e-3 if the matrices are overlaps).
+        max_mev: largest, in the same unit.
         shell_pairs: (la, lb) -> (mean, largest) over the elements between shells of these l, row
-            first, in meV.
+            first, in the same unit.
     """
 
     mae_mev: float
@@ -34,7 +31,7 @@ class Errors:
     shell_pairs: Mapping[ShellPair, tuple[float, float]]
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers only, JSON-able; shell pairs are named like "sp"."""
+        """JSON-able, with shell pairs named like "sp"."""
         pairs = {
             pair_name(pair): {"mae_mev": mean, "max_mev": largest}
             for pair, (mean, largest) in self.shell_pairs.items()
@@ -56,13 +53,23 @@ class Errors:
 
 
 def matrix_errors(a: BlockMatrix, b: BlockMatrix) -> Errors:
-    """THE measure of how far two matrices differ; of model error and symmetry error alike.
+    """The errors of one matrix against another; all errors of this package are computed here.
 
-    A block that only one of them stores counts against zero there.
+    A block that only one of the matrices stores is compared with zero.
 
     Args:
         a, b: of the same atoms in the same order, eV.
-    Raises: ValueError when they belong to different atoms or bases.
+
+    Raises:
+        ValueError: if the matrices belong to different atoms or bases.
+
+    >>> from workbench.evaluation.errors import matrix_errors
+    >>> H = wb.reference(wb.load("water"), basis="sto-3g", xc="hf").H
+    >>> errors = matrix_errors(1.001 * H, H)
+    >>> bool(np.isclose(errors.mae_mev, abs(H.dense()).mean()))  # 1e-3 of the mean element, meV
+    True
+    >>> sorted(errors.shell_pairs)
+    [(0, 0), (0, 1), (1, 0), (1, 1)]
     """
     difference = a - b
     modulus, mask = np.abs(difference.values), difference.mask  # (E, M, M)
@@ -75,9 +82,9 @@ def matrix_errors(a: BlockMatrix, b: BlockMatrix) -> Errors:
             part = np.ix_(l == la, l == lb)
             if count[part].any():
                 mean = total[part].sum() / count[part].sum()
-                pairs[int(la), int(lb)] = (float(mean) * _MEV, float(largest[part].max()) * _MEV)
+                pairs[int(la), int(lb)] = (float(mean) * MEV, float(largest[part].max()) * MEV)
     mae = float(total.sum() / max(count.sum(), 1))
-    return Errors(mae * _MEV, float(largest.max()) * _MEV, pairs)
+    return Errors(mae * MEV, float(largest.max()) * MEV, pairs)
 
 
 def _orbital_l(matrix: BlockMatrix) -> NDArray[np.intp]:
@@ -87,12 +94,12 @@ def _orbital_l(matrix: BlockMatrix) -> NDArray[np.intp]:
 
 
 def pair_name(pair: ShellPair) -> str:
-    """Letters of two shells, the row's first, e.g. "pd"."""
+    """Letters of two shells, row first, e.g. "pd"."""
     return SHELL_LETTERS[pair[0]] + SHELL_LETTERS[pair[1]]
 
 
 def aligned_rows(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, the first column to the left and all others to the right."""
+    """Lines of a table, the first column aligned to the left and all others to the right."""
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     return [
         "  ".join(

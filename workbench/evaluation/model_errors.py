@@ -1,4 +1,4 @@
-"""How good a model is on labelled structures: matrix, levels, orbitals and symmetry, per stage."""
+"""Errors of a model on labelled structures: matrix, levels, orbitals, symmetry; for each stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workbench.evaluation.band_errors import BandWindow
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import HARTREE, SHELL_LETTERS
+from workbench.hamiltonians.conventions import HARTREE, MEV, SHELL_LETTERS
 from workbench.hamiltonians.eigenproblem import (
     gap,
     levels,
@@ -32,19 +32,47 @@ from workbench.structures.loading import rotate
 
 __all__ = ["Challenging", "Stage", "block_errors", "challenging", "evaluate"]
 
-_MEV = 1000.0  # meV in an eV
 
 MOST_ORBITALS = 2000
-"""Bands of larger crystals are not compared: each k-point of theirs takes minutes."""
+"""Crystals with more orbitals are left out of the band error: a k-point would take minutes."""
 
 Stage = Callable[[Atoms], BlockMatrix]
 
 
-@dataclass
-class _Found:
-    """What was found out about one stage: of each structure, in turn."""
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
 
-    rows: list[dict[str, float]] = field(default_factory=list)
+
+def _largest(values: Sequence[float]) -> float:
+    return float(max(values))
+
+
+_OVER_STRUCTURES: dict[str, Callable[[Sequence[float]], float]] = {
+    "mae_hartree": _mean,
+    "mae_mev": _mean,
+    "max_mev": _largest,
+    "level_mae_mev": _mean,
+    "occupied_level_mae_mev": _mean,
+    "gap_mae_mev": _mean,
+    "occupied_similarity": _mean,
+    "equivariance_mae_mev": _mean,
+    "equivariance_max_mev": _largest,
+}
+"""How the values of a metric on single structures become the split's value."""
+
+
+@dataclass
+class _StageErrors:
+    """The errors of one stage; every list has an entry per structure.
+
+    Attributes:
+        metrics: key of `_OVER_STRUCTURES` -> value.
+        errors: of the matrix.
+        blocks: of crystals, `block_errors`.
+        bands: of crystals, error of the bands, meV; nan where it could not be measured.
+    """
+
+    metrics: list[dict[str, float]] = field(default_factory=list)
     errors: list[Errors] = field(default_factory=list)
     blocks: list[NDArray[np.float64]] = field(default_factory=list)
     bands: list[float] = field(default_factory=list)
@@ -60,62 +88,78 @@ def evaluate(
     samples: Sequence[int] | None = None,
     each: bool = False,
 ) -> dict[str, Any]:
-    """Errors of both stages against a split's labels.
+    """Errors of both stages on a split of a dataset.
 
-    Matrix errors are means over structures of the mean modulus over all elements, for crystals
-    those of all stored blocks, in reach of the model or not. The equivariance error is that of one
-    seeded random rotation per structure. On one machine the numbers come out the same bit for bit.
+    A structure's matrix error is the mean modulus over all its elements, for a crystal over all
+    stored blocks, within the model's cutoff or not; reported is the mean over structures. The
+    equivariance error is measured with one seeded random rotation per structure. On one machine
+    the numbers are reproduced bit for bit.
 
-    Levels are measured of molecules. Of crystals there are the literature's columns, see
-    `challenging`, and ``band_mae_mev``, the mean of `BandWindow.error` over the structures
-    (``band_structures`` of them) that come with overlap and Fermi level, have at most
-    `MOST_ORBITALS` orbitals and any band near that level; it is None if there is none.
+    Errors of levels are reported for molecules. For crystals there are the literature's columns,
+    see `challenging`, and ``band_mae_mev``: the mean of `BandWindow.error` over the structures
+    (``band_structures`` of them) that have an overlap, a Fermi level, at most `MOST_ORBITALS`
+    orbitals and a band near that level. It is None if there is no such structure.
 
     Args:
         model: both stages.
-        dataset: whose labels are in the model's basis.
-        split: which samples.
-        limit: only the first so many of them.
-        progress: show a bar.
-        symmetrise: orientations over which stage 2 is averaged, as in ``predict``.
-        samples: these samples of the split and no others, by their numbers in the dataset.
+        dataset: with labels in the model's basis.
+        split: name of the split.
+        limit: evaluate only the first ``limit`` samples.
+        progress: show a progress bar.
+        symmetrise: number of orientations over which stage 2 is averaged, as in ``predict``.
+        samples: evaluate only these samples of the split, given by their numbers in the dataset.
         each: also report every structure by itself, under the key ``each``: its number, formula,
-            group and, for each stage, the same metrics and those of pairs of shells.
+            group and, for each stage, the same metrics and the errors of pairs of shells.
 
     Returns:
-        JSON-able; keys carry units. ``baseline`` and ``refined`` hold the same metrics.
+        JSON-able; keys carry units. ``baseline`` (stage 1) and ``refined`` (both stages) hold the
+        same metrics.
 
     Raises:
-        ValueError: if the split is empty, lacks one of the samples, or its basis is not the
-            model's.
+        ValueError: if the split is empty, lacks one of the samples, or has another basis than the
+            model.
+
+    >>> model = wb.load_model("water")
+    >>> with wb.Dataset("water") as water:
+    ...     errors = wb.evaluate(model, water, limit=2, progress=False)
+    >>> errors["structures"], errors["split"]
+    (2, 'test')
+    >>> errors["refined"]["mae_mev"] < 0.01
+    True
+
+    Stage 1 is equivariant to rounding; the error is many times smaller than that of the matrix:
+
+    >>> baseline = errors["baseline"]
+    >>> baseline["equivariance_mae_mev"] < 0.01 * baseline["mae_mev"]
+    True
     """
     indices = _chosen(dataset, split, samples)[:limit]
     basis = model.basis.merged(dataset.basis)
-    stages = {"baseline": _Found(), "refined": _Found()}
+    stages = {"baseline": _StageErrors(), "refined": _StageErrors()}
     outside_domain = 0
     for i in tqdm(indices, desc=f"evaluate {split}", disable=not progress):
         sample = dataset[int(i)]
         R = random_rotation(np.random.default_rng([int(i), 7]))
         outside_domain += model.outside_domain(sample.atoms) is not None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DomainWarning)  # counted instead
+            warnings.simplefilter("ignore", DomainWarning)  # they are counted instead
             here, there = (
                 model.predict(a, symmetrise=symmetrise)
                 for a in (sample.atoms, rotate(sample.atoms, R))
             )
         window = _band_window(sample)
-        for stage, found in stages.items():
-            H, turned = getattr(here, stage), getattr(there, stage)
-            found.errors.append(matrix_errors(H, sample.H))
-            of_structure = _metrics(H, sample, found.errors[-1]) | _symmetry(H, turned, R)
-            found.rows.append(of_structure)
+        for stage, results in stages.items():
+            H, rotated = getattr(here, stage), getattr(there, stage)
+            errors = matrix_errors(H, sample.H)
+            results.errors.append(errors)
+            results.metrics.append(_metrics(H, sample, errors) | _symmetry(H, rotated, R))
             if dataset.periodic:
-                found.blocks.append(block_errors(H, sample.H))
-                found.bands.append(np.nan if window is None else window.error(H) * _MEV)
-    summaries: dict[str, Any] = {stage: _summary(f.rows) for stage, f in stages.items()}
+                results.blocks.append(block_errors(H, sample.H))
+                results.bands.append(np.nan if window is None else window.error(H) * MEV)
+    summaries: dict[str, Any] = {stage: _summary(r.metrics) for stage, r in stages.items()}
     if dataset.periodic:
-        for stage, found in stages.items():
-            summaries[stage] |= _literature_columns(found, stages["baseline"], indices, basis)
+        for stage, results in stages.items():
+            summaries[stage] |= _literature_columns(results, stages["baseline"], indices, basis)
     if each:
         summaries["each"] = [_structure(dataset, int(i), k, stages) for k, i in enumerate(indices)]
     return {
@@ -135,32 +179,34 @@ def _chosen(dataset: Dataset, split: str, samples: Sequence[int] | None) -> NDAr
         raise ValueError(f"The split {split!r} of {dataset.path} is empty: choose another.")
     if samples is None:
         return members
-    asked = np.asarray(samples, dtype=np.int64)
-    if not len(asked):
+    chosen = np.asarray(samples, dtype=np.int64)
+    if not len(chosen):
         raise ValueError("There is no sample to evaluate: name at least one.")
-    if foreign := sorted(set(asked.tolist()) - set(members.tolist())):
-        raise ValueError(f"Sample {foreign[0]} is not in the split {split!r}: take its own.")
-    return asked
+    if foreign := sorted(set(chosen.tolist()) - set(members.tolist())):
+        raise ValueError(
+            f"Sample {foreign[0]} is not in the split {split!r}: name samples of this split."
+        )
+    return chosen
 
 
-def _structure(dataset: Dataset, i: int, k: int, stages: dict[str, _Found]) -> dict[str, Any]:
-    """What was found out about the k-th structure, which is sample i."""
-    of_stages: dict[str, dict[str, Any]] = {}
-    for stage, found in stages.items():
-        pairs = found.errors[k].to_json()["shell_pairs"]
-        of_stages[stage] = found.rows[k] | {"shell_pairs": pairs}
+def _structure(dataset: Dataset, i: int, k: int, stages: dict[str, _StageErrors]) -> dict[str, Any]:
+    """The entry of ``each`` for the k-th structure, which is sample i."""
+    by_stage: dict[str, dict[str, Any]] = {}
+    for stage, results in stages.items():
+        pairs = results.errors[k].to_json()["shell_pairs"]
+        by_stage[stage] = results.metrics[k] | {"shell_pairs": pairs}
         if dataset.periodic:
-            error = found.bands[k]
-            of_stages[stage]["band_mae_mev"] = error if np.isfinite(error) else None
+            error = results.bands[k]
+            by_stage[stage]["band_mae_mev"] = error if np.isfinite(error) else None
     formula = dataset.atoms(i).get_chemical_formula("hill")
-    return {"sample": i, "formula": formula, "group": int(dataset.groups[i]), **of_stages}
+    return {"sample": i, "formula": formula, "group": int(dataset.groups[i]), **by_stage}
 
 
 def block_errors(a: BlockMatrix, b: BlockMatrix) -> NDArray[np.float64]:
     """Mean modulus of the difference of two matrices in each block of two shells.
 
-    A block is what a head of DeepH-E3 predicts: all elements between one shell of one element and
-    one of another, on-site and off-site, of all spins.
+    A block is the unit that DeepH-E3 predicts: all elements between one shell of one chemical
+    element and one shell of another, on-site and off-site, of all spins.
 
     Args:
         a, b: of the same atoms in the same order, eV.
@@ -176,11 +222,11 @@ def block_errors(a: BlockMatrix, b: BlockMatrix) -> NDArray[np.float64]:
     sums = np.zeros((2, elements, elements, shells, shells))
     for total, values in zip(sums, (np.abs(difference.values), mask.astype(float)), strict=True):
         np.add.at(total, tuple(kinds), _by_shells(values, basis))
-    return np.divide(sums[0] * _MEV, sums[1], where=sums[1] > 0, out=np.full_like(sums[0], np.nan))
+    return np.divide(sums[0] * MEV, sums[1], where=sums[1] > 0, out=np.full_like(sums[0], np.nan))
 
 
 def _by_shells(values: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
-    """(E, shells, shells) sums over the elements of each pair of shells and all spins."""
+    """(E, shells, shells) sums over the matrix elements of each pair of shells and all spins."""
     spins = 2 if basis.spinor else 1
     scalar = values.reshape(len(values), spins, basis.dim, spins, basis.dim).sum(axis=(1, 3))
     rows = np.add.reduceat(scalar, basis.shell_starts, axis=1)
@@ -189,12 +235,12 @@ def _by_shells(values: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Challenging:
-    """Errors where a model finds it hardest, meV.
+    """Errors on the most challenging structure and block, meV.
 
     Attributes:
-        structure: place of the structure with the largest MAE.
+        structure: index of the structure with the largest MAE.
         structure_mae: MAE_cha_s, the MAE of that structure.
-        block: place in `block_errors` of the block with the largest mean over structures.
+        block: index in `block_errors` of the block with the largest mean over structures.
         block_mae: MAE_cha_b, that mean.
     """
 
@@ -211,31 +257,34 @@ def challenging(
 ) -> Challenging:
     """MAE_cha_s and MAE_cha_b: the errors of the most challenging structure and block.
 
-    The terms are TraceGrad's (arXiv 2405.05722). They may be read as worst for the model itself,
-    or as the model's errors where its baseline is worst.
+    The terms are TraceGrad's (arXiv 2405.05722). They have two readings: the structure and the
+    block with the model's own largest errors, or those with the largest errors of its baseline.
 
     Args:
         structures: (n,) MAE of each structure, meV.
         blocks: (n,) `block_errors` of each structure.
-        hardest: that of the baseline for the second reading; None for the first.
+        hardest: the baseline's result, for the second reading; None for the first.
     """
-    of_blocks: Any = np.ma.masked_invalid(np.stack(blocks)).mean(axis=0)
+    means: Any = np.ma.masked_invalid(np.stack(blocks)).mean(axis=0)
     if hardest is None:
         structure = int(np.argmax(structures))
-        block = tuple(int(n) for n in np.unravel_index(of_blocks.argmax(), of_blocks.shape))
+        block = tuple(int(n) for n in np.unravel_index(means.argmax(), means.shape))
     else:
         structure, block = hardest.structure, hardest.block
-    return Challenging(structure, structures[structure], block, float(of_blocks[block]))
+    return Challenging(structure, structures[structure], block, float(means[block]))
 
 
 def _literature_columns(
-    found: _Found, baseline: _Found, indices: NDArray[np.int64], basis: Basis
+    results: _StageErrors,
+    baseline: _StageErrors,
+    indices: NDArray[np.int64],
+    basis: Basis,
 ) -> dict[str, Any]:
-    """MAE_all and both readings of MAE_cha_s and MAE_cha_b, and the error of bands."""
-    mae, of_baseline = ([row["mae_mev"] for row in f.rows] for f in (found, baseline))
-    own = challenging(mae, found.blocks)
-    shared = challenging(mae, found.blocks, challenging(of_baseline, baseline.blocks))
-    bands = [error for error in found.bands if np.isfinite(error)]
+    """MAE_all, both readings of MAE_cha_s and MAE_cha_b, and the error of the bands."""
+    mae, baseline_mae = ([row["mae_mev"] for row in r.metrics] for r in (results, baseline))
+    own = challenging(mae, results.blocks)
+    shared = challenging(mae, results.blocks, challenging(baseline_mae, baseline.blocks))
+    bands = [error for error in results.bands if np.isfinite(error)]
     return {
         "mae_all_mev": float(np.mean(mae)),
         "mae_cha_s_mev": own.structure_mae,
@@ -250,7 +299,7 @@ def _literature_columns(
 
 
 def _block_name(basis: Basis, block: Sequence[int]) -> str:
-    """E.g. "Mo 4d, S 3p"; shells of one l are counted as `Basis.labels` counts them."""
+    """E.g. "Mo 4d, S 3p"; shells of one l are numbered as in `Basis.labels`."""
     names = []
     for element, shell in zip(block[:2], block[2:], strict=True):
         l = basis.layout[shell]
@@ -260,49 +309,44 @@ def _block_name(basis: Basis, block: Sequence[int]) -> str:
 
 
 def _band_window(sample: Sample) -> BandWindow | None:
-    """The bands of a crystal near its Fermi level, where they can be had at a fair price."""
+    """The bands of a crystal near its Fermi level; None if the data or the time do not allow it."""
     S, level = sample.stored_overlap, sample.fermi_level
     if S is None or level is None or not np.isfinite(level) or S.n_ao > MOST_ORBITALS:
         return None
     try:
         return BandWindow.of(sample.H, S, sample.atoms, level)
-    except np.linalg.LinAlgError:  # the overlap is not positive at some k: there are no bands
+    except np.linalg.LinAlgError:  # the overlap is not positive definite at some k
         return None
 
 
 def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]:
-    """Errors of one structure's matrix and, of a molecule, of its levels and orbitals."""
-    of_matrix = {
-        "mae_hartree": errors.mae_mev / _MEV / HARTREE,
+    """Errors of one structure's matrix and, for a molecule, of its levels and orbitals."""
+    matrix_metrics = {
+        "mae_hartree": errors.mae_mev / MEV / HARTREE,
         "mae_mev": errors.mae_mev,
         "max_mev": errors.max_mev,
     }
     if sample.atoms.pbc.any():
-        return of_matrix
+        return matrix_metrics
     S, n = sample.S, sample.n_electrons
-    frontier = gap(H, S, n) - gap(sample.H, S, n)
-    return of_matrix | {
-        "level_mae_mev": float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * _MEV,
-        "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * _MEV,
-        "gap_mae_mev": abs(frontier) * _MEV,
+    gap_error = gap(H, S, n) - gap(sample.H, S, n)
+    return matrix_metrics | {
+        "level_mae_mev": float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * MEV,
+        "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * MEV,
+        "gap_mae_mev": abs(gap_error) * MEV,
         "occupied_similarity": occupied_similarity(H, sample.H, S, n),
     }
 
 
-def _symmetry(H: BlockMatrix, turned: BlockMatrix, R: np.ndarray) -> dict[str, float]:
-    """How far the prediction for the turned structure is from the turned prediction."""
-    errors = matrix_errors(turned, H.rotate(R))
+def _symmetry(H: BlockMatrix, rotated: BlockMatrix, R: np.ndarray) -> dict[str, float]:
+    """The prediction for the rotated structure against the rotated prediction."""
+    errors = matrix_errors(rotated, H.rotate(R))
     return {"equivariance_mae_mev": errors.mae_mev, "equivariance_max_mev": errors.max_mev}
 
 
 def _summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Means over structures, the largest of largest errors, the median and worst structure."""
-    result = {
-        key: float(
-            max(row[key] for row in rows) if "max" in key else np.mean([r[key] for r in rows])
-        )
-        for key in rows[0]
-    }
+    """Each metric over all structures, and the median and the largest MAE of a structure."""
+    result = {key: _OVER_STRUCTURES[key]([row[key] for row in rows]) for key in rows[0]}
     errors = [row["mae_hartree"] for row in rows]
     return result | {
         "median_structure_mae_hartree": float(np.median(errors)),

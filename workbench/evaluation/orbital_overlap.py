@@ -1,9 +1,9 @@
-"""Molecular orbitals as functions of place, and how those of two Hamiltonians compare.
+"""The molecular orbitals of a Hamiltonian, compared with those of a reference Hamiltonian.
 
 An orbital is ``phi(x) = sum_a c_a chi_a(x)`` over the atomic orbitals chi; its values are in
-A^(-3/2), so that the integral of phi^2 over A^3 is one. A solution of ``H c = eps S c`` has no sign
-of its own, and those of one degenerate level may be mixed at will: two Hamiltonians are compared
-after that freedom has been used up.
+A^(-3/2), so that the integral of phi^2 over A^3 is one. The sign of a solution of ``H c = eps S c``
+is arbitrary, and so is the rotation among the solutions of a degenerate level. Signs and rotations
+are therefore aligned before orbitals are compared.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["Orbitals", "aligned", "level_name", "orbitals"]
 
 @dataclass(frozen=True, eq=False)
 class Orbitals:
-    """All orbitals of one Hamiltonian, and how they compare with the true ones.
+    """All orbitals of one Hamiltonian, and their overlaps with the true orbitals.
 
     Attributes:
         energies: (n,) eV, ascending.
         coefficients: (n_ao, n), orbital k in column k, ``C^T S C = 1``.
-        overlap: (n,) <true k|k> after aligning; one for the true ones themselves.
-        least: (n,) smallest cosine between the degenerate sets that k belongs to.
-        size: (n,) levels in that set.
-        alike: (n,) which orbital here is most like the true k.
-        alike_overlap: (n,) |<true k|alike>|.
+        overlap: (n,) <true k|k> after alignment; one for the true orbitals themselves.
+        least: (n,) smallest cosine between the degenerate sets to which k belongs.
+        size: (n,) number of levels in that set.
+        alike: (n,) number of the orbital with the largest overlap with the true orbital k.
+        alike_overlap: (n,) that overlap, |<true k|alike>|.
     """
 
     energies: NDArray[np.float64]
@@ -43,47 +43,64 @@ class Orbitals:
 
 
 def orbitals(H: BlockMatrix, S: BlockMatrix) -> Orbitals:
-    """The orbitals of a Hamiltonian, the largest coefficient of each positive.
+    """The orbitals of a Hamiltonian, with the largest coefficient of each positive.
+
+    Args:
+        H: eV.
+        S: overlap.
 
     Raises:
         ValueError: as `workbench.hamiltonians.eigenproblem.solve`, and for spinors.
+
+    >>> from workbench.evaluation.orbital_overlap import orbitals
+    >>> water = wb.reference(wb.load("water"), "sto-3g", "hf")
+    >>> C = orbitals(water.H, water.S).coefficients
+    >>> bool(np.allclose(C.T @ water.S.dense() @ C, np.eye(7)))
+    True
     """
     if H.basis.spinor:
-        raise ValueError("Orbitals of spinors are complex: give matrices without spin.")
+        raise ValueError("Orbitals of spinors are complex: pass matrices without spin.")
     energies, C = solve(H, S)
     largest = np.take_along_axis(C, np.abs(C).argmax(axis=0)[None], axis=0)
     sizes = np.concatenate([np.full(b - a, b - a) for a, b in degenerate_sets(energies)])
-    one, own = np.ones(len(energies)), np.arange(len(energies))
-    return Orbitals(energies, C * np.sign(largest), one, one, sizes, own, one)
+    ones, numbers = np.ones(len(energies)), np.arange(len(energies))
+    return Orbitals(energies, C * np.sign(largest), ones, ones, sizes, numbers, ones)
 
 
 def aligned(
     true: Orbitals, H: BlockMatrix, S: BlockMatrix, degenerate: float = DEGENERATE
 ) -> Orbitals:
-    """The orbitals of another Hamiltonian, made as like the true ones as their freedom allows.
+    """The orbitals of another Hamiltonian, aligned with the true orbitals.
 
-    Each takes the sign that makes its overlap with the true orbital of the same number positive.
-    Levels that are degenerate in either Hamiltonian are turned among themselves by the orthogonal
-    matrix that brings them nearest (Schoenemann 1966, doi 10.1007/BF02289451); how like the two
-    sets are is then `least`, the smallest cosine between them, which no mixing changes.
+    The sign of each orbital is chosen so that its overlap with the true orbital of the same number
+    is positive. Levels that are degenerate in either Hamiltonian are rotated among themselves by
+    the orthogonal matrix that brings them nearest to the true ones (Schoenemann 1966,
+    doi 10.1007/BF02289451). The similarity of two degenerate sets is `least`, the smallest cosine
+    between them, which does not depend on rotations within the sets.
 
     Args:
-        true: what to compare with, as `orbitals` gives it.
+        true: the true orbitals, from `orbitals`.
         H: eV.
-        S: the overlap of both.
+        S: the overlap of both Hamiltonians.
         degenerate: eV; levels closer than this form a set.
+
+    >>> from workbench.evaluation.orbital_overlap import aligned, orbitals
+    >>> water = wb.reference(wb.load("water"), "sto-3g", "hf")
+    >>> true = orbitals(water.H, water.S)
+    >>> bool(np.allclose(aligned(true, 1.1 * water.H, water.S).overlap, 1))  # same orbitals
+    True
     """
     energies, C = solve(H, S)
     cross = true.coefficients.T @ S.at_gamma() @ C  # (n, n) <true j|k>
-    turned, least, sizes = C.copy(), np.empty(len(C)), np.empty(len(C), dtype=np.int64)
+    rotated, least, sizes = C.copy(), np.empty(len(C)), np.empty(len(C), dtype=np.int64)
     for a, b in degenerate_sets(true.energies, energies, within=degenerate):
         left, cosines, right = np.linalg.svd(cross[a:b, a:b])
-        turned[:, a:b] = C[:, a:b] @ (left @ right).T
+        rotated[:, a:b] = C[:, a:b] @ (left @ right).T
         least[a:b], sizes[a:b] = min(cosines.min(), 1.0), b - a
-    overlap = np.einsum("ak,ab,bk->k", true.coefficients, S.at_gamma(), turned)
+    overlap = np.einsum("ak,ab,bk->k", true.coefficients, S.at_gamma(), rotated)
     alike = np.abs(cross).argmax(axis=1)
     return Orbitals(
-        energies, turned, overlap, least, sizes, alike, np.abs(cross)[np.arange(len(C)), alike]
+        energies, rotated, overlap, least, sizes, alike, np.abs(cross)[np.arange(len(C)), alike]
     )
 
 

@@ -1,7 +1,7 @@
-"""What RotationLab shows at one orientation, computed without any widget.
+"""Predictions, reference, errors and levels at one orientation, for the widgets that show them.
 
-The structure x is turned to R x. Each predictor f predicts there from scratch; the reference is
-either the matrix computed once at R = 1 and turned, D H D^T, or computed anew at R x.
+The structure x is rotated to R x, and each predictor f is evaluated there. The reference is either
+the matrix computed once at R = 1 and rotated, D H D^T, or computed again at R x.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.evaluation.rotation_errors import BASELINE, REFINED, Predictors
 from workbench.hamiltonians.bands import LEAST, energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import levels, occupied_count
 from workbench.structures.loading import rotate
 
@@ -33,14 +34,14 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything at one orientation R.
+    """All results at one orientation R.
 
     Attributes:
         R: (3, 3).
         predictions: predictor -> f(R x), eV.
-        turned: predictor -> D f(x) D^T, eV: what an exactly equivariant predictor would give.
+        turned: predictor -> D f(x) D^T, eV, the prediction of an exactly equivariant predictor.
         reference: the true Hamiltonian at R x, eV, or None.
-        recomputed: whether an engine computed it at R x itself; else it is D H D^T.
+        recomputed: whether the reference was computed at R x; otherwise it is D H D^T.
         errors: predictor -> f(R x) against the reference.
         symmetry: predictor -> f(R x) against D f(x) D^T.
         levels: predictor or "reference" -> eigenvalues (n_ao,), eV; empty without an overlap.
@@ -57,9 +58,9 @@ class Snapshot:
 
     @property
     def matrices(self) -> list[BlockMatrix]:
-        """The reference, if known, and every prediction."""
-        known = [] if self.reference is None else [self.reference]
-        return [*known, *self.predictions.values()]
+        """The reference, if known, and all predictions."""
+        reference = [] if self.reference is None else [self.reference]
+        return [*reference, *self.predictions.values()]
 
     def matrix(self, name: str) -> BlockMatrix | None:
         """The reference or one predictor's prediction."""
@@ -73,7 +74,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Floor:
-    """How well the reference engine itself obeys the rotation law: H(R x) against D H(x) D^T."""
+    """The equivariance error of the reference program itself: H(R x) against D H(x) D^T.
+
+    Attributes:
+        R: (3, 3).
+        errors: of H(R x).
+        seconds: wall time of the calculation at R x.
+    """
 
     R: NDArray[np.float64]
     errors: Errors
@@ -81,18 +88,18 @@ class Floor:
 
 
 class Experiment:
-    """A structure, the predictors that predict for it, and the true Hamiltonian if known.
+    """A structure with several predictors and, if known, its true Hamiltonian.
 
     Args:
         atoms: the structure x.
-        model: anything with `predict(atoms) -> Prediction` (both stages from one call), or a
-            callable atoms -> BlockMatrix; None for none.
+        model: an object with `predict(atoms) -> Prediction`, which gives both stages in one call;
+            a callable atoms -> BlockMatrix; or None.
         reference: the `Reference` of these atoms at R = 1, or None.
-        predictors: more callables atoms -> BlockMatrix by name, e.g. a broken toy.
+        predictors: further callables atoms -> BlockMatrix by name, e.g. a broken example.
 
     Raises:
-        ValueError: if there is nothing to show, a name is taken, the reference belongs to
-            other atoms, or only some matrices have spin.
+        ValueError: if there is neither a predictor nor a reference, a name is taken, the reference
+            belongs to other atoms, or only some matrices have spin.
     """
 
     def __init__(
@@ -105,7 +112,7 @@ class Experiment:
         self.atoms, self.model, self.reference = atoms, model, reference
         self.predictors = Predictors(model, predictors)
         if REFERENCE in self.names:
-            raise ValueError(f"The name {REFERENCE!r} is taken: call this predictor otherwise.")
+            raise ValueError(f"The name {REFERENCE!r} is taken: give this predictor another name.")
         if not self.names and reference is None:
             raise ValueError("There is nothing to show: give a model, a reference or predictors.")
         if reference is not None and not np.array_equal(reference.H.numbers, atoms.numbers):
@@ -119,61 +126,62 @@ class Experiment:
 
     @property
     def names(self) -> list[str]:
-        """The predictors, in the order shown."""
+        """The names of the predictors, in the order in which they are shown."""
         return self.predictors.names
 
     @property
     def n_occupied(self) -> int | None:
-        """How many orbitals are filled; None if that does not come out even."""
-        anywhere = self.template
+        """Number of occupied orbitals; None if the number of electrons does not allow it."""
+        matrix = self.template
         from workbench.engines.pyscf_molecules import electrons
 
         try:
             if self.reference:
-                return occupied_count(anywhere, self.reference.n_electrons)
-            return occupied_count(anywhere, electrons(self.atoms, anywhere.basis.name))
+                return occupied_count(matrix, self.reference.n_electrons)
+            return occupied_count(matrix, electrons(self.atoms, matrix.basis.name))
         except ValueError:
             return None
 
     @property
     def template(self) -> BlockMatrix:
-        """Some matrix of these atoms, for its labels and borders."""
+        """One of the matrices of these atoms, for labels and block borders."""
         return self.reference.H if self.reference else next(iter(self._upright.values()))
 
     def predict(self, atoms: Atoms) -> dict[str, BlockMatrix]:
-        """Every predictor's matrix of a structure, eV; the model's two stages in one call."""
+        """Each predictor's matrix of a structure, eV; both stages of the model in one call."""
         return self.predictors.predict([atoms])[0]
 
     def at(self, R: ArrayLike) -> Snapshot:
         """Predict, compare and diagonalise at an orientation."""
         matrix = np.asarray(R, dtype=float)
         predictions = self.predict(rotate(self.atoms, matrix))
-        turned = {name: H.rotate(matrix) for name, H in self._upright.items()}
+        rotated = {name: H.rotate(matrix) for name, H in self._upright.items()}
         reference, recomputed = self._reference_at(matrix)
-        against = {} if reference is None else {n: (H, reference) for n, H in predictions.items()}
+        pairs = {} if reference is None else {n: (H, reference) for n, H in predictions.items()}
         return Snapshot(
             matrix,
             predictions,
-            turned,
+            rotated,
             reference,
             recomputed,
-            {name: matrix_errors(*pair) for name, pair in against.items()},
-            {name: matrix_errors(H, turned[name]) for name, H in predictions.items()},
+            {name: matrix_errors(*pair) for name, pair in pairs.items()},
+            {name: matrix_errors(H, rotated[name]) for name, H in predictions.items()},
             self._levels(matrix, reference, predictions),
         )
 
     @property
     def program(self) -> str:
-        """What the reference was made with, and will be made with again."""
+        """The program that computed the reference and will recompute it."""
         method = self.reference.method if self.reference is not None else {}
-        named = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
-        return str(method.get("program", named))
+        default = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
+        return str(method.get("program", default))
 
     def recompute(self, R: ArrayLike) -> Floor:
-        """Run the reference engine at R x, which takes seconds; `at(R)` then shows its matrix.
+        """Run the reference program at R x, which takes seconds; `at(R)` then uses the result.
 
         Raises:
-            ValueError: without a reference; whatever the engine raises.
+            ValueError: without a reference.
+            Exception: errors of the reference program are passed on.
         """
         if self.reference is None:
             raise ValueError(
@@ -190,27 +198,27 @@ class Experiment:
         return self.floor
 
     def drift_mev(self, snapshot: Snapshot) -> dict[str, float]:
-        """Largest shift of any level since R = 1, meV: zero if rotation left the physics alone."""
+        """Largest shift of a level from its value at R = 1, meV; zero for an exact predictor."""
         before = self.upright.levels
         return {
-            name: 1000 * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
+            name: MEV * float(max(abs(a - b) for a, b in zip(now, before[name], strict=False)))
             for name, now in snapshot.levels.items()
         }
 
     @property
     def model_names(self) -> list[str]:
-        """The predictors that come from the model: its two stages, or itself."""
+        """The names of the model's predictors: its two stages, or "model"."""
         return self.predictors.model_names
 
     def _refuse_mixed_spin(self) -> None:
-        """Matrices with and without spin are of different size and cannot stand side by side."""
+        """Matrices with and without spin have different sizes and cannot be compared."""
         expected = self.template.basis.spinor
         other = [n for n, H in self._upright.items() if H.basis.spinor != expected]
         if other:
             kinds = ("without", "with") if expected else ("with", "without")
             raise ValueError(
                 f"The matrix of '{other[0]}' is {kinds[0]} spin and the others are {kinds[1]} it: "
-                "show one kind at a time, or give those without spin as H.with_spin()."
+                "show one kind at a time, or convert those without spin by H.with_spin()."
             )
 
     def _reference_at(self, R: NDArray[np.float64]) -> tuple[BlockMatrix | None, bool]:
@@ -221,7 +229,7 @@ class Experiment:
         return self.reference.H.rotate(R), False
 
     def _overlap(self) -> BlockMatrix | None:
-        """S at R = 1: the reference's, else computed; None where that basis is not PySCF's."""
+        """S at R = 1, from the reference or from PySCF; None if PySCF does not know the basis."""
         if self.reference is not None:
             return self.reference.S
         from workbench.engines.pyscf_molecules import overlap
@@ -240,11 +248,11 @@ class Experiment:
         if self.overlap is None:
             return {}
         S = self.overlap.rotate(R)
-        known = {} if reference is None else {REFERENCE: reference}
-        return {name: self._energies(H, S) for name, H in {**known, **predictions}.items()}
+        references = {} if reference is None else {REFERENCE: reference}
+        return {name: self._energies(H, S) for name, H in {**references, **predictions}.items()}
 
     def _energies(self, H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
-        """Levels in eV; a crystal's at k = 0 and without the ghosts of `bands.LEAST`."""
+        """Levels in eV; of a crystal at k = 0, without eigenvalues of S below `bands.LEAST`."""
         if not self.atoms.pbc.any():
             return levels(H, S)
         energies = energies_at(H, S, (0, 0, 0), LEAST)

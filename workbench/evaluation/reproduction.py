@@ -1,8 +1,8 @@
-"""A published benchmark from its download to the literature's table.
+"""A published benchmark from the download to the table that the literature shows.
 
-A run is one folder: the dataset made of the download, the training's snapshot and model, and the
-report. Whatever is complete there is not done again, so a run that was stopped goes on when it is
-repeated, and its test splits are evaluated once.
+A run is one folder with the converted dataset, the training's snapshot and model, and the report.
+Complete files are not made again. A run that was stopped therefore continues when it is repeated,
+and its test splits are evaluated once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from workbench.datasets.formats import FormatError, deeph
 from workbench.datasets.published_sets import LITERATURE, BenchmarkSystem
 from workbench.evaluation.errors import aligned_rows
 from workbench.evaluation.model_errors import evaluate
+from workbench.evaluation.rotation_errors import STAGE_NAMES
 from workbench.hamiltonians.basis import Basis
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
@@ -31,9 +32,7 @@ from workbench.storage.atomic_write import atomic_write
 __all__ = ["Reproduction", "default_config", "table"]
 
 TESTED = ("test", "twisted")
-"""Splits that are reported, where there are any."""
-
-STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
+"""Splits that are reported, if the dataset has them."""
 
 COLUMNS = {
     "mae_all_mev": "MAE_all",
@@ -44,12 +43,12 @@ COLUMNS = {
     "equivariance_mae_mev": "symmetry",
     "band_mae_mev": "bands",
 }
-"""Keys of `evaluate` and what the columns of `table` are called."""
+"""Keys of `evaluate`, and the names of their columns in `table`."""
 
 BATCH = 2
-"""Structures a step by default: they are large, and DeepH-E3 takes one."""
+"""Default batch size: the structures are large, and DeepH-E3 uses one per step."""
 
-_LOOKED_AT = 8  # structures from which the reach of the orbitals is read off
+_INSPECTED = 8  # structures from which the range of the orbitals is read
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Reproduction:
     """One run on one published set.
 
     Attributes:
-        system: which of the six.
-        folder: of the run; made if need be.
+        system: one of the six published sets.
+        folder: of the run; created when needed.
     """
 
     system: BenchmarkSystem
@@ -66,12 +65,12 @@ class Reproduction:
 
     @property
     def dataset(self) -> Path:
-        """The dataset that `prepare` makes."""
+        """Path of the dataset that `prepare` writes."""
         return self.folder / "dataset.h5"
 
     @property
     def checkpoint(self) -> Path:
-        """The model, where `workbench.train` leaves it in this folder."""
+        """Path of the model that `workbench.train` writes into this folder."""
         return self.folder / "model.safetensors"
 
     def prepare(
@@ -81,71 +80,74 @@ class Reproduction:
         seed: int = 0,
         progress: bool = True,
     ) -> Path:
-        """Make the run's dataset of a download; a killed one goes on, a complete one is kept.
+        """Convert a download into the run's dataset; an interrupted conversion is continued.
 
         Args:
-            data: holds folders of the DeepH format, one per structure, at any depth.
-            twisted: holds those of the twisted cells, which become the split "twisted".
-            seed: of the drawing of the published split.
-            progress: whether to show a bar.
+            data: contains folders in the DeepH format, one per structure, at any depth.
+            twisted: contains the folders of the twisted cells, which become the split "twisted".
+            seed: with which the published split is drawn.
+            progress: show a progress bar.
 
         Returns:
             The path of the dataset.
 
         Raises:
-            FormatError: for folders that are missing, broken or of another system; all are looked
-                at before the first is read.
-            ValueError: for too few structures, or a run of another download.
+            FormatError: for folders that are missing, damaged or of another system; all folders
+                are checked before the first is read.
+            ValueError: for too few structures, or if the folder has a run of another download.
         """
         apart = {} if twisted is None else {"twisted": twisted}
-        found = Collection.found(data, self.system.shares, seed, apart)
-        empty = [name for name, numbers in found.splits.items() if not len(numbers)]
+        collection = Collection.found(data, self.system.shares, seed, apart)
+        empty = [name for name, numbers in collection.splits.items() if not len(numbers)]
         if empty:
-            count = sum(len(found.splits[name]) for name in self.system.shares)
+            count = sum(len(collection.splits[name]) for name in self.system.shares)
             raise ValueError(
                 f"The {count} structures below {data} are too few to split: none is left for "
                 f"{empty[0]}."
             )
         if self.dataset.exists():
-            with Dataset(self.dataset) as made:
-                if any(made.provenance.get(k) != value for k, value in found.recipe.items()):
+            with Dataset(self.dataset) as dataset:
+                recipe = collection.recipe.items()
+                if any(dataset.provenance.get(key) != value for key, value in recipe):
                     raise ValueError(
                         f"{self.folder} holds a run of another download or seed: continue it with "
-                        "its own, or choose another --out."
+                        "its own download and seed, or choose another --out."
                     )
             return self.dataset
-        self._check(found)
-        return found.convert(self.dataset, progress=progress)
+        self._check(collection)
+        return collection.convert(self.dataset, progress=progress)
 
-    def _check(self, found: Collection) -> None:
-        """Refuse structures that are not the system's."""
+    def _check(self, collection: Collection) -> None:
+        """Refuse structures that do not belong to the system."""
         system, first = self.system, None
-        for folder in found.sources:
+        for folder in collection.sources:
             atoms, basis = deeph.structure(folder)
             if basis.spinor != system.spin_orbit:
                 has, needs = ("with", "without") if basis.spinor else ("without", "with")
                 raise FormatError(
                     f"{folder} was computed {has} spin (isspinful), and {system.code} "
-                    f"({system.name}) is a set {needs} spin-orbit coupling: name its own download."
+                    f"({system.name}) is a set {needs} spin-orbit coupling: name the download of "
+                    f"{system.code}."
                 )
             expected = {atomic_numbers[symbol] for symbol in system.elements}
             if set(atoms.numbers.tolist()) != expected:
                 raise FormatError(
                     f"{folder} holds {_listed(basis)}, and {system.code} ({system.name}) is made "
-                    f"of {' and '.join(system.elements)}: name its own download."
+                    f"of {' and '.join(system.elements)}: name the download of {system.code}."
                 )
             first = first or basis
             if basis != first:
                 raise FormatError(
-                    f"{folder} has other orbitals than {found.sources[0]}: a set needs one basis."
+                    f"{folder} has other orbitals than {collection.sources[0]}: all structures of "
+                    "a set need the same basis."
                 )
 
     def report(self, progress: bool = True) -> dict[str, Any]:
-        """Evaluate the trained model on the test splits, or take up the report that was written.
+        """Evaluate the trained model on the test splits, or return the report on disk.
 
         Returns:
-            JSON-able: what was trained on what, under "measured" the results of
-            `workbench.evaluate` by split, and the literature's values, marked as such.
+            JSON-able: system, splits and hashes of model and dataset; under "measured" the results
+            of `workbench.evaluate` for each split; under "literature" the published values.
         """
         digest = hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
         path = self.folder / "report.json"
@@ -159,7 +161,7 @@ class Reproduction:
         return report
 
     def _measured(self, dataset: Dataset, progress: bool) -> dict[str, Any]:
-        """The report but for the hashes of what it reports on."""
+        """The report without the hashes."""
         model, system = load_model(self.checkpoint), self.system
         tested = [split for split in TESTED if split in dataset.splits]
         return {
@@ -175,19 +177,19 @@ class Reproduction:
 
 
 def default_config(dataset: Dataset, system: BenchmarkSystem) -> ModelConfig:
-    """Sizes that suit a download: no guess, and a cutoff beyond the longest pair it stores.
+    """Settings for a published set: no guess, and a cutoff beyond the longest stored pair.
 
     Args:
-        dataset: of crystals; a few of its training structures are looked at.
+        dataset: of crystals; a few of its training structures are inspected.
         system: with spin-orbit coupling, two d shells need axial features up to l = 5.
     """
     longest = 0.0
-    for i in dataset.split("train")[:_LOOKED_AT]:
+    for i in dataset.split("train")[:_INSPECTED]:
         atoms, H = dataset.atoms(int(i)), dataset.hamiltonians([int(i)])[0]
         ends: Any = atoms.positions[H.edges]  # (2, E, 3)
         vectors = ends[1] - ends[0] + H.shifts @ atoms.cell.array
         longest = max(longest, float(np.linalg.norm(vectors, axis=1).max()))
-    # Predictions end at the cutoff smoothly, so it leaves room for other structures' pairs.
+    # Predictions go to zero smoothly at the cutoff, so longer pairs of other structures need room.
     cutoff = float(np.ceil(10.5 * longest)) / 10
     return ModelConfig(guess="none", cutoff=cutoff, pseudo_lmax=5 if system.spin_orbit else 2)
 
@@ -197,17 +199,17 @@ def table(
     measured: Mapping[str, Mapping[str, Any]],
     floor: float | None = None,
 ) -> str:
-    """The literature's table: a row per split and stage, and the literature's values under them.
+    """The literature's table: for each split a row per stage, then the published values.
 
     Args:
-        system: which of the six.
-        measured: split -> what `workbench.evaluate` returned.
-        floor: how far the labels themselves are from turning as they must, meV; None if unknown.
+        system: one of the six published sets.
+        measured: split -> result of `workbench.evaluate`.
+        floor: equivariance error of the labels themselves, meV; None if unknown.
     """
     rows = [["meV", "", *COLUMNS.values()]]
-    for split, found in measured.items():
-        for stage, name in STAGES.items():
-            rows.append([split, name, *_cells(found[stage])])
+    for split, errors in measured.items():
+        for stage, name in STAGE_NAMES.items():
+            rows.append([split, name, *_cells(errors[stage])])
         for method, error in system.literature.get(split, {}).items():
             rows.append([split, f"{method} (literature)", *_cells({"mae_all_mev": error})])
         if floor is not None:
@@ -216,9 +218,9 @@ def table(
 
 
 def _cells(errors: Mapping[str, Any]) -> list[str]:
-    """One per column, a dash where nothing is known."""
-    found = (errors.get(key) for key in COLUMNS)
-    return ["-" if error is None else f"{error:.3g}" for error in found]
+    """A cell per column, with a dash for an unknown value."""
+    values = (errors.get(key) for key in COLUMNS)
+    return ["-" if value is None else f"{value:.3g}" for value in values]
 
 
 def _listed(basis: Basis) -> str:

@@ -1,16 +1,15 @@
-"""Errors of several predictors under any number of rotations, with their matrices at rest kept.
+"""Equivariance errors of several predictors under any number of rotations.
 
 An operation g is an orthogonal matrix, proper (a rotation) or improper (a rotation and an
-inversion). Each predictor's error is ``f(g x) - D(g) f(x) D(g)^+``, measured as in `symmetry`; here
-f(x) is computed once, and a two-stage model takes many structures at a time.
+inversion). Each predictor's error is ``f(g x) - D(g) f(x) D(g)^+``, measured as in `equivariance`;
+here f(x) is computed once, and a two-stage model predicts many structures in one call.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
@@ -20,36 +19,50 @@ from scipy.spatial.transform import Rotation
 from workbench.evaluation.equivariance import Predictor, checked
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.rotations import random_rotation
 from workbench.structures.loading import rotate
 
 __all__ = [
     "BASELINE",
     "MEASURES",
     "REFINED",
+    "STAGE_NAMES",
     "Measure",
     "RotationErrors",
     "Predictors",
     "about",
-    "drawn",
     "in_mev",
 ]
 
 BASELINE, REFINED = "baseline", "refined"
 
+STAGE_NAMES = {BASELINE: "stage 1", REFINED: "stages 1+2"}
+"""What texts call the predictions of a two-stage model."""
+
 Measure = Literal["mean", "largest"]
 MEASURES: tuple[Measure, ...] = ("mean", "largest")
-"""Over all matrix elements."""
+"""The mean or the largest error over all matrix elements."""
 
 _LONG = 1.0  # s
+
+
+@runtime_checkable
+class PredictsMany(Protocol):
+    """A model whose `predict` also takes a list of structures, as that of `TwoStageModel`."""
+
+    predicts_many: bool
+
+    def predict(self, atoms: Any) -> Any:
+        """The prediction for a structure, or a list of predictions for a list of structures."""
+        ...
 
 
 class Predictors:
     """A model and further callables atoms -> `BlockMatrix`, each under a name.
 
     Args:
-        model: with `predict(atoms)` (both stages from one call), a callable, or None.
-        predictors: callables by name, e.g. PySCF or a broken toy.
+        model: an object with `predict(atoms)`, which gives both stages in one call; a callable
+            atoms -> BlockMatrix; or None.
+        predictors: callables by name, e.g. PySCF or a broken example.
 
     Raises:
         ValueError: if a predictor has the name of one of the model's stages.
@@ -60,62 +73,76 @@ class Predictors:
         taken = set(self.model_names) & set(self.callables)
         if taken:
             raise ValueError(
-                f"The name {sorted(taken)[0]!r} is taken: call this predictor otherwise."
+                f"The name {sorted(taken)[0]!r} is taken: give this predictor another name."
             )
 
     @property
     def model_names(self) -> list[str]:
-        """What comes from the model: its two stages, or itself."""
+        """The names of the model's two stages, or "model" for a callable."""
         if self.model is None:
             return []
         return [BASELINE, REFINED] if hasattr(self.model, "predict") else ["model"]
 
     @property
     def names(self) -> list[str]:
-        """All of them: the model's, then the others in the order given."""
+        """All names: the model's first, then those of the other predictors in their order."""
         return [*self.model_names, *self.callables]
 
     def predict(
         self, structures: Sequence[Atoms], names: Sequence[str] | None = None
     ) -> list[dict[str, BlockMatrix]]:
-        """Each predictor's matrix of each structure, eV; by default of all predictors."""
-        wanted = self.names if names is None else list(names)
-        found: list[dict[str, BlockMatrix]] = [{} for _ in structures]
-        if set(wanted) & set(self.model_names):
-            for own, matrices in zip(found, self._by_model(structures), strict=True):
-                own |= matrices
-        for name in (n for n in wanted if n in self.callables):
-            for own, atoms in zip(found, structures, strict=True):
-                own[name] = self.callables[name](atoms)
-        return found
+        """Each predictor's matrix of each structure, eV.
+
+        Args:
+            structures: the structures.
+            names: of the predictors to be called; all by default.
+
+        Returns:
+            A dictionary name -> matrix per structure.
+        """
+        chosen = self.names if names is None else list(names)
+        predictions: list[dict[str, BlockMatrix]] = [{} for _ in structures]
+        if set(chosen) & set(self.model_names):
+            for of_structure, stages in zip(predictions, self._by_model(structures), strict=True):
+                of_structure |= stages
+        for name in (n for n in chosen if n in self.callables):
+            for of_structure, atoms in zip(predictions, structures, strict=True):
+                of_structure[name] = self.callables[name](atoms)
+        return predictions
 
     def _by_model(self, structures: Sequence[Atoms]) -> list[dict[str, BlockMatrix]]:
         if not hasattr(self.model, "predict"):
             return [{"model": self.model(atoms)} for atoms in structures]
-        if len(structures) > 1 and _takes_many(self.model):
-            found = self.model.predict(structures)
+        if len(structures) > 1 and isinstance(self.model, PredictsMany):
+            predictions = self.model.predict(structures)
         else:
-            found = [self.model.predict(atoms) for atoms in structures]
-        return [{BASELINE: p.baseline, REFINED: p.refined} for p in found]
+            predictions = [self.model.predict(atoms) for atoms in structures]
+        return [{BASELINE: p.baseline, REFINED: p.refined} for p in predictions]
 
 
 class RotationErrors:
-    """How far each predictor is from the law of turning, at any operations one asks for.
+    """The equivariance errors of each predictor on one structure under chosen operations.
 
     Args:
         atoms: the structure x, at R = 1.
-        model: as of `Predictors`.
-        predictors: as of `Predictors`.
+        model: as for `Predictors`.
+        predictors: as for `Predictors`.
 
     Attributes:
         upright: predictor -> f(x), eV.
-        seconds: time of one evaluation of all predictors: first that of f(x), then the mean.
+        seconds: wall time of one evaluation of all predictors: that of f(x), later the mean.
 
     Raises:
         ValueError: if there is no predictor.
         PredictorError: if a predictor returns no finite matrix of these atoms.
 
-    >>> RotationErrors(atoms, model).under([wb.rotation((0, 0, 1), 90)])[0]["refined"].mae_mev
+    >>> from workbench.evaluation.rotation_errors import RotationErrors
+    >>> errors = RotationErrors(wb.load("water"), wb.load_model("water"))
+    >>> [at_90_degrees] = errors.under([wb.rotation((0, 0, 1), 90)])
+    >>> list(at_90_degrees)
+    ['baseline', 'refined']
+    >>> at_90_degrees["baseline"].mae_mev < at_90_degrees["refined"].mae_mev
+    True
     """
 
     def __init__(
@@ -126,7 +153,7 @@ class RotationErrors:
             raise ValueError("There is no predictor to test: give a model or predictors.")
         self._spent, self.evaluations = 0.0, 0
         self.seconds = 0.0
-        for _ in range(2):  # the first one may load programs, and says too much where it is short
+        for _ in range(2):  # the first call may load programs: if it is short, time a second one
             start = time.perf_counter()
             self.upright = self._checked(self.predictors.predict([atoms]))[0]
             self.seconds = time.perf_counter() - start
@@ -135,25 +162,28 @@ class RotationErrors:
 
     @property
     def names(self) -> list[str]:
-        """The predictors."""
+        """The names of the predictors."""
         return self.predictors.names
 
     def under(
         self, operations: ArrayLike, names: Sequence[str] | None = None
     ) -> list[dict[str, Errors]]:
-        """Errors at each operation by predictor.
+        """The errors at each operation.
 
         Args:
-            operations: (n, 3, 3) orthogonal.
-            names: which predictors; all by default.
+            operations: (n, 3, 3) orthogonal matrices.
+            names: of the predictors to be evaluated; all by default.
+
+        Returns:
+            A dictionary predictor -> errors per operation.
         """
         matrices = np.asarray(operations, dtype=float).reshape(-1, 3, 3)
         start = time.perf_counter()
-        turned = [rotate(self.atoms, R) for R in matrices]
-        found = self._checked(self.predictors.predict(turned, names))
+        rotated = [rotate(self.atoms, R) for R in matrices]
+        predictions = self._checked(self.predictors.predict(rotated, names))
         errors = [
-            {name: matrix_errors(H, self.upright[name].rotate(R)) for name, H in own.items()}
-            for R, own in zip(matrices, found, strict=True)
+            {name: matrix_errors(H, self.upright[name].rotate(R)) for name, H in by_name.items()}
+            for R, by_name in zip(matrices, predictions, strict=True)
         ]
         if names is None:
             self._spent += time.perf_counter() - start
@@ -161,10 +191,10 @@ class RotationErrors:
             self.seconds = self._spent / self.evaluations
         return errors
 
-    def _checked(self, found: list[dict[str, BlockMatrix]]) -> list[dict[str, BlockMatrix]]:
+    def _checked(self, predictions: list[dict[str, BlockMatrix]]) -> list[dict[str, BlockMatrix]]:
         return [
-            {name: checked(name, matrix, self.atoms) for name, matrix in own.items()}
-            for own in found
+            {name: checked(name, matrix, self.atoms) for name, matrix in by_name.items()}
+            for by_name in predictions
         ]
 
 
@@ -174,25 +204,21 @@ def in_mev(errors: Errors, measure: Measure) -> float:
 
 
 def about(axes: ArrayLike, degrees: float, improper: bool = False) -> NDArray[np.float64]:
-    """Operations (n, 3, 3) by one angle about each of the axes (n, 3), any length but zero.
+    """Rotations by one angle about each of several axes.
 
     Args:
-        improper: each turn is followed by an inversion, x -> -x.
+        axes: (n, 3) or (3,), of any length except zero.
+        degrees: the angle.
+        improper: follow each rotation by an inversion, x -> -x.
+
+    Returns:
+        (n, 3, 3) orthogonal matrices.
+
+    >>> from workbench.evaluation.rotation_errors import about
+    >>> bool(np.allclose(about([(0, 0, 2)], 90)[0], wb.rotation((0, 0, 1), 90)))
+    True
     """
     directions = np.atleast_2d(np.asarray(axes, dtype=float))
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     turns = Rotation.from_rotvec(np.deg2rad(degrees) * directions).as_matrix()
     return -turns if improper else turns
-
-
-def drawn(samples: int, seed: int = 0, improper: bool = False) -> NDArray[np.float64]:
-    """Operations (n, 3, 3) from the Haar measure; the rotations that `equivariance` draws."""
-    rng = np.random.default_rng(seed)
-    turns = np.stack([random_rotation(rng) for _ in range(samples)])
-    return -turns if improper else turns
-
-
-def _takes_many(model: Any) -> bool:
-    """Whether its `predict` takes a list; who has a two-stage model has loaded its module."""
-    module = sys.modules.get("workbench.models.twostage")
-    return module is not None and isinstance(model, module.TwoStageModel)

@@ -1,4 +1,4 @@
-"""What a test bench found, as data: written to JSON and read back without losing a digit."""
+"""The results of a rotation test as data, written to JSON and read back without loss of digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ase import Atoms
 
 from workbench.evaluation.errors import Errors
 from workbench.evaluation.rotation_errors import RotationErrors
-from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.hamiltonians.conventions import CONVENTION_VERSION, MEV
 from workbench.storage.atomic_write import atomic_write
 
 __all__ = ["FORMAT", "RotationReport", "Series", "programs"]
@@ -33,9 +33,9 @@ class Series:
 
     Attributes:
         what: in words, e.g. "30 random turns".
-        settings: how they were chosen: seed, samples, degrees, axis, improper.
-        operations: (n, 3, 3), or (n, 3) axes of one angle.
-        errors: predictor -> n times what `Errors.to_json` gives.
+        settings: how the operations were chosen: seed, samples, degrees, axis, improper.
+        operations: (n, 3, 3) matrices, or (n, 3) axes of rotations by one angle.
+        errors: predictor -> n results of `Errors.to_json`.
     """
 
     what: str
@@ -51,26 +51,26 @@ class Series:
         operations: Any,
         errors: Sequence[Mapping[str, Errors]],
     ) -> Series:
-        """From what `RotationErrors.under` returned for the operations."""
+        """The series of the errors that `RotationErrors.under` returned for the operations."""
         names = list(errors[0]) if errors else []
-        found = {name: [own[name].to_json() for own in errors] for name in names}
-        return cls(what, dict(settings), np.asarray(operations).tolist(), found)
+        by_name = {name: [by_name[name].to_json() for by_name in errors] for name in names}
+        return cls(what, dict(settings), np.asarray(operations).tolist(), by_name)
 
     def values(self, measure: str) -> dict[str, list[float]]:
-        """Predictor -> mean or largest errors, meV."""
+        """Predictor -> error at each operation, the mean or the largest over elements, meV."""
         key = "mae_mev" if measure == "mean" else "max_mev"
-        return {name: [own[key] for own in each] for name, each in self.errors.items()}
+        return {name: [error[key] for error in errors] for name, errors in self.errors.items()}
 
 
 @dataclass(frozen=True)
 class RotationReport:
-    """One structure, several predictors, and all that was measured of them.
+    """All errors measured on one structure with several predictors.
 
     Attributes:
-        structure: formula, numbers, positions (A), cell (A), pbc, charge, and the source if given.
+        structure: formula, numbers, positions (A), cell (A), pbc, charge, and the source if known.
         predictors: name -> largest matrix element in meV, the scale of rounding.
-        measure: "mean" or "largest", of what the pictures show.
-        series: "picked", "random", "sphere", "scan", "worst ...": whatever was computed.
+        measure: "mean" or "largest", the error that the pictures show.
+        series: the series that were computed: "picked", "random", "sphere", "scan", "worst ...".
         programs: name -> version.
     """
 
@@ -84,13 +84,13 @@ class RotationReport:
     def of(
         cls, errors: RotationErrors, measure: str, series: Mapping[str, Series], source: str = ""
     ) -> RotationReport:
-        """Of the structure and the predictors that were measured."""
-        largest = {name: 1000 * H.max_abs() for name, H in errors.upright.items()}
+        """The report on the structure and the predictors of a `RotationErrors`."""
+        largest = {name: MEV * H.max_abs() for name, H in errors.upright.items()}
         structure = described(errors.atoms) | {"source": source}
         return cls(structure, largest, measure, dict(series), programs())
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able; all units in the names or in this class's documentation."""
+        """JSON-able; units are in the names of the keys or in this class's documentation."""
         return {"format": FORMAT, "convention_version": CONVENTION_VERSION, **asdict(self)}
 
     @classmethod
@@ -102,19 +102,19 @@ class RotationReport:
         """
         if content.get("format") != FORMAT:
             raise ValueError(f"This is no rotation report: its format is {content.get('format')}.")
-        series = {name: Series(**own) for name, own in content["series"].items()}
+        series = {name: Series(**fields) for name, fields in content["series"].items()}
         names = ("structure", "predictors", "measure", "programs")
-        known = {"predictors": content.get("subjects"), **content}  # as reports once called them
-        return cls(**{name: known[name] for name in names}, series=series)
+        renamed = {"predictors": content.get("subjects"), **content}  # the key of older reports
+        return cls(**{name: renamed[name] for name in names}, series=series)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the JSON file, whole or not at all; returns where it is."""
+        """Write the JSON file, by an atomic replacement; returns its path."""
         text = json.dumps(self.to_json(), indent=1, allow_nan=False)
         return atomic_write(Path(path), text)
 
 
 def described(atoms: Atoms) -> dict[str, Any]:
-    """A structure as JSON."""
+    """A structure, JSON-able."""
     return {
         "formula": atoms.get_chemical_formula("hill"),
         "numbers": atoms.numbers.tolist(),
@@ -126,11 +126,11 @@ def described(atoms: Atoms) -> dict[str, Any]:
 
 
 def programs() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on, where installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages on which the numbers depend."""
+    versions = {"python": platform.python_version()}
     for name in _PROGRAMS:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

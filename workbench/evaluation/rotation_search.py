@@ -1,4 +1,4 @@
-"""Which axes to try, and where a predictor breaks the law of turning most."""
+"""Axes spread over the sphere, and the search for the rotation with the largest error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from workbench.evaluation.rotation_errors import Measure, RotationErrors, drawn, in_mev
+from workbench.evaluation.rotation_errors import Measure, RotationErrors, in_mev
+from workbench.hamiltonians.rotations import random_rotations
 
 __all__ = ["CUBE", "SearchStep", "axes", "worst_rotation"]
 
@@ -27,10 +28,10 @@ class SearchStep:
     """One evaluation of a search.
 
     Attributes:
-        evaluations: how many there were, this one included.
+        evaluations: number of evaluations so far, including this one.
         phase: "random" or "refining".
         R: (3, 3), the operation just tried.
-        error: its error, meV.
+        error: at this operation, meV.
         worst_R: (3, 3), the operation with the largest error so far.
         worst: that error, meV.
         drawn: the largest error of the random operations so far, meV.
@@ -47,31 +48,41 @@ class SearchStep:
 
 @cache
 def axes(count: int) -> NDArray[np.float64]:
-    """Unit vectors (count, 3) spread over the sphere, in an order of which every part is spread.
+    """Unit vectors spread over the sphere; the first ones of the list are spread as well.
 
-    First come the directions of a cube (`CUBE`), since integration grids and many models of a
-    global frame are symmetric about these; then a Fibonacci lattice, whose points stand at equal
-    steps of z, each turned by the golden angle from the last (Swinbank and Purser, Q. J. R.
-    Meteorol. Soc. 132, 1769, 2006), each time the one farthest from all before.
+    The list begins with the directions of a cube (`CUBE`), since integration grids and many models
+    in a global frame are symmetric about them. The points of a Fibonacci lattice follow: equal
+    steps in z, each point rotated by the golden angle from the previous one (Swinbank and Purser,
+    Q. J. R. Meteorol. Soc. 132, 1769, 2006). They are ordered so that each point is the farthest
+    from all before it.
 
     Args:
-        count: at least 6; fewer than 26 are the first of the cube's.
+        count: at least 6; up to 26, directions of the cube only.
+
+    Returns:
+        (count, 3), read-only.
 
     Raises:
-        ValueError: for less than 6.
+        ValueError: if ``count`` is below 6.
+
+    >>> from workbench.evaluation.rotation_search import axes
+    >>> axes(50).shape
+    (50, 3)
+    >>> bool(np.allclose(np.linalg.norm(axes(50), axis=1), 1))
+    True
     """
     if count < 6:
-        raise ValueError(f"{count} axes say little of a sphere: take 6 or more.")
+        raise ValueError(f"{count} axes do not cover a sphere: take 6 or more.")
     corners = np.array([v for v in product((0, 1, -1), repeat=3) if any(v)], dtype=float)
     cube = corners[np.argsort([_cube_rank(v) for v in corners], kind="stable")]
     cube /= np.linalg.norm(cube, axis=1, keepdims=True)
     if count <= CUBE:
-        found = cube[:count]
+        directions = cube[:count]
     else:
-        found = np.concatenate([cube, _between(cube, count)])
-        found = found[_farthest_first(found, CUBE)[:count]]
-    found.setflags(write=False)
-    return found
+        directions = np.concatenate([cube, _between(cube, count)])
+        directions = directions[_farthest_first(directions, CUBE)[:count]]
+    directions.setflags(write=False)
+    return directions
 
 
 def worst_rotation(
@@ -86,56 +97,69 @@ def worst_rotation(
 ) -> Iterator[SearchStep]:
     """Search SO(3), or its improper half, for the operation with the largest error.
 
-    Random operations first; from the worst of them then steps about six axes, of 20 degrees,
-    halved whenever none leads uphill and at an end below half a degree (a compass search: Kolda,
-    Lewis, Torczon, SIAM Rev. 45, 385, 2003). What is found is therefore never below the worst
-    random one, and is a local maximum. To stop early, leave the loop: the last step holds all.
+    First come random operations. From the worst of them a compass search follows (Kolda, Lewis,
+    Torczon, SIAM Rev. 45, 385, 2003): steps of 20 degrees about six axes, halved whenever none of
+    them raises the error, until they are below half a degree. The result is a local maximum and at
+    least as large as the worst random error. To stop early, leave the loop: each step holds the
+    result so far.
 
     Args:
-        errors: of the structure; only the predictor searched for is evaluated.
+        errors: of the structure; only the named predictor is evaluated.
         name: of the predictor.
-        samples: random operations, from the Haar measure.
-        seed: of their draw.
-        starts: how many of the worst of them are refined.
-        measure: what is made large.
-        improper: search among the operations with an inversion.
+        samples: number of random operations, from the Haar measure.
+        seed: of the random operations.
+        starts: number of random operations, the worst ones, from which the search starts.
+        measure: the error to be maximised, "mean" or "largest" over the matrix elements.
+        improper: search among rotations followed by an inversion.
+
+    Yields:
+        One step per evaluation.
 
     Raises:
-        ValueError: for an unknown predictor, or fewer samples than one.
+        ValueError: for an unknown predictor, or if ``samples`` is below one or ``starts`` below 0.
+
+    >>> from workbench.evaluation.rotation_errors import RotationErrors
+    >>> from workbench.evaluation.rotation_search import worst_rotation
+    >>> errors = RotationErrors(wb.load("water"), wb.load_model("water"))
+    >>> *_, last = worst_rotation(errors, "refined", samples=4, starts=0)
+    >>> last.evaluations, last.worst == last.drawn
+    (4, True)
+    >>> bool(np.allclose(last.worst_R @ last.worst_R.T, np.eye(3)))
+    True
     """
     if name not in errors.names:
-        raise ValueError(f"There is no predictor {name!r}: there is {', '.join(errors.names)}.")
+        raise ValueError(f"There is no predictor {name!r}: choose {', '.join(errors.names)}.")
     if samples < 1 or starts < 0:
-        raise ValueError("A search draws at least one operation, and refines none or more.")
+        raise ValueError("A search needs at least one random operation, and starts >= 0.")
     step = SearchStep(0, "random", np.eye(3), 0.0, np.eye(3), -1.0, 0.0)
 
-    def tried(R: NDArray[np.float64], phase: Literal["random", "refining"]) -> SearchStep:
+    def evaluate(R: NDArray[np.float64], phase: Literal["random", "refining"]) -> SearchStep:
         error = in_mev(errors.under([R], [name])[0][name], measure)
         new = replace(step, evaluations=step.evaluations + 1, phase=phase, R=R, error=error)
         if error > step.worst:
             new = replace(new, worst_R=R, worst=error)
         return replace(new, drawn=new.worst) if phase == "random" else new
 
-    found = []
-    for R in drawn(samples, seed, improper):
-        step = tried(R, "random")
-        found.append((step.error, R))
+    random_results = []
+    for R in random_rotations(samples, seed, "all" if improper else "none"):
+        step = evaluate(R, "random")
+        random_results.append((step.error, R))
         yield step
-    best = sorted(found, key=lambda pair: -pair[0])[:starts]
-    for error, R in best:
-        for step in _uphill(R, error, lambda R: tried(R, "refining")):
+    worst = sorted(random_results, key=lambda pair: -pair[0])[:starts]
+    for error, R in worst:
+        for step in _uphill(R, error, lambda R: evaluate(R, "refining")):
             yield step
 
 
 def _uphill(
-    R: NDArray[np.float64], error: float, tried: Callable[[NDArray[np.float64]], SearchStep]
+    R: NDArray[np.float64], error: float, evaluate: Callable[[NDArray[np.float64]], SearchStep]
 ) -> Iterator[SearchStep]:
-    """Every evaluation of a compass search from R, whose error is known."""
+    """The evaluations of a compass search that starts from R with this error."""
     size = _FIRST_STEP
     while size > _LAST_STEP:
         higher = False
         for direction in np.vstack([np.eye(3), -np.eye(3)]):
-            step = tried(Rotation.from_rotvec(np.deg2rad(size) * direction).as_matrix() @ R)
+            step = evaluate(Rotation.from_rotvec(np.deg2rad(size) * direction).as_matrix() @ R)
             yield step
             if step.error > error:
                 R, error, higher = step.R, step.error, True
@@ -158,7 +182,7 @@ def _fibonacci(count: int) -> NDArray[np.float64]:
 
 
 def _between(cube: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Points of the sparsest lattice that leaves enough of them clear of the cube's directions."""
+    """Points of the sparsest lattice with enough points clear of the cube's directions."""
     clear = np.cos(0.55 * np.sqrt(4 * np.pi / count))  # about half of the mean spacing
     for size in range(count - CUBE, 2 * count):
         points = _fibonacci(size)
@@ -169,9 +193,9 @@ def _between(cube: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 def _farthest_first(points: NDArray[np.float64], kept: int) -> list[int]:
-    """An order of points: the first ones as they are, then always the one farthest from these."""
+    """An order of points: the kept ones first, then each time the farthest from those taken."""
     order = list(range(kept))
-    nearest = (points @ points[:kept].T).max(axis=1)  # cosine to the nearest one taken
+    nearest = (points @ points[:kept].T).max(axis=1)  # cosine to the nearest point taken
     nearest[:kept] = np.inf
     for _ in range(len(points) - kept):
         k = int(nearest.argmin())

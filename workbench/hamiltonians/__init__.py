@@ -1,1 +1,1 @@
-"""Hamiltonians as block matrices: conventions, rotations, irreps, and what their spectra say."""
+"""Hamiltonians as block matrices: conventions, rotations, irreps, levels and bands."""

@@ -1,7 +1,8 @@
-"""Bands of crystals: along paths, on meshes; Fermi level, gap and density of states.
+"""Bands of crystals on paths and meshes; Fermi level, band gap and density of states.
 
-Everything follows from ``H(k) c = eps S(k) c`` at each k, with `BlockMatrix.at_k`. Energies are in
-eV, k in fractions of the reciprocal cell. Scalar bands hold two electrons per cell, spinors' one.
+All functions solve ``H(k) c = eps S(k) c`` at each k, with `BlockMatrix.at_k`. Energies are in eV,
+k in fractions of the reciprocal cell vectors. A band without spin holds two electrons per cell, a
+band of spinors one.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ __all__ = [
 ]
 
 SMEARING = 0.02
-"""Width of the Fermi distribution that places the Fermi level, eV."""
+"""Width of the Fermi distribution that determines the Fermi level, eV."""
 
 
 LEAST = 1e-3
-"""Combinations of orbitals of less overlap than this are left out of predicted bands.
+"""Smallest eigenvalue of S(k) that predicted bands use; smaller ones are left out.
 
-In a large basis some are nearly nothing: an error of 1 meV in H over an overlap of 1e-5 is 100 eV,
-and a ghost among the filled bands (`notebooks/08_crystals_and_bands.ipynb` shows them).
+In a large basis some combinations of orbitals are nearly zero: an error of 1 meV in H, divided by
+an overlap of 1e-5, is 100 eV and makes a spurious band among the filled ones
+(`notebooks/08_crystals_and_bands.ipynb` shows such bands).
 """
 
 
@@ -53,11 +55,16 @@ def energies_at(
         H: eV.
         S: dimensionless.
         k: (3,) fractions.
-        least: leave out combinations of orbitals whose overlap S is below this (canonical
-            orthogonalisation: Loewdin, Adv. Phys. 5, 1 (1956)); `LEAST` suits predictions.
+        least: leave out combinations of orbitals whose eigenvalue of S(k) is below this (canonical
+            orthogonalisation: Loewdin, Adv. Phys. 5, 1 (1956)); use `LEAST` for predictions.
 
     Returns:
-        (n_ao,) eV, ascending; infinite where a combination was left out.
+        (n_ao,) eV, ascending; infinite for each combination that was left out.
+
+    >>> from workbench.hamiltonians import bands
+    >>> ref = wb.Dataset("graphene").reference(0)
+    >>> bands.energies_at(ref.H, ref.S, (1 / 3, 1 / 3, 0))[3:5]  # the Dirac point at K
+    array([-4.12, -4.12])
     """
     if not least:
         return eigvalsh(H.at_k(k), S.at_k(k))
@@ -72,21 +79,21 @@ def energies_at(
 def energies_near(
     H: BlockMatrix, S: BlockMatrix, k: ArrayLike, level: float, count: int = 8
 ) -> NDArray[np.float64]:
-    """The band energies nearest to a level, by shift and invert of sparse matrices.
+    """The band energies nearest to a level, by shift-invert iteration on sparse matrices.
 
     Args:
-        H: eV, of a crystal too large for `energies_at`; up to about a thousand atoms.
+        H: eV, of a crystal too large for `energies_at`; up to about 1,000 atoms.
         S: dimensionless.
         k: (3,) fractions.
-        level: eV, such as the Fermi level; a band that lies exactly there cannot be found.
-        count: how many.
+        level: eV, e.g. the Fermi level. H - level S is inverted: no band may lie at it.
+        count: number of energies.
 
     Returns:
         (count,) eV, ascending.
     """
     h, s = H.sparse_at_k(k), S.sparse_at_k(k)
-    found: Any = eigsh(h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False)
-    return np.sort(found)
+    energies: Any = eigsh(h, k=count, M=s, sigma=level, which="LM", return_eigenvectors=False)
+    return np.sort(energies)
 
 
 def band_structure(
@@ -98,29 +105,35 @@ def band_structure(
     fermi_level: float = 0.0,
     least: float = 0.0,
 ) -> BandStructure:
-    """Bands along a path, by default ASE's standard one for the lattice.
+    """Bands along a path; by default ASE's standard path for the lattice.
 
     Args:
         H: eV.
         S: dimensionless.
         atoms: the crystal.
-        path: special points, e.g. "GMKG"; a comma starts anew.
-        points: how many in all.
-        fermi_level: eV, the reference of plots.
-        least: as of `energies_at`.
+        path: special points, e.g. "GMKG"; a comma starts a new, separate path.
+        points: number of k-points in total.
+        fermi_level: eV, the zero of plots.
+        least: see `energies_at`.
 
     Returns:
-        ASE's own type: energies (1, points, n_ao) in eV; `.plot()` draws it.
+        ASE's type: energies (1, points, n_ao) in eV; `.plot()` draws them.
+
+    >>> from workbench.hamiltonians import bands
+    >>> data = wb.Dataset("graphene")
+    >>> ref, atoms = data.reference(0), data.atoms(0)
+    >>> bands.band_structure(ref.H, ref.S, atoms, "GMKG", 20).energies.shape
+    (1, 20, 26)
     """
-    way = atoms.cell.bandpath(path, npoints=points, pbc=atoms.pbc.tolist())
-    energies = np.stack([energies_at(H, S, k, least) for k in way.kpts])
-    return BandStructure(path=way, energies=energies[None], reference=fermi_level)
+    bandpath = atoms.cell.bandpath(path, npoints=points, pbc=atoms.pbc.tolist())
+    energies = np.stack([energies_at(H, S, k, least) for k in bandpath.kpts])
+    return BandStructure(path=bandpath, energies=energies[None], reference=fermi_level)
 
 
 def mesh_energies(
     H: BlockMatrix, S: BlockMatrix, mesh: Sequence[int], least: float = 0.0
 ) -> NDArray[np.float64]:
-    """Band energies (points, n_ao) in eV on a mesh through the zone's centre; see `energies_at`."""
+    """Band energies (points, n_ao) in eV on a Gamma-centred mesh; see `energies_at`."""
     return np.stack([energies_at(H, S, k, least) for k in k_mesh(mesh)])
 
 
@@ -138,12 +151,17 @@ def fermi_level(
         H: eV.
         S: dimensionless.
         n_electrons: per cell.
-        mesh: numbers of k-points; a metal needs many.
+        mesh: numbers of k-points (n1, n2, n3); a metal needs many.
         smearing: width of the Fermi distribution, eV.
-        least: as of `energies_at`.
+        least: see `energies_at`.
 
     Raises:
-        ValueError: for electrons that do not fit the orbitals.
+        ValueError: for a number of electrons that the orbitals cannot hold.
+
+    >>> from workbench.hamiltonians import bands
+    >>> ref = wb.Dataset("graphene").reference(0)
+    >>> bands.fermi_level(ref.H, ref.S, ref.n_electrons, (6, 6, 1))  # at the Dirac point
+    -4.12
     """
     energies = mesh_energies(H, S, mesh, least)
     return fill_to(energies, n_electrons, 1 if H.basis.spinor else 2, smearing)
@@ -151,13 +169,13 @@ def fermi_level(
 
 @dataclass(frozen=True)
 class BandGap:
-    """Where the bands of an insulator part; of a metal the bands overlap and the gap is negative.
+    """The band edges of a crystal; in a metal the bands overlap and the gap is negative.
 
     Attributes:
         valence: top of the filled bands, eV.
-        valence_k: (3,) where, fractions.
+        valence_k: (3,) k of this band edge, fractions.
         conduction: bottom of the empty bands, eV.
-        conduction_k: (3,) where.
+        conduction_k: (3,) k of this band edge, fractions.
     """
 
     valence: float
@@ -172,30 +190,36 @@ class BandGap:
 
     @property
     def direct(self) -> bool:
-        """Whether both edges lie at one k."""
+        """Whether both band edges lie at the same k."""
         return self.valence_k == self.conduction_k
 
 
 def band_gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int, mesh: Sequence[int]) -> BandGap:
-    """The gap above the lowest bands that an even number of electrons fills, on a mesh.
+    """The gap between the filled and the empty bands, on a mesh of k-points.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        n_electrons: per cell; an even number without spin.
+        mesh: numbers of k-points (n1, n2, n3).
 
     Raises:
-        ValueError: for a number of electrons that does not fill whole bands, or fills all.
+        ValueError: for a number of electrons that does not fill whole bands, or fills all bands.
     """
     energies, points = mesh_energies(H, S, mesh), k_mesh(mesh)
-    filled, left = divmod(n_electrons, 1 if H.basis.spinor else 2)
-    if left or not 0 < filled < energies.shape[1]:
+    n_filled, remainder = divmod(n_electrons, 1 if H.basis.spinor else 2)
+    if remainder or not 0 < n_filled < energies.shape[1]:
         raise ValueError(
             f"{n_electrons} electrons do not fill whole bands of {energies.shape[1]}: a gap needs "
             "an even number, and empty bands above."
         )
-    top, bottom = energies[:, filled - 1], energies[:, filled]
-    at_top, at_bottom = int(top.argmax()), int(bottom.argmin())
+    highest_filled, lowest_empty = energies[:, n_filled - 1], energies[:, n_filled]
+    top, bottom = int(highest_filled.argmax()), int(lowest_empty.argmin())
     return BandGap(
-        float(top[at_top]),
-        tuple(points[at_top].tolist()),
-        float(bottom[at_bottom]),
-        tuple(points[at_bottom].tolist()),
+        float(highest_filled[top]),
+        tuple(points[top].tolist()),
+        float(lowest_empty[bottom]),
+        tuple(points[bottom].tolist()),
     )
 
 
@@ -206,20 +230,27 @@ def density_of_states(
     energies: ArrayLike,
     width: float = 0.1,
 ) -> NDArray[np.float64]:
-    """States per eV and cell at given energies, both spins counted, each band a Gaussian.
+    """States per eV and cell, both spins counted; each band energy is broadened to a Gaussian.
 
     Args:
         H: eV.
         S: dimensionless.
-        mesh: numbers of k-points.
+        mesh: numbers of k-points (n1, n2, n3).
         energies: (n,) eV.
-        width: standard deviation of the Gaussians, eV; wider than bands between points of the mesh.
+        width: standard deviation of the Gaussians, eV; choose it larger than the change of a band
+            between neighbouring points of the mesh.
 
     Returns:
-        (n,) 1/eV; its integral over all energies is the number of states.
+        (n,) 1/eV; the integral over all energies is the number of states, 2 per orbital.
+
+    >>> from workbench.hamiltonians import bands
+    >>> ref, energies = wb.Dataset("graphene").reference(0), np.arange(-40, 300, 0.1)
+    >>> states = bands.density_of_states(ref.H, ref.S, (2, 2, 1), energies, width=0.5)
+    >>> float(states.sum() * 0.1)  # the integral, for 26 orbitals
+    52.0
     """
-    levels = mesh_energies(H, S, mesh)
-    at = np.asarray(energies, dtype=float)
-    distance = (at[:, None, None] - levels) / width
+    band_energies = mesh_energies(H, S, mesh)
+    sampled = np.asarray(energies, dtype=float)
+    distance = (sampled[:, None, None] - band_energies) / width
     states = np.exp(-(distance**2) / 2).sum(axis=2).mean(axis=1) / (width * np.sqrt(2 * np.pi))
     return states * (1 if H.basis.spinor else 2)

@@ -1,8 +1,9 @@
-"""Which shells an element carries, and the padded layout all elements share.
+"""The shells of each element, and the padded frame of orbitals that all elements share.
 
-Blocks of different elements have different sizes. To keep every operation vectorised they are
-stored in one common frame of M orbitals: for each l as many shells as the richest element has.
-``slots(Z)`` says where an element's orbitals sit in it; the rest stays exactly zero.
+Blocks of different elements have different sizes. To keep every operation vectorised, all blocks
+are stored in one common frame of M orbitals: for each l, as many shells as the element with the
+most shells of that l. ``slots(Z)`` gives the positions of an element's orbitals in the padded
+frame; all other entries are exactly zero.
 """
 
 from __future__ import annotations
@@ -27,11 +28,19 @@ class Basis:
     """An atom-centred basis set: a name and, per element, the l of each shell.
 
     Attributes:
-        name: the basis's name, as the reference engine knows it.
+        name: name of the basis set in the reference engine.
         shells: atomic number -> l of each shell, in the atom's own order.
-        spinor: whether each orbital comes with spin up and down.
-        turns: whether orbitals are harmonics, as all are but Wannier functions. Without it a
-            matrix has bands, but can be neither turned nor stored.
+        spinor: whether each orbital comes with spin up and spin down.
+        is_harmonic: whether the orbitals are radial functions times spherical harmonics; False for
+            Wannier functions. Matrices of a basis that is not harmonic have bands, but they can be
+            neither rotated nor stored in a dataset.
+
+    >>> basis = wb.Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})  # H: 1s; O: 1s 2s 2p
+    >>> basis.dim, basis.labels(8)
+    (5, ['1s', '2s', '2py', '2pz', '2px'])
+    >>> D = basis.rotation(wb.rotation((1, 1, 0), 40))
+    >>> bool(np.allclose(D @ D.T, np.eye(5)))
+    True
     """
 
     name: str
@@ -55,14 +64,14 @@ class Basis:
     @cached_property
     def layout(self) -> tuple[int, ...]:
         """The l of each shell of the padded frame, ascending."""
-        most: Counter[int] = Counter()
+        n_shells: Counter[int] = Counter()  # l -> the largest number of shells of any element
         for shells in self.shells.values():
-            most |= Counter(shells)
-        return tuple(l for l in sorted(most) for _ in range(most[l]))
+            n_shells |= Counter(shells)
+        return tuple(l for l in sorted(n_shells) for _ in range(n_shells[l]))
 
     @cached_property
     def dim(self) -> int:
-        """M, the number of orbitals of the padded frame, without spin."""
+        """M, the number of orbitals in the padded frame, spin not counted."""
         return sum(2 * l + 1 for l in self.layout)
 
     @cached_property
@@ -71,11 +80,11 @@ class Basis:
         return tuple(int(s) for s in np.cumsum([0, *(2 * l + 1 for l in self.layout)])[:-1])
 
     def n_orbitals(self, number: int) -> int:
-        """How many orbitals (without spin) an element carries."""
+        """Number of orbitals of an element, spin not counted."""
         return sum(2 * l + 1 for l in self.shells[number])
 
     def slots(self, number: int) -> NDArray[np.intp]:
-        """Positions (n_orbitals,) of an element's orbitals in the padded frame, in its AO order."""
+        """Positions (n_orbitals,) of an element's orbitals, in AO order, in the padded frame."""
         seen: Counter[int] = Counter()
         positions = []
         for l in self.shells[number]:
@@ -86,14 +95,14 @@ class Basis:
 
     @cached_property
     def slot_table(self) -> NDArray[np.intp]:
-        """(Zmax + 1, M): which of the element's own orbitals sits in a slot, -1 where none does."""
+        """(Zmax + 1, M): index of the element's orbital in each slot of the frame, -1 if empty."""
         table = np.full((max(self.elements) + 1, self.dim), -1, dtype=np.intp)
         for z in self.elements:
             table[z, self.slots(z)] = np.arange(self.n_orbitals(z))
         return table
 
     def labels(self, number: int) -> list[str]:
-        """Names of an element's orbitals in its AO order: 1s, 2s, 2py, 2pz, 2px, 3dxy, ..."""
+        """Names of an element's orbitals in AO order: 1s, 2s, 2py, 2pz, 2px, 3dxy, ..."""
         seen: Counter[int] = Counter()
         names = []
         for l in self.shells[number]:
@@ -105,29 +114,33 @@ class Basis:
     def rotation(self, matrix: ArrayLike) -> NDArray[Any]:
         """D(R) of the padded frame: (M, M) real, or (2M, 2M) complex ``kron(U, D)`` for spinors.
 
-        The last few are kept, as many matrices are turned by one R; the result is read-only.
+        The last 16 results are cached, as many matrices are rotated by one R. The array is
+        read-only.
+
+        Args:
+            matrix: R (3, 3) orthogonal, proper or improper.
 
         Raises:
-            ValueError: for orbitals that are no harmonics.
+            ValueError: if the orbitals are not spherical harmonics.
         """
-        self._require_turns("turned")
+        self._require_harmonics("rotated")
         return _rotation(self, np.asarray(matrix, dtype=float).tobytes())
 
     def check(self, numbers: Iterable[int]) -> None:
-        """Raise a ValueError that names the first element this basis does not have."""
+        """Raise a ValueError that names the first element without orbitals in this basis."""
         for z in sorted({int(n) for n in numbers}):
             if z not in self.shells:
                 known = ", ".join(chemical_symbols[e] for e in self.elements)
                 raise ValueError(
-                    f"The basis {self.name} here holds {known} but not {chemical_symbols[z]}; "
-                    "use a model or basis made with that element."
+                    f"The basis {self.name} has orbitals for {known}, not {chemical_symbols[z]}: "
+                    "use a model or a basis that includes this element."
                 )
 
     def merged(self, other: Basis) -> Basis:
-        """The basis that holds the elements of both.
+        """The basis with the elements of both.
 
         Raises:
-            ValueError: if the two differ in name, spin or the shells of a common element.
+            ValueError: if the bases differ in name, spin or the shells of a common element.
         """
         if self == other:
             return self
@@ -139,7 +152,7 @@ class Basis:
         )
         if not same or any(self.shells[z] != other.shells[z] for z in common):
             raise ValueError(
-                f"The bases {self.name} and {other.name} differ; recompute one side in the other."
+                f"The bases {self.name} and {other.name} differ: compute both matrices in one."
             )
         return Basis(self.name, {**self.shells, **other.shells}, self.spinor, self.is_harmonic)
 
@@ -147,17 +160,17 @@ class Basis:
         """A JSON-able description; ``from_json`` reads it back.
 
         Raises:
-            ValueError: for orbitals that are no harmonics, of which nothing can be learnt.
+            ValueError: if the orbitals are not spherical harmonics: models cannot learn them.
         """
-        self._require_turns("stored as data to learn from")
+        self._require_harmonics("stored as training data")
         shells = {str(z): list(shells) for z, shells in self.shells.items()}
         return {"name": self.name, "shells": shells, "spinor": self.spinor}
 
-    def _require_turns(self, wanted: str) -> None:
+    def _require_harmonics(self, action: str) -> None:
         if not self.is_harmonic:
             raise ValueError(
                 f"Orbitals of the basis {self.name} belong to no known shell, so their matrices "
-                f"cannot be {wanted}; what they have is bands (workbench.hamiltonians.bands)."
+                f"cannot be {action}: compute bands only (workbench.hamiltonians.bands)."
             )
 
     @classmethod

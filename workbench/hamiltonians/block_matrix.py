@@ -1,4 +1,4 @@
-"""Matrices in an atomic-orbital basis, kept as one padded block per pair of atoms."""
+"""Matrices in an atomic-orbital basis, stored as one padded block per pair of atoms."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ class BlockMatrix:
     Attributes:
         basis: the shells of each element and the padded frame of M orbitals.
         numbers: (N,) atomic numbers.
-        edges: (2, E) row atom i and column atom j. On-site blocks (i, i, 0) stand first.
+        edges: (2, E) row atom i and column atom j. On-site blocks (i, i, 0) come first.
         shifts: (E, 3) integer cell T of the column atom; zero for molecules.
-        values: (E, M, M) in eV (H) or 1 (S); (E, 2M, 2M) complex with spin outermost for spinors.
-            Elements that an atom does not have are exactly zero.
+        values: (E, M, M), eV for H, dimensionless for S; for spinors (E, 2M, 2M) complex, spin
+            outermost. Padding (entries of orbitals that an atom does not have) is exactly zero.
+
+    A rotated structure has the rotated matrix, ``S' = D S D^T``:
+
+    >>> water, R = wb.load("water"), wb.rotation((1, 1, 0), 40)
+    >>> basis = wb.Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})
+    >>> S = wb.overlap(water, basis)
+    >>> (wb.overlap(wb.rotate(water, R), basis) - S.rotate(R)).max_abs() < 1e-12
+    True
     """
 
     basis: Basis
@@ -53,18 +61,18 @@ class BlockMatrix:
 
     @cached_property
     def off_site(self) -> NDArray[np.bool_]:
-        """(E,) whether a block belongs to two atoms, images counted as others."""
+        """(E,) True where a block couples two atoms; a periodic image is another atom."""
         return _off_site(self.edges, self.shifts)
 
     # ---- spin ---------------------------------------------------------------------------------
 
     def with_spin(self) -> BlockMatrix:
-        """``kron(1_2, M)``: a matrix that does not act on spin, such as an overlap, for spinors."""
+        """``kron(1_2, M)``: this matrix (e.g. an overlap) for spinors; it does not act on spin."""
         values = np.kron(np.eye(2), self.values).astype(np.complex128)
         return replace(self, basis=replace(self.basis, spinor=True), values=values)
 
     def without_spin(self) -> BlockMatrix:
-        """The matrix of which ``with_spin`` makes this one: the real part of its up-up quarter."""
+        """The inverse of ``with_spin``: the real part of the up-up quarter."""
         m = self.basis.dim
         values = np.ascontiguousarray(np.real(self.values[:, :m, :m]))
         return replace(self, basis=replace(self.basis, spinor=False), values=values)
@@ -73,7 +81,7 @@ class BlockMatrix:
 
     @cached_property
     def half(self) -> NDArray[np.intp]:
-        """Index of one block of each hermitian pair, the one that comes first, on-site ones too."""
+        """Indices of the on-site blocks and of the first block of each hermitian pair."""
         return np.flatnonzero(np.arange(self.edges.shape[1]) <= self.reverse)
 
     @classmethod
@@ -85,39 +93,30 @@ class BlockMatrix:
         shifts: NDArray[np.int64],
         values: NDArray[Any],
     ) -> BlockMatrix:
-        """The hermitian matrix of which one block of each pair is given, in canonical order.
+        """Build a hermitian matrix, in canonical order, from one block of each hermitian pair.
 
-        Args:
-            basis: as of the matrix.
-            numbers: (N,) atomic numbers.
-            edges: (2, E) row and column atom.
-            shifts: (E, 3) cell of the column atom.
-            values: (E, M, M), for spinors (E, 2M, 2M).
+        The arguments have the shapes of the attributes; E counts the given blocks.
         """
-        other = np.flatnonzero(_off_site(edges, shifts))
-        edges = np.concatenate([edges, edges[::-1, other]], axis=1)
-        shifts = np.concatenate([shifts, -shifts[other]])
-        values = np.concatenate([values, values[other].conj().swapaxes(1, 2)])
+        off_site = np.flatnonzero(_off_site(edges, shifts))
+        edges = np.concatenate([edges, edges[::-1, off_site]], axis=1)
+        shifts = np.concatenate([shifts, -shifts[off_site]])
+        values = np.concatenate([values, values[off_site].conj().swapaxes(1, 2)])
         rank = canonical_order(edges, shifts)
         return cls(basis, numbers, edges[:, rank], shifts[rank], values[rank])
 
     def over(self, edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[Any]:
-        """The blocks (P, M, M) of given pairs, zero where none is stored.
-
-        Args:
-            edges: (2, P) row and column atom.
-            shifts: (P, 3) cell of the column atom.
-        """
-        own, wanted = (
+        """Blocks (P, M, M) of given pairs: edges (2, P), shifts (P, 3); zero if not stored."""
+        stored, wanted = (
             np.concatenate([e, s.T]) for e, s in ((self.edges, self.shifts), (edges, shifts))
         )
-        if np.array_equal(own, wanted):
+        if np.array_equal(stored, wanted):
             return self.values
-        union, index = np.unique(np.concatenate([own, wanted], axis=1), axis=1, return_inverse=True)
-        here, there = np.split(index.ravel(), [own.shape[1]])
+        both = np.concatenate([stored, wanted], axis=1)
+        union, index = np.unique(both, axis=1, return_inverse=True)
+        stored_index, wanted_index = np.split(index.ravel(), [stored.shape[1]])
         values = np.zeros((union.shape[1], *self.values.shape[1:]), self.values.dtype)
-        values[here] = self.values
-        return values[there]
+        values[stored_index] = self.values
+        return values[wanted_index]
 
     # ---- dense ------------------------------------------------------------------------------
 
@@ -126,13 +125,18 @@ class BlockMatrix:
         """Cut a molecule's dense matrix into blocks.
 
         Args:
-            basis: must hold every element.
+            basis: must contain every element.
             numbers: (N,) atomic numbers.
-            dense: (n_ao, n_ao), atoms in turn, each in the AO order of the basis; for spinors
-                all up orbitals, then all down.
+            dense: (n_ao, n_ao), atom after atom, each in the AO order of the basis; for spinors
+                all spin-up orbitals, then all spin-down orbitals.
 
         Raises:
-            ValueError: if the size does not fit the atoms.
+            ValueError: if the size of the matrix does not fit the atoms.
+
+        >>> basis = wb.Basis("sto-3g", {1: (0,)})
+        >>> H = wb.BlockMatrix.from_dense(basis, [1, 1], [[-15.0, -7.0], [-7.0, -15.0]])
+        >>> H.block(0, 1), H.dense()
+        (array([[-7.]]), array([[-15.,  -7.], [ -7., -15.]]))
         """
         z = np.asarray(numbers, dtype=np.int64)
         basis.check(z)
@@ -144,26 +148,26 @@ class BlockMatrix:
         empty = cls(basis, z, edges, np.zeros((len(edges[0]), 3), np.int64), np.zeros(shape, dtype))
         if matrix.shape != (empty.n_ao, empty.n_ao):
             raise ValueError(
-                f"A matrix of shape {matrix.shape} does not fit: these atoms have {empty.n_ao} "
-                f"orbitals in {basis.name}."
+                f"A matrix of shape {matrix.shape} does not fit these atoms: give one with "
+                f"{empty.n_ao} rows and columns, their number of orbitals in {basis.name}."
             )
         empty.values[empty.mask] = matrix.ravel()[empty._dense_positions]
         return empty
 
     def dense(self) -> NDArray[Any]:
-        """(n_ao, n_ao) matrix of a molecule; absent pairs are zero.
+        """(n_ao, n_ao) matrix of a molecule; blocks that are not stored are zero.
 
         Raises:
-            ValueError: if a block reaches into another cell (use ``at_k``).
+            ValueError: if a block couples to another cell (use ``at_k``).
         """
         if self.shifts.any():
-            raise ValueError("A crystal has no single dense matrix; use at_k(k).")
+            raise ValueError("A crystal has one dense matrix per k-point: use at_k(k).")
         result = np.zeros(self.n_ao * self.n_ao, dtype=self.values.dtype)
         result[self._dense_positions] = self.values[self.mask]
         return result.reshape(self.n_ao, self.n_ao)
 
     def at_k(self, k: ArrayLike) -> NDArray[np.complex128]:
-        """(n_ao, n_ao) Bloch matrix ``sum_T exp(2 pi i k.T) H(T)``, k in fractions (3,)."""
+        """(n_ao, n_ao) Bloch matrix ``sum_T exp(2 pi i k.T) H(T)`` at k (3,), in fractions."""
         phase = np.exp(2j * np.pi * (self.shifts @ np.asarray(k, dtype=float)))
         result = np.zeros(self.n_ao * self.n_ao, dtype=np.complex128)
         terms = (self.values * phase[:, None, None])[self.mask]
@@ -171,33 +175,33 @@ class BlockMatrix:
         return result.reshape(self.n_ao, self.n_ao)
 
     def sparse_at_k(self, k: ArrayLike) -> csr_matrix[Any]:
-        """The Bloch matrix of `at_k` with its zeros left out, for large crystals."""
+        """The Bloch matrix of `at_k` as a sparse matrix, for large crystals."""
         phase = np.exp(2j * np.pi * (self.shifts @ np.asarray(k, dtype=float)))
         terms = (self.values * phase[:, None, None])[self.mask]
-        places = np.divmod(self._dense_positions, self.n_ao)
-        return csr_matrix((terms, places), shape=(self.n_ao, self.n_ao))
+        row_and_column = np.divmod(self._dense_positions, self.n_ao)
+        return csr_matrix((terms, row_and_column), shape=(self.n_ao, self.n_ao))
 
     def at_gamma(self) -> NDArray[Any]:
-        """(n_ao, n_ao) a molecule's matrix; a crystal's at k = 0, where it is real without spin."""
-        found = self.at_k((0.0, 0.0, 0.0)) if self.shifts.any() else self.dense()
-        return found if self.basis.spinor else np.real(found)
+        """(n_ao, n_ao) matrix of a molecule, or of a crystal at k = 0; real without spin."""
+        matrix = self.at_k((0.0, 0.0, 0.0)) if self.shifts.any() else self.dense()
+        return matrix if self.basis.spinor else np.real(matrix)
 
     @cached_property
     def offsets(self) -> NDArray[np.intp]:
-        """(N + 1,) first orbital of each atom in ``dense()`` (of one spin), and the total."""
+        """(N + 1,) first orbital of each atom in ``dense()`` (one spin), then the total number."""
         sizes = [self.basis.n_orbitals(int(z)) for z in self.numbers]
         return np.cumsum([0, *sizes]).astype(np.intp)
 
     @property
     def n_ao(self) -> int:
-        """Rows of ``dense()``, spin included."""
+        """Number of rows of ``dense()``, both spins counted."""
         return int(self.offsets[-1]) * (2 if self.basis.spinor else 1)
 
     @cached_property
     def orbital_index(self) -> NDArray[np.intp]:
-        """(N, M or 2M) row in ``dense()`` of each slot of each atom, -1 where it has none."""
-        own = self.basis.slot_table[self.numbers]  # (N, M)
-        index = np.where(own >= 0, own + self.offsets[:-1, None], -1)
+        """(N, M or 2M) row in ``dense()`` of each slot of each atom, -1 for padding."""
+        in_atom = self.basis.slot_table[self.numbers]  # (N, M)
+        index = np.where(in_atom >= 0, in_atom + self.offsets[:-1, None], -1)
         if not self.basis.spinor:
             return index
         down = np.where(index >= 0, index + self.offsets[-1], -1)
@@ -205,24 +209,24 @@ class BlockMatrix:
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """(E, M, M) True where the pair of atoms has the element."""
+        """(E, M, M) True for matrix elements between existing orbitals, False for padding."""
         exists = self.orbital_index >= 0
         return exists[self.edges[0]][:, :, None] & exists[self.edges[1]][:, None, :]
 
     @cached_property
     def _dense_positions(self) -> NDArray[np.intp]:
-        """Flat position in ``dense()`` of each existing element, in the order of ``mask``."""
+        """Flat position in ``dense()`` of each True element of ``mask``, in its order."""
         rows = self.orbital_index[self.edges[0]][:, :, None]
         columns = self.orbital_index[self.edges[1]][:, None, :]
         return (rows * self.n_ao + columns)[self.mask]
 
-    # ---- looking inside ---------------------------------------------------------------------
+    # ---- blocks and labels ------------------------------------------------------------------
 
     def block(self, i: int, j: int, T: Sequence[int] = (0, 0, 0)) -> NDArray[Any]:
-        """The block of atoms i and j (of cell T), without padding, each in its own AO order.
+        """The block of atoms i and j (in cell T) without padding, each atom in its AO order.
 
         Raises:
-            KeyError: if the pair is not stored.
+            KeyError: if the block is not stored.
         """
         padded = self.padded_block(i, j, T)
         rows, columns = (self.basis.slots(int(self.numbers[a])) for a in (i, j))
@@ -232,19 +236,19 @@ class BlockMatrix:
         return padded[np.ix_(rows, columns)]
 
     def padded_block(self, i: int, j: int, T: Sequence[int] = (0, 0, 0)) -> NDArray[Any]:
-        """The same block as it is stored, in the padded frame of the basis.
+        """The block of atoms i and j (in cell T) in the padded frame of the basis.
 
         Raises:
-            KeyError: if the pair is not stored.
+            KeyError: if the block is not stored.
         """
         same = (self.edges[0] == i) & (self.edges[1] == j) & (self.shifts == T).all(axis=1)
-        found = np.flatnonzero(same)
-        if not len(found):
+        index = np.flatnonzero(same)
+        if not len(index):
             raise KeyError(f"No block for atoms {i} and {j} in cell {tuple(T)} is stored.")
-        return self.values[found[0]]
+        return self.values[index[0]]
 
     def orbital_labels(self) -> list[str]:
-        """A name for each row of ``dense()``: atom symbol and number from 1, then orbital."""
+        """A name for each row of ``dense()``: atom symbol, atom number from 1, and orbital."""
         names = [
             f"{chemical_symbols[z]}{atom + 1} {label}"
             for atom, z in enumerate(self.numbers)
@@ -253,29 +257,38 @@ class BlockMatrix:
         return [f"{n} {s}" for s in "↑↓" for n in names] if self.basis.spinor else names
 
     def mae(self) -> float:
-        """Mean modulus over all existing elements, in the unit of the values."""
+        """Mean modulus over all matrix elements without padding, in the unit of the values."""
         return float(np.abs(self.values[self.mask]).mean())
 
     def max_abs(self) -> float:
-        """Largest modulus, in the unit of the values."""
+        """Largest modulus of all matrix elements, in the unit of the values."""
         return float(np.abs(self.values).max(initial=0.0))
 
     # ---- symmetry ---------------------------------------------------------------------------
 
     def rotate(self, R: ArrayLike) -> BlockMatrix:
-        """The matrix of the turned structure: ``D H D^T`` (dagger for spinors), block by block.
+        """The matrix of the rotated structure: ``D H D^T`` (dagger for spinors), block by block.
 
         Args:
             R: (3, 3) orthogonal, active, proper or improper.
+
+        >>> ref = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+        >>> H, S = (matrix.rotate(wb.rotation((1, 1, 0), 40)) for matrix in (ref.H, ref.S))
+        >>> bool(np.allclose(wb.levels(H, S), wb.levels(ref.H, ref.S)))  # a rotation keeps levels
+        True
         """
-        turn = self.basis.rotation(R)
-        return replace(self, values=turn @ (self.values @ turn.conj().T))
+        D = self.basis.rotation(R)
+        return replace(self, values=D @ (self.values @ D.conj().T))
 
     def permute(self, order: Sequence[int]) -> BlockMatrix:
-        """Renumber the atoms: atom k of the result is atom ``order[k]``."""
+        """Renumber the atoms: atom k of the result is atom ``order[k]`` of this matrix.
+
+        Raises:
+            ValueError: if the order is not a permutation of the atoms.
+        """
         new = np.asarray(order, dtype=np.int64)
         if sorted(new.tolist()) != list(range(len(self.numbers))):
-            raise ValueError(f"{list(order)} is not a permutation of {len(self.numbers)} atoms.")
+            raise ValueError(f"{list(order)} is no permutation of 0 to {len(self.numbers) - 1}.")
         edges = np.argsort(new)[self.edges]
         rank = canonical_order(edges, self.shifts)
         return replace(
@@ -293,13 +306,13 @@ class BlockMatrix:
         Raises:
             ValueError: if a partner is missing.
         """
-        there = np.concatenate([self.edges, self.shifts.T])
-        back = np.concatenate([self.edges[::-1], -self.shifts.T])
-        first, second = np.lexsort(there), np.lexsort(back)
-        if not np.array_equal(there[:, first], back[:, second]):
-            raise ValueError("Some block (i, j, T) has no partner (j, i, -T); store both.")
-        result = np.empty(len(first), dtype=np.intp)
-        result[second] = first
+        keys = np.concatenate([self.edges, self.shifts.T])
+        partner_keys = np.concatenate([self.edges[::-1], -self.shifts.T])
+        order, partner_order = np.lexsort(keys), np.lexsort(partner_keys)
+        if not np.array_equal(keys[:, order], partner_keys[:, partner_order]):
+            raise ValueError("Some block (i, j, T) has no partner (j, i, -T): store both.")
+        result = np.empty(len(order), dtype=np.intp)
+        result[partner_order] = order
         return result
 
     def hermitian(self) -> BlockMatrix:
@@ -322,15 +335,19 @@ class BlockMatrix:
     __rmul__ = __mul__
 
     def in_basis(self, basis: Basis) -> BlockMatrix:
-        """The same matrix in the padded frame of a basis that holds these elements and more."""
+        """This matrix in the padded frame of a basis that contains its elements, and maybe others.
+
+        Raises:
+            ValueError: if the basis lacks an element of this matrix's basis, or differs from it.
+        """
         if basis == self.basis:
             return self
         if basis.merged(self.basis) != basis:
-            raise ValueError(f"The basis {basis.name} lacks elements that this matrix has.")
+            raise ValueError(f"The basis {basis.name} lacks elements of this matrix: merge both.")
         e, m = self.edges.shape[1], basis.dim * (2 if basis.spinor else 1)
         result = replace(self, basis=basis, values=np.zeros((e, m, m), self.values.dtype))
-        # Both masks list the same elements, but a frame may order an element's shells otherwise:
-        # go by position in the dense matrix of each block.
+        # Both masks contain the same matrix elements, but two frames may order an atom's shells
+        # differently: match the elements by their positions in the dense matrix.
         source = np.argsort(_element_keys(self), kind="stable")
         target = np.argsort(_element_keys(result), kind="stable")
         filled = np.empty(len(source), dtype=self.values.dtype)
@@ -340,14 +357,14 @@ class BlockMatrix:
 
 
 def _element_keys(matrix: BlockMatrix) -> NDArray[np.intp]:
-    """A number per existing element, equal in every padded frame: (edge, row, column)."""
+    """One integer per matrix element (edge, row, column), the same in every padded frame."""
     per_edge = matrix.mask.sum(axis=(1, 2))
     edge = np.repeat(np.arange(len(per_edge)), per_edge)
     return edge * matrix.n_ao**2 + matrix._dense_positions
 
 
 def canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Index (E,) that sorts blocks: on-site first, then by row atom, column atom and cell."""
+    """Index (E,) that sorts blocks: on-site blocks first, then by row atom, column atom, cell."""
     return np.lexsort([*shifts.T[::-1], edges[1], edges[0], _off_site(edges, shifts)])
 
 
@@ -356,9 +373,13 @@ def _off_site(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np
 
 
 def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
-    """Both matrices in one frame and over the union of their blocks."""
+    """Both matrices in one padded frame and with the union of their blocks.
+
+    Raises:
+        ValueError: if the matrices belong to different atoms or bases.
+    """
     if not np.array_equal(a.numbers, b.numbers):
-        raise ValueError("The two matrices belong to different atoms; compare equal structures.")
+        raise ValueError("The matrices belong to different atoms: use two of one structure.")
     basis = a.basis.merged(b.basis)
     a, b = a.in_basis(basis), b.in_basis(basis)
     if np.array_equal(a.edges, b.edges) and np.array_equal(a.shifts, b.shifts):
@@ -367,20 +388,13 @@ def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
     union, index = np.unique(np.concatenate(keys, axis=1), axis=1, return_inverse=True)
     edges, shifts = union[:2], union[2:].T
     rank = canonical_order(edges, shifts)
-    place = np.argsort(rank)[index.ravel()]
-    parts = (place[: a.edges.shape[1]], place[a.edges.shape[1] :])
-    return _spread(a, parts[0], edges[:, rank], shifts[rank]), _spread(
-        b, parts[1], edges[:, rank], shifts[rank]
-    )
+    positions = np.argsort(rank)[index.ravel()]
+    edges, shifts = edges[:, rank], shifts[rank]
 
+    def over_union(matrix: BlockMatrix, positions: NDArray[np.intp]) -> BlockMatrix:
+        values = np.zeros((edges.shape[1], *matrix.values.shape[1:]), matrix.values.dtype)
+        values[positions] = matrix.values
+        return replace(matrix, edges=edges, shifts=shifts, values=values)
 
-def _spread(
-    matrix: BlockMatrix,
-    place: NDArray[np.intp],
-    edges: NDArray[np.int64],
-    shifts: NDArray[np.int64],
-) -> BlockMatrix:
-    """The same blocks put at their places in a longer list of edges."""
-    values = np.zeros((edges.shape[1], *matrix.values.shape[1:]), matrix.values.dtype)
-    values[place] = matrix.values
-    return replace(matrix, edges=edges, shifts=shifts, values=values)
+    of_a, of_b = np.split(positions, [a.edges.shape[1]])
+    return over_union(a, of_a), over_union(b, of_b)

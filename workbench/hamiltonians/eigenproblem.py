@@ -1,9 +1,9 @@
-"""What a Hamiltonian means: levels, frontier orbitals, and how well two matrices agree on them.
+"""Levels and orbitals of a Hamiltonian, the frontier orbitals, and comparisons of two Hamiltonians.
 
-Everything follows from the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
-(Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of one molecule, H in eV
-and S dimensionless, or of a crystal at k = 0 (`workbench.hamiltonians.bands` has the other k).
-Energies are in eV, ascending. Scalar orbitals hold two electrons, spinors one.
+All functions solve the generalised eigenvalue problem ``H c = eps S c`` with ``c^+ S c = 1``
+(Roothaan 1951, doi 10.1103/RevModPhys.23.69). Matrices are `BlockMatrix` of a molecule, or of a
+crystal at k = 0 (for other k see `workbench.hamiltonians.bands`); H is in eV, S is dimensionless.
+Energies are in eV, ascending. An orbital without spin holds two electrons, a spinor one.
 """
 
 from __future__ import annotations
@@ -35,23 +35,26 @@ __all__ = [
     "solve",
 ]
 
-SMALLEST_SAFE = 1e-5  # of the overlap's eigenvalues: below it an error in H is blown up 1e5 times
-DEGENERATE = 1e-3  # eV; levels closer than this count as one when orbitals are compared
+SMALLEST_SAFE = 1e-5  # eigenvalue of S; a smaller one multiplies an error in H by more than 1e5
+DEGENERATE = 1e-3  # eV; closer levels are treated as degenerate when orbitals are compared
 
 
 class IllConditionedOverlap(UserWarning):
-    """The basis is nearly linearly dependent, so an error in H grows in the levels."""
+    """The basis is nearly linearly dependent, so an error in H is amplified in the levels."""
 
 
 class OverlapError(ValueError):
-    """The overlap is not positive definite, so it belongs to no set of basis functions."""
+    """The overlap is not positive definite, so it is not the overlap of any basis functions."""
 
 
 def overlap_floor(S: BlockMatrix) -> float:
     """The smallest eigenvalue of the overlap, which bounds ``|d eps| <= |dH| / floor``.
 
-    Raises: OverlapError when it is not positive.
-    Warns: IllConditionedOverlap when it is below 1e-5.
+    Raises:
+        OverlapError: if the eigenvalue is not positive.
+
+    Warns:
+        IllConditionedOverlap: if the eigenvalue is below 1e-5.
     """
     return _checked_floor(_hermitian("S", S))
 
@@ -59,10 +62,25 @@ def overlap_floor(S: BlockMatrix) -> float:
 def solve(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """All solutions of ``H c = eps S c``.
 
-    Returns: eps (n_ao,) in eV, ascending; C (n_ao, n_ao), orbital k in column k, ``C^+ S C = 1``.
-    Raises: ValueError when H and S do not fit together, are not hermitian or not finite;
-        OverlapError when S is not positive definite.
-    Warns: IllConditionedOverlap.
+    Args:
+        H: eV, of a molecule, or of a crystal (taken at k = 0).
+        S: dimensionless, of the same atoms in the same basis.
+
+    Returns:
+        eps (n_ao,) in eV, ascending; C (n_ao, n_ao), orbital k in column k, ``C^+ S C = 1``.
+
+    Raises:
+        ValueError: if H and S do not fit together, are not hermitian or not finite.
+        OverlapError: if S is not positive definite.
+
+    Warns:
+        IllConditionedOverlap: if the smallest eigenvalue of S is below 1e-5.
+
+    >>> ref = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> eps, C = wb.solve(ref.H, ref.S)
+    >>> H, S = ref.H.dense(), ref.S.dense()
+    >>> bool(np.allclose(H @ C, S @ C * eps)), bool(np.allclose(C.T @ S @ C, np.eye(7)))
+    (True, True)
     """
     h, s = _pair(H, S)
     energies, orbitals = eigh(h, s)  # (n_ao,), (n_ao, n_ao)
@@ -70,14 +88,20 @@ def solve(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[np.float64], NDArray[
 
 
 def levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
-    """Eigenvalues (n_ao,) of ``H c = eps S c`` in eV, ascending; raises and warns as `solve`."""
+    """Eigenvalues (n_ao,) of ``H c = eps S c`` in eV, ascending; raises and warns as `solve`.
+
+    >>> ref = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> wb.levels(ref.H, ref.S)  # eV: the 1s of O, four more occupied, two empty
+    array([-550.95,  -34.36,  -16.46,  -12.43,  -10.67,   16.13,   19.45])
+    """
     return eigvalsh(*_pair(H, S))
 
 
 def occupied_count(H: BlockMatrix, n_electrons: int) -> int:
-    """How many orbitals a closed shell of `n_electrons` fills: half of it, or all for spinors.
+    """Number of occupied orbitals of a closed shell: n_electrons / 2, or n_electrons for spinors.
 
-    Raises: ValueError for an odd number (scalar orbitals), none, or more than there is room for.
+    Raises:
+        ValueError: for an odd number (without spin), for none, or for more than the orbitals hold.
     """
     per_orbital = 1 if H.basis.spinor else 2
     n_occ, left = divmod(n_electrons, per_orbital)
@@ -94,7 +118,8 @@ def occupied_count(H: BlockMatrix, n_electrons: int) -> int:
 def homo_lumo(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> tuple[float, float]:
     """Energies in eV of the highest occupied and the lowest unoccupied orbital.
 
-    Raises: ValueError as `solve` and `occupied_count`, and when no orbital is left unoccupied.
+    Raises:
+        ValueError: as `solve` and `occupied_count`, and if all orbitals are occupied.
     """
     n_occ = occupied_count(H, n_electrons)
     if n_occ == H.n_ao:
@@ -106,45 +131,58 @@ def homo_lumo(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> tuple[float, 
 
 
 def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
-    """LUMO minus HOMO in eV; raises as `homo_lumo`."""
+    """LUMO minus HOMO in eV; raises as `homo_lumo`.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        n_electrons: an even number without spin.
+
+    >>> ref = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> wb.gap(ref.H, ref.S, ref.n_electrons)
+    26.796
+    """
     homo, lumo = homo_lumo(H, S, n_electrons)
     return lumo - homo
 
 
 def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: float) -> float:
-    """The level in eV up to which a Fermi distribution holds so many electrons.
+    """The Fermi level in eV at which a Fermi distribution holds this number of electrons.
 
     Args:
-        energies: (n,), or (points, n) of which each point counts alike, eV.
-        n_electrons: how many.
-        each: electrons that one orbital holds, 2 or of spinors 1.
-        width: of the distribution, eV; keeps the level smooth where a gap closes.
+        energies: (n,) of a molecule, or (points, n) at k-points of equal weight, eV.
+        n_electrons: number of electrons (per cell).
+        each: electrons per orbital: 2, or 1 for spinors.
+        width: of the distribution, eV; the level then varies smoothly where a gap closes.
 
-    Raises: ValueError for a number that the orbitals cannot hold.
+    Raises:
+        ValueError: for a number of electrons that the orbitals cannot hold.
     """
-    room = each * energies.shape[-1]
-    if not 0 < n_electrons <= room:
-        raise ValueError(f"{n_electrons} electrons do not fit: these orbitals hold 1 to {room}.")
+    capacity = each * energies.shape[-1]
+    if not 0 < n_electrons <= capacity:
+        raise ValueError(
+            f"{n_electrons} electrons do not fit these orbitals: give 1 to {capacity}."
+        )
 
-    def missing(level: float) -> float:
-        held = each * expit((level - energies) / width)
-        return float(held.sum(axis=-1).mean()) - n_electrons
+    def surplus(level: float) -> float:
+        occupations = each * expit((level - energies) / width)
+        return float(occupations.sum(axis=-1).mean()) - n_electrons
 
-    levels = energies[np.isfinite(energies)]  # others are left out, see `bands.energies_at`
-    edges = levels.min() - 50 * width, levels.max() + 50 * width
-    found: Any = brentq(missing, *edges, xtol=1e-12)
-    return float(found)
+    levels = energies[np.isfinite(energies)]  # infinite: left out by `bands.energies_at`
+    bracket = levels.min() - 50 * width, levels.max() + 50 * width
+    fermi_level: Any = brentq(surplus, *bracket, xtol=1e-12)
+    return float(fermi_level)
 
 
 def degenerate_sets(
     *energies: NDArray[np.float64], within: float = DEGENERATE
 ) -> list[tuple[int, int]]:
-    """Where sets of degenerate levels begin and end; a level on its own is a set of one.
+    """(start, stop) of each set of degenerate levels; a non-degenerate level is a set of one.
 
     Args:
         energies: (n,) eV, ascending, of one or several Hamiltonians: successive levels that are
-            closer than `within` in any of them belong to one set.
-        within: eV; 0 leaves every level on its own.
+            closer than `within` in any Hamiltonian belong to one set.
+        within: eV; 0 makes every level a set of its own.
     """
     spacing = np.min([np.diff(e) for e in energies], axis=0)
     edges = [0, *(np.flatnonzero(spacing >= within) + 1).tolist(), len(energies[0])]
@@ -156,7 +194,7 @@ def occupied_energy_mae(
 ) -> float:
     """Mean ``|eps1_k - eps2_k|`` in eV over the occupied orbitals, both sorted by energy.
 
-    The habit of MD17 and QH9 (Yu et al. 2023, arXiv 2306.09549). Raises as `solve`.
+    The measure used for MD17 and QH9 (Yu et al. 2023, arXiv 2306.09549). Raises as `solve`.
     """
     n_occ = occupied_count(H1, n_electrons)
     return float(np.abs(levels(H1, S) - levels(H2, S))[:n_occ].mean())
@@ -171,17 +209,25 @@ def occupied_similarity(
 ) -> float:
     """Mean cosine ``|<C1_k|S|C2_k>|`` over the occupied orbitals; 1 means equal orbitals.
 
-    Orbitals of a degenerate level are defined only up to a unitary mixing, which would make the
-    plain cosine a matter of chance. Here successive levels closer than `degenerate` in H1 or in H2
-    form a group g, and a group counts with the cosines of the principal angles between its two
-    subspaces, the singular values of ``C1_g^+ S C2_g``, which no mixing changes; a group of one
-    gives the plain cosine of MD17 and QH9. The grouping is ours. Orbitals are paired by energy, so
-    two levels that swap their order count as wrong.
+    Orbitals of a degenerate level are defined only up to a unitary mixing, so their plain cosine
+    is arbitrary. Here successive levels closer than `degenerate` in H1 or in H2 form a group g.
+    A group contributes the cosines of the principal angles between its two subspaces, the singular
+    values of ``C1_g^+ S C2_g``, which no mixing changes. A group of one orbital contributes the
+    plain cosine of MD17 and QH9. The grouping is ours. Orbitals are paired by energy, so two levels
+    in swapped order count as wrong.
 
     Args:
-        degenerate: eV; 0 leaves every orbital on its own.
-    Returns: between 0 and 1; symmetric in H1 and H2.
-    Raises: ValueError as `solve` and `occupied_count`.
+        H1: eV.
+        H2: eV, of the same atoms in the same basis.
+        S: dimensionless, the overlap of both.
+        n_electrons: an even number without spin.
+        degenerate: eV; 0 makes every orbital a group of its own.
+
+    Returns:
+        Between 0 and 1; symmetric in H1 and H2.
+
+    Raises:
+        ValueError: as `solve` and `occupied_count`.
     """
     n_occ = occupied_count(H1, n_electrons)
     (eps1, C1), (eps2, C2) = solve(H1, S), solve(H2, S)
@@ -192,7 +238,7 @@ def occupied_similarity(
 
 
 def _pair(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Dense H and S after the checks that make their eigenvalues meaningful."""
+    """Dense H and S, checked: same atoms and basis, hermitian, finite, S positive definite."""
     if not np.array_equal(H.numbers, S.numbers) or H.n_ao != S.n_ao:
         raise ValueError(
             f"H has {H.n_ao} orbitals of {len(H.numbers)} atoms, S has {S.n_ao} of "
@@ -204,15 +250,17 @@ def _pair(H: BlockMatrix, S: BlockMatrix) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
-    """The dense matrix; LAPACK reads one triangle only, so a skew matrix would pass unseen."""
+    """The dense matrix, checked: LAPACK reads one triangle only and would not notice an error."""
     dense = matrix.at_gamma()
-    dense = dense.astype(np.result_type(dense, np.float64))  # eigenvalues of a float32 model too
+    dense = dense.astype(np.result_type(dense, np.float64))  # also for float32
     if not np.isfinite(dense).all():
-        raise ValueError(f"{name} has elements that are not finite, so it has no levels.")
+        raise ValueError(
+            f"{name} has elements that are not finite: check the calculation that made it."
+        )
     skew = np.abs(dense - dense.conj().T).max(initial=0.0)
     if skew > 1e-5 * max(1.0, matrix.max_abs()):
         raise ValueError(
-            f"{name} differs from its adjoint by {skew:.1e}: use {name}.hermitian() first."
+            f"{name} is not hermitian (off by {skew:.1e}): use {name}.hermitian() first."
         )
     return dense
 
@@ -226,8 +274,8 @@ def _checked_floor(overlap: NDArray[Any]) -> float:
         )
     if floor < SMALLEST_SAFE:
         warnings.warn(
-            f"The overlap's smallest eigenvalue is {floor:.1e}: an error in H may grow by its "
-            "inverse in the levels, so read them with care.",
+            f"The overlap's smallest eigenvalue is {floor:.1e}: the levels may amplify an error in "
+            f"H by its inverse, {1 / floor:.0e}.",
             IllConditionedOverlap,
             stacklevel=4,
         )

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph
 from workbench.models.network import TwoStageNetwork
-from workbench.models.tensor_rotations import haar, rotate_blocks
+from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.tokens import Tokens
 
 
@@ -36,7 +37,7 @@ def averaged(network: TwoStageNetwork, tokens: Tokens, graph: Graph, symmetrise:
         return _mean(total + _correction(network, inverted, graph), 2)
     if network.is_local or symmetrise == 1:
         return total
-    for matrix in haar(symmetrise - 1, (11,)):
+    for matrix in random_rotations(symmetrise - 1, (11,)):
         structures = int(graph.batch[-1]) + 1
         rotations = network.rotations(np.repeat(matrix[None], structures, axis=0), tokens.nodes)
         correction = _correction(network, tokens.rotated(rotations, graph.batch), graph)

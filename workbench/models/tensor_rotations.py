@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import wigner_blocks
 from workbench.models.edge_frames import Constant, Degree, basis_frames
 
@@ -167,10 +166,3 @@ class Reflection:
         if spin is not None and self._spin is not None:
             spin = reflected(spin, self._spin)
         return BlockRotation(reflected(rotation.orbitals, self._orbitals), spin)
-
-
-def haar(count: int, seed: Sequence[int], improper: bool = False) -> NDArray[np.float64]:
-    """Uniformly distributed rotations (count, 3, 3); half are improper if ``improper`` is True."""
-    rng = np.random.default_rng(list(seed))
-    matrices = np.stack([random_rotation(rng) for _ in range(count)])
-    return matrices * rng.choice([-1.0, 1.0], size=(count, 1, 1)) if improper else matrices

@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.spin_parts import from_parts
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.blocks import Blocks
@@ -46,6 +47,9 @@ class TwoStageModel(TwoStageNetwork):
     Attributes:
         info: JSON-able: training set, history and errors of the model.
     """
+
+    predicts_many = True
+    """`predict` also takes several structures, see `workbench.evaluation.rotation_errors`."""
 
     def __init__(self, basis: Basis, config: ModelConfig, scaling: Scaling) -> None:
         """Untrained weights from torch's current seed; errors as in ``TwoStageNetwork``."""
@@ -215,7 +219,7 @@ def _summary(model: TwoStageModel) -> str:
         others = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
         lines.append(f"trained on {info['dataset']['name']}: {first}{others}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-    lines += [f"validation error after {k}: {1e3 * v:.3g} meV" for k, v in last.items()]
+    lines += [f"validation error after {k}: {MEV * v:.3g} meV" for k, v in last.items()]
     if not info:
         lines.append("not trained")
     systems = "crystals and molecules" if model.config.guess == "none" else "molecules"

@@ -29,8 +29,9 @@ from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.curves import Curves
-from workbench.training.loop import StepRecord, train
+from workbench.training.loop import train
 from workbench.training.run import Run
+from workbench.training.stage_loop import StepRecord
 
 __all__ = ["LiveTraining"]
 
@@ -100,26 +101,17 @@ class LiveTraining:
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
         self._info = {**run.settings, "domain": ApplicabilityDomain.of(train_set).to_json()}
-        self.curves = Curves.of(self.directory, run.history, run.phase, run.step)
+        self.curves = Curves.of(self.directory, run.progress)
         self._look_at(run)
 
-    @classmethod
-    def under_way(
-        cls,
-        config: ModelConfig,
-        dataset: Dataset | str | PathLike[str],
-        train_config: TrainConfig | None = None,
-        directory: str | PathLike[str] | None = None,
-        **given: TwoStageModel | None,
-    ) -> LiveTraining:
-        """The run that this process already has in a directory, or else a new one.
+    def or_under_way(self) -> LiveTraining:
+        """The run that this process already has under way in the same directory, or else this one.
 
-        So a cell that is run again finds its run instead of a second one beside it.
+        A cell that is executed again thus shows its run instead of starting a second one.
         """
-        running = _UNDER_WAY.get(Path(directory).resolve()) if directory is not None else None
-        made = cls(config, dataset, train_config, directory, **given)
-        alive = running is not None and running.state in (RUNNING, PAUSED)
-        return running if running is not None and alive else made
+        running = _UNDER_WAY.get(self.directory) if self.directory is not None else None
+        active = running is not None and running.state in (RUNNING, PAUSED)
+        return running if running is not None and active else self
 
     # ---- what one can do --------------------------------------------------------------------
 
@@ -259,7 +251,7 @@ class LiveTraining:
 
     def _note(self, record: StepRecord, seconds: float) -> None:
         """Keep what a record says."""
-        if self.latest is not None and record.phase == self.latest.phase:
+        if self.latest is not None and record.label == self.latest.label:
             self._pace.append((seconds, record.progress - self.latest.progress))
         else:
             self._pace.clear()
@@ -350,9 +342,9 @@ class LiveTraining:
         """What an earlier process has left: a run to go on with, or a finished one."""
         last = 1 if self.how.stage2 is None else 2
         finished = self.directory is not None and self.directory / "model.safetensors"
-        if finished and run.phase >= last and finished.is_file():
+        if finished and run.progress.stage >= last and finished.is_file():
             self._model, self.state = load_model(finished), FINISHED
-        elif run.history or run.step or run.phase:
+        elif run.progress.history or run.progress.step or run.progress.stage:
             self.state = STOPPED
 
 

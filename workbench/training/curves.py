@@ -1,19 +1,20 @@
-"""What was measured while a model trained, against the CPU time spent, and its file on disk."""
+"""The errors measured during a training run against CPU time, and the file that keeps them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.storage.atomic_write import atomic_write
-from workbench.training.loop import StepRecord
+from workbench.training.history import STAGES, history_row, is_solved, stage_name
+from workbench.training.run import Progress
+from workbench.training.stage_loop import StepRecord
 
-__all__ = ["Curves", "Point"]
+__all__ = ["STAGES", "Curves", "Point"]
 
-STAGES = ("stage 1", "stage 2")
 NAME = "curves.json"
 
 
@@ -22,11 +23,11 @@ class Point:
     """A measurement.
 
     Attributes:
-        stage: 0 or 1, the one that was training.
-        step: of that stage.
+        stage: 0 or 1, the stage that was training.
+        step: gradient steps of that stage.
         cpu_seconds: spent in that stage.
-        values: meV; one number, or of the symmetry error that of stage 1 and of both stages.
-        solved: whether the readouts had just been solved for.
+        values: meV; one number, or for the symmetry error that of stage 1 and that of both stages.
+        solved: whether the readouts had just been refitted by ridge regression.
     """
 
     stage: int
@@ -41,9 +42,9 @@ class Curves:
     """Losses, validation errors and symmetry errors of a run.
 
     Attributes:
-        losses: MAE over the mini-batch of each step, meV.
-        symmetry: mean error of the law of turning on one validation structure, meV.
-        history: as ``model.info["history"]``: the validation errors, in eV.
+        losses: MAE on the mini-batch of each step, meV.
+        symmetry: equivariance error (MAE) on one validation structure, meV.
+        history: the validation errors in eV, as in ``model.info["history"]``.
     """
 
     losses: list[Point] = field(default_factory=list)
@@ -51,53 +52,58 @@ class Curves:
     history: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(
-        cls,
-        directory: Path | None,
-        history: Sequence[Mapping[str, Any]],
-        stage: int,
-        step: int,
-    ) -> Curves:
-        """Those of a run that stands at a step: what came after it was lost and will come again."""
-        found = cls(history=list(history))
+    def of(cls, directory: Path | None, progress: Progress) -> Curves:
+        """The curves of a run up to its snapshot.
+
+        Points after the snapshot are dropped: the run repeats these steps when it continues.
+
+        Args:
+            directory: of the run; None for a run that keeps nothing on disk.
+            progress: as the snapshot has it.
+        """
+        curves = cls(history=list(progress.history))
         path = directory / NAME if directory is not None else None
         if path is None or not path.is_file():
-            return found
-        kept = json.loads(path.read_text())
+            return curves
+        content = json.loads(path.read_text())
         for name in ("losses", "symmetry"):
-            points = [Point(a, b, c, tuple(v), s) for a, b, c, v, s in kept[name]]
-            own = [p for p in points if (p.stage, p.step) <= (stage, step)]
-            setattr(found, name, own)
-        return found
+            points = [
+                Point(stage, step, seconds, tuple(values), solved)
+                for stage, step, seconds, values, solved in content[name]
+            ]
+            reached = (progress.stage, progress.step)
+            setattr(curves, name, [p for p in points if (p.stage, p.step) <= reached])
+        return curves
 
     @property
     def validation(self) -> list[Point]:
-        """MAE over the validation set with the averaged weights, meV."""
+        """MAE on the validation set with the averaged weights, meV."""
         return [
             Point(
-                _stage(row["phase"]),
+                STAGES.index(stage_name(row)),
                 row["step"],
                 row["cpu_seconds"],
                 (1000 * row["valid_mae_ev"],),
-                _solved(row["phase"]),
+                is_solved(row),
             )
             for row in self.history
         ]
 
     def add(self, record: StepRecord) -> None:
-        """Keep the errors of a record."""
-        at = (_stage(record.phase), record.step, record.cpu_seconds)
+        """Append the errors of a record."""
+        stage, seconds, valid = record.phase, record.cpu_seconds, record.valid_mae_ev
         if record.loss_ev is not None:
-            self.losses.append(Point(*at, (1000 * record.loss_ev,)))
-        if record.valid_mae_ev is not None:
-            row = {"phase": record.phase, "step": record.step}
-            row |= {"cpu_seconds": record.cpu_seconds, "valid_mae_ev": record.valid_mae_ev}
+            values = (1000 * record.loss_ev,)
+            self.losses.append(Point(STAGES.index(stage), record.step, seconds, values))
+        if valid is not None:
+            row = history_row(stage, record.solved, record.step, seconds, valid)
             self.history.append(row)
 
     def add_symmetry(self, record: StepRecord, stage1: float, both: float) -> None:
-        """Keep symmetry errors, meV."""
-        at = (_stage(record.phase), record.step, record.cpu_seconds)
-        self.symmetry.append(Point(*at, (stage1, both), _solved(record.phase)))
+        """Append equivariance errors, meV."""
+        stage = STAGES.index(record.phase)
+        values = (stage1, both)
+        self.symmetry.append(Point(stage, record.step, record.cpu_seconds, values, record.solved))
 
     def offsets(self) -> tuple[float, float]:
         """CPU seconds spent before each stage."""
@@ -105,17 +111,9 @@ class Curves:
         return 0.0, max((p.cpu_seconds for p in points if p.stage == 0), default=0.0)
 
     def write(self, directory: Path) -> None:
-        """Keep losses and symmetry beside the snapshot; the validation errors are in it."""
-        kept = {
+        """Write losses and symmetry errors; the validation errors are in the snapshot."""
+        content = {
             name: [[p.stage, p.step, round(p.cpu_seconds, 3), p.values, p.solved] for p in points]
             for name, points in (("losses", self.losses), ("symmetry", self.symmetry))
         }
-        atomic_write(directory / NAME, json.dumps(kept))
-
-
-def _stage(phase: str) -> int:
-    return STAGES.index(phase.partition(",")[0])
-
-
-def _solved(phase: str) -> bool:
-    return phase.endswith("solved")
+        atomic_write(directory / NAME, json.dumps(content))

@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.errors import aligned_rows, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.models.tensor_rotations import haar
+from workbench.hamiltonians.conventions import MEV
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
-from workbench.training.loop import StepRecord
+from workbench.training.stage_loop import StepRecord
 
 __all__ = ["ErrorMonitor", "StageErrors", "MonitoredRun", "summary_table", "watch"]
-
-_MEV = 1000.0  # meV in an eV
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class ErrorMonitor:
         """The first structures of a split, and uniformly random rotations."""
         chosen = dataset.split(split)[:count]
         structures = [dataset.atoms(int(i)) for i in chosen]
-        return cls(structures, dataset.hamiltonians(chosen), haar(turns, (seed,)))
+        return cls(structures, dataset.hamiltonians(chosen), random_rotations(turns, seed))
 
     def read(self, model: TwoStageModel, symmetrise: int = 1) -> StageErrors:
         """The errors of a model now, averaged over ``symmetrise`` orientations."""
@@ -185,7 +184,7 @@ def _mae(found: Sequence[BlockMatrix], right: Sequence[BlockMatrix]) -> float:
 
 def _rms(found: Sequence[BlockMatrix], right: Sequence[BlockMatrix]) -> float:
     squares = [_mean_square(a - b) for a, b in zip(found, right, strict=True)]
-    return _MEV * float(np.mean(squares)) ** 0.5
+    return MEV * float(np.mean(squares)) ** 0.5
 
 
 def _mean_square(difference: BlockMatrix) -> float:

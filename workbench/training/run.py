@@ -1,7 +1,7 @@
-"""Where a training run stands: its settings, its snapshot on disk, and what it takes over.
+"""A training run: its settings, its progress, its optimiser, and the snapshot that stores them.
 
-Everything random in a run is drawn from (seed, phase, step), so a snapshot of weights, averages and
-moments is all that going on needs.
+All random numbers of a run depend on (seed, stage, step) alone. The weights, their averages and
+the optimiser's moments are therefore enough to continue a run bit for bit.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import kernels
@@ -27,51 +28,102 @@ from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import TrainConfig, TrainingError
+from workbench.training.optimiser_state import OptimiserState
 from workbench.training.transfer import weights_hash
 
 
-def _rounding() -> str:
-    """What decides the last digits of sums: the kernels of PyTorch and of NumPy's OpenBLAS."""
-    of_torch = torch.backends.cpu.get_cpu_capability()
-    return f"{of_torch} kernels of PyTorch and {kernels('numpy') or 'no'} kernels of OpenBLAS"
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        stage: number of the stage that trains, 0 or 1; one more when that stage is trained.
+        step: gradient steps done in this stage.
+        cpu_seconds: spent in this stage.
+        best_ev: lowest validation MAE of the averaged weights in this stage, eV.
+        history: a row per validation of all stages, see `workbench.training.history`.
+    """
+
+    stage: int = 0
+    step: int = 0
+    cpu_seconds: float = 0.0
+    best_ev: float = math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the header of a snapshot holds it."""
+        return {
+            "phase": self.stage,
+            "step": self.step,
+            "cpu_seconds": self.cpu_seconds,
+            "best": self.best_ev if math.isfinite(self.best_ev) else None,
+            "history": self.history,
+        }
+
+    @classmethod
+    def from_json(cls, header: Mapping[str, Any]) -> Progress:
+        """The progress that the header of a snapshot holds."""
+        return cls(
+            header["phase"],
+            header["step"],
+            header["cpu_seconds"],
+            header["best"] or math.inf,
+            header["history"],
+        )
 
 
 class Run:
-    """Where a run stands, and its snapshot on disk."""
+    """A training run and its snapshot on disk.
+
+    Args:
+        config: sizes of the model.
+        dataset: the labelled structures.
+        train_config: how to train.
+        directory: of the snapshot, which is read if it exists; None keeps nothing on disk.
+        sources: the models passed as ``stage1`` or ``start``; their hashes belong to the settings.
+
+    Attributes:
+        progress: how far the run has come.
+        optimiser: of the stage that trains; None between stages.
+        settings: JSON-able; a snapshot is continued only under the same settings.
+
+    Raises:
+        TrainingError: if the snapshot belongs to a run with other settings.
+    """
 
     def __init__(
         self,
         config: ModelConfig,
         dataset: Dataset,
-        how: TrainConfig,
+        train_config: TrainConfig,
         directory: Path | None,
-        given: Mapping[str, TwoStageModel | None],
+        sources: Mapping[str, TwoStageModel | None],
     ) -> None:
-        self.config, self.how, self.directory = config, how, directory
+        self.config, self.train_config, self.directory = config, train_config, directory
         self.fabric = Fabric(
             accelerator="auto" if torch.cuda.is_available() else "cpu",
-            devices=how.devices,
-            precision=how.precision,  # type: ignore[arg-type]
+            devices=train_config.devices,
+            precision=train_config.precision,  # type: ignore[arg-type]
         )
         self.fabric.launch()
         settings = {
             "convention_version": CONVENTION_VERSION,
             "model": config.to_json(),
-            "train": how.to_json(),
+            "train": train_config.to_json(),
             "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         }
-        for name, model in given.items():
+        for name, model in sources.items():
             if model is not None:
                 settings[f"{name}_sha256"] = weights_hash(model.baseline)
         self.settings = settings
-        self.phase, self.step, self.cpu_seconds, self.best = 0, 0, 0.0, math.inf
-        self.history: list[dict[str, Any]] = []
-        self.tensors: dict[str, Tensor] = {}
+        self.progress = Progress()
+        self.optimiser: OptimiserState | None = None
+        self._saved: dict[str, Tensor] = {}
         if directory is not None and (directory / "snapshot.safetensors").is_file():
             self._open(directory / "snapshot.safetensors")
 
     def _open(self, path: Path) -> None:
-        self.tensors, header = read_tensors(path)
+        self._saved, header = read_tensors(path)
         if header["settings"] != self.settings:
             changed = [k for k, v in self.settings.items() if header["settings"].get(k) != v]
             raise TrainingError(
@@ -85,16 +137,14 @@ class Run:
                 "was not interrupted.",
                 stacklevel=4,
             )
-        self.phase, self.step = header["phase"], header["step"]
-        self.cpu_seconds, self.best = header["cpu_seconds"], header["best"] or math.inf
-        self.history = header["history"]
+        self.progress = Progress.from_json(header)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Own the directory; the system lets go of it even if the process is killed.
+        """Lock the directory; the system releases the lock even if the process is killed.
 
         Raises:
-            TrainingError: if it is being trained in already.
+            TrainingError: if another run holds the lock.
         """
         if self.directory is None or not self.fabric.is_global_zero:
             yield
@@ -110,32 +160,49 @@ class Run:
             yield
 
     def restore_model(self, model: TwoStageModel) -> None:
-        """Give a fresh model the weights of the snapshot."""
-        weights = {k[6:]: t for k, t in self.tensors.items() if k.startswith("model.")}
+        """Give an untrained model the weights and the scaling of the snapshot, if there is one."""
+        weights = _with_prefix(self._saved, "model.")
         if weights:
             restore(model, weights)
-            scaling = {k[8:]: t for k, t in self.tensors.items() if k.startswith("scaling.")}
+            scaling = _with_prefix(self._saved, "scaling.")
             model.scaling = Scaling(**scaling).to(model.device)
 
-    def snapshot(self, model: TwoStageModel, more: Mapping[str, Tensor]) -> None:
-        """Write where the run stands, complete or not at all."""
+    def begin_stage(self, network: nn.Module, learning_rate: float) -> OptimiserState:
+        """The optimiser of a stage, in the state that the snapshot holds, if there is one."""
+        self.optimiser = OptimiserState(network, learning_rate)
+        self.optimiser.restore(self._saved)
+        return self.optimiser
+
+    def end_stage(self, stage: int, model: TwoStageModel) -> None:
+        """Go on to the stage after this one, which starts with a new optimiser; on disk as well."""
+        self.progress = Progress(stage + 1, history=self.progress.history)
+        self.optimiser, self._saved = None, {}
+        self.snapshot(model)
+
+    def snapshot(self, model: TwoStageModel) -> None:
+        """Write model, optimiser, progress and settings to one file, by an atomic replacement."""
         if self.directory is None or not self.fabric.is_global_zero:
             return
-        tensors = {f"model.{k}": t for k, t in model.state_dict().items()} | dict(more)
+        tensors = {f"model.{k}": t for k, t in model.state_dict().items()}
+        tensors |= {} if self.optimiser is None else self.optimiser.tensors()
         tensors |= {f"scaling.{k}": t for k, t in model.scaling.tensors().items()}
-        header = {
-            "settings": self.settings,
-            "rounding": _rounding(),
-            "phase": self.phase,
-            "step": self.step,
-            "cpu_seconds": self.cpu_seconds,
-            "best": self.best if math.isfinite(self.best) else None,
-            "history": self.history,
-        }
+        header = {"settings": self.settings, "rounding": _rounding(), **self.progress.to_json()}
         write_tensors(self.directory / "snapshot.safetensors", tensors, header)
 
     def finish(self, model: TwoStageModel, domain: ApplicabilityDomain) -> None:
-        """Write the trained model."""
-        model.info = {**self.settings, "domain": domain.to_json(), "history": self.history}
+        """Complete the model's ``info`` and write ``model.safetensors``."""
+        history = self.progress.history
+        model.info = {**self.settings, "domain": domain.to_json(), "history": history}
         if self.directory is not None and self.fabric.is_global_zero:
             save_model(model, self.directory / "model.safetensors", model.info)
+
+
+def _rounding() -> str:
+    """The kernels of PyTorch and of NumPy's OpenBLAS, on which the last digits of sums depend."""
+    of_torch = torch.backends.cpu.get_cpu_capability()
+    return f"{of_torch} kernels of PyTorch and {kernels('numpy') or 'no'} kernels of OpenBLAS"
+
+
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, by the rest of the name."""
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""The two phases of training: what each one's data are, and its loss on a mini-batch."""
+"""Stage 1's objective: its targets, its mini-batch loss, and its readouts by ridge regression."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ from workbench.training.weight_rounding import with_short_weights
 COMPARED = 4
 """Chunks of the training set on which trained and untrained features are compared."""
 
-
 REMEMBERED = 1 << 17
-"""Pairs of the validation set whose features are kept while the strength of a ridge is chosen."""
+"""Pairs of the validation set whose features stay in memory while the ridge strength is chosen."""
 
 
 class Stage1Objective:
-    """Phase 1: the baseline learns what is left of the Hamiltonian beside its mean."""
+    """Stage 1 learns the Hamiltonian less the model's start, i.e. its mean and the initial guess.
+
+    Args:
+        model: whose stage 1 is trained.
+        train: structures of the mini-batches and of the ridge regression.
+        valid: structures of the validation error.
+        initial_weights: of stage 1 before any gradient step; if their features give the lower
+            error, `solve` returns to them. None never returns.
+    """
 
     name = "stage 1"
 
@@ -37,24 +44,26 @@ class Stage1Objective:
         model: TwoStageModel,
         train: TrainingSet,
         valid: TrainingSet,
-        start: Mapping[str, Tensor] | None = None,
+        initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """``start``: the weights before any gradient step, to fall back on."""
-        self.start = start
+        self.initial_weights = initial_weights
         self.model, self.train, self.valid = model, train, valid
         self.module: nn.Module = model.baseline
         self.targets = [self._target(split) for split in (train, valid)]
         self.unit_ev = mean_modulus(self.targets[0], train)
 
     @cached_property
-    def read(self) -> tuple[Tensor, ...]:
-        """What the network reads of the training structures' guess, nothing without one."""
-        known = [self.model.geometry(part.graph).guess for part in self.train.chunks()]
-        guesses = zip(*(guess for guess in known if guess is not None), strict=True)
-        return tuple(torch.cat(of_chunks) for of_chunks in guesses)
+    def guess_inputs(self) -> tuple[Tensor, ...]:
+        """The network's inputs from the training structures' guesses: (atoms, n) and (pairs, n).
+
+        They do not change during training. Empty for a model without a guess.
+        """
+        of_chunks = [self.model.geometry(part.graph).guess for part in self.train.chunks()]
+        guesses = zip(*(guess for guess in of_chunks if guess is not None), strict=True)
+        return tuple(torch.cat(chunks) for chunks in guesses)
 
     def _target(self, split: TrainingSet) -> Blocks:
-        """Blocks less what the model starts from, eV, float64."""
+        """The labels' blocks less the model's start, eV, float64."""
         nodes, pairs = (MappedTensor(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
         for part in split.chunks():
             start = self.model.codec.start(part.graph, self.model.geometry(part.graph))
@@ -64,11 +73,15 @@ class Stage1Objective:
         return Blocks(nodes.tensor, pairs.tensor)
 
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
-        """MAE of a mini-batch, eV. Equivariance makes any rotation of the input superfluous."""
+        """MAE of a mini-batch, eV.
+
+        Nothing in it is random: stage 1 is equivariant, so rotating its input changes no error.
+        """
         del seed
         part = self.train.store.select(indices)
-        read = (self.read[0][part.nodes], self.read[1][part.pairs]) if self.read else None
-        geometry = self.model.geometry(part.graph, read)
+        inputs = self.guess_inputs
+        guess = (inputs[0][part.nodes], inputs[1][part.pairs]) if inputs else None
+        geometry = self.model.geometry(part.graph, guess)
         error = self._error(network, part, geometry, self.targets[0])
         return matrix_mae(error, part.elements)
 
@@ -93,24 +106,25 @@ class Stage1Objective:
 
     @torch.no_grad()
     def solve(self) -> float:
-        """Solve for the readouts; the validation MAE, eV. From here on stage 1 is float64.
+        """Refit the readouts by ridge regression; the validation MAE, eV.
 
-        Gradient steps can make features rougher than they were: where the untrained ones do
-        better, as for small molecules, they are taken instead.
+        Stage 1 is float64 from then on. Gradient steps can make features rougher than those of the
+        untrained network. If the untrained features give the lower error, as for small molecules,
+        the initial weights are restored.
         """
-        baseline, start = self.model.baseline, self.start
+        baseline, initial = self.model.baseline, self.initial_weights
         state = baseline.state_dict()
-        if start is not None and any(not torch.equal(t, start[name]) for name, t in state.items()):
-            trained = {name: tensor.clone() for name, tensor in state.items()}
+        if initial is not None and any(not torch.equal(t, initial[k]) for k, t in state.items()):
+            weights = {name: tensor.clone() for name, tensor in state.items()}
             error = self._solve_readouts(COMPARED)
-            baseline.load_state_dict(start)
+            baseline.load_state_dict(initial)
             if self._solve_readouts(COMPARED) < error:
-                trained = start
-            baseline.float().load_state_dict(trained)
+                weights = initial
+            baseline.float().load_state_dict(weights)
         return with_short_weights(baseline, self.validate, self._solve_readouts)
 
     def _solve_readouts(self, limit: int | None = None) -> float:
-        """On all training structures, or only the first so many chunks of them."""
+        """Refit on the training set, or on its first ``limit`` chunks; the validation MAE, eV."""
         model, baseline = self.model, self.model.baseline.double()
         equations = (
             NormalEquations(baseline.node_head.readout),
@@ -120,19 +134,20 @@ class Stage1Objective:
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
             nodes, pairs = model.codec.stage1_targets(part.blocks(self.targets[0]), geometry)
+            nodes = baseline.node_head.sorted(nodes)
             equations[0].add(features.node_readout_features, nodes, geometry.node_class)
             equations[1].add(features.pair_readout_features, pairs, geometry.pair_class)
-        known, pairs = [], 0
+        remembered, pairs = [], 0
         for part in self.valid.chunks():
             geometry = model.geometry(part.graph)
-            known.append((part, geometry, baseline.features(part.graph, geometry)))
+            remembered.append((part, geometry, baseline.features(part.graph, geometry)))
             pairs += len(part.pairs)
             if pairs >= REMEMBERED:
                 break
 
         def validate() -> float:
             errors = []
-            for part, geometry, features in known:
+            for part, geometry, features in remembered:
                 out = baseline.read(features, geometry)
                 blocks = model.codec.stage1_blocks(out, part.graph.reverse, geometry)
                 errors.append(per_structure(blocks - part.blocks(self.targets[1]), part))

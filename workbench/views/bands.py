@@ -11,6 +11,7 @@ from ase.spectrum.band_structure import BandStructure
 from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
+from workbench.hamiltonians.conventions import MEV
 from workbench.views.style import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finished, listed
 
 _DASHES = ("solid", "dash", "dot")  # colour alone would not tell curves that coincide apart
@@ -149,5 +150,5 @@ def _distances(structures: Mapping[str, BandStructure], window: tuple[float, flo
     for name, made in others:
         off = made.energies[0] - made.reference
         if off.shape == zero.shape and np.isfinite(off[shown]).all():
-            said.append(f"{name} {1000 * np.abs(off - zero)[shown].mean():.1f} meV")
+            said.append(f"{name} {MEV * np.abs(off - zero)[shown].mean():.1f} meV")
     return f"; mean distance from the first: {listed(said)}" if said else ""

@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from workbench.evaluation.errors import aligned_rows
+from workbench.evaluation.rotation_errors import STAGE_NAMES
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.views.style import COLOURS, INK, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 Reports = Mapping[str, Mapping[str, Any]]
 """Name -> what `workbench.evaluate` returns; with ``each=True`` for pictures of structures."""
 
-_STAGES = {"stage 1": "baseline", "stages 1+2": "refined"}
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
 _MICRO = 1e3 / HARTREE  # 1e-6 Hartree in a meV
 
@@ -29,7 +29,7 @@ def evaluation_table(reports: Reports) -> str:
     head = ["matrix MAE in 1e-6 Hartree; levels, gap, symmetry in meV", "n", "mean", "median"]
     rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "symmetry"]]
     for name, report in reports.items():
-        for stage, key in _STAGES.items():
+        for key, stage in STAGE_NAMES.items():
             of = report[key]
             levels = of.get("occupied_level_mae_mev", of.get("band_mae_mev"))
             alike = of.get("occupied_similarity")

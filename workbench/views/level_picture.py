@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.spinors import splitting
 from workbench.views.numbers import milli
 from workbench.views.style import OCCUPIED, VIRTUAL
@@ -54,7 +55,7 @@ def level_picture(
         parts.append(_heading(name, energies, n_occupied, x))
         parts.append(_centred(milli(drift_mev[name]), x, height - bottom + _LINE * 2))
         if spinor:
-            parts.append(_centred(milli(1000 * splitting(energies)), x, height - 8))
+            parts.append(_centred(milli(MEV * splitting(energies)), x, height - 8))
         for index, y in _heights(before[name], low, high, scale):
             parts.append(_bar(*_ends(x, half + 5, index, spinor), y, BEFORE, 5.5))
         for index, y in _heights(energies, low, high, scale):

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.views.panels import (
     Scale,
     add_panel,
@@ -25,8 +26,6 @@ from workbench.views.panels import (
 from workbench.views.spin_panels import PARTS, parts_of, shown
 from workbench.views.spinors import all_parts, phases
 from workbench.views.style import WIDEST, finished, number, round_limit
-
-_MEV = 1000.0  # meV in an eV
 
 
 def heat(
@@ -102,7 +101,7 @@ def compare(
             )
         matrices = {name: shown(m, part) for name, m in matrices.items()}
         reference = shown(reference, part)
-    differences = {name: (m - reference) * _MEV for name, m in matrices.items()}
+    differences = {name: (m - reference) * MEV for name, m in matrices.items()}
     limit = limit or round_limit(max(m.max_abs() for m in [reference, *matrices.values()]))
     limit_mev = limit_mev or round_limit(max(d.max_abs() for d in differences.values()))
     columns = len(matrices) + 1

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from workbench.hamiltonians.conventions import MEV
 from workbench.views.style import COLOURS, GRID, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 if TYPE_CHECKING:  # a figure needs no torch
     from workbench.training.monitor import MonitoredRun
-
-_MEV = 1000.0  # meV in an eV
 
 
 def training_curves(history: Sequence[Mapping[str, Any]]) -> go.Figure:
@@ -37,7 +36,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> go.Figure:
             for k, (phase, own) in enumerate(phases.items())
         ]
     )
-    errors = [h["valid_mae_ev"] * _MEV for h in points]
+    errors = [h["valid_mae_ev"] * MEV for h in points]
     figure.update_yaxes(
         title="validation MAE in meV", **log_ticks(min(errors) / 1.5, max(errors) * 1.5)
     )
@@ -48,7 +47,7 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> go.Figure:
 
 
 def _ends(phase: str, points: Sequence[Mapping[str, Any]]) -> str:
-    first, last = (number(points[k]["valid_mae_ev"] * _MEV) for k in (0, -1))
+    first, last = (number(points[k]["valid_mae_ev"] * MEV) for k in (0, -1))
     return f"from {first} to {last} meV in {phase}"
 
 
@@ -56,7 +55,7 @@ def _curve(
     phase: str, points: Sequence[Mapping[str, Any]], colour: str, seconds: float
 ) -> go.Scatter:
     """One phase; its last error is written beside its last point."""
-    errors = [h["valid_mae_ev"] * _MEV for h in points]
+    errors = [h["valid_mae_ev"] * MEV for h in points]
     return go.Scatter(
         x=[h["cpu_seconds"] / seconds for h in points],
         y=errors,

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.errors import Errors
-from workbench.evaluation.rotation_errors import about, drawn
+from workbench.evaluation.rotation_errors import about
 from workbench.evaluation.rotation_report import Series
 from workbench.evaluation.rotation_search import SearchStep, worst_rotation
+from workbench.hamiltonians.rotations import random_rotations
 from workbench.views.numbers import milli, orientation
 from workbench.views.rotation_errors import angle_scan, error_histogram
 from workbench.widgets.page import group
@@ -71,7 +72,9 @@ class RandomPanel:
 
     def _steps(self) -> Iterator[None]:
         self._settings = (int(self.samples.value), int(self.seed.value), self._sphere.improper)
-        self._operations, self._errors = drawn(*self._settings), []
+        samples, seed, improper = self._settings
+        self._operations = random_rotations(samples, seed, "all" if improper else "none")
+        self._errors = []
         for R in self._operations:
             self._errors += self._sphere.errors.under([R])
             yield

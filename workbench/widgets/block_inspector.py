@@ -9,10 +9,10 @@ import ipywidgets as widgets
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.orientation_comparison import Experiment, Predictor, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import along_z
 from workbench.structures.loading import pair_vectors
 from workbench.views.distance_plot import distance_plot
@@ -20,9 +20,10 @@ from workbench.views.irrep_bars import Irreps, component_bars, norm_bars, ordere
 from workbench.views.numbers import milli, orientation
 from workbench.views.style import number, round_limit
 from workbench.widgets.heat import Heat
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import group, lab_style
 from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
 from workbench.widgets.parts.choices import button, dropdown
+from workbench.widgets.parts.experiment_lab import ExperimentLab
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.readout import heading
 from workbench.widgets.parts.turning import Turning
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _DIFFERENCE = " − reference"
 
 
-class BlockInspector(widgets.VBox):
+class BlockInspector(ExperimentLab):
     """The block of a picked pair of atoms, taken apart into irreps while the structure turns.
 
     Shown are the norms of all its irreps, which no rotation may move; the components of those of
@@ -74,17 +75,10 @@ class BlockInspector(widgets.VBox):
         self._offering = False
         self._build()
         self._connect()
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-inspector")
+        super().__init__(self._layout(), "wb-inspector")
         self._pair_changed()
 
     # ---- what the user can do from code as well ---------------------------------------------
-
-    @property
-    def rotation(self) -> NDArray[np.float64]:
-        """The present orientation R (3, 3)."""
-        return self.snapshot.R
 
     @property
     def irreps(self) -> Irreps:
@@ -95,17 +89,6 @@ class BlockInspector(widgets.VBox):
     def upright_irreps(self) -> Irreps:
         """The same at R = 1."""
         return self._irreps(self._matrix(self.experiment.upright))
-
-    def turn_to(self, R: ArrayLike) -> None:
-        """Turn everything to a rotation matrix (3, 3)."""
-        self.turning.to(R)
-
-    def pick(self, i: int, j: int) -> None:
-        """Pick the block of row atom i and column atom j, counted from 0."""
-        if [i, j] == self._pair:
-            return
-        self._pair = [i, j]
-        self._pair_changed()
 
     def align(self) -> None:
         """Turn the line between the two atoms along z, towards the viewer."""
@@ -120,11 +103,6 @@ class BlockInspector(widgets.VBox):
         self.block.quantity.value = self.block.quantity.options[0]
         self.pick(*self._first)
         self.turn_to(np.eye(3))
-
-    def close(self) -> None:
-        """Take the inspector off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     # ---- building ---------------------------------------------------------------------------
 
@@ -174,10 +152,6 @@ class BlockInspector(widgets.VBox):
 
     # ---- reacting ---------------------------------------------------------------------------
 
-    def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
-        self.snapshot = self.experiment.at(R)
-        self._repaint(tick)
-
     def _pair_changed(self) -> None:
         """Another block: other shells on offer, other pairs to compare it with."""
         for widget in (self.view, self.map):
@@ -220,7 +194,7 @@ class BlockInspector(widgets.VBox):
         self.said.value = f'<p class="wb-said">{self._drift(now, before)}</p>'
         self.view.announcement = self._summary(now, before)
         self.map.show([matrix], tick=tick, notes=[str(self.block.quantity.value)])
-        self.block.show(self.snapshot, self._limit, 1000 * self._limit, "log")
+        self.block.show(self.snapshot, self._limit, MEV * self._limit, "log")
 
     def _show_distances(self) -> None:
         from workbench.hamiltonians.irreps import xrays

@@ -21,7 +21,7 @@ from workbench.structures.loading import load, rotate
 from workbench.views.numbers import milli, orientation
 from workbench.views.rotation_report import report_html
 from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, close_inside, group, lab_style
 from workbench.widgets.parts.choices import dropdown
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.turning import Turning
@@ -32,7 +32,7 @@ _NO_MODEL = "no model"
 _TABS = ("all axes", "random rotations", "one axis", "worst rotation")
 
 
-class TestBench(widgets.VBox):
+class TestBench(Lab):
     """Tests the law ``f(g x) = D(g) f(x) D(g)^+`` on a structure of one's own choice.
 
     To the left the structure, turned by hand or to what is picked on the right, with the errors of
@@ -75,9 +75,7 @@ class TestBench(widgets.VBox):
         self.sphere: SphereMap | None = None
         name = "given" if self._given else (model or _NO_MODEL)
         self._build(structure if isinstance(structure, str) else "as given", str(name))
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-bench")
+        super().__init__(self._layout(), "wb-bench")
         self.begin()
 
     # ---- what the user can do from code as well ---------------------------------------------
@@ -144,7 +142,6 @@ class TestBench(widgets.VBox):
     def close(self) -> None:
         """Take it off the page: computations, every widget inside, callbacks and channels."""
         self._close_session()
-        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------

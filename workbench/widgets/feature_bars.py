@@ -14,10 +14,10 @@ from workbench.structures.loading import rotate
 from workbench.views.irrep_bars import Group, bar_groups, plain
 from workbench.views.numbers import orientation
 from workbench.views.style import number
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.choices import dropdown
-from workbench.widgets.parts.controls import TurnControls
 from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.turning import Turning
 from workbench.widgets.structure_view import StructureView
 
 if TYPE_CHECKING:  # models need torch, which the page need not wait for
@@ -36,7 +36,7 @@ class Predicting(Protocol):
         ...
 
 
-class FeatureBars(widgets.VBox):
+class FeatureBars(Lab):
     """Stage 1's features of an atom as bars, each irrep in units of its norm at R = 1.
 
     Every orientation is predicted anew. One copy of each irrep is shown; the sentence below is
@@ -66,9 +66,7 @@ class FeatureBars(widgets.VBox):
         self._style = lab_style("block_inspector")  # first: see there
         self._build()
         self._connect()
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-features")
+        super().__init__(self._layout(), "wb-features")
         self._repaint()
 
     # ---- what the user can do from code as well ---------------------------------------------
@@ -94,10 +92,7 @@ class FeatureBars(widgets.VBox):
 
     def turn_to(self, R: ArrayLike) -> None:
         """Turn to a rotation matrix (3, 3)."""
-        matrix = np.asarray(R, dtype=float)
-        self.controls.follow(matrix)
-        self.view.turn_to(matrix)
-        self._show(matrix)
+        self.turning.to(R)
 
     def reset(self) -> None:
         """Back to R = 1, and everything chosen as at first."""
@@ -106,11 +101,6 @@ class FeatureBars(widgets.VBox):
         self.atom.value, self.copy.value = self._first, 0
         self.turn_to(np.eye(3))
 
-    def close(self) -> None:
-        """Take it off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
-
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -118,7 +108,8 @@ class FeatureBars(widgets.VBox):
         names = [f"{symbol}{k + 1}" for k, symbol in enumerate(atoms.get_chemical_symbols())]
         copies = min(x.shape[1] for parts in self._upright.values() for x in parts.values())
         self.view = StructureView(atoms, height=220, hint="drag, or arrow keys")
-        self.controls = TurnControls(self.guard(self._controls_turned))
+        self.turning = Turning(self.view, self.guard, lambda R, _: self._show(R))
+        self.controls = self.turning.controls
         self.model = dropdown(list(self.models), "network", "Whose features are shown", "260px")
         places = list(zip(names, range(len(names)), strict=True))
         self.atom = dropdown(places, "atom", "Click an atom in the picture to choose it", "130px")
@@ -130,7 +121,6 @@ class FeatureBars(widgets.VBox):
 
     def _connect(self) -> None:
         guard = self.guard
-        self.view.on_turn(guard(self._dragged))
         self.view.observe(guard(self._clicked), "pair")
         self.model.observe(guard(lambda _: self._show(self._turn)), "value")
         for choice in (self.atom, self.copy):
@@ -150,15 +140,6 @@ class FeatureBars(widgets.VBox):
     def _features(self, name: str, atoms: Atoms) -> Parts:
         found = self.models[name].predict(atoms).features.by_irrep()
         return {irrep: x.double().cpu().numpy() for irrep, x in found.items()}
-
-    def _dragged(self, R: NDArray[np.float64], moving: bool) -> None:
-        self._show(R)
-        if not moving:
-            self.controls.follow(R)
-
-    def _controls_turned(self, R: NDArray[np.float64]) -> None:
-        self.view.turn_to(R)
-        self._show(R)
 
     def _clicked(self, change: dict[str, Any]) -> None:
         if change["new"]:

@@ -20,7 +20,7 @@ from workbench.widgets.harmonics_state import (
     sentence,
 )
 from workbench.widgets.heat import Heat
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.choices import dropdown
 from workbench.widgets.parts.controls import inversion_button
 from workbench.widgets.parts.guard import Guard
@@ -31,7 +31,7 @@ CHOICES = ("s", "p", "d", "f", "sp", "spd")
 """Shells that can be chosen on the page."""
 
 
-class HarmonicsLab(widgets.VBox):
+class HarmonicsLab(Lab):
     """A function of direction, sum of c_m Y_m, turned by hand; everything is computed as it turns.
 
     To the left the browser turns the picture itself. Beside it stands the picture of the components
@@ -58,9 +58,7 @@ class HarmonicsLab(widgets.VBox):
         self.guard = Guard()
         self._build()
         self._connect()
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-harmonics")
+        super().__init__(self._layout(), "wb-harmonics")
         self._new_function()
 
     @property
@@ -83,11 +81,6 @@ class HarmonicsLab(widgets.VBox):
         self.function.value, self.inversion.value = MIX, False
         self.controls.reset()
         self.turn_to(np.eye(3))
-
-    def close(self) -> None:
-        """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     # ---- building ---------------------------------------------------------------------------
 

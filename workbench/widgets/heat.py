@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.views.style import round_limit
+from workbench.widgets.page import ClosedOnRerun
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -23,7 +24,7 @@ Matrix = BlockMatrix | ArrayLike
 Axis = dict[str, Any]  # what the browser needs of rows or columns: atoms, borders, orbitals
 
 
-class Heat(anywidget.AnyWidget):
+class Heat(ClosedOnRerun, anywidget.AnyWidget):
     """One or several matrices of equal shape side by side, on one fixed symmetric colour scale.
 
     The first row is on top. Hovering a cell shows its value in all panels; a click picks the block

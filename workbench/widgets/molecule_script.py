@@ -1,4 +1,4 @@
-"""3Dmol.js for all live pictures of a kernel: sent to a page once, and evaluated there once."""
+"""3Dmol.js, shared by all live pictures of a kernel: sent to a page once and evaluated once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ __all__ = ["MoleculeScript", "molecule_script"]
 
 
 class MoleculeScript(anywidget.AnyWidget):
-    """Invisible: holds the script that `StructureView` and `OrbitalPictures` draw with.
+    """Invisible: holds the script with which `StructureView` and `OrbitalPictures` draw.
 
-    A browser keeps every module that a page has ever evaluated. Were the script a part of each
-    picture's own module, as it once was, each picture would cost the page 1.4 MB for good.
+    A browser keeps every module that a page has evaluated. If the script were part of each
+    picture's module, each picture would cost the page 1.4 MB permanently. It is not
+    `ClosedOnRerun`, because all cells share it.
     """
 
     _esm = "export default {};"
@@ -22,11 +23,11 @@ class MoleculeScript(anywidget.AnyWidget):
     text = traitlets.Unicode().tag(sync=True)
 
 
-_made: list[MoleculeScript] = []
+_shared: list[MoleculeScript] = []
 
 
 def molecule_script() -> MoleculeScript:
-    """The one of this kernel; a new one if somebody has closed it."""
-    if not _made or _made[-1].comm is None:
-        _made[:] = [MoleculeScript(text=SCRIPT.read_text())]
-    return _made[-1]
+    """The script widget of this kernel; a new one if the last one was closed."""
+    if not _shared or _shared[-1].comm is None:
+        _shared[:] = [MoleculeScript(text=SCRIPT.read_text())]
+    return _shared[-1]

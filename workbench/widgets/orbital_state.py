@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.engines.orbital_grid import Grid, grid_for, inside, on_grid
 from workbench.evaluation.orbital_overlap import Orbitals, aligned, level_name, orbitals
 from workbench.evaluation.orientation_comparison import Experiment
-from workbench.hamiltonians.conventions import BOHR
+from workbench.hamiltonians.conventions import BOHR, MEV
 from workbench.views.numbers import milli
 from workbench.views.style import listed, number
 
@@ -119,7 +119,7 @@ class Levels:
             first = found is self.truth
             cells = [
                 _ev(found.energies[index]),
-                "–" if first else milli_signed(1000 * self._off(found, index)),
+                "–" if first else milli_signed(MEV * self._off(found, index)),
                 "–" if first else _cosine(abs(found.overlap[index])),
                 f"{100 * inside(values, isovalue, pictures.grid):.1f}",
             ]

@@ -16,7 +16,7 @@ from workbench.hamiltonians.rotations import rotation
 from workbench.views.structure import widest
 from workbench.widgets.orbital_pictures import OrbitalPictures
 from workbench.widgets.orbital_state import FIRST, LEAST, MOST, Levels, Pictures, isovalue_text
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.choices import button, dropdown
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.readout import heading
@@ -29,7 +29,7 @@ MOLECULAR, ATOMIC = "molecular orbitals", "atomic orbitals"
 _FROM_ABOVE = rotation((1, 0.35, 0), -55)  # a flat molecule, and what stands above and below it
 
 
-class OrbitalView(widgets.VBox):
+class OrbitalView(Lab):
     """Isosurfaces of one level's orbital in every Hamiltonian given, seen from one side.
 
     All pictures turn together, by mouse, touch or arrow keys. The camera turns, not the molecule:
@@ -75,9 +75,7 @@ class OrbitalView(widgets.VBox):
         self._camera = _FROM_ABOVE @ widest(atoms)
         self._build(heading(experiment))
         self._connect()
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-orbital-view")
+        super().__init__(self._layout(), "wb-orbital-view")
         self._changed()
 
     # ---- what the user can do from code as well ---------------------------------------------
@@ -120,11 +118,6 @@ class OrbitalView(widgets.VBox):
         self.iso.value = FIRST
         self._set(*self._first)
         self.turn_to(self._camera)
-
-    def close(self) -> None:
-        """Take the view off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     # ---- building ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How labs lie on the page: named boxes, style sheets, and taking them off again."""
+"""Layout of labs on the page: named boxes, style sheets, and closing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from pathlib import Path
 import anywidget
 import ipywidgets as widgets
 
-__all__ = ["Names", "OwnKeys", "close_inside", "group", "lab_style"]
+__all__ = ["ClosedOnRerun", "Lab", "Names", "OwnKeys", "close_inside", "group", "lab_style"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
-class Names(anywidget.AnyWidget):
-    """Invisible in a lab: names its sliders and choices for those who do not see them.
+class ClosedOnRerun:
+    """Marks a widget class whose instances are closed when their cell runs again.
 
-    ipywidgets gives sliders no name, groups of buttons and of answers neither, and does not say
-    which button is chosen. The names are the descriptions, labels and tooltips that are there.
+    See `workbench.widgets.parts.rerun`.
+    """
+
+
+class Names(ClosedOnRerun, anywidget.AnyWidget):
+    """Invisible part of a lab that names sliders, buttons and choices for screen readers.
+
+    ipywidgets gives no accessible name to sliders, groups of buttons or radio buttons, and does not
+    tell which button is pressed. The names are taken from descriptions, labels and tooltips.
     """
 
     _esm = _STATIC / "names.js"
@@ -26,10 +33,10 @@ class Names(anywidget.AnyWidget):
         super().__init__(layout=widgets.Layout(display="none"))
 
 
-class OwnKeys(anywidget.AnyWidget):
-    """Invisible in a lab: keeps the arrow keys of its lists, buttons and sliders for these.
+class OwnKeys(ClosedOnRerun, anywidget.AnyWidget):
+    """Invisible part of a lab that keeps arrow keys for its lists, buttons and sliders.
 
-    JupyterLab takes an arrow key that is pressed in a list for a move to another cell.
+    Without it JupyterLab moves to another cell when an arrow key is pressed in a list.
     """
 
     _esm = _STATIC / "keys.js"
@@ -39,10 +46,10 @@ class OwnKeys(anywidget.AnyWidget):
 
 
 def lab_style(*more: str) -> widgets.Box:
-    """The style sheet of all labs, further ones by name, names and keys: an invisible child of one.
+    """An invisible child of a lab: the common style sheet, further sheets, `Names` and `OwnKeys`.
 
-    A lab makes it before its pictures: a browser that is busy with those takes longer over a module
-    that comes after them than anywidget waits for one.
+    A lab creates it before its pictures. While a browser is busy with pictures, a module that comes
+    after them may load more slowly than anywidget's timeout.
     """
     sheets = ((_STATIC / f"{name}.css").read_text() for name in ("rotation_lab", *more))
     text = "".join(sheets)
@@ -51,14 +58,14 @@ def lab_style(*more: str) -> widgets.Box:
 
 
 def group(kind: type[widgets.Box], name: str, children: Sequence[widgets.Widget]) -> widgets.Box:
-    """A box of these widgets with a name that the style sheet knows."""
+    """A box with a CSS class that the style sheet uses."""
     box = kind(children)
     box.add_class(name)
     return box
 
 
 def close_inside(widget: widgets.Widget) -> None:
-    """Close everything below a widget and drop all callbacks, its own too; it stays open."""
+    """Close everything inside a widget and remove all callbacks, also its own; it stays open."""
     for inner in _inside(widget):
         inner.unobserve_all()
         if inner is not widget:
@@ -66,12 +73,32 @@ def close_inside(widget: widgets.Widget) -> None:
 
 
 def _inside(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget, everything below it, and their layouts and styles."""
-    found = [widget]
+    """A widget, everything inside it, and their layouts and styles."""
+    inner = [widget]
     for name in ("layout", "style"):
         part = getattr(widget, name, None)
         if isinstance(part, widgets.Widget):
-            found.append(part)
+            inner.append(part)
     for child in getattr(widget, "children", ()):
-        found += _inside(child)
-    return found
+        inner += _inside(child)
+    return inner
+
+
+class Lab(ClosedOnRerun, widgets.VBox):
+    """A box that fills the width of a cell; `close` also closes everything inside.
+
+    Args:
+        children: the widgets, from top to bottom; one of them is `lab_style()`.
+        name: CSS class of this kind of lab.
+    """
+
+    def __init__(self, children: Sequence[widgets.Widget], name: str = "") -> None:
+        super().__init__(children)
+        self.add_class("wb-lab")
+        if name:
+            self.add_class(name)
+
+    def close(self) -> None:
+        """Remove the lab from the page: close every widget inside and remove all callbacks."""
+        close_inside(self)
+        super().close()

@@ -8,9 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from workbench.course import Verdict
+from workbench.widgets.page import ClosedOnRerun
 
 
-class Quiz(widgets.VBox):
+class Quiz(ClosedOnRerun, widgets.VBox):
     """A multiple-choice question that answers at once and can be answered again.
 
     Args:

@@ -8,16 +8,18 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
+from workbench.evaluation.rotation_errors import STAGE_NAMES
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import rotation
 from workbench.views.level_picture import level_picture
 from workbench.views.spin_panels import shown
 from workbench.widgets.heat import Heat
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import group, lab_style
 from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
+from workbench.widgets.parts.experiment_lab import ExperimentLab
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.readout import error_table, heading, summary
 from workbench.widgets.parts.spin_choice import SpinChoice, family_of, limits_of
@@ -26,12 +28,11 @@ from workbench.widgets.structure_view import StructureView
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_TURN = "to the turned prediction"
-_STAGES = {"baseline": "stage 1", "refined": "stages 1+2"}
 _STEP = 0.05  # decades, of the sliders of colours
 _RECOMPUTE = "Recompute reference with {} here"
 
 
-class RotationLab(widgets.VBox):
+class RotationLab(ExperimentLab):
     """A structure that is turned by hand, with every prediction recomputed as it turns.
 
     Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
@@ -67,28 +68,10 @@ class RotationLab(widgets.VBox):
         self._build()
         self._connect()
         super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self._spread_pair()
+        self._mark_pair()
         self._repaint()
 
     # ---- what the user can do from code as well ---------------------------------------------
-
-    @property
-    def rotation(self) -> NDArray[np.float64]:
-        """The present orientation R (3, 3)."""
-        return self.snapshot.R
-
-    def turn_to(self, R: ArrayLike) -> None:
-        """Turn everything to a rotation matrix (3, 3)."""
-        self.turning.to(R)
-
-    def pick(self, i: int, j: int) -> None:
-        """Pick the block of row atom i and column atom j, counted from 0."""
-        if [i, j] == self._pair:
-            return
-        self._pair = [i, j]
-        self._spread_pair()
-        self._show_block()
 
     def recompute(self) -> None:
         """Run the reference's program at the present orientation and show its matrix."""
@@ -112,11 +95,6 @@ class RotationLab(widgets.VBox):
         self.pick(0, min(1, len(self.experiment.atoms) - 1))
         self.turn_to(np.eye(3))
 
-    def close(self) -> None:
-        """Take the lab off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
-
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -130,7 +108,7 @@ class RotationLab(widgets.VBox):
             limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
             # Of the largest error a third, in meV: a few elements go beyond, and the many small
             # ones can be seen. A predictor far worse (a broken toy) may go beyond altogether.
-            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, 1000 / 3),
+            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, MEV / 3),
         ]
         self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
@@ -146,7 +124,7 @@ class RotationLab(widgets.VBox):
             [*names] or [""],
             limit=error_limit,
             unit="meV",
-            factor=1000.0,
+            factor=MEV,
             hint="",
         )
         self.errors, self.levels = widgets.HTML(), widgets.HTML()
@@ -213,15 +191,13 @@ class RotationLab(widgets.VBox):
 
     # ---- reacting ---------------------------------------------------------------------------
 
-    def _show(self, R: NDArray[np.float64], tick: int = 0) -> None:
-        self.snapshot = self.experiment.at(R)
-        self._repaint(tick)
-
     def _repaint(self, tick: int = 0) -> None:
         """Send everything of the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
         names = [REFERENCE, *self.experiment.names] if known else self.experiment.names
-        notes = [self._reference_note() if n == REFERENCE else _STAGES.get(n, "") for n in names]
+        notes = [
+            self._reference_note() if n == REFERENCE else STAGE_NAMES.get(n, "") for n in names
+        ]
         parts = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
         self.matrices.show(parts, tick=tick, notes=notes)
         if self.spin.names:
@@ -292,7 +268,11 @@ class RotationLab(widgets.VBox):
         self.matrices.scale = str(self.scale.value)
         self._show_block()
 
-    def _spread_pair(self) -> None:
+    def _pair_changed(self) -> None:
+        self._mark_pair()
+        self._show_block()
+
+    def _mark_pair(self) -> None:
         for widget in (self.view, self.matrices, self.differences):
             widget.pair = list(self._pair)
 

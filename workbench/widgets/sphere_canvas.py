@@ -12,11 +12,12 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.views.sphere_map import mollweide
+from workbench.widgets.page import ClosedOnRerun
 
 _STATIC = Path(__file__).parent / "static"
 
 
-class SphereCanvas(anywidget.AnyWidget):
+class SphereCanvas(ClosedOnRerun, anywidget.AnyWidget):
     """One picture for each predictor; each point has the colour of the nearest axis that is known.
 
     The sphere lies flat, all of it, or is a globe that is turned by mouse and keys. The middle is

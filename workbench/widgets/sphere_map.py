@@ -17,7 +17,7 @@ from workbench.evaluation.rotation_errors import MEASURES, Measure, RotationErro
 from workbench.evaluation.rotation_search import axes as spread_axes
 from workbench.views.numbers import milli
 from workbench.views.style import round_limit
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.background import Job
 from workbench.widgets.parts.choices import dropdown
 from workbench.widgets.parts.guard import Guard
@@ -42,7 +42,7 @@ class Turned(Protocol):
         ...
 
 
-class SphereMap(widgets.VBox):
+class SphereMap(Lab):
     """Maps of the error ``f(R x) - D f(x) D^T`` over the axes of R, at an angle one can change.
 
     They fill in the background, the widest spread axes first, and can be stopped. The sphere lies
@@ -86,7 +86,6 @@ class SphereMap(widgets.VBox):
         self._build(degrees, axes)
         self._connect()
         super().__init__(self._layout())
-        self.add_class("wb-lab")
         self.picked = self._picked()
         self._begin()
 
@@ -158,7 +157,6 @@ class SphereMap(widgets.VBox):
         """Take it off the page: the computation, every widget inside, callbacks and channels."""
         self.job.stop()
         self._driven.clear()
-        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------

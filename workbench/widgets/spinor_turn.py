@@ -20,7 +20,7 @@ from workbench.hamiltonians.spinors import (
 from workbench.views.spin_panels import PARTS, parts_of, shown
 from workbench.views.spinor_picture import curves, phasors
 from workbench.views.style import number
-from workbench.widgets.page import close_inside, lab_style
+from workbench.widgets.page import Lab, lab_style
 from workbench.widgets.parts.choices import button
 from workbench.widgets.parts.guard import Guard
 
@@ -35,7 +35,7 @@ _ANGLES = np.arange(0.0, 721.0, 10.0)  # degrees, of the curves
 _SAME = 1e-6  # overlap from +-1, and eV: below it nothing is left but rounding
 
 
-class SpinorTurn(widgets.VBox):
+class SpinorTurn(Lab):
     """A state of a Hamiltonian with spin, turned by 0 to 720 degrees about an axis.
 
     Shown are the state's components before and after as arrows in the complex plane, its overlap
@@ -62,7 +62,6 @@ class SpinorTurn(widgets.VBox):
         self._build()
         self._change_curve()
         super().__init__(self._layout())
-        self.add_class("wb-lab")
         self._repaint()
 
     @property
@@ -78,11 +77,6 @@ class SpinorTurn(widgets.VBox):
         """Not turned, about z, and the first state."""
         self.axis.value, self.level.value = "z", self._first
         self.turn_to(0)
-
-    def close(self) -> None:
-        """Take it off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     # ---- building ---------------------------------------------------------------------------
 

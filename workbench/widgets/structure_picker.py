@@ -20,7 +20,7 @@ from workbench.structures.loading import (
     load,
     shortest_distance,
 )
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.driven import Driven
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.structure_sources import (
@@ -44,7 +44,7 @@ _TOOLTIPS = (
 )
 
 
-class StructurePicker(widgets.VBox):
+class StructurePicker(Lab):
     """Chooses a structure: from the library, a file, a SMILES, or as two sheets of a crystal.
 
     Charge, unpaired electrons and a supercell are set beside it. A structure that makes no sense is
@@ -79,11 +79,9 @@ class StructurePicker(widgets.VBox):
         self._unit = self._within_limits(self._source(None, None))
         self._sheet = self._whole = self._unit
         self._build()
-        super().__init__(self._layout())
+        super().__init__(self._layout(), "wb-picker")
         self.atoms = self._unit
         self._connect()
-        self.add_class("wb-lab")
-        self.add_class("wb-picker")
         self._follow(self._shown_cells)
         if isinstance(source, str):
             self.library.mark(source)
@@ -107,7 +105,6 @@ class StructurePicker(widgets.VBox):
     def close(self) -> None:
         """Take the picker off the page: every widget inside, its callbacks and its channel."""
         self.unobserve_all()
-        close_inside(self)
         super().close()
 
     # ---- building ---------------------------------------------------------------------------

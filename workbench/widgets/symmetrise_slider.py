@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from workbench.views.averages_plot import averages_plot
 from workbench.views.numbers import milli
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:  # the widgets appear before torch is loaded
@@ -19,7 +19,7 @@ COUNTS = (1, 2, 4, 8, 16)
 """Orientations to choose from."""
 
 
-class SymmetriseSlider(widgets.VBox):
+class SymmetriseSlider(Lab):
     """A slider over the number K of orientations of which a model's stage 2 takes the mean.
 
     Each move measures anew: the symmetry error and the error of the matrix on the meter's
@@ -60,7 +60,6 @@ class SymmetriseSlider(widgets.VBox):
         self.slider.observe(self._choose, "value")
         self.reset_button.on_click(self.guard(lambda _: self.reset()))
         super().__init__(self._layout())
-        self.add_class("wb-lab")
         self._measure(1)
 
     def reset(self) -> None:
@@ -70,11 +69,6 @@ class SymmetriseSlider(widgets.VBox):
             self._measure(1)
         else:
             self.slider.value = 1
-
-    def close(self) -> None:
-        """Take it off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     def _layout(self) -> list[widgets.Widget]:
         title = widgets.HTML("<b>Averaging over orientations</b>")

@@ -16,7 +16,7 @@ from workbench.training.background import FAILED, PAUSED, READY, RUNNING, STOPPE
 from workbench.training.config import TrainConfig
 from workbench.training.curves import Curves
 from workbench.views.training_plot import error_plot, symmetry_plot
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.choices import button
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.training_words import announcement, heading, state_line, table
@@ -25,7 +25,7 @@ _OFTEN = 0.5  # seconds between two pictures
 _SPEAK = 1.0  # seconds between two announcements, at least
 
 
-class TrainingPanel(widgets.VBox):
+class TrainingPanel(Lab):
     """Live errors of both stages while `workbench.train` runs in the background.
 
     The buttons start, pause, stop and go on; other cells run meanwhile, and a thread of its own
@@ -55,17 +55,14 @@ class TrainingPanel(widgets.VBox):
         stage1: TwoStageModel | None = None,
         start: TwoStageModel | None = None,
     ):
-        self.run = LiveTraining.under_way(
-            config, dataset, train_config, directory, stage1=stage1, start=start
-        )
+        run = LiveTraining(config, dataset, train_config, directory, stage1, start)
+        self.run = run.or_under_way()
         self.guard = Guard()
         self._spoken, self._said, self._drawn, self._painted = 0.0, "", (-1, -1), 0.0
         self._painter: threading.Thread | None = None
         self._painting, self._closed = threading.RLock(), threading.Event()
         self._build()
-        super().__init__(self._layout())
-        self.add_class("wb-lab")
-        self.add_class("wb-training")
+        super().__init__(self._layout(), "wb-training")
         self.refresh()
         self._follow()
 
@@ -116,7 +113,6 @@ class TrainingPanel(widgets.VBox):
         """Take the panel off the page; the run goes on unless it is stopped."""
         self._closed.set()
         with self._painting:
-            close_inside(self)
             super().close()
 
     # ---- building ---------------------------------------------------------------------------

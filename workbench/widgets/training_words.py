@@ -117,8 +117,9 @@ def _running(run: LiveTraining) -> str:
     if latest is None:
         return "reads the data and prepares the networks …"
     if latest.progress >= 1:
-        solved = latest.phase.endswith("solved")
-        return "prepares stage 2 …" if solved else f"{latest.phase}: solves for the readouts …"
+        if latest.solved:
+            return "prepares stage 2 …"
+        return f"{latest.phase}: solves for the readouts …"
     left = run.seconds_left
     if left is None:
         return f"{latest.phase} …"

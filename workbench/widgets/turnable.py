@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from workbench.hamiltonians.rotations import rotation_from_quaternion
+from workbench.widgets.page import ClosedOnRerun
 
 TurnCallback = Callable[[NDArray[np.float64], bool], None]
 
 
-class Turnable(anywidget.AnyWidget):
+class Turnable(ClosedOnRerun, anywidget.AnyWidget):
     """A picture turned by mouse, touch or arrow keys, which tells Python each orientation.
 
     The orientation is kept here, in the kernel, as an active rotation matrix: a point x is seen at

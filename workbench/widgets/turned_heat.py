@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.views.numbers import orientation
 from workbench.widgets.heat import Axis, Heat
-from workbench.widgets.page import close_inside, group, lab_style
+from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.controls import TurnControls, inversion_button
 from workbench.widgets.parts.guard import Guard
 
@@ -19,7 +19,7 @@ _ZERO = 1e-9
 Matrices = Callable[[NDArray[np.float64]], Sequence[ArrayLike]]
 
 
-class TurnedHeat(widgets.VBox):
+class TurnedHeat(Lab):
     """Heat maps of any matrices that are functions of R, beside the controls that turn R.
 
     Args:
@@ -57,7 +57,6 @@ class TurnedHeat(widgets.VBox):
         ]
         body = group(widgets.Box, "wb-body", columns)
         super().__init__([style, self.guard.panel, body])
-        self.add_class("wb-lab")
         self._repaint()
 
     @property
@@ -70,11 +69,6 @@ class TurnedHeat(widgets.VBox):
         matrix = np.asarray(R, dtype=float)
         self.controls.follow(matrix)
         self._turned(matrix)
-
-    def close(self) -> None:
-        """Take it off the page: every widget inside, its callbacks and its channel."""
-        close_inside(self)
-        super().close()
 
     def _turned(self, R: NDArray[np.float64]) -> None:
         self._turn = R

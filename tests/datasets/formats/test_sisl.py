@@ -294,13 +294,13 @@ def test_a_win_file_leads_to_its_matrix_and_centres(tmp_path):
 def test_wannier_functions_can_be_neither_turned_nor_stored(tmp_path):
     path = graphene(tmp_path)
     found = read(path)
-    with pytest.raises(ValueError, match=r"no known shell, .* cannot be turned"):
+    with pytest.raises(ValueError, match=r"no known shell, .* cannot be rotated"):
         found.H.rotate(wb.rotation((0, 0, 1), 60))
     with pytest.raises(ValueError, match="cannot be stored"):
         found.H.basis.to_json()
     refused = run("import", "sisl", path, "--out", tmp_path / "set.h5")
     assert refused.exit_code == 2
-    assert "what they have is bands" in " ".join(refused.output.split())
+    assert "compute bands only" in " ".join(refused.output.split())
     assert not (tmp_path / "set.h5").exists()
 
 

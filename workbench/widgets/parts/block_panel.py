@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.views.spin_panels import COMPLEX, PARTS, shown
 from workbench.widgets.heat import Heat, atom_axis
 from workbench.widgets.parts.choices import dropdown
@@ -112,7 +113,7 @@ class BlockPanel:
         factors = [PARTS[part].factor for part in parts if part in PARTS]
         first = f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"
         with self.heat.hold_sync():
-            self.heat.factor = 1000.0 if is_difference else 1.0
+            self.heat.factor = MEV if is_difference else 1.0
             self.heat.unit = "meV" if is_difference else "eV"
             self.heat.limit = limit_mev if is_difference else limit_ev
             self.heat.scale = "linear" if is_difference else scale

@@ -10,11 +10,11 @@ import ipywidgets as widgets
 import traitlets
 from ase import Atoms
 
-from workbench.widgets.page import lab_style
+from workbench.widgets.page import ClosedOnRerun, lab_style
 from workbench.widgets.parts.guard import Guard
 
 
-class Driven(widgets.VBox):
+class Driven(ClosedOnRerun, widgets.VBox):
     """A box that holds what `build` makes of the structure that a picker has chosen.
 
     When another is chosen the old widget is closed, its successor is built, and meanwhile a line

@@ -1,8 +1,8 @@
-"""A cell that runs again lets go of the widgets that it made before.
+"""Close the widgets that a cell created when the cell runs again.
 
-ipywidgets keeps every widget until it is closed, in the kernel and in the browser, and nobody
-closes those of a cell that is run a second time: they would grow in number as long as the notebook
-is open.
+ipywidgets keeps every widget, in the kernel and in the browser, until it is closed. It does not
+close the widgets of a cell that is run a second time, so their number would grow for as long as the
+notebook is open.
 """
 
 from __future__ import annotations
@@ -13,43 +13,42 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from workbench.widgets.molecule_script import MoleculeScript
-from workbench.widgets.page import close_inside
+from workbench.widgets.page import ClosedOnRerun, close_inside
 
 __all__ = ["watch"]
 
-_PACKAGE = __name__.partition(".")[0]
-_made: dict[str, tuple[str, list[weakref.ref[widgets.Widget]]]] = {}
+# Cell -> its last run, and the widgets that this run created.
+_created: dict[str, tuple[str, list[weakref.ref[widgets.Widget]]]] = {}
 
 
 def watch() -> None:
-    """From now on, close this project's widgets when the cell that made them runs again.
+    """From now on, close `ClosedOnRerun` widgets when the cell that created them runs again.
 
-    Widgets of others are left alone, as are those made outside of a cell, e.g. in a callback, where
-    the front end does not say which cell is running, and the script that all cells share.
+    All other widgets stay open. So do widgets created outside of a cell, e.g. in a callback, where
+    the front end does not say which cell is running.
     """
     widgets.Widget.on_widget_constructed(_constructed)
 
 
 def _constructed(widget: widgets.Widget) -> None:
-    if not any(kind.__module__.startswith(f"{_PACKAGE}.") for kind in type(widget).__mro__):
+    if not isinstance(widget, ClosedOnRerun):
         return
     cell, run = _running_cell()
-    if not cell or isinstance(widget, MoleculeScript):
+    if not cell:
         return
-    last_run, before = _made.get(cell, ("", []))
+    last_run, references = _created.get(cell, ("", []))
     if last_run != run:
-        _made[cell] = run, []
-        # Labs were made after what is inside them, and close it.
-        for old in (made() for made in reversed(before)):
+        _created[cell] = run, []
+        # A lab is created after the widgets inside it, and closes them: begin at the end.
+        for old in (reference() for reference in reversed(references)):
             if old is not None and old.comm is not None:
                 close_inside(old)
                 old.close()
-    _made[cell][1].append(weakref.ref(widget))
+    _created[cell][1].append(weakref.ref(widget))
 
 
 def _running_cell() -> tuple[str, str]:
-    """Which cell runs, and a name for this run of it; both empty outside of a cell."""
+    """Identifiers of the running cell and of this run; both are empty outside of a cell."""
     interactive = sys.modules.get("IPython")
     shell: Any = interactive.get_ipython() if interactive else None
     if not hasattr(shell, "get_parent"):

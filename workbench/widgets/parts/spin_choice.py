@@ -9,6 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.spin_parts import EVEN
 from workbench.views.spin_panels import COMPLEX, PARTS, parts_of, shown
 from workbench.views.style import number, round_limit
@@ -106,4 +107,4 @@ class SpinChoice:
 
 def _energy(value: float) -> str:
     """A number of eV, small ones in meV."""
-    return f"{number(value)} eV" if abs(value) >= 0.1 else f"{number(1000 * value)} meV"
+    return f"{number(value)} eV" if abs(value) >= 0.1 else f"{number(MEV * value)} meV"

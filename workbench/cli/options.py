@@ -1,0 +1,55 @@
+"""Arguments and options that several commands share, and how a command prints its result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "DatasetFile",
+    "DatasetSource",
+    "Functional",
+    "Grid",
+    "Json",
+    "ModelName",
+    "Seed",
+    "Settings",
+    "Stage1",
+    "Stage2",
+    "Structure",
+    "show",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", help="Bundled model or .safetensors file.")
+]
+Structure = Annotated[str, typer.Argument(help="Bundled structure, file, or smiles:...")]
+DatasetSource = Annotated[str, typer.Argument(help="Bundled dataset or .h5 file.")]
+DatasetFile = Annotated[Path, typer.Option("--out", "-o", help="Dataset to write, .h5.")]
+Functional = Annotated[str, typer.Option("--xc", help="Exchange-correlation functional, or hf.")]
+Grid = Annotated[
+    int, typer.Option("--grid", help="PySCF integration grid level of molecules, 0 to 9.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+Stage1 = Annotated[
+    str,
+    typer.Option(
+        "--stage1", help="Training budget of stage 1: CPU seconds (600s) or steps (5000)."
+    ),
+]
+Stage2 = Annotated[
+    str, typer.Option("--stage2", help="Training budget of stage 2, or none to train stage 1 only.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="name=value, a field of ModelConfig or TrainConfig; repeatable."),
+]
+
+
+def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
+    """Print a result as text or as one JSON object."""
+    typer.echo(json.dumps(numbers, indent=1) if as_json else text)
