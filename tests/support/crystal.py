@@ -1,5 +1,7 @@
 """Matrices of a real crystal for tests: integrals over two centres, summed over no image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,7 +13,7 @@ import workbench as wb
 from workbench.engines import pyscf_crystals
 from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
-from workbench.hamiltonians.conventions import BOHR
+from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.hamiltonians.rotations import rotation
 from workbench.hamiltonians.wigner import wigner_d
 
@@ -92,3 +94,14 @@ def with_solver(atoms, **settings):
             pyscf_crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
         )
         return wb.reference(atoms, **settings), kept[0]
+
+
+def with_spin_orbit(atoms, magnetic=0.0):
+    """H, eV, and S: kinetic energy plus ``V' sigma.L + h.c.``, which couples neighbours."""
+    T, S = (integrals(atoms, kind, "sto-3g", 6.0) for kind in ("int1e_kin", "int1e_ovlp"))
+    H, overlap = (T * HARTREE).with_spin(), S.with_spin()
+    L = spin_orbit(H.basis, 0.3)
+    values = H.values + overlap.values @ L + L @ overlap.values
+    if magnetic:  # a field along z breaks time reversal
+        values = values + magnetic * np.kron(np.diag([1.0, -1.0]), S.values)
+    return replace(H, values=values), overlap
