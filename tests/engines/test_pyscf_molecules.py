@@ -123,6 +123,16 @@ def test_overlap_ignores_an_odd_electron_count():
     assert overlap(Atoms("H", [[0, 0, 0]]), basis_of("sto-3g", [1])).dense() == pytest.approx(1.0)
 
 
+def test_a_cached_molecule_that_was_moved_has_the_integrals_of_a_new_one():
+    """One cached molecule serves all geometries of its atoms."""
+    atoms = molecule("CH3CH2OH")
+    for seed in (1, 2):
+        rotated = rotate(atoms, random_rotation(np.random.default_rng(seed)))
+        moved, new = mole(rotated, "def2-svp", electrons=False), mole(rotated, "def2-svp")
+        np.testing.assert_array_equal(moved.atom_coords(), new.atom_coords())
+        np.testing.assert_array_equal(scf.hf.get_hcore(moved), scf.hf.get_hcore(new))
+
+
 def test_all_elements_to_krypton_have_def2_svp():
     basis = basis_of("def2-SVP", range(1, 37))
     assert basis.elements == tuple(range(1, 37))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.crystal import integrals, sheet
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, all_pairs
 from workbench.hamiltonians.rotations import random_rotation
@@ -150,3 +151,10 @@ def test_bloch_sum_is_hermitian_and_periodic():
         )
     with pytest.raises(ValueError, match="at_k"):
         chain.dense()
+
+
+def test_at_gamma_is_the_sum_over_cells():
+    H = integrals(sheet(), "int1e_kin", "sto-3g", 4.0)
+    np.testing.assert_allclose(H.at_gamma(), H.at_k([0, 0, 0]).real)
+    with pytest.raises(ValueError, match="at_k"):
+        H.dense()

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.crystal import sheet, with_spin_orbit
+from tests.support.networks import SPINOR_BASIS
+from workbench.hamiltonians import spin_parts
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.irreps import BlockIrreps, components, irrep_norms, is_pseudo, xrays
@@ -89,3 +92,33 @@ def test_components_of_p_with_p_are_trace_axial_vector_and_traceless_part():
     traceless = (block + block.T) / 2 - trace / 3 * np.eye(3)
     assert np.linalg.norm(irreps[2]) == pytest.approx(np.linalg.norm(traceless))
     assert [is_pseudo(("2p", "2p", l)) for l in range(3)] == [False, True, False]
+
+
+@pytest.mark.parametrize("time_reversal", [True, False])
+@pytest.mark.parametrize("improper", [1.0, -1.0])
+def test_irreps_of_a_spinor_block_rotate_as_irreps(time_reversal, improper):
+    """The change of basis is orthogonal; kron(U, D) becomes one Wigner matrix per irrep."""
+    irreps = BlockIrreps(SPINOR_BASIS, time_reversal)
+    np.testing.assert_allclose(irreps.change @ irreps.change.T, np.eye(irreps.size), atol=1e-13)
+    R = improper * random_rotation(np.random.default_rng(3))
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(3, irreps.shape[0], SPINOR_BASIS.dim, SPINOR_BASIS.dim))
+    D = SPINOR_BASIS.rotation(R)
+    rotated = D @ spin_parts.from_parts(parts) @ D.conj().T
+    before, after = irreps.encode(parts), irreps.encode(spin_parts.to_parts(rotated, len(parts[0])))
+    first = 0
+    for p in irreps.paths:
+        irrep = slice(first, first + 2 * p.l + 1)
+        D_l = wigner_d(p.l, R) * (np.linalg.det(R) if p.pseudo else 1.0)
+        np.testing.assert_allclose(after[:, irrep], before[:, irrep] @ D_l.T, atol=1e-12)
+        first = irrep.stop
+    np.testing.assert_allclose(irreps.decode(before), parts, atol=1e-13)
+
+
+def test_irrep_norms_of_a_spinor_block_are_invariant_under_rotation():
+    H, _ = with_spin_orbit(sheet())
+    rotated = H.rotate(random_rotation(np.random.default_rng(4)))
+    norms = irrep_norms(H, 0, 1)
+    assert norms == pytest.approx(irrep_norms(rotated, 0, 1), abs=1e-10)
+    total = sum(norm**2 for norm in norms.values())
+    assert total == pytest.approx(np.linalg.norm(H.block(0, 1)) ** 2)

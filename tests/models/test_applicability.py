@@ -50,7 +50,7 @@ def test_each_reason_to_be_outside_has_its_message():
     squeezed.positions *= 0.8
     assert "closer than any" in (domain.outside_domain(squeezed) or "")
     assert domain.outside_domain(_stretched(water, 0.05)) is None
-    assert "bond lengths unlike any" in (domain.outside_domain(_stretched(water, 0.3)) or "")
+    assert "distances unlike any" in (domain.outside_domain(_stretched(water, 0.3)) or "")
     assert "from its nearest atom" in (domain.outside_domain(_stretched(water, 3.0)) or "")
     far = Atoms("OHHH", [[0, 0, 0], [0.97, 0, 0], [-0.24, 0.94, 0], [5, 5, 5]])
     assert "trained on H2O only" in (domain.outside_domain(far) or "")

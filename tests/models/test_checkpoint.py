@@ -1,4 +1,4 @@
-"""Models on disk: the same after a round trip, golden files still load, bad ones are refused."""
+"""Checkpoints: an exact round trip, an old file with known predictions, and refused files."""
 
 import json
 import shutil
@@ -17,12 +17,12 @@ DATA = Path(__file__).parents[1] / "data"
 GOLDEN = DATA / "golden.safetensors"
 
 
-def test_the_golden_model_still_predicts_what_it_did():
+def test_the_golden_model_gives_the_stored_predictions():
     prediction = load_model(GOLDEN).predict(golden_atoms())
     expected = json.loads((DATA / "golden.json").read_text())
     for stage in ("baseline", "refined"):
-        found = getattr(prediction, stage).dense()
-        np.testing.assert_allclose(found, expected[stage], atol=2e-5)
+        matrix = getattr(prediction, stage).dense()
+        np.testing.assert_allclose(matrix, expected[stage], atol=2e-5)
     assert (prediction.refined - prediction.baseline).max_abs() > 1e-3
 
 
@@ -37,7 +37,7 @@ def test_round_trip_is_exact(tmp_path):
     assert loaded.basis == model.basis
 
 
-def test_solutions_that_were_not_adopted_take_no_room(tmp_path):
+def test_solutions_that_are_not_used_are_not_stored(tmp_path):
     model, path = make(), tmp_path / "m.safetensors"
     readout = model.baseline.node_head.readout
     for solved in (False, True):
@@ -56,8 +56,8 @@ def test_solutions_that_were_not_adopted_take_no_room(tmp_path):
 @pytest.mark.parametrize(
     ("value", "precision"), [(0.5, torch.float32), (1.1e6, torch.float64), (0.1, torch.float64)]
 )
-def test_a_stage_runs_in_float64_if_its_solution_is_no_float16(value, precision, tmp_path):
-    """Solutions stored as float32 are large: in float32 they would break the symmetry visibly."""
+def test_a_stage_whose_solution_exceeds_float16_runs_in_float64(value, precision, tmp_path):
+    """Solutions stored as float32 are large: in float32 the symmetry error would be visible."""
     model, path = make(), tmp_path / "m.safetensors"
     model.baseline.double()
     readout = model.baseline.node_head.readout
@@ -69,7 +69,7 @@ def test_a_stage_runs_in_float64_if_its_solution_is_no_float16(value, precision,
     assert next(load_model(path).baseline.parameters()).dtype == precision
 
 
-def test_loading_spends_no_random_numbers():
+def test_loading_keeps_the_random_state():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
@@ -77,7 +77,7 @@ def test_loading_spends_no_random_numbers():
     assert torch.rand(1) == expected
 
 
-def test_a_model_moves_with_all_that_it_needs():
+def test_a_model_moves_together_with_its_scaling():
     model = load_model("water").to("meta")
     assert {t.device.type for t in model.scaling.tensors().values()} == {"meta"}
     assert model.scaling.node_scale.dtype == torch.float64
@@ -91,7 +91,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
         load_model(half)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"x": torch.zeros(1)}, foreign)
-    with pytest.raises(CheckpointError, match="no model of the workbench"):
+    with pytest.raises(CheckpointError, match="no header of this library"):
         load_model(foreign)
     text = tmp_path / "text.safetensors"
     text.write_text("not a model")
@@ -102,7 +102,7 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
 def test_another_convention_is_refused(tmp_path, monkeypatch):
     shutil.copy(GOLDEN, tmp_path / "m.safetensors")
     monkeypatch.setattr(checkpoint, "CONVENTION_VERSION", 99)
-    with pytest.raises(CheckpointError, match="follows convention 1, this workbench 99"):
+    with pytest.raises(CheckpointError, match="follows convention 1, this library 99"):
         load_model(tmp_path / "m.safetensors")
 
 
@@ -114,12 +114,12 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
-def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(FileNotFoundError, match="There is no model wter"):
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(FileNotFoundError, match="no file called 'wter': did you mean 'water'"):
         load_model("wter")
 
 
-def test_the_bundled_water_model_knows_what_it_is():
+def test_the_bundled_water_model_has_its_training_record():
     model = load_model("water")
     assert model.elements == ("H", "O")
     assert model.info["dataset"]["name"] == "water.h5"

@@ -34,7 +34,7 @@ def test_single_and_disconnected_atoms_have_no_pairs(positions):
     assert graph.z.shape == (len(positions),)
 
 
-def test_a_crystal_has_pairs_with_images():
+def test_a_crystal_has_pairs_with_periodic_images():
     graph = build(bulk("Si"), 2.5)
     assert graph.edge_index.shape[1] == 8
     assert (graph.shift[graph.reverse] == -graph.shift).all()

@@ -1,4 +1,4 @@
-"""A large structure predicted in pieces: the same numbers, whatever the pieces."""
+"""Large structures predicted in chunks: the same prediction for any size of the chunks."""
 
 from dataclasses import replace
 
@@ -17,14 +17,14 @@ SCALAR = wb.Basis("toy", {6: (0, 1), 8: (0, 1)})
 CASES = {
     "global frame": (SCALAR, {"refiner_frame": "global"}),
     "local frames": (SCALAR, {}),
-    "of one hand": (SCALAR, {"refiner_mirrors": False}),
+    "no inversion": (SCALAR, {"refiner_mirrors": False}),
     "spin": (replace(SPINOR, shells={6: (0, 1), 8: (0, 1)}), {}),
     "no baseline": (SCALAR, {"refiner_baseline": False, "refiner_frame": "global"}),
 }
 
 
 def random_model(basis, **changes):
-    """Untrained stages, both taking part, in float64."""
+    """An untrained model with a non-zero correction, float64."""
     return refining_model(replace(SPINOR_CONFIG, cutoff=5.0, **changes), basis).to(torch.float64)
 
 
@@ -36,31 +36,31 @@ def crystal():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_pieces_make_the_same_prediction(case, monkeypatch):
+def test_chunks_give_the_prediction_of_the_whole_structure(case, monkeypatch):
     basis, changes = CASES[case]
     model, atoms = random_model(basis, **changes), crystal()
     whole = model.predict(atoms)
     assert (whole.refined - whole.baseline).max_abs() > 0.01
     monkeypatch.setattr(twostage, "LARGE", 10)
     monkeypatch.setattr(large_structures, "PAIRS_AT_ONCE", 40)
-    found = model.predict(atoms)
+    chunked = model.predict(atoms)
     for stage in ("baseline", "refined"):
-        one, other = getattr(whole, stage), getattr(found, stage)
+        one, other = getattr(whole, stage), getattr(chunked, stage)
         assert (one - other).max_abs() < 1e-9 * one.max_abs()
-    torch.testing.assert_close(found.features.node, whole.features.node)
-    assert found.features.edge is None
+    torch.testing.assert_close(chunked.features.node, whole.features.node)
+    assert chunked.features.edge is None
     assert (model.stage1(atoms) - whole.baseline).max_abs() < 1e-9 * whole.baseline.max_abs()
 
 
-def test_pieces_cover_all_pairs_once():
+def test_chunks_contain_each_pair_once():
     model, atoms = random_model(SCALAR), crystal()
     graph = model.graph(atoms)
     for size in (1, 50, 10_000):
-        parts = chunks(graph, size)
-        assert [a for p in parts for a in p.atoms] == list(range(len(atoms)))
-        assert torch.equal(torch.cat([p.graph.edge_index for p in parts], 1), graph.edge_index)
-        for p in parts:
-            assert set(p.graph.edge_index[0].tolist()) <= set(p.atoms)
+        divided = chunks(graph, size)
+        assert [a for c in divided for a in c.atoms] == list(range(len(atoms)))
+        assert torch.equal(torch.cat([c.graph.edge_index for c in divided], 1), graph.edge_index)
+        for chunk in divided:
+            assert set(chunk.graph.edge_index[0].tolist()) <= set(chunk.atoms)
     assert len(chunks(graph, 50)) == 3
     assert len(chunks(graph, 10_000)) == 1
 

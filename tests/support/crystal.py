@@ -1,5 +1,7 @@
 """Matrices of a crystal for tests: two-centre integrals, block by block, not summed over images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,7 +13,7 @@ import workbench as wb
 from workbench.engines import pyscf_crystals
 from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
-from workbench.hamiltonians.conventions import BOHR
+from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.hamiltonians.rotations import rotation
 from workbench.hamiltonians.wigner import wigner_d
 
@@ -94,3 +96,14 @@ def with_solver(atoms, **settings):
             lambda *a, **k: solvers.append(make(*a, **k)) or solvers[0],
         )
         return wb.reference(atoms, **settings), solvers[0]
+
+
+def with_spin_orbit(atoms, magnetic=0.0):
+    """H, eV, and S: kinetic energy plus ``V' sigma.L + h.c.``, which couples neighbours."""
+    T, S = (integrals(atoms, kind, "sto-3g", 6.0) for kind in ("int1e_kin", "int1e_ovlp"))
+    H, overlap = (T * HARTREE).with_spin(), S.with_spin()
+    L = spin_orbit(H.basis, 0.3)
+    values = H.values + overlap.values @ L + L @ overlap.values
+    if magnetic:  # a field along z breaks time reversal
+        values = values + magnetic * np.kron(np.diag([1.0, -1.0]), S.values)
+    return replace(H, values=values), overlap

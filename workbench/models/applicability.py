@@ -135,7 +135,7 @@ class ApplicabilityDomain:
         stretched = self._stretched(distances, neighbours.loneliest())
         if stretched:
             return (
-                f"{formula} has bond lengths unlike any in the training set, "
+                f"{formula} has interatomic distances unlike any in the training set, "
                 f"{'; '.join(stretched)}: expect large errors, or train on such structures."
             )
         return None
