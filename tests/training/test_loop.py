@@ -235,7 +235,7 @@ def test_training_goes_on_from_a_model_that_knows_more_elements(tiny, tmp_path):
         fresh = next(train(CONFIG, dataset, how))
         with pytest.raises(TrainingError, match="another start"):
             next(train(CONFIG, dataset, how, tmp_path / "run", start=on[-1].model))
-        with pytest.raises(TrainingError, match="to keep it, or as start"):
+        with pytest.raises(TrainingError, match="either as stage1"):
             next(train(CONFIG, dataset, how, stage1=first, start=first))
     assert on[0].loss_ev < 0.2 * fresh.loss_ev
     assert on[-1].model.basis == first.basis
