@@ -171,7 +171,8 @@ def test_a_restored_optimiser_steps_to_the_same_bits():
     stepped(restored, second, 3)
     for name, tensor in restored.tensors().items():
         assert torch.equal(tensor, state.tensors()[name]), name
-        assert name.startswith("best.") == torch.equal(tensor, saved[name]), name
+        if name.startswith(("average.", "best.")):  # only the running average moves on
+            assert name.startswith("best.") == torch.equal(tensor, saved[name]), name
 
 
 def test_an_optimiser_without_a_snapshot_starts_anew():
