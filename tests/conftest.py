@@ -52,3 +52,16 @@ def tiny(tiny_path):
 
     with Dataset(tiny_path) as dataset:
         yield dataset
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tiny_path, tmp_path_factory):
+    """A training run on the tiny set from its start to its end: the directory and the records."""
+    from tests.support.short_training import CONFIG, HOW
+    from workbench.datasets.dataset import Dataset
+    from workbench.training.loop import train
+
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    with Dataset(tiny_path) as dataset:
+        records = list(train(CONFIG, dataset, HOW, directory))
+    return directory, records

@@ -8,6 +8,8 @@ import torch
 from workbench.models.checkpoint import read_tensors
 from workbench.models.config import ModelConfig
 from workbench.training.config import Budget, TrainConfig
+from workbench.training.initial_model import guess_charges, untrained
+from workbench.training.training_set import TrainingSet
 
 CONFIG = ModelConfig(
     lmax=2,
@@ -58,3 +60,14 @@ def until(run, step, stage="stage 1"):
             raise run.error
         time.sleep(0.01)
     raise AssertionError("the run does not progress")
+
+
+def untrained_model(dataset, config=CONFIG):
+    """A model with random weights, and the training and validation sets it is scaled to."""
+    charges = guess_charges(dataset, dataset.split("train"), config)
+    train_set, valid_set = (
+        TrainingSet.read(dataset, dataset.split(split), config, dataset.basis, charges)
+        for split in ("train", "valid")
+    )
+    torch.manual_seed(0)
+    return untrained(dataset.basis, config, train_set, charges), train_set, valid_set

@@ -1,1 +1,1 @@
-"""Training both stages: objectives, the loop, snapshots, and runs in the background."""
+"""Training both stages: objectives, the loop, snapshots, and runs in a background thread."""

@@ -1,8 +1,8 @@
-"""Training in the background: started, paused, stopped and gone on with, and watched meanwhile.
+"""Training in a background thread that can be paused, stopped, continued and monitored.
 
-A thread iterates `workbench.training.loop.train`, so that other code runs meanwhile. All that is
-heavy happens outside Python's interpreter lock or in pieces of a few milliseconds. The state can
-be asked for at any moment; nothing here draws (see `workbench.widgets.training_panel`).
+The thread iterates `workbench.training.loop.train`, so that other code can run at the same time:
+the heavy work is done outside Python's interpreter lock or in steps of a few milliseconds. The
+state can be queried at any moment. The display is in `workbench.widgets.training_panel`.
 """
 
 from __future__ import annotations
@@ -45,33 +45,44 @@ READY, RUNNING, PAUSED, STOPPED, FINISHED, FAILED = (
 )
 
 SHARE = 0.05
-"""Of the time that measuring symmetry may take."""
+"""Largest share of the time that is spent on measuring the equivariance error."""
 
-_TURNS = 2  # random rotations per measurement
-_LAST_WORD = 4.0  # seconds that a snapshot may take when the process ends
+_ROTATIONS = 2  # random rotations per measurement
+_EXIT_SECONDS = 4.0  # that a snapshot may take when the process ends
 _UNDER_WAY: WeakValueDictionary[Path, LiveTraining] = WeakValueDictionary()
 _STARTED: WeakSet[LiveTraining] = WeakSet()
 
 
 class LiveTraining:
-    """A run of `train` in a thread of its own.
+    """A run of `train` in its own thread.
 
-    With a directory, stopping writes a snapshot, and so does an orderly end of the process; a
-    killed one loses what came after the last regular snapshot, and going on repeats it to the same
-    bits. Without a directory a stopped run waits in memory.
+    With a directory, a snapshot is written when the run is stopped and when the process exits
+    normally. A killed process loses the steps after its last regular snapshot; when the run
+    continues, it repeats them bit for bit. Without a directory a stopped run stays in memory.
 
     Args:
-        config, dataset, train_config, directory, stage1, start: as `train` takes them. The dataset
-            is opened anew by the thread, and may be closed or be a path.
+        config, dataset, train_config, directory, stage1, start: as for `train`. The thread opens
+            the dataset again, so it may be a closed `Dataset` or a path.
 
     Attributes:
         state: "ready", "running", "paused", "stopped", "finished" or "failed".
-        curves: all that was measured so far, also before this process began.
+        curves: the errors measured so far, including those of earlier processes.
         latest: the last record; None before the first one of this process.
-        error: what ended a failed run.
+        error: the exception that ended a failed run, or None.
 
     Raises:
-        TrainingError: if the directory holds a run of other settings.
+        TrainingError: if the directory holds a run with other settings.
+
+    >>> from workbench.training.background import LiveTraining
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> budgets = wb.TrainConfig(stage1=wb.Budget(steps=2), stage2=None, batch_size=4)
+    >>> with wb.Dataset("uracil") as uracil:
+    ...     run = LiveTraining(small, uracil, budgets)
+    >>> run.go()
+    >>> run.wait(), run.state
+    (True, 'finished')
+    >>> [point.step for point in run.curves.losses]
+    [1, 2]
     """
 
     def __init__(
@@ -85,24 +96,24 @@ class LiveTraining:
     ) -> None:
         self.config, self.how = config, train_config or TrainConfig()
         self.directory = Path(directory).resolve() if directory is not None else None
-        self.given = {"stage1": stage1, "start": start}
+        self._sources = {"stage1": stage1, "start": start}
         self.path = dataset.path if isinstance(dataset, Dataset) else Path(dataset)
         self.state, self.latest, self.error = READY, None, None
-        self._wanted, self._thread = RUNNING, None
-        self._changed, self._asked = threading.Condition(), SimpleQueue()
+        self._requested, self._thread = RUNNING, None
+        self._changed, self._questions = threading.Condition(), SimpleQueue()
         self._records: Generator[StepRecord, None, None] | None = None
         self._model: TwoStageModel | None = None
         self._pace: deque[tuple[float, float]] = deque(maxlen=40)
-        self._measured, self._cost, self._kept = 0.0, 0.0, time.monotonic()
+        self._measured, self._cost, self._written = 0.0, 0.0, time.monotonic()
         with Dataset(self.path) as data:
-            run = Run(config, data, self.how, self.directory, self.given)
+            run = Run(config, data, self.how, self.directory, self._sources)
             train_set = [data.atoms(int(i)) for i in data.split("train")]
             valid = data.split("valid")
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
         self._info = {**run.settings, "domain": ApplicabilityDomain.of(train_set).to_json()}
         self.curves = Curves.of(self.directory, run.progress)
-        self._look_at(run)
+        self._resume_from(run)
 
     def or_under_way(self) -> LiveTraining:
         """The run that this process already has under way in the same directory, or else this one.
@@ -113,10 +124,10 @@ class LiveTraining:
         active = running is not None and running.state in (RUNNING, PAUSED)
         return running if running is not None and active else self
 
-    # ---- what one can do --------------------------------------------------------------------
+    # ---- control ----------------------------------------------------------------------------
 
     def go(self) -> None:
-        """Start, or go on after a pause, a stop or a failure; returns at once.
+        """Start, or continue after a pause, a stop or a failure; returns immediately.
 
         Raises:
             TrainingError: if the run is finished.
@@ -127,12 +138,12 @@ class LiveTraining:
                     "This run is finished: take .model, or train with a larger budget in a new "
                     "directory."
                 )
-            if self.state == RUNNING and self._wanted == RUNNING:
+            if self.state == RUNNING and self._requested == RUNNING:
                 return
-            waiting, self._wanted = self._thread is not None, RUNNING
+            waiting, self._requested = self._thread is not None, RUNNING
             self.state, self.error = RUNNING, None
             self._changed.notify_all()
-            if waiting:  # the thread takes its orders between two steps
+            if waiting:  # the thread reads requests between two steps
                 return
             _STARTED.add(self)
             if self.directory is not None:
@@ -141,31 +152,31 @@ class LiveTraining:
             self._thread.start()
 
     def pause(self) -> None:
-        """Hold still after the present step, everything in memory."""
-        self._ask_for(PAUSED)
+        """Pause after the present step; the run stays in memory."""
+        self._request(PAUSED)
 
     def stop(self, wait: bool = True) -> None:
-        """End after the present step; with a directory everything is on disk then.
+        """Stop after the present step; with a directory the run is then complete on disk.
 
         Args:
-            wait: until it has happened.
+            wait: return only after the run has stopped.
         """
-        self._ask_for(STOPPED)
+        self._request(STOPPED)
         if wait and (thread := self._thread) is not None:
             thread.join()
 
     def wait(self, timeout: float | None = None, meanwhile: Callable[[], Any] = int) -> bool:
-        """Until the run is no longer running; interrupting the wait does not end the run.
+        """Wait until the run is no longer running; interrupting the wait does not stop the run.
 
         Args:
-            timeout: seconds; None for as long as it takes.
-            meanwhile: called some times a second.
+            timeout: seconds; None waits without limit.
+            meanwhile: called about four times a second.
 
         Returns:
-            Whether it ended in time.
+            Whether the run ended before the timeout.
 
         Raises:
-            Exception: what ended a failed run.
+            Exception: the error of a failed run.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while self.state == RUNNING:
@@ -181,22 +192,25 @@ class LiveTraining:
 
     @property
     def model(self) -> TwoStageModel:
-        """A copy of the model as it stands.
+        """A copy of the present model.
 
-        While a stage trains these are the weights of its last step, whose readouts are not yet
-        solved for; of a finished run, the trained model.
+        While a stage trains it has the weights of the last step and readouts that are not yet
+        refitted. After a finished run it is the trained model.
 
         Raises:
             TrainingError: before the first step.
         """
-        found = self._between_steps(lambda: self._copy() if self._model is not None else None)
-        if found is None:
-            raise TrainingError("There is no model before the first step: start, and wait.")
-        return found
+        model = self._between_steps(lambda: self._copy() if self._model is not None else None)
+        if model is None:
+            raise TrainingError("There is no model before the first step: start the run and wait.")
+        return model
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the present stage's budget is used up, from the pace of the last steps; or None."""
+        """Seconds until this stage's budget is used up, from the pace of the last steps.
+
+        None if the run is not running or has made fewer than two steps.
+        """
         if self.state != RUNNING or self.latest is None or len(self._pace) < 2:
             return None
         gains = sum(gain for _, gain in self._pace)
@@ -205,36 +219,36 @@ class LiveTraining:
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop or pause waits for the present step to end."""
-        return self.state == RUNNING and self._wanted != RUNNING
+        """Whether a requested stop or pause waits for the present step to end."""
+        return self.state == RUNNING and self._requested != RUNNING
 
     # ---- the thread -------------------------------------------------------------------------
 
-    def _ask_for(self, state: str) -> None:
+    def _request(self, state: str) -> None:
         with self._changed:
             if self.state in (RUNNING, PAUSED):
-                self._wanted = state
+                self._requested = state
                 self._changed.notify_all()
 
     def _work(self) -> None:
         state: str = FAILED
         try:
             if self._records is None:
-                self._records = self._opened()
+                self._records = self._open_records()
             state, before = FINISHED, time.monotonic()
             for record in self._records:
                 self._note(record, time.monotonic() - before)
-                if not self._may_go_on():
+                if not self._may_continue():
                     state = STOPPED
                     break
                 before = time.monotonic()
-            self._leave(state)
+            self._conclude(state)
         except Exception as error:
             state, self.error = FAILED, error
             self._close()
         with self._changed:
-            # An order to go on that came while the thread was ending would otherwise be lost.
-            again = state == STOPPED and self._wanted == RUNNING
+            # A request to continue that arrived while the thread ended would otherwise be lost.
+            again = state == STOPPED and self._requested == RUNNING
             self.state = RUNNING if again else state
             self._thread = threading.Thread(target=self._work, daemon=True) if again else None
             self._answer()
@@ -242,15 +256,15 @@ class LiveTraining:
                 self._thread.start()
             self._changed.notify_all()
 
-    def _opened(self) -> Generator[StepRecord, None, None]:
+    def _open_records(self) -> Generator[StepRecord, None, None]:
         with (
             Dataset(self.path) as data,
-            closing(train(self.config, data, self.how, self.directory, **self.given)) as records,
+            closing(train(self.config, data, self.how, self.directory, **self._sources)) as records,
         ):
             yield from records
 
     def _note(self, record: StepRecord, seconds: float) -> None:
-        """Keep what a record says."""
+        """Add a record to the curves and measure the equivariance error after a validation."""
         if self.latest is not None and record.label == self.latest.label:
             self._pace.append((seconds, record.progress - self.latest.progress))
         else:
@@ -261,69 +275,69 @@ class LiveTraining:
         self.curves.add(record)
         if record.valid_mae_ev is not None:
             self._measure_symmetry(record)
-        if time.monotonic() - self._kept > self.how.snapshot_seconds:
-            self._keep_curves()
+        if time.monotonic() - self._written > self.how.snapshot_seconds:
+            self._write_curves()
 
     def _measure_symmetry(self, record: StepRecord) -> None:
-        """How far both stages are from the law of turning, where that takes little of the time."""
+        """Measure the equivariance error of both stages, in a share `SHARE` of the time."""
         start = time.monotonic()
         if record.loss_ev is not None and self._cost > SHARE * (start - self._measured):
             return
-        model = self._copy()  # what inference leaves in a model's caches cannot be trained through
+        model = self._copy()  # inference fills caches with tensors that cannot be trained through
         predictors = {"baseline": model.stage1, "refined": model}
-        found = equivariance(predictors, self.example, samples=_TURNS)
-        self.curves.add_symmetry(record, *(found[name].mae_mev for name in predictors))
+        report = equivariance(predictors, self.example, samples=_ROTATIONS)
+        self.curves.add_symmetry(record, *(report[name].mae_mev for name in predictors))
         self._measured = time.monotonic()
         self._cost = self._measured - start
 
-    def _may_go_on(self) -> bool:
-        """Between two steps: answer questions, hold still while paused, or end."""
+    def _may_continue(self) -> bool:
+        """Between two steps: answer questions, wait while paused; whether to train further."""
         with self._changed:
             self._answer()
-            while self._wanted == PAUSED:
+            while self._requested == PAUSED:
                 self.state = PAUSED
                 self._changed.notify_all()
                 self._changed.wait()
                 self._answer()
-            if self._wanted == RUNNING:
+            if self._requested == RUNNING:
                 self.state = RUNNING
-            return self._wanted == RUNNING
+            return self._requested == RUNNING
 
-    def _leave(self, state: str) -> None:
-        """Put on disk what is not there yet."""
+    def _conclude(self, state: str) -> None:
+        """Write model, snapshot and curves, unless the run stays in memory."""
         if self._model is not None:
             self._model = self._copy()
         if state == FINISHED or self.directory is not None:
             self._close()
-        self._keep_curves()
+        self._write_curves()
 
     def _close(self) -> None:
-        """Close the generator: unless it has ended, this writes the state."""
+        """Close the generator, which writes a snapshot unless the generator has ended."""
         records, self._records = self._records, None
         if records is not None:
             records.close()
 
-    def _keep_curves(self) -> None:
+    def _write_curves(self) -> None:
         if self.directory is not None:
             self.curves.write(self.directory)
-        self._kept = time.monotonic()
+        self._written = time.monotonic()
 
     # ---- the model --------------------------------------------------------------------------
 
     def _between_steps(self, question: Callable[[], Any]) -> Any:
-        """The answer to a question about the model, which must not be asked during a step."""
+        """The result of a function of the model, which must not be called during a step."""
         answer: Future[Any] = Future()
         with self._changed:
             if self._thread is None:
                 return question()
-            self._asked.put((question, answer))
+            self._questions.put((question, answer))
             self._changed.notify_all()
         return answer.result()
 
     def _answer(self) -> None:
         while True:
             try:
-                question, answer = self._asked.get_nowait()
+                question, answer = self._questions.get_nowait()
             except Empty:
                 return
             try:
@@ -333,27 +347,27 @@ class LiveTraining:
 
     def _copy(self) -> TwoStageModel:
         assert self._model is not None
-        made = copy.deepcopy(self._model).eval()
-        made.zero_grad()
-        made.info = made.info or {**self._info, "history": list(self.curves.history)}
-        return made
+        model = copy.deepcopy(self._model).eval()
+        model.zero_grad()
+        model.info = model.info or {**self._info, "history": list(self.curves.history)}
+        return model
 
-    def _look_at(self, run: Run) -> None:
-        """What an earlier process has left: a run to go on with, or a finished one."""
-        last = 1 if self.how.stage2 is None else 2
-        finished = self.directory is not None and self.directory / "model.safetensors"
-        if finished and run.progress.stage >= last and finished.is_file():
-            self._model, self.state = load_model(finished), FINISHED
+    def _resume_from(self, run: Run) -> None:
+        """Set state and model from an earlier process's run, which may be finished."""
+        stages = 1 if self.how.stage2 is None else 2
+        checkpoint = self.directory is not None and self.directory / "model.safetensors"
+        if checkpoint and run.progress.stage >= stages and checkpoint.is_file():
+            self._model, self.state = load_model(checkpoint), FINISHED
         elif run.progress.history or run.progress.step or run.progress.stage:
             self.state = STOPPED
 
 
 @atexit.register
 def _stop_all() -> None:
-    """An orderly end of the process is a stop: kernels are shut down and restarted that way."""
+    """Stop all runs at a normal exit, such as the shutdown or the restart of a kernel."""
     for run in list(_STARTED):
         run.stop(wait=False)
         if (thread := run._thread) is not None:
-            thread.join(_LAST_WORD)
+            thread.join(_EXIT_SECONDS)
         if run._thread is None:
-            run._close()  # one held in memory, while there still is an interpreter to do it
+            run._close()  # a run held in memory, as long as the interpreter can close it

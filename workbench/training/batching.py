@@ -1,4 +1,7 @@
-"""Many graphs as one, and mini-batches cut from it by index, without a loop over structures."""
+"""The graphs of a dataset joined into one, and mini-batches selected from it by index.
+
+No loop runs over structures.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from workbench.storage.mapped_tensor import MappedTensor
 
 @dataclass(frozen=True)
 class Selection:
-    """Some structures of a ``Store``, renumbered from 0.
+    """Some structures of a ``Store``, with atoms and pairs renumbered from 0.
 
     Attributes:
-        graph: their graph, with ``batch``.
-        nodes: (N,) their atoms in the store.
-        pairs: (P,) their pairs in the store.
-        elements: (B,) how many matrix elements each has, float64.
+        graph: the joined graph of these structures, with ``batch``.
+        nodes: (N,) indices of their atoms in the store.
+        pairs: (P,) indices of their pairs in the store.
+        elements: (B,) number of matrix elements of each structure, float64.
     """
 
     graph: Graph
@@ -33,24 +36,29 @@ class Selection:
     elements: Tensor
 
     def blocks(self, store: Blocks) -> Blocks:
-        """Their part of blocks stored for all."""
+        """The blocks of these structures, from the blocks of all structures."""
         return Blocks(store.nodes[self.nodes], store.pairs[self.pairs])
 
     def tokens(self, store: Tokens) -> Tokens:
-        """Their part of tokens stored for all."""
+        """The tokens of these structures, from the tokens of all structures."""
         return select(store, self.nodes, self.pairs, self.graph.edge_index)
 
 
 class Store:
-    """All graphs of a data set side by side."""
+    """All graphs of a dataset joined into one.
+
+    Args:
+        graphs: one per structure.
+        elements: (structures,) number of matrix elements of each structure.
+
+    Attributes:
+        graph: the joined graph.
+        elements: (structures,) float64.
+        node_count, pair_count: (structures,) numbers of atoms and of pairs.
+        node_start, pair_start: (structures,) indices of the first atom and of the first pair.
+    """
 
     def __init__(self, graphs: Sequence[Graph], elements: Tensor) -> None:
-        """Collate.
-
-        Args:
-            graphs: one per structure.
-            elements: (structures,) how many matrix elements each has.
-        """
         self.graph = join(graphs)
         self.elements = elements.double()
         self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
@@ -62,13 +70,13 @@ class Store:
         return len(self.node_count)
 
     def to(self, device: torch.device) -> Store:
-        """Move everything to a device, in place."""
+        """Move all tensors to a device, in place."""
         for name, value in vars(self).items():
             setattr(self, name, value.to(device))
         return self
 
     def select(self, indices: Tensor) -> Selection:
-        """Cut out some structures."""
+        """The structures with these indices (B,)."""
         n, p = self.node_count[indices], self.pair_count[indices]
         nodes, node_shift = _ranges(self.node_start[indices], n)
         pairs, pair_shift = _ranges(self.pair_start[indices], p)
@@ -87,15 +95,18 @@ class Store:
 
 
 class TokenStore:
-    """Tokens of a store's structures, as they come, some structures at a time."""
+    """The tokens of all structures of a store, appended some structures at a time.
+
+    Args:
+        graph: the joined graph of all structures.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        """``graph``: of all the structures."""
         self.graph = graph
         self._rows: dict[tuple[str, str | None], MappedTensor] = {}
 
     def add(self, tokens: Tokens) -> None:
-        """Append those of the next structures."""
+        """Append the tokens of the next structures."""
         for field in ROWS:
             value = getattr(tokens, field)
             if value is None:
@@ -111,21 +122,24 @@ class TokenStore:
         return self._rows.setdefault((field, part), MappedTensor(rows))
 
     def tokens(self) -> Tokens:
-        """Of all structures, when all have come."""
-        found: dict[str, Any] = {}
-        turns: dict[str, dict[str, Tensor]] = {}
+        """The tokens of all structures, after the last ones were added."""
+        fields: dict[str, Any] = {}
+        rotations: dict[str, dict[str, Tensor]] = {}
         for (field, part), rows in self._rows.items():
             if part is None:
-                found[field] = rows.tensor
+                fields[field] = rows.tensor
             else:
-                turns.setdefault(field, {})[part] = rows.tensor
-        found |= {field: BlockRotation(**parts) for field, parts in turns.items()}
+                rotations.setdefault(field, {})[part] = rows.tensor
+        fields |= {field: BlockRotation(**parts) for field, parts in rotations.items()}
         row, column = self.graph.edge_index
-        return Tokens(row=row, column=column, **found)
+        return Tokens(row=row, column=column, **fields)
 
 
 def _ranges(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """All of start[k] .. start[k] + count[k], and how far each run has moved."""
+    """The concatenated ranges start[k] .. start[k] + count[k], and the shift of each range.
+
+    The shift of a range is its old start less its start in the concatenation.
+    """
     shift = start - (count.cumsum(0) - count)
     total = int(count.sum())
     return torch.arange(total, device=start.device) + torch.repeat_interleave(shift, count), shift

@@ -1,4 +1,4 @@
-"""How to train: budgets, learning rates, seeds."""
+"""Settings of a training run: budgets, learning rates, seed."""
 
 from __future__ import annotations
 
@@ -9,47 +9,67 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a phase trains: steps, or CPU seconds of this process; exactly one of the two.
+    """How long a stage trains: either gradient steps or CPU seconds of this process.
 
-    The learning rate follows the budget, so its whole schedule fits whatever is given. The
-    readouts are solved afterwards, also after 0 steps, and come on top.
+    The schedule of the learning rate is stretched to the budget. When the budget is used up, the
+    stage's linear readouts are refitted by ridge regression, also after 0 steps; the time of the
+    refit comes on top.
+
+    Attributes:
+        steps: number of gradient steps, or None.
+        cpu_seconds: CPU time, or None.
+
+    Raises:
+        ValueError: if both or neither are given.
+
+    >>> wb.Budget(steps=200).progress(step=50, cpu_seconds=7.0)
+    0.25
+    >>> wb.Budget(cpu_seconds=60).progress(step=50, cpu_seconds=90.0)
+    1.0
     """
 
     steps: int | None = None
     cpu_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse none and both."""
+        """Check that exactly one of the two is given."""
         if (self.steps is None) == (self.cpu_seconds is None):
             raise ValueError("A Budget is either steps=... or cpu_seconds=..., not both or none.")
 
     def progress(self, step: int, cpu_seconds: float) -> float:
-        """Share of the budget that is used, from 0 to 1."""
-        used, given = (cpu_seconds, self.cpu_seconds) if self.steps is None else (step, self.steps)
-        return min(used / given, 1.0) if given else 1.0
+        """The share of the budget that is used, from 0 to 1."""
+        used, total = (cpu_seconds, self.cpu_seconds) if self.steps is None else (step, self.steps)
+        return min(used / total, 1.0) if total else 1.0
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train.
+    """Settings of a training run.
 
     Attributes:
-        stage1: budget of the baseline.
-        stage2: budget of the refiner; None leaves stage 2 at zero correction.
-        batch_size: structures a step, over all processes.
-        learning_rate: peak for stage 1.
-        refiner_learning_rate: peak for stage 2.
-        warmup: share of a phase over which the rate rises, before its cosine fall to zero.
-        ema: decay of the running average of the weights, which is what is validated and kept.
-        keep_best: whether a phase ends with the averages that validated best, be it those it began
-            with, and not with its last ones.
-        clip: largest norm of the gradient of the loss, in units of what a phase has to learn.
+        stage1: budget of stage 1.
+        stage2: budget of stage 2; None leaves its correction at zero.
+        batch_size: structures per step, over all processes.
+        learning_rate: peak learning rate of stage 1.
+        refiner_learning_rate: peak learning rate of stage 2.
+        warmup: share of a stage in which the rate rises linearly; a cosine decay to zero follows.
+        ema: decay of the exponential moving average of the weights. The average is validated and
+            kept.
+        keep_best: end a stage with the average that had the lowest validation error, possibly the
+            initial weights; otherwise with the last average.
+        clip: largest norm of the gradient of the loss, the loss in units of the mean modulus of
+            the stage's targets.
         seed: of weights, batches and rotations.
-        validations: how often each phase looks at the validation set.
+        validations: number of validations per stage.
         snapshot_seconds: wall time between snapshots.
-        devices: processes or GPUs; more than one needs a launcher such as torchrun.
-        turning: whether stage 2 sees each structure turned and inverted at random at every step.
-        precision: Fabric's name of it. "bf16-mixed" is faster on a GPU and much less exact.
+        devices: number of processes or GPUs; more than one needs a launcher such as torchrun.
+        turning: rotate and invert each structure at random in every step of stage 2.
+        precision: Fabric's name of the precision. "bf16-mixed" is faster on a GPU and much less
+            accurate.
+
+    >>> settings = wb.TrainConfig(stage1=wb.Budget(steps=1000), stage2=None, batch_size=8)
+    >>> wb.TrainConfig.from_json(settings.to_json()) == settings
+    True
     """
 
     stage1: Budget = field(default_factory=lambda: Budget(cpu_seconds=600))
@@ -74,10 +94,10 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
-        """The configuration that ``to_json`` described."""
+        """The settings that ``to_json`` returned."""
         budgets = {n: Budget(**data[n]) for n in ("stage1", "stage2") if data.get(n)}
         return cls(**{**data, **budgets})
 
 
 class TrainingError(ValueError):
-    """A run that cannot start or go on as asked; the message says what to do."""
+    """A run cannot start or continue; the message says what to do."""

@@ -1,4 +1,4 @@
-"""The model before any gradient step: charges of the initial guess, and scales of the targets."""
+"""The untrained model: charges of the initial guess, and means and scales of the targets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ from workbench.training.batching import Selection
 from workbench.training.training_set import TrainingSet
 
 FITTED = 200
-"""Structures from which the charges of a guess are fitted: a few numbers per element."""
+"""Largest number of structures to which the charges of a guess are fitted.
+
+The charges are a few numbers per element, so more structures are not needed."""
 
 
 def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelConfig) -> Tensor:
-    """(elements, exponents) charges of the guess, fitted to at most ``FITTED`` of these samples.
+    """The charges of the initial guess, fitted to at most ``FITTED`` of these samples.
+
+    Args:
+        dataset: of molecules.
+        indices: of the samples.
+        config: decides whether there is a guess.
+
+    Returns:
+        (elements, exponents) in units of the elementary charge; (elements, 0) without a guess.
 
     Raises:
         ValueError: if PySCF does not know the basis, or the samples are crystals.
@@ -47,7 +57,7 @@ def guess_charges(dataset: Dataset, indices: NDArray[np.int64], config: ModelCon
 def untrained(
     basis: Basis, config: ModelConfig, train: TrainingSet, charges: Tensor
 ) -> TwoStageModel:
-    """A model with fresh weights, scaled to a training set."""
+    """A model with random weights, and with means and scales from a training set."""
     model = TwoStageModel(basis, config, Scaling())
     model = model.to(train.store.elements.device)
     if config.guess == "none":
@@ -55,14 +65,14 @@ def untrained(
             _statistics(model, train, lambda part: part.blocks(train.blocks)), charges=charges
         )
         return model
-    of_guesses = [
+    guesses = [
         _statistics(model, train, partial(_guessed, k=k)) for k in range(GUESSES[config.guess])
     ]
-    of_rest = _statistics(
+    residual = _statistics(
         model, train, lambda part: part.blocks(train.blocks) - _guessed(part, k=0)
     )
     charges = charges.to(train.blocks.nodes)
-    model.scaling = model.codec.scaler.fit_guess(of_rest, of_guesses, charges)
+    model.scaling = model.codec.scaler.fit_guess(residual, guesses, charges)
     return model
 
 
@@ -74,12 +84,12 @@ def _guessed(part: Selection, k: int) -> Blocks:
 def _statistics(
     model: TwoStageModel, train: TrainingSet, blocks: Callable[[Selection], Blocks]
 ) -> Scaling:
-    """Means and scales of blocks of a training set, each pair's in its edge frame."""
+    """Means and scales of a training set's blocks, pair blocks in their edge frames."""
 
     def local() -> Iterator[ClassedBlocks]:
         for part in train.chunks():
-            geometry, own = model.geometry_builder(part.graph), blocks(part)
-            own = Blocks(own.nodes, rotate_blocks(own.pairs, geometry.basis))
-            yield ClassedBlocks(own, geometry.node_class, geometry.pair_class)
+            geometry, in_global = model.geometry_builder(part.graph), blocks(part)
+            in_frame = Blocks(in_global.nodes, rotate_blocks(in_global.pairs, geometry.basis))
+            yield ClassedBlocks(in_frame, geometry.node_class, geometry.pair_class)
 
     return model.codec.scaler.fit(local)

@@ -1,8 +1,9 @@
-"""Readouts solved for: the last linear map of each head as a ridge regression.
+"""The linear readouts of a stage, refitted by ridge regression.
 
-Gradients find good features but are slow at the last digits of a linear map; least squares finds
-them at once. For a small, smooth system even the features of an untrained network are enough,
-which is why stage 1 can be ready in seconds. Ours; decision 22 (docs/explanation) has the numbers.
+Gradient descent finds good features, but it converges slowly to the last digits of a linear map;
+least squares gives them directly. For a small, smooth system the features of an untrained network
+suffice, so stage 1 can be ready in seconds. This step is not part of the paper; decision 22
+(docs/explanation) has the measurements.
 """
 
 from __future__ import annotations
@@ -16,47 +17,58 @@ from torch.nn import functional
 from workbench.models.readouts import Readout
 
 RIDGES = tuple(10.0**-k for k in range(3, 15))
-"""Strengths tried, in units of the features' mean square: the validation set chooses.
+"""Ridge strengths, in units of the features' mean square; the validation set chooses one.
 
-They are those of the most frequent class. To a rarer one the same belief in small weights is worth
-as much more as it has fewer rows to say otherwise."""
+They apply to the most frequent class. For each class the strength is scaled by 1 / (number of its
+rows), so rare classes are regularised more strongly."""
 
 
 class NormalEquations:
-    """Sums over a training set that decide a readout, one set of equations per class and section.
+    """The normal equations of a readout, summed over a training set: per class and section.
 
-    float64 throughout: with small ridges the solution lives on the features' last digits.
+    All sums are float64: with a small ridge the solution depends on the features' last digits.
+
+    Args:
+        readout: the linear map to be refitted.
     """
 
     def __init__(self, readout: Readout) -> None:
-        """Nothing summed yet."""
         self.readout = readout
         n, sizes = readout.n_classes, [(s.inner + s.invariant, s.outer) for s in readout.sections]
-        none = readout.bias.new_zeros(0, dtype=torch.float64)
-        self.square = [none.new_zeros(n, inner, inner) for inner, _ in sizes]
-        self.cross = [none.new_zeros(n, inner, outer) for inner, outer in sizes]
-        self.count = none.new_zeros(n)
+        like = readout.bias.new_zeros(0, dtype=torch.float64)
+        self.square = [like.new_zeros(n, inner, inner) for inner, _ in sizes]
+        self.cross = [like.new_zeros(n, inner, outer) for inner, outer in sizes]
+        self.count = like.new_zeros(n)
 
     @torch.no_grad()
     def add(self, parts: Sequence[Tensor], targets: Tensor, classes: Tensor) -> None:
-        """Take in features (items, components, inner) per section and targets (items, outputs)."""
+        """Add rows.
+
+        Args:
+            parts: features of each section, (items, components, inner).
+            targets: (items, outputs), the sections' outputs side by side.
+            classes: (items,) species, or pairs of species.
+        """
         self.count += torch.bincount(classes, minlength=len(self.count))
-        at = 0
+        start = 0
         for k, s in enumerate(self.readout.sections):
-            wanted = targets[:, at : at + s.components * s.outer].double()
-            wanted = wanted.unflatten(1, (s.components, s.outer))
-            at += s.components * s.outer
-            x = parts[k].double()
+            outputs = targets[:, start : start + s.components * s.outer].double()
+            outputs = outputs.unflatten(1, (s.components, s.outer))
+            start += s.components * s.outer
+            features = parts[k].double()
             if s.invariant:
-                x = functional.pad(x, (0, 1), value=1.0)
+                features = functional.pad(features, (0, 1), value=1.0)  # for the bias
             for c in classes.unique().tolist():
-                mine = classes == c
-                own = x[mine].flatten(0, 1)
-                self.square[k][c] += own.T @ own
-                self.cross[k][c] += own.T @ wanted[mine].flatten(0, 1)
+                of_class = classes == c
+                x = features[of_class].flatten(0, 1)
+                self.square[k][c] += x.T @ x
+                self.cross[k][c] += x.T @ outputs[of_class].flatten(0, 1)
 
     def solution(self, ridge: float) -> list[Tensor]:
-        """Matrices (classes, inner (+ 1), outer) per section; zero for a class never seen."""
+        """The ridge solution: a matrix (classes, inner (+ 1), outer) per section.
+
+        It is zero for a class without rows.
+        """
         result, count = [], self.count.clamp(min=1)[:, None, None]
         ridges = ridge * count.max() / count
         for s, square, cross in zip(self.readout.sections, self.square, self.cross, strict=True):
@@ -70,14 +82,16 @@ class NormalEquations:
 
 
 def solve(equations: Sequence[NormalEquations], validate: Callable[[], float]) -> float:
-    """Give readouts the ridge solution that validates best, or leave them if none does better.
+    """Give readouts the ridge solution with the lowest validation error.
+
+    If no solution improves on the readouts as trained by gradients, they are left as they were.
 
     Args:
-        equations: of all readouts concerned.
-        validate: the error with the readouts as they stand.
+        equations: of all readouts to be refitted together.
+        validate: returns the validation error with the present readouts.
 
     Returns:
-        The smallest error.
+        The lowest validation error.
     """
 
     def adopt(ridge: float) -> None:

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The loss, and means of it over structures and datasets."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from workbench.training.training_set import TrainingSet
 def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
     """Mean modulus of the error over the existing elements of a batch, eV.
 
-    It is the metric itself. Padding needs no mask: it is zero in prediction and target alike.
+    The loss is the metric that is reported. Padding needs no mask, since prediction and target are
+    both zero there.
 
     Args:
-        error: prediction less target.
-        elements: (B,) how many elements each structure's matrix has.
+        error: prediction minus target.
+        elements: (B,) number of elements of each structure's matrix.
     """
     total = moduli(error.nodes).sum() + moduli(error.pairs).sum()
     return total / elements.sum().to(total)
 
 
 def moduli(blocks: Tensor) -> Tensor:
-    """Moduli (items, M, M) of blocks; with spin summed over the four pairs of spins.
+    """Moduli of the elements of blocks; with spin, summed over the four pairs of spins.
 
     Args:
         blocks: real (items, M, M), or in spin parts (items, Q, M, M).
+
+    Returns:
+        (items, M, M).
     """
     if blocks.ndim == 3:
         return blocks.abs()
     factors = torch.as_tensor(FACTORS[: blocks.shape[1]], device=blocks.device).flatten(1)
     parts = torch.view_as_real(factors).flatten(1).to(blocks)  # (Q, 8)
     elements = (blocks.movedim(1, -1) @ parts).unflatten(-1, (4, 2))
-    # Of complex numbers: a norm over two real ones takes ten times as long. Flat at zero.
+    # The modulus of complex numbers is 10x faster than a norm over real and imaginary part, and its
+    # gradient at zero is zero.
     return torch.view_as_complex(elements).abs().sum(-1)
 
 
 def mean_modulus(blocks: Blocks, split: TrainingSet) -> float:
-    """Mean modulus over all existing elements of all structures, eV."""
+    """Mean modulus of blocks over all existing elements of a split, eV."""
     total = sum(
         float(matrix_mae(part.blocks(blocks), part.elements) * part.elements.sum())
         for part in split.chunks()

@@ -1,11 +1,13 @@
-"""Watching a model while it is trained: the error of its matrices and of its symmetry together.
+"""Matrix error and equivariance error of a model, monitored while it is trained.
 
-Both are read on the same few structures. An answer f, turned back from a random orientation,
-scatters by its variance v around its mean over all orientations, which is off by the bias b. So
+Both are measured on the same few structures. Predict a structure in a random orientation and rotate
+the prediction back: over all orientations the results have a mean, which differs from the true
+matrix by the bias b, and a variance v about that mean. As root mean squares therefore
 
-    error^2 = b^2 + v,    symmetry error^2 = 2 v,    both after averaging K of them: v / K
+    error^2 = b^2 + v,    symmetry error^2 = 2 v,
 
-as root mean squares, since the symmetry error compares two answers (`StageErrors.averaged`).
+and v becomes v / K if the model is averaged over K orientations (`StageErrors.averaged`). The
+factor 2 arises because the symmetry error compares two predictions.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ __all__ = ["ErrorMonitor", "StageErrors", "MonitoredRun", "summary_table", "watc
 
 @dataclass(frozen=True)
 class StageErrors:
-    """Errors of a model on a meter's structures, over all elements of the matrices, meV.
+    """Errors of a model on a monitor's structures, over all elements of the matrices, meV.
 
     Attributes:
-        symmetry_mev: mean modulus of f(R x) - D f(x) D^T.
-        error_mev: mean modulus of f(x) - H(x), the structures lying as they are.
+        symmetry_mev: mean modulus of f(R x) - D f(x) D^T, the equivariance error.
+        error_mev: mean modulus of f(x) - H(x), in the orientation of the dataset.
         turned_mev: mean modulus of f(R x) - D H(x) D^T.
-        symmetry_rms_mev: root mean square instead of mean modulus.
-        error_rms_mev: the same of f(x) - H(x).
+        symmetry_rms_mev: root mean square of f(R x) - D f(x) D^T.
+        error_rms_mev: root mean square of f(x) - H(x).
     """
 
     symmetry_mev: float
@@ -56,10 +58,18 @@ class StageErrors:
         )
 
     def averaged(self, count: int) -> tuple[float, float]:
-        """What to expect of the mean over so many orientations, where this reading is of one.
+        """The errors expected after averaging predictions over ``count`` orientations.
+
+        Args:
+            count: number of orientations; these errors are those of a single one.
 
         Returns:
-            symmetry error and error of the matrix, root mean squares, meV.
+            Symmetry error and error of the matrix, root mean squares, meV.
+
+        >>> from workbench.training.monitor import StageErrors
+        >>> single = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0)
+        >>> single.averaged(4)  # v = 2 and b^2 = 2: sqrt(2 v / 4) and sqrt(b^2 + v / 4)
+        (1.0, 1.58)
         """
         variance = self.symmetry_rms_mev**2 / 2
         bias = max(self.error_rms_mev**2 - variance, 0.0)
@@ -68,12 +78,22 @@ class StageErrors:
 
 @dataclass(frozen=True, eq=False)
 class ErrorMonitor:
-    """Structures with their true Hamiltonians, and rotations to try on each.
+    """Structures with their true Hamiltonians, and rotations to be applied to each structure.
 
     Attributes:
-        structures: as they lie.
+        structures: in the orientation of the dataset.
         references: their Hamiltonians, eV.
-        rotations: (n, 3, 3) proper ones.
+        rotations: (n, 3, 3) proper rotations.
+
+    Stage 2 is not equivariant, and averaging it over orientations lowers the symmetry error:
+
+    >>> from workbench.training.monitor import ErrorMonitor
+    >>> with wb.Dataset("water") as water:
+    ...     monitor = ErrorMonitor.of(water, "valid", count=2, turns=2)
+    >>> model = wb.load_model("water")
+    >>> single, averaged = (monitor.read(model, symmetrise=n) for n in (1, 16))
+    >>> averaged.symmetry_mev < single.symmetry_mev
+    True
     """
 
     structures: Sequence[Atoms]
@@ -84,46 +104,55 @@ class ErrorMonitor:
     def of(
         cls, dataset: Dataset, split: str = "valid", count: int = 4, turns: int = 4, seed: int = 0
     ) -> ErrorMonitor:
-        """The first structures of a split, and uniformly random rotations."""
+        """The first ``count`` structures of a split, and ``turns`` random rotations.
+
+        Args:
+            dataset: the labelled structures.
+            split: name of the split.
+            count: number of structures.
+            turns: number of rotations, from the Haar measure.
+            seed: of the rotations.
+        """
         chosen = dataset.split(split)[:count]
         structures = [dataset.atoms(int(i)) for i in chosen]
         return cls(structures, dataset.hamiltonians(chosen), random_rotations(turns, seed))
 
     def read(self, model: TwoStageModel, symmetrise: int = 1) -> StageErrors:
-        """The errors of a model now, averaged over ``symmetrise`` orientations."""
+        """The errors of a model whose stage 2 is averaged over ``symmetrise`` orientations."""
         here = [p.refined for p in model.predict(self.structures, symmetrise)]
         pairs = [(k, R) for R in self.rotations for k in range(len(here))]
-        moved = [rotate(self.structures[k], R) for k, R in pairs]
-        there = [p.refined for p in model.predict(moved, symmetrise)]
-        own = [here[k].rotate(R) for k, R in pairs]
+        rotated_structures = [rotate(self.structures[k], R) for k, R in pairs]
+        there = [p.refined for p in model.predict(rotated_structures, symmetrise)]
+        rotated = [here[k].rotate(R) for k, R in pairs]
         true = [self.references[k].rotate(R) for k, R in pairs]
         return StageErrors(
-            _mae(there, own),
+            _mae(there, rotated),
             _mae(here, self.references),
             _mae(there, true),
-            _rms(there, own),
+            _rms(there, rotated),
             _rms(here, self.references),
         )
 
     def milliseconds(self, model: TwoStageModel, symmetrise: int = 1, times: int = 3) -> float:
-        """Wall time of one prediction of the first structure: the median of a few."""
-        spent = []
+        """Wall time of a prediction of the first structure, ms, the median of ``times``."""
+        seconds = []
         for _ in range(times):
             start = time.perf_counter()
             model.predict(self.structures[0], symmetrise)
-            spent.append(time.perf_counter() - start)
-        return 1000 * float(np.median(spent))
+            seconds.append(time.perf_counter() - start)
+        return 1000 * float(np.median(seconds))
 
 
 @dataclass(frozen=True, eq=False)
 class MonitoredRun:
-    """A training run and what a meter read on the way.
+    """A training run and the errors measured during it.
 
     Attributes:
-        model: as trained.
-        steps: at which was read; the last ones are of the model with its readouts solved.
-        readings: one for each.
-        cpu_seconds: what the training took, with what it was built upon, without the reading.
+        model: the trained model.
+        steps: at which the errors were measured; the last entry belongs to the trained model, with
+            refitted readouts.
+        readings: the errors at each of these steps.
+        cpu_seconds: of the training and of the stage 1 it builds on, without the measurements.
     """
 
     model: TwoStageModel
@@ -133,44 +162,60 @@ class MonitoredRun:
 
     @property
     def last(self) -> StageErrors:
-        """Of the trained model."""
+        """The errors of the trained model."""
         return self.readings[-1]
 
 
 def watch(
     records: Iterable[StepRecord], meter: ErrorMonitor, every: int = 20, before: float = 0.0
 ) -> MonitoredRun:
-    """Train to the end, reading a meter at the first step, then every so many, and at last.
+    """Train to the end and measure errors on the way.
+
+    They are measured at the first step, then at every multiple of ``every``, and at the end.
 
     Args:
-        records: of `workbench.train`.
-        meter: what to read.
-        every: steps between readings.
-        before: CPU seconds that a given stage 1 has taken.
+        records: from `workbench.train`.
+        meter: the monitor that measures.
+        every: number of steps between measurements.
+        before: CPU seconds that the training of a given stage 1 took.
 
     Raises:
-        ValueError: for a run that had nothing left to do.
+        ValueError: if the run was finished before and yields no record.
+
+    >>> from workbench.training.monitor import ErrorMonitor, summary_table, watch
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> budgets = wb.TrainConfig(stage1=wb.Budget(steps=2), stage2=None, batch_size=4)
+    >>> with wb.Dataset("uracil") as uracil:
+    ...     monitor = ErrorMonitor.of(uracil, "valid", count=1, turns=1)
+    ...     run = watch(wb.train(small, uracil, budgets), monitor)
+    >>> run.steps
+    (1, 2)
+    >>> print(summary_table({"stage 1 alone": run}))
+                   CPU s  error, meV  symmetry error, meV
+    stage 1 alone    ...
     """
-    start, reading_took = time.process_time(), 0.0
+    start, measuring = time.process_time(), 0.0
     steps: list[int] = []
     readings: list[StageErrors] = []
     model = None
     for record in records:
         model = record.model
-        on_the_way = record.loss_ev is not None and not record.finished
-        if record.finished or (on_the_way and (record.step == 1 or record.step % every == 0)):
+        is_step = not record.solved
+        if record.finished or (is_step and (record.step == 1 or record.step % every == 0)):
             paused = time.process_time()
             steps.append(record.step)
             readings.append(meter.read(record.model))
-            reading_took += time.process_time() - paused
+            measuring += time.process_time() - paused
     if model is None:
-        raise ValueError("This run was finished before: there is nothing to watch, train anew.")
-    spent = before + time.process_time() - start - reading_took
-    return MonitoredRun(model, tuple(steps), tuple(readings), spent)
+        raise ValueError(
+            "This run was already finished, so there is nothing to watch: train in a new directory."
+        )
+    cpu_seconds = before + time.process_time() - start - measuring
+    return MonitoredRun(model, tuple(steps), tuple(readings), cpu_seconds)
 
 
 def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
-    """A line per run: its CPU seconds and what it ends at, meV."""
+    """A line per run: its CPU seconds and the errors of the trained model, meV."""
     rows = [["", "CPU s", "error, meV", "symmetry error, meV"]]
     for name, run in runs.items():
         errors = (f"{e:.2g}" for e in (run.last.error_mev, run.last.symmetry_mev))
@@ -178,12 +223,12 @@ def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
     return "\n".join(aligned_rows(rows))
 
 
-def _mae(found: Sequence[BlockMatrix], right: Sequence[BlockMatrix]) -> float:
-    return float(np.mean([matrix_errors(a, b).mae_mev for a, b in zip(found, right, strict=True)]))
+def _mae(a: Sequence[BlockMatrix], b: Sequence[BlockMatrix]) -> float:
+    return float(np.mean([matrix_errors(x, y).mae_mev for x, y in zip(a, b, strict=True)]))
 
 
-def _rms(found: Sequence[BlockMatrix], right: Sequence[BlockMatrix]) -> float:
-    squares = [_mean_square(a - b) for a, b in zip(found, right, strict=True)]
+def _rms(a: Sequence[BlockMatrix], b: Sequence[BlockMatrix]) -> float:
+    squares = [_mean_square(x - y) for x, y in zip(a, b, strict=True)]
     return MEV * float(np.mean(squares)) ** 0.5
 
 

@@ -1,4 +1,4 @@
-"""The labelled structures of a split, as the phases of training take them."""
+"""The labelled structures of a split, as the training objectives use them."""
 
 from __future__ import annotations
 
@@ -28,26 +28,31 @@ from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
 
 CHUNK = 64
-"""Structures evaluated at once outside training, unless they are large."""
+"""Structures evaluated at once outside gradient steps, fewer if they are large."""
 
 CHUNK_PAIRS = 1 << 15
-"""Pairs of atoms evaluated at once: a pair's features take kilobytes."""
+"""Pairs of atoms evaluated at once; the features of one pair take kilobytes of memory."""
 
 READ_AT_ONCE = 16
 """Matrices read from a dataset at once."""
 
 MANY = 1000
-"""Structures from which on it pays to start processes for their guesses."""
+"""Smallest number of structures whose guesses are computed by several processes."""
 
 MAGNETIC_EV = 0.01
-"""An element odd under time reversal above it is no noise of an engine."""
+"""Elements odd under time reversal above this, eV, are not numerical noise of an engine."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The structures of a split and their Hamiltonians' blocks, eV, float64.
+    """The structures of a split and the blocks of their Hamiltonians, eV, float64.
 
-    Many blocks lie in a file (`gathering`), so that they are taken some structures at a time.
+    Blocks that exceed the memory limit are in a file (`storage.mapped_tensor`) and are therefore
+    used some structures at a time.
+
+    Attributes:
+        store: the graphs.
+        blocks: the labels.
     """
 
     store: Store
@@ -62,18 +67,38 @@ class TrainingSet:
         basis: Basis,
         charges: Tensor,
     ) -> TrainingSet:
-        """Read a split in the frame of a basis; ``charges`` make the guess, see `guess_charges`."""
-        # A bar of a thread would appear below whatever cell of a notebook runs now.
+        """Read the samples of a split.
+
+        Args:
+            dataset: the labelled structures.
+            indices: of the samples.
+            config: cutoff, guess and time reversal of the model.
+            basis: in whose padded layout the blocks are stored.
+            charges: of the guess, see `guess_charges`.
+
+        Raises:
+            TrainingError: if the model has time reversal and a matrix violates it.
+        """
+        # A thread's progress bar would appear below the notebook cell that runs at that moment.
         silent = config.guess == "none" or current_thread() is not main_thread()
-        made = _graphs([dataset.atoms(int(i)) for i in indices], config, basis, charges)
-        graphs = list(tqdm(made, "guess", len(indices), disable=silent, leave=False, delay=5))
+        structures = [dataset.atoms(int(i)) for i in indices]
+        graphs = list(
+            tqdm(
+                _graphs(structures, config, basis, charges),
+                "guess",
+                len(indices),
+                disable=silent,
+                leave=False,
+                delay=5,
+            )
+        )
         irreps = BlockIrreps(basis, config.time_reversal)
         counts = []
         nodes = MappedTensor(sum(g.z.shape[0] for g in graphs))
         pairs = MappedTensor(sum(g.edge_index.shape[1] for g in graphs))
-        # A few at a time: all matrices of a set of large crystals are more than memory holds.
-        some = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
-        matrices = (h.in_basis(basis) for own in some for h in dataset.hamiltonians(own))
+        # A few at a time: the matrices of all large crystals together exceed the memory.
+        chunks = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
+        matrices = (h.in_basis(basis) for chunk in chunks for h in dataset.hamiltonians(chunk))
         for H, graph in zip(matrices, graphs, strict=True):
             if basis.spinor and config.time_reversal:
                 _check_time_reversal(dataset, H)
@@ -84,11 +109,11 @@ class TrainingSet:
         return cls(Store(graphs, torch.tensor(counts)), Blocks(nodes.tensor, pairs.tensor))
 
     def to(self, device: torch.device) -> TrainingSet:
-        """The same on a device."""
+        """The training set on a device."""
         return TrainingSet(self.store.to(device), self.blocks.to(device))
 
     def chunks(self) -> Iterator[Selection]:
-        """All structures, some at a time, in order."""
+        """All structures in order, some at a time."""
         size = min(CHUNK, CHUNK_PAIRS // max(1, int(self.store.pair_count.max())))
         for indices in torch.arange(len(self.store)).split(max(1, size)):
             yield self.store.select(indices.to(self.store.elements.device))
@@ -97,7 +122,7 @@ class TrainingSet:
 def _graphs(
     structures: Sequence[Atoms], config: ModelConfig, basis: Basis, charges: Tensor
 ) -> Iterable[Graph]:
-    """Their graphs; many guesses, some 20 ms each, are made on all cores."""
+    """The graphs of structures; many guesses, some 20 ms each, are computed on all cores."""
     if config.guess == "none" or len(structures) < MANY:
         return (guessed_graph(atoms, config, basis, charges) for atoms in structures)
     jobs = (delayed(guessed_graph)(atoms, config, basis, charges) for atoms in structures)
@@ -106,10 +131,10 @@ def _graphs(
 
 
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:
-    """Refuse magnetic data, of which a model with time reversal would lose a part unseen."""
+    """Refuse magnetic data: a model with time reversal would silently drop their odd part."""
     largest = odd_part(H.values)
     if largest > MAGNETIC_EV:
         raise TrainingError(
-            f"{dataset.path} has elements that time reversal flips, up to {largest:.2g} eV, as "
+            f"{dataset.path} has elements odd under time reversal, up to {largest:.2g} eV, as "
             "magnetic systems have: set time_reversal=False."
         )

@@ -1,4 +1,4 @@
-"""Stage 1 of one model for another: to build on, or to start from."""
+"""Copying the stage 1 of one model to another, as it is or as a starting point."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def weights_hash(module: nn.Module) -> str:
 
 
 def take_over(model: TwoStageModel, source: TwoStageModel) -> None:
-    """Give a fresh model another one's stage 1 and scaling.
+    """Copy another model's stage 1 and scaling into an untrained model.
+
+    Args:
+        model: receives the weights.
+        source: a trained model.
 
     Raises:
         TrainingError: if the sizes or the basis differ.
@@ -31,14 +35,14 @@ def take_over(model: TwoStageModel, source: TwoStageModel) -> None:
         restore(model, weights | rest)
     except RuntimeError as error:
         raise TrainingError(
-            "The given stage 1 has other sizes or another basis: give ModelConfig its channels, "
-            "layers, radial, readout, pair_readout, lmax, pseudo_lmax and guess."
+            "The stage 1 passed has other sizes or another basis: set channels, layers, radial, "
+            "readout, pair_readout, lmax, pseudo_lmax and guess of ModelConfig to its values."
         ) from error
     model.scaling = source.scaling.to(model.device)
 
 
 def start_from(model: TwoStageModel, source: TwoStageModel) -> None:
-    """As `take_over`, but ready for gradients: float32, and readouts as these trained them."""
+    """As `take_over`, but ready for gradient steps: float32, without the refitted readouts."""
     take_over(model, source)
     for head in (model.baseline.node_head, model.baseline.pair_head):
         head.readout.forget()

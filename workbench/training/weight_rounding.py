@@ -1,4 +1,4 @@
-"""Weights in the shortest floating-point type that does not raise the validation error."""
+"""Weights rounded to the shortest floating-point type that keeps the validation error."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 ROUNDING = 5e-3
-"""How much larger, relatively, the validation error may become by rounding weights to float16."""
+"""Largest relative increase of the validation error by rounding weights that is accepted."""
 
 
 def with_short_weights(
     module: nn.Module, validate: Callable[[], float], solve_readouts: Callable[[], float]
 ) -> float:
-    """Solve with all weights rounded to float16, or exact ones where rounding does harm.
+    """Round all weights to float16 and refit the readouts, unless that raises the error too much.
 
-    A file then takes half the space. Rounding changes the features a little and leaves them as
-    smooth as they were; the readouts make up for it unless the network was already at its best.
-    Then less than `ROUNDING` of its error is a fair price.
+    A file then takes half the space. Rounding changes the features a little and keeps them smooth,
+    so the refitted readouts usually compensate for it. If the error still rises by more than a
+    share `ROUNDING`, the exact weights are restored and the readouts are refitted to them.
+
+    Args:
+        module: the network of a stage.
+        validate: returns the validation error.
+        solve_readouts: refits the readouts and returns the validation error.
+
+    Returns:
+        The validation error.
     """
     exact, before = {k: t.clone() for k, t in module.state_dict().items()}, validate()
     for weight in module.parameters():
@@ -30,10 +38,11 @@ def with_short_weights(
 
 
 def _with_short_solution(module: nn.Module, validate: Callable[[], float], error: float) -> float:
-    """Round what was solved for as well, as far as it does not live on its last digits; the error.
+    """Round the refitted readouts as well, if the error allows it; the validation error.
 
-    Its values span many orders of magnitude, some beyond those of float16: these become float32, or
-    all of them where float16 does harm.
+    Their values span many orders of magnitude. A buffer with values outside the range of float16
+    becomes float32, and all buffers do if float16 raises the error too much; if float32 does so as
+    well, they stay float64.
     """
     exact = {name: t.clone() for name, t in module.named_buffers() if t.any()}
     if not exact:
@@ -52,6 +61,6 @@ def _with_short_solution(module: nn.Module, validate: Callable[[], float], error
 
 
 def _short(values: Tensor) -> Tensor:
-    """As float16, or as float32 what is too large for that."""
+    """Values as float16, or as float32 if one is too large for float16."""
     half = values.half()
     return half if bool(half.isfinite().all()) else values.float()
