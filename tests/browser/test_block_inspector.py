@@ -142,7 +142,7 @@ def test_a_wrong_order_moves_the_norms(shown: LabPage):
     cell.locator(".wb-structure canvas").first.wait_for()
     before = cell.locator(".wb-xray svg").first.inner_html()
     cell.get_by_role("button", name="90° x").click()
-    cell.locator(".wb-said", has_text="law of turning is broken by").wait_for()
+    cell.locator(".wb-said", has_text="rotation law is violated by").wait_for()
     wait_for_bars(shown, "broken")
     assert cell.locator(".wb-xray svg").first.inner_html() != before
     cell.locator(".wb-inspector").evaluate("e => e.scrollIntoView({ block: 'start' })")

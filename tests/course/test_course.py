@@ -142,5 +142,5 @@ def test_a_quiz_answers_each_choice():
     assert "Side by side" in quiz.children[-1].value
     quiz.choice.value = "2"
     assert quiz.verdict
-    with pytest.raises(ValueError, match="the right one among them"):
+    with pytest.raises(ValueError, match="must be one of them"):
         wb.Quiz("1 + 1?", {"2": "", "3": ""}, right="4")

@@ -333,19 +333,19 @@ def test_colours_keep_their_meaning_until_the_user_changes_them(lab):
 
 def test_recomputing_says_so_and_measures_the_floor(lab):
     lab.turn_to(TURN)
-    assert lab.matrices.notes[0] == "turned: D H Dᵀ"
+    assert lab.matrices.notes[0] == "rotated: D H Dᵀ"
     lab.button.click()
     assert "recomputed here" in lab.matrices.notes[0]
     assert "measured 40.0°" in lab.errors.value
     assert lab.button.disabled is False
     lab.turn_to(np.eye(3))
-    assert lab.matrices.notes[0] == "turned: D H Dᵀ"
+    assert lab.matrices.notes[0] == "rotated: D H Dᵀ"
 
 
 def test_the_text_twin_follows(lab):
     lab.turn_to(TURN)
     assert "40.0° about (0.71, 0.71, 0.00)" in lab.view.announcement
-    assert "refined: breaks the rotation law by" in lab.view.announcement
+    assert "refined: symmetry error" in lab.view.announcement
 
 
 @pytest.mark.parametrize("parts", ["reference", "model", "predictors", "all"])

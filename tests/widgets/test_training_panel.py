@@ -142,7 +142,7 @@ def test_a_panel_without_stage_2_or_without_data_yet(tiny):
     made = TrainingPanel(CONFIG, tiny, replace(HOW, stage2=None))
     assert "not trained" in made.numbers.value
     assert "nothing measured yet" in made.errors.value
-    assert "kept in memory only" in made.title.value
+    assert "in memory only" in made.title.value
     made.close()
 
 
