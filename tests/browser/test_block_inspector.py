@@ -132,7 +132,7 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
 
 def test_blocks_fade_in_a_figure(shown: LabPage):
     show_cell(shown, "views.irrep_decay(")
-    shown.page.get_by_text("Irreps of all blocks by distance").wait_for()
+    shown.page.get_by_text("Irreps of all blocks against distance").wait_for()
     screenshot(shown, "irreps_by_distance")
 
 

@@ -254,7 +254,7 @@ def test_milli_electron_volts_are_short(value, text):
 
 
 def test_orientations_in_words():
-    assert orientation(np.eye(3)) == "not turned"
+    assert orientation(np.eye(3)) == "not rotated"
     assert orientation(TURN) == "40.0° about (0.71, 0.71, 0.00)"
 
 

@@ -152,7 +152,7 @@ def test_a_fresh_panel_says_how_long_it_takes(tiny):
     panel.start()
     until(panel.run, 12)
     panel.refresh()
-    assert re.search(r"about [\d.]+ (s|min|h) to go, then 20 steps of stage 2", panel.status.value)
+    assert re.search(r"about [\d.]+ (s|min|h) left, then 20 steps of stage 2", panel.status.value)
     panel.stop()
     panel.close()
     assert run.seconds_left is None

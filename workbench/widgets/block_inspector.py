@@ -1,4 +1,4 @@
-"""BlockInspector: one pair's block, its X-ray, and how it compares with all pairs of its kind."""
+"""BlockInspector: one pair's block, its irreps, and how it compares with all pairs of its kind."""
 
 from __future__ import annotations
 
