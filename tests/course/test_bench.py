@@ -74,7 +74,7 @@ def test_the_right_counts_are_right():
     ("axis", "degrees", "says"),
     [
         ((1, 0, 0), 90, "90° from its line"),
-        ((1, 0, 0), 360, "turns nothing"),
+        ((1, 0, 0), 360, "is the identity"),
         ((0, 0, 1), 50, "about u itself"),
         ((0, 0, 0), 50, "has none"),
         ((1, 0, 1), 180, "90° from its line"),
