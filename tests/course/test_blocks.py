@@ -49,7 +49,7 @@ def test_a_block_turned_by_hand_is_right(H, pp):
     ("mistake", "says"),
     [
         (lambda h: h, "nothing was rotated"),
-        (lambda h: D.T @ h @ D, "backwards"),
+        (lambda h: D.T @ h @ D, "inverse rotation"),
         (lambda h: D @ h, "only the rows"),
         (lambda h: h @ D.T, "only the columns"),
         (lambda h: D @ h @ D, "the right side needs D^T"),
@@ -100,7 +100,7 @@ def test_hermiticity_leaves_the_even_irreps_of_a_shell_with_itself(H):
     assert "zero" in task.on_site_irreps({0, 2, 4}, "3d", H, 0).why
     assert task.on_site_irreps([0, 2], "2p", H, 0)
     for answer, says in [
-        (range(5), "l = 1 changes its sign"),
+        (range(5), "l = 1 changes sign"),
         ({0, 2}, "l = 4 is missing"),
         ({0, 2, 4, 6}, "l runs from 0 to 4"),
     ]:

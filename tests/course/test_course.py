@@ -32,7 +32,7 @@ def test_a_bloch_sum_is_right_if_it_is_the_block_at_k(overlaps):
     ("phase", "says"),
     [
         (lambda T: 1, "without phases"),
-        (lambda T: np.exp(-2j * np.pi * K @ T), "backwards"),
+        (lambda T: np.exp(-2j * np.pi * K @ T), "wrong sign"),
         (lambda T: np.exp(1j * K @ T), "2 pi"),
         (lambda T: float(not T.any()), "other cells are missing"),
         (lambda T: 2 * np.exp(2j * np.pi * K @ T), "off by"),

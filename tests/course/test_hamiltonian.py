@@ -95,7 +95,7 @@ def test_wrong_orbitals_are_told_what_is_wrong(solved, eigen):
         (-2.0, "HOMO alone"),
         (2.5, "two electrons"),
         (3.0 / HARTREE, "in Hartree"),
-        (0.7, "4 electrons fill 2 orbitals"),
+        (0.7, "4 electrons occupy 2 orbitals"),
     ],
 )
 def test_a_gap_is_told_from_other_distances(answer, says):

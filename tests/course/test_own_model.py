@@ -22,7 +22,7 @@ def ref(water):
 def test_whole_trajectories_held_out_are_right():
     verdict = task.held_out(GROUPS == 3, GROUPS)
     assert verdict
-    assert "1 whole trajectories, 4 frames" in verdict.why
+    assert "1 whole trajectories with 4 frames" in verdict.why
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_density_by_hand(ref):
         (2 * C[:, -5:] @ C[:, -5:].T, "highest"),
         (2 * C[:5].T @ C[:5], "columns"),
         (2 * occupied.T @ occupied, "not C.T @ C"),
-        (3 * occupied @ occupied.T, "counts 15.000 electrons"),
+        (3 * occupied @ occupied.T, "is 15.000 electrons"),
     ):
         verdict = task.density(wrong, ref.H, ref.S, 10)
         assert not verdict

@@ -28,7 +28,7 @@ def test_turned_components_are_d_times_c(l):
     ("answer", "says"),
     [
         (C, "before the rotation"),
-        (C @ wigner_d(1, R), "backwards"),
+        (C @ wigner_d(1, R), "inverse rotation"),
         (np.diagonal(wigner_d(1, R)) * C, "written @"),
         (wigner_d(1, R) * C, "shape (3, 3)"),
         (R @ C, "order y, z, x"),

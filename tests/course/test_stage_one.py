@@ -82,10 +82,10 @@ def test_free_numbers_are_counted_and_other_counts_named():
     assert task.free_numbers(len(edge_maps.so2_maps(2)), 2)
     assert task.free_numbers(len(edge_maps.so2_maps(4)), 4)
     for answer, says in [
-        (81, "no symmetry"),
+        (81, "without any symmetry"),
         (3, "every* axis"),
         (9, "only m = 0"),
-        (19, "apart"),
+        (19, "separately"),
         (6, "number of components"),
         (7, "continue with smaller"),
     ]:

@@ -78,13 +78,16 @@ def test_a_pair_turned_by_hand_is_right(pair):
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (lambda a, H: (a, H), "turn both"),
+        (lambda a, H: (a, H), "rotate both"),
         (lambda a, H: (wb.rotate(a, R), H), "does not rotate with the molecule"),
         (lambda a, H: (a, H.rotate(R)), "no molecule has such a pair"),
         (lambda a, H: (wb.rotate(a, R.T), H.rotate(R.T)), "inverse rotation: use R"),
         (lambda a, H: (wb.rotate(a, R), H.rotate(R.T)), "rotated backwards"),
-        (lambda a, H: (wb.rotate(a, R), 2 * H), "Hamiltonian is that of no turn"),
-        (lambda a, H: (wb.rotate(a, R @ R), H.rotate(R)), "geometry is that of no turn"),
+        (lambda a, H: (wb.rotate(a, R), 2 * H), "Hamiltonian is not the result of a rotation"),
+        (
+            lambda a, H: (wb.rotate(a, R @ R), H.rotate(R)),
+            "geometry is not the result of a rotation",
+        ),
     ],
 )
 def test_a_pair_turned_wrongly_is_told_how(pair, mistake, says):

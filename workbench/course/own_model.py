@@ -170,8 +170,8 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
     if given.shape != overlap.shape:
         return Verdict(
             False,
-            f"P has {len(overlap)} x {len(overlap)} elements, one per pair of orbitals; your answer "
-            f"has the shape {given.shape}. Try C @ C.T, not C.T @ C.",
+            f"P has {len(overlap)} x {len(overlap)} elements, one per pair of orbitals, but your "
+            f"answer has the shape {given.shape}. Try C @ C.T, not C.T @ C.",
         )
     right = 2 * occupied @ occupied.T
     electrons = float(np.trace(right @ overlap))

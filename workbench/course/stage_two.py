@@ -179,8 +179,8 @@ def orientations_for(answer: float, factor: float) -> Verdict:
     if abs(answer - factor) <= _SHARE * factor:
         return Verdict(
             False,
-            f"{factor:g} orientations reduce it only by √{factor:g} = {factor**0.5:.1f}: random errors "
-            "add up like steps of a random walk.",
+            f"{factor:g} orientations reduce it only by √{factor:g} = {factor**0.5:.1f}: random "
+            "errors add up like steps of a random walk.",
         )
     if answer <= 0:
         return Verdict(False, "an average needs at least one orientation.")
