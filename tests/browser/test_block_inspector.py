@@ -132,7 +132,7 @@ def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
 
 def test_blocks_fade_in_a_figure(shown: LabPage):
     show_cell(shown, "views.irrep_decay(")
-    title = shown.page.get_by_text("Irreps of all blocks by distance")
+    title = shown.page.get_by_text("Irreps of all blocks against distance")
     title.wait_for()
     assert title.is_visible()
     screenshot(shown, "irreps_by_distance")
@@ -144,7 +144,7 @@ def test_a_wrong_order_moves_the_norms(shown: LabPage):
     cell.locator(".wb-structure canvas").first.wait_for()
     before = cell.locator(".wb-xray svg").first.inner_html()
     cell.get_by_role("button", name="90° x").click()
-    cell.locator(".wb-said", has_text="law of turning is broken by").wait_for()
+    cell.locator(".wb-said", has_text="rotation law is violated by").wait_for()
     wait_for_bars(shown, "broken")
     assert cell.locator(".wb-xray svg").first.inner_html() != before
     cell.locator(".wb-inspector").evaluate("e => e.scrollIntoView({ block: 'start' })")

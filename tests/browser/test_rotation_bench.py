@@ -205,7 +205,7 @@ def test_the_bench_shows_inversion_searches_and_exports(shown: LabPage, notebook
     shown.page.locator(".wb-bench").evaluate("e => e.scrollIntoView({ block: 'start' })")
     shown.page.wait_for_function(FILLED)
     assert shown.page.evaluate(REDDEST, 2) > 0.9
-    shown.page.get_by_role("button", name="turns + inversion").click()
+    shown.page.get_by_role("button", name="rotations + inversion").click()
     shown.page.wait_for_function(FILLED)
     shown.page.wait_for_function(f"() => ({REDDEST})(2) < 0.1")
     shown.page.get_by_role("tab", name="worst rotation").click()
@@ -213,7 +213,7 @@ def test_the_bench_shows_inversion_searches_and_exports(shown: LabPage, notebook
     shown.page.wait_for_function(
         "() => /Done, after/.test(document.querySelector('.wb-bench').innerText)"
     )
-    shown.page.get_by_role("button", name="turn there").click()
+    shown.page.get_by_role("button", name="rotate there").click()
     shown.page.get_by_role("button", name="Export report").click()
     shown.page.wait_for_function(
         "() => /Written: /.test(document.querySelector('.wb-bench').innerText)"

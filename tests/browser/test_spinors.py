@@ -136,24 +136,24 @@ def test_a_block_with_spin_is_picked_in_either_half(shown: LabPage, notebooks: P
 def test_a_spinor_comes_back_after_two_rounds(shown: LabPage, notebooks: Path):
     show_cell(shown, ".wb-lab:has(.wb-turn)", 1)
     said = shown.page.locator(SAID)
-    for degrees, words in ((360, "opposite sign"), (720, "state is as it was")):
+    for degrees, words in ((360, "opposite sign"), (720, "state is unchanged")):
         shown.page.locator(".wb-lab:has(.wb-turn) button", has_text=f"{degrees}°").click()
-        wait_until_said(shown, f"Turned by {degrees}°")
+        wait_until_said(shown, f"Rotated by {degrees}°")
         assert words in said.inner_text()
-        assert "the Hamiltonian is as it was" in said.inner_text()
+        assert "the Hamiltonian is unchanged" in said.inner_text()
         shown.page.screenshot(path=notebooks / f"turn_{degrees}.png")
 
 
 def test_the_angle_follows_the_keyboard(shown: LabPage, notebooks: Path):
     shown.page.locator(".wb-lab:has(.wb-turn) button", has_text=re.compile("^90°$")).click()
-    wait_until_said(shown, "Turned by 90°")
+    wait_until_said(shown, "Rotated by 90°")
     handle = shown.page.locator(".wb-lab:has(.wb-turn) .noUi-handle")
     handle.focus()
     for _ in range(3):
         handle.press("ArrowRight")
-    wait_until_said(shown, "Turned by 105°")
+    wait_until_said(shown, "Rotated by 105°")
     assert float(shown.evaluate("turn.degrees")) == 105
-    assert "the state is another one" in shown.page.locator(SAID).inner_text()
+    assert "the state has changed" in shown.page.locator(SAID).inner_text()
     shown.page.screenshot(path=notebooks / "turn_105.png")
 
 

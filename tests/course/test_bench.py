@@ -52,12 +52,12 @@ def test_a_cube_has_23_turns():
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        ({90: 6, 120: 0, 180: 0}, "120°: 0 is not it"),
+        ({90: 6, 120: 0, 180: 0}, "120°: 0 is wrong"),
         ({90: 6, 120: 4, 180: 18}, "both ends"),
         ({90: 6, 120: 8, 180: 9}, "both ends"),
         ({90: 6, 120: 8, 180: 6}, "through the edges"),
         ({90: 6, 120: 8, 180: 12}, "through the faces"),
-        ({60: 8}, "no turn by 60°"),
+        ({60: 8}, "no rotation by 60°"),
         ({90: 6, 120: 8}, "180° is missing"),
     ],
 )
@@ -75,7 +75,7 @@ def test_the_right_counts_are_right():
     ("axis", "degrees", "says"),
     [
         ((1, 0, 0), 90, "90° from its line"),
-        ((1, 0, 0), 360, "turns nothing"),
+        ((1, 0, 0), 360, "is the identity"),
         ((0, 0, 1), 50, "about u itself"),
         ((0, 0, 0), 50, "has none"),
         ((1, 0, 1), 180, "90° from its line"),

@@ -48,13 +48,13 @@ def test_a_block_turned_by_hand_is_right(H, pp):
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (lambda h: h, "nothing has been turned"),
-        (lambda h: D.T @ h @ D, "backwards"),
+        (lambda h: h, "nothing was rotated"),
+        (lambda h: D.T @ h @ D, "inverse rotation"),
         (lambda h: D @ h, "only the rows"),
         (lambda h: h @ D.T, "only the columns"),
-        (lambda h: D @ h @ D, "on the right it is D^T"),
+        (lambda h: D @ h @ D, "the right side needs D^T"),
         (lambda h: R @ h @ R.T, "order x, y, z"),
-        (lambda h: R.T @ h @ R, "wrong sides"),
+        (lambda h: R.T @ h @ R, "it is transposed"),
         (lambda h: 2 * h, "off by"),
         (lambda h: h[0], "3 x 3"),
     ],
@@ -76,17 +76,17 @@ def test_the_scalar_part_is_a_third_of_the_trace_and_the_bar_of_the_xray(H, pp):
     ("mistake", "says"),
     [
         (lambda h: np.trace(h) / 3, "right number"),
-        (np.trace, "three times too much"),
+        (np.trace, "three times too large"),
         (lambda h: 0.123, "not a third"),
-        (lambda h: np.trace(h) * np.eye(3), "it is a third"),
+        (lambda h: np.trace(h) * np.eye(3), "gets a third"),
         (lambda h: np.trace(h) / np.sqrt(3) * np.eye(3), "component"),
         (lambda h: np.diag(np.diag(h)), "its mean does not"),
         (lambda h: (h + h.T) / 2, "l = 0 and l = 2"),
         (lambda h: (h + h.T) / 2 - np.trace(h) / 3 * np.eye(3), "the l = 2 part"),
-        (lambda h: (h - h.T) / 2, "the l = 1 part"),
-        (lambda h: np.full((3, 3), np.trace(h) / 3), "only the diagonal"),
+        (lambda h: (h - h.T) / 2, "antisymmetric part"),
+        (lambda h: np.full((3, 3), np.trace(h) / 3), "only a multiple"),
         (lambda h: h, "whole block"),
-        (lambda h: h[0], "like the whole"),
+        (lambda h: h[0], "as the whole"),
         (lambda h: h @ h, "off by"),
     ],
 )
@@ -100,7 +100,7 @@ def test_hermiticity_leaves_the_even_irreps_of_a_shell_with_itself(H):
     assert "zero" in task.on_site_irreps({0, 2, 4}, "3d", H, 0).why
     assert task.on_site_irreps([0, 2], "2p", H, 0)
     for answer, says in [
-        (range(5), "l = 1 changes its sign"),
+        (range(5), "l = 1 changes sign"),
         ({0, 2}, "l = 4 is missing"),
         ({0, 2, 4, 6}, "l runs from 0 to 4"),
     ]:

@@ -58,7 +58,7 @@ def test_the_mean_over_existing_elements_is_told_from_others():
     for answer, says in {
         right: "Right: 22% of the padded",
         padded: "padding included",
-        padded * share: "wrong way round",
+        padded * share: "factor is inverted",
         padded / orbitals: "rows and columns",
         1000 * np.abs(difference.values).sum(): "that is a sum",
         right / 1000: "in eV",
@@ -80,19 +80,19 @@ def test_a_longer_reach_dilutes_the_mean_by_the_number_of_pairs():
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (lambda shifted, S: shifted - 0.2 * S, "were no error of physics"),
+        (lambda shifted, S: shifted - 0.2 * S, "had no physical meaning"),
         (lambda shifted, S: shifted, "the shifted matrix itself"),
         (lambda shifted, S: shifted + 0.2 * S, "a shift of +0.400 eV is left"),
         (lambda shifted, S: shifted - 0.1 * S, "a shift of +0.100 eV is left"),
-        (lambda shifted, S: shifted - 0.2 * unit(S), "off it c S is left"),
-        (lambda shifted, S: shifted - 0.3 * ones(S), "no multiple of S"),
+        (lambda shifted, S: shifted - 0.2 * unit(S), "c S also has elements"),
+        (lambda shifted, S: shifted - 0.3 * ones(S), "not a multiple of S"),
     ],
 )
 def test_a_zero_is_put_right_by_c_times_S(sample, answer, says):
     shifted = sample.H + 0.2 * sample.S
     verdict = task.aligned_zero(answer(shifted, sample.S), shifted, sample.H, sample.S)
     assert says in verdict.why
-    assert bool(verdict) == ("no error of physics" in says)
+    assert bool(verdict) == ("no physical meaning" in says)
 
 
 def unit(S):
@@ -107,9 +107,9 @@ def test_a_split_must_not_part_a_group():
     groups = np.repeat(np.arange(10), 3)
     assert task.split_by_group(groups < 3, groups)
     frames = np.arange(30) % 3 == 0
-    assert "10 of 10 molecules stand on both sides" in task.split_by_group(frames, groups).why
+    assert "10 of 10 molecules are on both sides" in task.split_by_group(frames, groups).why
     assert "between 10 and 50 %" in task.split_by_group(groups < 9, groups).why
-    assert "30 times true or false" in task.split_by_group([0, 1, 2], groups).why
+    assert "30 values True or False" in task.split_by_group([0, 1, 2], groups).why
 
 
 def test_a_leak_makes_a_learner_look_better():
@@ -162,10 +162,10 @@ def test_an_interval_is_told_from_others():
     assert task.interval((right.low, right.high), a, b, groups)
     single = paired_difference(a, b)
     for answer, says in {
-        tuple(np.percentile(a - b, [2.5, 97.5])): "range of single structures",
-        (-right.high, -right.low): "sign is turned round",
-        (single.low, single.high): "draw whole groups",
-        (right.low - 1, right.high + 1): "Draw the differences",
+        tuple(np.percentile(a - b, [2.5, 97.5])): "interval of single structures",
+        (-right.high, -right.low): "sign is reversed",
+        (single.low, single.high): "resample whole groups",
+        (right.low - 1, right.high + 1): "Resample the differences",
         (right.low + 5, right.high + 5): "its middle",
         (1.0,): "two numbers",
     }.items():
@@ -174,7 +174,7 @@ def test_an_interval_is_told_from_others():
 
 def test_a_metric_can_smile_while_the_gap_weeps(sample):
     predicted = task.misplaced(sample, "everywhere", 5.0)
-    assert "no better" in task.flattered(sample, predicted, 0.0, 0.0).why
-    assert "no better" in task.flattered(sample, predicted, 0.5, 50.0).why
-    assert "plant more" in task.flattered(sample, predicted, 0.9, 0.0).why
+    assert "not better" in task.flattered(sample, predicted, 0.0, 0.0).why
+    assert "not better" in task.flattered(sample, predicted, 0.5, 50.0).why
+    assert "add more" in task.flattered(sample, predicted, 0.9, 0.0).why
     assert task.flattered(sample, predicted, 0.9, 4.0)

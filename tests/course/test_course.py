@@ -31,8 +31,8 @@ def test_a_bloch_sum_is_right_if_it_is_the_block_at_k(overlaps):
 @pytest.mark.parametrize(
     ("phase", "says"),
     [
-        (lambda T: 1, "without their phases"),
-        (lambda T: np.exp(-2j * np.pi * K @ T), "backwards"),
+        (lambda T: 1, "without phases"),
+        (lambda T: np.exp(-2j * np.pi * K @ T), "wrong sign"),
         (lambda T: np.exp(1j * K @ T), "2 pi"),
         (lambda T: float(not T.any()), "other cells are missing"),
         (lambda T: 2 * np.exp(2j * np.pi * K @ T), "off by"),
@@ -87,11 +87,11 @@ HALF = np.exp(0.5j * np.deg2rad(70))
     ("answer", "says"),
     [
         (np.diag([1 / HALF, HALF]), "Right: half the angle"),
-        (np.diag([1 / HALF**2, HALF**2]), "a vector takes it"),
-        (np.diag([HALF, 1 / HALF]), "the other way"),
-        (np.diag([1 / HALF, 1 / HALF]), "their signs differ"),
+        (np.diag([1 / HALF**2, HALF**2]), "a vector rotates by it"),
+        (np.diag([HALF, 1 / HALF]), "the opposite rotation"),
+        (np.diag([1 / HALF, 1 / HALF]), "opposite sign"),
         (spin_half_axis((0, 1, 0), 70), "mixes up and down"),
-        (np.diag([2.0, 1.0]), "changes the length"),
+        (np.diag([2.0, 1.0]), "changes the norm"),
         (np.eye(2), "phase -35°, down 35°"),
         (HALF, "2 x 2"),
     ],
@@ -106,8 +106,8 @@ def test_the_turn_of_a_spinor_takes_half_the_angle(answer, says):
         (1.4, "Right: j = 1/2"),
         (-1.4, "positive"),
         (0.0, "one multiplet"),
-        (14.0, "other shells"),
-        (0.7, "no distance"),
+        (14.0, "other levels"),
+        (0.7, "not a difference"),
     ],
 )
 def test_a_splitting_is_told_from_other_distances(answer, says):
@@ -142,5 +142,5 @@ def test_a_quiz_answers_each_choice():
     assert "Side by side" in quiz.children[-1].value
     quiz.choice.value = "2"
     assert quiz.verdict
-    with pytest.raises(ValueError, match="the right one among them"):
+    with pytest.raises(ValueError, match="must be one of them"):
         wb.Quiz("1 + 1?", {"2": "", "3": ""}, right="4")

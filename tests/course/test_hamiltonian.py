@@ -23,7 +23,7 @@ def eigen(solved):
     ("answer", "says"),
     [
         ((14, 5), "Right: 14 orbitals"),
-        ((5, 14), "first atom has the rows"),
+        ((5, 14), "rows belong to the first atom"),
         ((6, 3), "counted shells"),
         ((14, 14), "first atom with itself"),
         ((5, 5), "second atom with itself"),
@@ -40,10 +40,10 @@ def test_the_size_of_a_block(solved, answer, says):
     [
         (lambda v, U: U @ np.diag(v**-0.5) @ U.T, "Right: X S X"),
         (lambda v, U: U @ np.diag(v) @ U.T, "still the overlap"),
-        (lambda v, U: U @ np.diag(v**0.5) @ U.T, "by its inverse"),
+        (lambda v, U: U @ np.diag(v**0.5) @ U.T, "its inverse makes"),
         (lambda v, U: U @ np.diag(1 / v) @ U.T, "inverse of S"),
         (lambda v, U: np.diag(v**-0.5), "only the eigenvalues"),
-        (lambda v, U: U @ np.diag(v**-0.5), "left alone"),
+        (lambda v, U: U @ np.diag(v**-0.5), "only on the left"),
         (lambda v, U: np.linalg.inv(np.linalg.cholesky(U @ np.diag(v) @ U.T)).T, "not symmetric"),
         (lambda v, U: np.eye(len(v)), "off by"),
         (lambda v, U: v, "24 x 24"),
@@ -73,7 +73,7 @@ def test_wrong_orbitals_are_told_what_is_wrong(solved, eigen):
     mixed = C.copy()
     mixed[:, :2] = C[:, :2] @ np.array([[0.6, -0.8], [0.8, 0.6]])
     for answer, says in (
-        (ordinary, "X takes them back"),
+        (ordinary, "X transforms them"),
         (2 * C, "C^T S C should be the unit matrix"),
         (C[:, ::-1], "not in the order"),
         (mixed, "should vanish"),
@@ -95,7 +95,7 @@ def test_wrong_orbitals_are_told_what_is_wrong(solved, eigen):
         (-2.0, "HOMO alone"),
         (2.5, "two electrons"),
         (3.0 / HARTREE, "in Hartree"),
-        (0.7, "4 electrons fill 2 orbitals"),
+        (0.7, "4 electrons occupy 2 orbitals"),
     ],
 )
 def test_a_gap_is_told_from_other_distances(answer, says):

@@ -27,12 +27,12 @@ def test_turned_components_are_d_times_c(l):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (C, "before the turn"),
-        (C @ wigner_d(1, R), "backwards"),
+        (C, "before the rotation"),
+        (C @ wigner_d(1, R), "inverse rotation"),
         (np.diagonal(wigner_d(1, R)) * C, "written @"),
         (wigner_d(1, R) * C, "shape (3, 3)"),
         (R @ C, "order y, z, x"),
-        (2 * C, "no rotation can"),
+        (2 * C, "a rotation keeps the norm"),
         (-C, "the norm is right"),
     ],
 )
@@ -52,7 +52,7 @@ def test_wrong_components_are_told_why(answer, says):
         (EVEN - TRACE, "divide it by 3"),
         (EVEN, "its trace is 1.500"),
         (OUTER - TRACE / 3, "not symmetric"),
-        (np.diag([1, -1, 0]), "not made of a and b"),
+        (np.diag([1, -1, 0]), "not the product of a and b"),
         (A, "3 x 3"),
     ],
 )
@@ -71,8 +71,8 @@ def test_a_wrong_traceless_part_is_told_what_is_left_in_it(answer, says):
         ("0o + 1o + 2o + 3o", "l = 0 cannot occur"),
         ("1o + 2o", "15 components, your irreps have 8"),
         ("1o + 2o + 3o + 3o", "your irreps have 22"),
-        ("p + d", "'p' is no irrep"),
-        ("", "no irrep"),
+        ("p + d", "'p' is not an irrep"),
+        ("", "not an irrep"),
     ],
 )
 def test_wrong_irreps_of_a_product_are_told_why(answer, says):

@@ -39,13 +39,13 @@ def test_any_message_that_turns_flips_and_depends_on_all_is_right(answer):
         (lambda s, v, r: s + v * r, "single components"),
         (lambda s, v, r: v * r, "component by component"),
         (lambda s, v, r: s * v * r, "v @ r"),
-        (lambda s, v, r: s + v, "l = 0 and l = 1 do not add"),
-        (lambda s, v, r: s + v + r, "l = 0 and l = 1 do not add"),
+        (lambda s, v, r: s + v, "l = 0 and l = 1 cannot be added"),
+        (lambda s, v, r: s + v + r, "l = 0 and l = 1 cannot be added"),
         (lambda s, v, r: s * np.cross(v, r), "axial"),
         (lambda s, v, r: s * r + v + np.cross(v, r), "1o with 1e"),
-        (lambda s, v, r: v + r, "scalar s does not matter"),
-        (lambda s, v, r: s * r, "vector v does not matter"),
-        (lambda s, v, r: s * v, "edge r does not matter"),
+        (lambda s, v, r: v + r, "neighbour's scalar s"),
+        (lambda s, v, r: s * r, "neighbour's vector v"),
+        (lambda s, v, r: s * v, "depend on the edge r"),
         (lambda s, v, r: v @ r, "a number"),
         (lambda s, v, r: np.outer(v, r), "shape (3, 3)"),
         (lambda s, v, r: 0 * v, "zero"),
@@ -66,8 +66,8 @@ def test_a_wrong_message_is_told_why(answer, says):
         (lambda s, v: np.tanh(s) * v, ""),
         (lambda s, v: v / (1 + v @ v), ""),
         (lambda s, v: s * v, ""),
-        (lambda s, v: np.tanh(v), "component of v is no invariant"),
-        (lambda s, v: np.maximum(v, 0), "component of v is no invariant"),
+        (lambda s, v: np.tanh(v), "component of v is not an invariant"),
+        (lambda s, v: np.maximum(v, 0), "component of v is not an invariant"),
         (lambda s, v: 2 * v, "linear"),
         (lambda s, v: np.linalg.norm(v), "three components"),
     ],
@@ -82,12 +82,12 @@ def test_free_numbers_are_counted_and_other_counts_named():
     assert task.free_numbers(len(edge_maps.so2_maps(2)), 2)
     assert task.free_numbers(len(edge_maps.so2_maps(4)), 4)
     for answer, says in [
-        (81, "no symmetry"),
+        (81, "without any symmetry"),
         (3, "every* axis"),
-        (9, "m = 0 alone"),
-        (19, "apart"),
-        (6, "not pairs"),
-        (7, "go down"),
+        (9, "only m = 0"),
+        (19, "separately"),
+        (6, "number of components"),
+        (7, "continue with smaller"),
     ]:
         verdict = task.free_numbers(answer, 2)
         assert not verdict

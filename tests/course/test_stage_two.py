@@ -57,8 +57,8 @@ def test_a_stretched_vector_is_free_and_equivariant():
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (silu, "components one by one"),
-        (lambda v: v + np.array([0, 0, 1.0]), "by axis"),
+        (silu, "single components"),
+        (lambda v: v + np.array([0, 0, 1.0]), "choice of axes"),
         (lambda v: 2 * v, "linear"),
         (lambda v: 0 * v, "linear"),
         (lambda v: np.linalg.norm(v), "shape ()"),
@@ -78,13 +78,16 @@ def test_a_pair_turned_by_hand_is_right(pair):
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (lambda a, H: (a, H), "turn both"),
-        (lambda a, H: (wb.rotate(a, R), H), "does not turn with its molecule"),
+        (lambda a, H: (a, H), "rotate both"),
+        (lambda a, H: (wb.rotate(a, R), H), "does not rotate with the molecule"),
         (lambda a, H: (a, H.rotate(R)), "no molecule has such a pair"),
-        (lambda a, H: (wb.rotate(a, R.T), H.rotate(R.T)), "R, not its inverse"),
-        (lambda a, H: (wb.rotate(a, R), H.rotate(R.T)), "turned backwards"),
-        (lambda a, H: (wb.rotate(a, R), 2 * H), "Hamiltonian is that of no turn"),
-        (lambda a, H: (wb.rotate(a, R @ R), H.rotate(R)), "geometry is that of no turn"),
+        (lambda a, H: (wb.rotate(a, R.T), H.rotate(R.T)), "inverse rotation: use R"),
+        (lambda a, H: (wb.rotate(a, R), H.rotate(R.T)), "rotated backwards"),
+        (lambda a, H: (wb.rotate(a, R), 2 * H), "Hamiltonian is not the result of a rotation"),
+        (
+            lambda a, H: (wb.rotate(a, R @ R), H.rotate(R)),
+            "geometry is not the result of a rotation",
+        ),
     ],
 )
 def test_a_pair_turned_wrongly_is_told_how(pair, mistake, says):
@@ -106,7 +109,7 @@ def test_how_many_orientations_a_tenth_takes(answer, says):
     ("answer", "says"),
     [
         ((1.53 + 0.72 / 16) ** 0.5, "bias"),
-        (1.5 / 4, "only the scatter is divided"),
+        (1.5 / 4, "only the variance is divided"),
         (1.5 / 16, "divided by K"),
         ((2.25 - 1.44 * 15 / 16) ** 0.5, "half of its square"),
         (1.53**0.5, "infinitely many"),

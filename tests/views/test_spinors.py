@@ -71,7 +71,7 @@ def test_zeros_are_white_whatever_their_phase_and_small_numbers_pale():
 def test_predictions_with_spin_are_compared_part_by_part(H):
     figure = views.compare({"model": 1.01 * H}, H, part="x")
     np.testing.assert_allclose(figure.data[2].z, 10 * shown(H, "x").dense(), atol=1e-9)
-    with pytest.raises(ValueError, match="part by part: give one as part=, of scalar, x, y, z"):
+    with pytest.raises(ValueError, match="by parts: give part=, one of scalar, x, y, z"):
         views.compare({"model": H}, H)
 
 

@@ -51,7 +51,7 @@ def test_norms_stand_still_while_components_move(inspector, ref):
     assert before == pytest.approx(irrep_norms(ref.H, 0, 1))
     key = (*PAIR, 2)
     assert np.abs(inspector.irreps[key] - inspector.upright_irreps[key]).max() > 0.1
-    assert re.search(r"norms moved by at most <b>\S+e−1\d eV</b>", inspector.said.value)
+    assert re.search(r"norms changed by at most <b>\S+e−1\d eV</b>", inspector.said.value)
     assert inspector.map.tick == 3
     np.testing.assert_allclose(inspector.map.painted()[0], ref.H.rotate(TURN).dense(), atol=1e-4)
 
@@ -123,15 +123,15 @@ def test_a_wrong_order_moves_norms_and_breaks_the_law(water, ref):
     made.turn_to(TURN)
     norms = [norms_of(x)["3d", "2p", 1] for x in (made.upright_irreps, made.irreps)]
     assert abs(norms[1] - norms[0]) > 1e-3
-    assert re.search(r"norms moved by at most <b>[\d.]+ eV</b>", made.said.value)
-    assert "law of turning is broken by" in made.said.value
+    assert re.search(r"norms changed by at most <b>[\d.]+ eV</b>", made.said.value)
+    assert "rotation law is violated by" in made.said.value
     made.close()
 
 
 def test_the_text_twin_follows(inspector):
     inspector.turn_to(TURN)
     said = inspector.view.announcement
-    for words in ("40.0° about", "Block O1 with H2, 2p with 2p", "for l = 2", "norms moved by"):
+    for words in ("40.0° about", "Block O1 with H2, 2p with 2p", "for l = 2", "norms changed by"):
         assert words in said
 
 

@@ -173,11 +173,11 @@ def test_angle_operations_measure_and_colours(sphere):
     np.testing.assert_array_equal(sphere.values["toy"], before)  # nothing is computed twice
     sphere.measure.value = "largest"
     assert (sphere.values["toy"][before > 1e-9] > before[before > 1e-9]).all()
-    sphere.colours.value = "a scale each"
+    sphere.colours.value = "separate scales"
     assert sphere.canvas.limits[1] == sphere.values["toy"].max()
     sphere.shape.value = "globe"
     assert sphere.canvas.shape == "globe"
-    sphere.operations.value = "turns + inversion"
+    sphere.operations.value = "rotations + inversion"
     sphere.run()
     np.testing.assert_allclose(sphere.rotation, -about(sphere.axes[[0]], 90)[0])
     assert sphere.values["no parity"].min() > 1
@@ -191,7 +191,7 @@ def test_a_lab_is_driven_by_what_is_picked(water, exact, sphere):
     np.testing.assert_allclose(lab.rotation, sphere.rotation, atol=1e-12)
     assert lab.controls.angle.value == pytest.approx(90)
     np.testing.assert_allclose(lab.view.rotation, sphere.rotation, atol=1e-12)
-    sphere.operations.value = "turns + inversion"
+    sphere.operations.value = "rotations + inversion"
     still = lab.rotation
     sphere.pick((0, 0, 1))
     np.testing.assert_array_equal(lab.rotation, still)
@@ -209,7 +209,7 @@ def test_what_is_picked_turns_the_structure_and_fills_the_tables(bench):
     assert f"<td>{milli(toy.mae_mev)}</td><td>{milli(toy.max_mev)}</td>" in bench.table.value
     assert f"<b>{milli(toy.shell_pairs[1, 1][0])}</b>" in bench.shells.value
     assert bench.shells.value.count("<b>") == len(bench.errors.names)
-    bench.sphere.operations.value = "turns + inversion"
+    bench.sphere.operations.value = "rotations + inversion"
     np.testing.assert_allclose(bench.rotation, -wb.rotation((1, 0, 0), 90), atol=1e-12)
     wrong = bench.errors.under([bench.rotation])[0]["no parity"]
     assert milli(wrong.max_mev) in bench.table.value
@@ -219,10 +219,10 @@ def test_what_is_picked_turns_the_structure_and_fills_the_tables(bench):
 def test_random_rotations_one_axis_and_the_worst(bench):
     bench.random.samples.value = 6
     bench.random.job.run()
-    assert "6 random turns, seed 0" in bench.random.picture.value
+    assert "6 random rotations, seed 0" in bench.random.picture.value
     bench.sphere.pick((0, 1, 0))
     bench.axis.job.run()
-    assert "Turns about (0.00, 1.00, 0.00)" in bench.axis.picture.value
+    assert "Rotations about (0.00, 1.00, 0.00)" in bench.axis.picture.value
     turned = bench.axis.series.values("mean")["toy"]
     assert turned[18] == pytest.approx(0, abs=1e-9)  # a half turn across the preferred axis
     assert turned[5] > 0.1

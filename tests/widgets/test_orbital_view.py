@@ -121,7 +121,7 @@ def test_a_swapped_level_is_named(water, solved):
     energies[[3, 4]] = energies[[4, 3]]
     H = wb.BlockMatrix.from_dense(solved.H.basis, water.numbers, SC @ np.diag(energies) @ SC.T)
     view = wb.OrbitalView(water, solved, matrices={"swapped": H})
-    assert "most like the true HOMO is HOMO−1, with 1" in view.table.value
+    assert "most similar to the reference HOMO is HOMO−1, overlap 1" in view.table.value
     view.close()
 
 

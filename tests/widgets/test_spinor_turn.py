@@ -71,7 +71,7 @@ def test_every_part_follows_the_turn(lab, ref, part):
     np.testing.assert_allclose(lab.matrices.painted()[0], expected, atol=1e-5)
     error = 1000 * shown(lab.snapshot.difference("refined"), part).dense()
     np.testing.assert_allclose(lab.differences.painted()[1], error, atol=1e-3)
-    assert lab.matrices.notes[0] == "turned: D H D†"
+    assert lab.matrices.notes[0] == "rotated: D H D†"
     label = "modulus and phase" if part == COMPLEX else PARTS[part].title
     assert label in lab.spin.text.value
 
@@ -198,16 +198,16 @@ def turned(ref):
 @pytest.mark.parametrize("axis", ["x", "z", "(1,1,1)"])
 def test_the_state_needs_two_rounds_and_the_matrix_one(turned, axis):
     turned.axis.value = axis
-    for degrees, sign, words in ((360, -1, "opposite sign"), (720, 1, "state is as it was")):
+    for degrees, sign, words in ((360, -1, "opposite sign"), (720, 1, "state is unchanged")):
         turned.stops[degrees].click()
         assert turned.degrees == degrees
         assert turned.overlap == pytest.approx(sign, abs=1e-12)
         assert turned.change_ev < 1e-12
         assert words in turned.text.value
-        assert turned.text.value.count("nothing has moved") == 4
+        assert turned.text.value.count("no change") == 4
     turned.turn_to(100)
     assert turned.change_ev > 1e-3
-    assert "the state is another one; the Hamiltonian has turned" in turned.text.value
+    assert "the state has changed; the Hamiltonian has changed" in turned.text.value
 
 
 def test_the_turn_starts_at_the_highest_occupied_level_and_comes_back_to_it(turned):
@@ -227,8 +227,8 @@ def test_an_unmoved_part_is_named_and_the_moved_ones_say_where(turned):
     assert turned.text.value.count(" | ") == 4
     oxygen = SpinorTurn(*coupled(wb.load("water")[:1]), 8)
     oxygen.turn_to(90)
-    assert oxygen.text.value.count("nothing has moved") == 4
-    assert "the state is another one; the Hamiltonian is as it was" in oxygen.text.value
+    assert oxygen.text.value.count("no change") == 4
+    assert "the state has changed; the Hamiltonian is unchanged" in oxygen.text.value
     oxygen.close()
 
 

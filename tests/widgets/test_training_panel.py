@@ -142,7 +142,7 @@ def test_a_panel_without_stage_2_or_without_data_yet(tiny):
     made = TrainingPanel(CONFIG, tiny, replace(HOW, stage2=None))
     assert "not trained" in made.numbers.value
     assert "nothing measured yet" in made.errors.value
-    assert "kept in memory only" in made.title.value
+    assert "in memory only" in made.title.value
     made.close()
 
 
@@ -152,7 +152,7 @@ def test_a_fresh_panel_says_how_long_it_takes(tiny):
     panel.start()
     until(panel.run, 12)
     panel.refresh()
-    assert re.search(r"about [\d.]+ (s|min|h) to go, then 20 steps of stage 2", panel.status.value)
+    assert re.search(r"about [\d.]+ (s|min|h) left, then 20 steps of stage 2", panel.status.value)
     panel.stop()
     panel.close()
     assert run.seconds_left is None

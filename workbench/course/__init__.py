@@ -1,7 +1,7 @@
-"""What the notebooks check answers with: one module per topic, each task one function.
+"""Checks of the tasks in the notebooks: one module per topic, one function per task.
 
-A task takes an answer and returns a `Verdict`: right or not, and why. The reasons are computed from
-the answer, so that a wrong one is told what is wrong with it.
+A task takes an answer and returns a `Verdict`: right or not, and why. The reason is computed from
+the answer, so that it explains the mistake in a wrong answer.
 """
 
 from workbench.course.verdict import Verdict

@@ -1,4 +1,4 @@
-"""Tasks about comparing models: where an error sits, diluted means, shifted zeros, leaks, noise."""
+"""Tasks about comparing models: place of an error, padding, zero of energy, leaks, noise."""
 
 from __future__ import annotations
 
@@ -43,39 +43,46 @@ def _everywhere(sample: Sample, rng: np.random.Generator) -> NDArray[np.float64]
 
 
 def _core(sample: Sample, _: np.random.Generator) -> NDArray[np.float64]:
-    """The diagonal elements of the 1s orbitals of all atoms but hydrogen."""
+    """The diagonal elements of the 1s orbitals of all atoms except hydrogen."""
     heavy = sample.H.offsets[:-1][sample.H.numbers > 2]
-    found = np.zeros((sample.H.n_ao, sample.H.n_ao))
-    found[heavy, heavy] = 1.0
-    return found
+    pattern = np.zeros((sample.H.n_ao, sample.H.n_ao))
+    pattern[heavy, heavy] = 1.0
+    return pattern
 
 
-def _nearly_nothing(sample: Sample, _: np.random.Generator) -> NDArray[np.float64]:
-    """The combination of orbitals with the least overlap."""
+def _least_overlap(sample: Sample, _: np.random.Generator) -> NDArray[np.float64]:
+    """The combination of orbitals with the smallest overlap."""
     least = eigh(sample.S.dense())[1][:, 0]
     return np.outer(least, least)
 
 
-def _orbital(sample: Sample, place: int) -> NDArray[np.float64]:
-    """What moves one level, counted from the lowest empty one, and no other: S c c^T S."""
+def _orbital(sample: Sample, level: int) -> NDArray[np.float64]:
+    """S c c^T S, which shifts only one level; 0 is the lowest empty level."""
     S, C = sample.S.dense(), solve(sample.H, sample.S)[1]
-    seen = S @ C[:, sample.n_electrons // 2 + place]
-    return np.outer(seen, seen)
+    projected = S @ C[:, sample.n_electrons // 2 + level]
+    return np.outer(projected, projected)
 
 
 PLACES: Mapping[str, Place] = {
     "everywhere": _everywhere,
     "core orbitals": _core,
-    "combination of least overlap": _nearly_nothing,
+    "combination of least overlap": _least_overlap,
     "HOMO": lambda sample, _: _orbital(sample, -1),
     "LUMO": lambda sample, _: _orbital(sample, 0),
     "zero of energy": lambda sample, _: sample.S.dense(),
 }
-"""Where an error may sit -> its pattern, of any size."""
+"""Place of an error -> its pattern, of any norm."""
 
 
 def misplaced(sample: Sample, place: str, mae_mev: float, seed: int = 0) -> BlockMatrix:
-    """A molecule's H with an error of this mean modulus, all of it in one of `PLACES`, eV."""
+    """A molecule's H, eV, with an error of this mean modulus in one of `PLACES`.
+
+    >>> from workbench.course import comparing
+    >>> sample = wb.Dataset("water")[0]
+    >>> H = comparing.misplaced(sample, "HOMO", mae_mev=1.0)
+    >>> round(1000 * (H - sample.H).mae(), 6)
+    1.0
+    """
     pattern = PLACES[place](sample, np.random.default_rng(seed))
     error = BlockMatrix.from_dense(sample.H.basis, sample.H.numbers, pattern)
     return sample.H + (mae_mev / matrix_errors(sample.H + error, sample.H).mae_mev) * error
@@ -85,7 +92,7 @@ def misplaced(sample: Sample, place: str, mae_mev: float, seed: int = 0) -> Bloc
 
 
 def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
-    """Whether an answer is the mean modulus in meV over elements that exist, padding left out."""
+    """Check the mean modulus in meV over the existing elements, without padding."""
     modulus, mask = np.abs(difference.values), difference.mask
     right = matrix_errors(difference, 0.0 * difference).mae_mev
     padded, share = float(modulus.mean()) * MEV, float(mask.mean())
@@ -96,10 +103,10 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
         "that is the mean over everything, padding included: most of it is zero by definition.": (
             padded
         ),
-        "the wrong way round: leaving zeros out makes a mean larger.": padded * share,
+        "the factor is inverted: a mean without the zeros is larger.": padded * share,
         "a block has rows and columns: count elements, not orbitals.": padded / orbitals,
         "that is a sum: divide it by the number of elements that exist.": modulus.sum() * MEV,
-        "in eV; asked were meV.": right / MEV,
+        "that is in eV; give it in meV.": right / MEV,
     }
     for why, mistaken in wrong.items():
         if np.isclose(answer, mistaken, rtol=1e-6):
@@ -108,10 +115,10 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
 
 
 def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> float:
-    """Mean error in meV over all pairs of atoms within a reach in A; what is not stored is zero."""
+    """Mean error in meV over all pairs of atoms within `reach` (A); missing blocks are zero."""
     i, j, shifts = neighbor_list("ijS", atoms, reach)
-    own = np.arange(len(atoms))
-    edges = np.stack([np.append(own, i), np.append(own, j)])
+    on_site = np.arange(len(atoms))
+    edges = np.stack([np.append(on_site, i), np.append(on_site, j)])
     cells = np.concatenate([np.zeros((len(atoms), 3), dtype=int), shifts])
     both = (BlockMatrix(m.basis, m.numbers, edges, cells, m.over(edges, cells)) for m in (a, b))
     return matrix_errors(*both).mae_mev
@@ -123,23 +130,25 @@ def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> fl
 def aligned_zero(
     answer: BlockMatrix, shifted: BlockMatrix, H: BlockMatrix, S: BlockMatrix
 ) -> Verdict:
-    """Whether a matrix is the shifted one with its zero of energy put right, so that it is H."""
-    off = matrix_errors(answer, H).mae_mev
-    if off < 1e-6:
+    """Check whether the zero of energy of a shifted matrix was corrected, so that it is H."""
+    error = matrix_errors(answer, H).mae_mev
+    if error < 1e-6:
         before = matrix_errors(shifted, H).mae_mev
-        return Verdict(True, f"{before:.1f} meV of mean error were no error of physics at all.")
+        return Verdict(True, f"{before:.1f} meV of mean error had no physical meaning.")
     if matrix_errors(answer, shifted).mae_mev == 0:
-        return Verdict(False, f"that is the shifted matrix itself: {off:.1f} meV from H.")
-    left, overlap = (answer - H).at_gamma(), S.at_gamma()
-    shift = float((left * overlap).sum() / (overlap * overlap).sum())
-    if np.abs(left - shift * overlap).max() < 1e-9:
-        return Verdict(False, f"a shift of {shift:+.3f} eV is left: mind the sign and the size.")
-    if np.abs(np.diag(left)).max() < 1e-9:
-        return Verdict(False, "the diagonal is right; off it c S is left, as S is not diagonal.")
+        return Verdict(False, f"that is the shifted matrix itself: {error:.1f} meV from H.")
+    rest, overlap = (answer - H).at_gamma(), S.at_gamma()
+    shift = float((rest * overlap).sum() / (overlap * overlap).sum())
+    if np.abs(rest - shift * overlap).max() < 1e-9:
+        return Verdict(False, f"a shift of {shift:+.3f} eV is left: check the sign and the size.")
+    if np.abs(np.diag(rest)).max() < 1e-9:
+        return Verdict(
+            False, "the diagonal is right, but c S also has elements outside of the diagonal."
+        )
     return Verdict(
         False,
-        "what is left is no multiple of S. Where H gains c S all levels move by c, since "
-        "H C = S C e; another number in every element is another matter.",
+        "the rest is not a multiple of S. Adding c S to H shifts all levels by c, since "
+        "H C = S C e; adding the same number to every element does not.",
     )
 
 
@@ -147,84 +156,92 @@ def aligned_zero(
 
 
 def split_by_group(test: ArrayLike, groups: ArrayLike) -> Verdict:
-    """Whether a choice of test samples (n,), true or false, shares no group with the rest."""
-    names, chosen = np.asarray(groups), np.asarray(test)
-    if chosen.shape != names.shape or chosen.dtype != bool:
-        return Verdict(False, f"give {len(names)} times true or false, one for each sample.")
-    share = chosen.mean()
+    """Check that the test samples (n,), a boolean mask, share no group with the other samples.
+
+    >>> from workbench.course import comparing
+    >>> comparing.split_by_group(np.array([True, False, False]), ["a", "b", "b"]).right
+    True
+    """
+    names, tested = np.asarray(groups), np.asarray(test)
+    if tested.shape != names.shape or tested.dtype != bool:
+        return Verdict(False, f"give {len(names)} values True or False, one per sample.")
+    share = tested.mean()
     if not 0.1 <= share <= 0.5:
-        return Verdict(False, f"{share:.0%} are for the test: take between 10 and 50 %.")
-    both = set(names[chosen].tolist()) & set(names[~chosen].tolist())
+        return Verdict(False, f"{share:.0%} are test samples: use between 10 and 50 %.")
+    both = set(names[tested].tolist()) & set(names[~tested].tolist())
     if both:
         count = len(set(names.tolist()))
-        return Verdict(False, f"{len(both)} of {count} molecules stand on both sides: a leak.")
-    tested = len(set(names[chosen].tolist()))
-    return Verdict(True, f"{tested} molecules, {int(chosen.sum())} structures, none seen before.")
+        return Verdict(False, f"{len(both)} of {count} molecules are on both sides: a leak.")
+    count = len(set(names[tested].tolist()))
+    return Verdict(
+        True, f"{count} molecules, {int(tested.sum())} structures, none of them in training."
+    )
 
 
 def unseen(dataset: Dataset, samples: ArrayLike, test: ArrayLike) -> float:
-    """Error in meV of a small learner that is trained on some structures and tested on others.
+    """Error in meV of a small model that is trained on some structures and tested on others.
 
-    It guesses gaps from the eigenvalues of the Coulomb matrix (Rupp et al. 2012, doi
-    10.1103/PhysRevLett.108.058301) by kernel ridge regression: enough to see a leak.
+    It predicts gaps from the eigenvalues of the Coulomb matrix (Rupp et al. 2012, doi
+    10.1103/PhysRevLett.108.058301) by kernel ridge regression, which suffices to show a leak.
 
     Args:
-        dataset: of molecules.
-        samples: (n,) numbers in it.
-        test: (n,) which of them are for the test.
+        dataset: dataset of molecules.
+        samples: (n,) sample numbers.
+        test: (n,) boolean mask of the test samples.
     """
-    chosen = np.asarray(test, dtype=bool)
-    taken = [dataset[int(i)] for i in np.asarray(samples)]
-    gaps = np.array([gap(s.H, s.S, s.n_electrons) for s in taken])
-    x = _coulomb_spectra([s.atoms for s in taken])
-    apart = np.abs(x[:, None] - x[None]).sum(axis=-1)
-    kernel = np.exp(-apart / np.median(apart))
-    own, mean = kernel[~chosen][:, ~chosen], gaps[~chosen].mean()
-    weights = np.linalg.solve(own + 1e-6 * np.eye(len(own)), gaps[~chosen] - mean)
-    guessed = kernel[chosen][:, ~chosen] @ weights + mean
-    return float(np.abs(guessed - gaps[chosen]).mean()) * MEV
+    tested = np.asarray(test, dtype=bool)
+    used = [dataset[int(i)] for i in np.asarray(samples)]
+    gaps = np.array([gap(s.H, s.S, s.n_electrons) for s in used])
+    x = _coulomb_spectra([s.atoms for s in used])
+    distances = np.abs(x[:, None] - x[None]).sum(axis=-1)
+    kernel = np.exp(-distances / np.median(distances))
+    training, mean = kernel[~tested][:, ~tested], gaps[~tested].mean()
+    weights = np.linalg.solve(training + 1e-6 * np.eye(len(training)), gaps[~tested] - mean)
+    predicted = kernel[tested][:, ~tested] @ weights + mean
+    return float(np.abs(predicted - gaps[tested]).mean()) * MEV
 
 
 def _coulomb_spectra(structures: list[Atoms]) -> NDArray[np.float64]:
-    """(n, most atoms) eigenvalues of each Coulomb matrix, largest first, filled up with zeros."""
-    found = np.zeros((len(structures), max(len(a) for a in structures)))
-    for row, atoms in zip(found, structures, strict=True):
+    """(n, most atoms) eigenvalues of each Coulomb matrix, largest first, padded with zeros."""
+    spectra = np.zeros((len(structures), max(len(a) for a in structures)))
+    for row, atoms in zip(spectra, structures, strict=True):
         z, distances = atoms.numbers.astype(float), atoms.get_all_distances()
         np.fill_diagonal(distances, 1.0)
         matrix = np.outer(z, z) / distances
         np.fill_diagonal(matrix, 0.5 * z**2.4)
         row[: len(z)] = np.linalg.eigvalsh(matrix)[::-1]
-    return found
+    return spectra
 
 
 # ---- noise --------------------------------------------------------------------------------------
 
 
 def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -> Verdict:
-    """Whether (low, high) is the paired 95 % interval of the mean of a - b, drawn by groups."""
+    """Check the paired 95 % bootstrap interval (low, high) of the mean of a - b, by groups."""
     given = np.sort(np.asarray(answer, dtype=float).ravel())
     if given.shape != (2,):
         return Verdict(False, "an interval is two numbers, low and high.")
     one, other = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     right = paired_difference(one, other, groups)
-    middle, wide = (right.low + right.high) / 2, right.high - right.low
-    if np.abs(given - [right.low, right.high]).max() < 0.15 * wide:
-        side = "zero is outside" if right.decided else "zero is inside: nothing is decided"
+    middle, width = (right.low + right.high) / 2, right.high - right.low
+    if np.abs(given - [right.low, right.high]).max() < 0.15 * width:
+        side = "zero is outside" if right.decided else "zero is inside: no significant difference"
         return Verdict(True, f"{right.low:.3g} to {right.high:.3g}; {side}.")
     spread = np.percentile(one - other, [2.5, 97.5])
     if np.abs(given - spread).max() < 0.05 * np.ptp(spread):
         return Verdict(
-            False, "that is the range of single structures; asked is that of their mean."
+            False,
+            "that is the interval of single structures; the task asks for that of their mean.",
         )
-    if np.abs(given + np.array([right.high, right.low])).max() < 0.15 * wide:
-        return Verdict(False, "the sign is turned round: subtract the second from the first.")
-    size = np.ptp(given) / wide
-    if abs(given.mean() - middle) > wide:
+    if np.abs(given + np.array([right.high, right.low])).max() < 0.15 * width:
+        return Verdict(False, "the sign is reversed: subtract the second from the first.")
+    size = np.ptp(given) / width
+    if abs(given.mean() - middle) > width:
         return Verdict(False, f"its middle, {given.mean():.3g}, is not near {middle:.3g}.")
     hint = (
-        "did you draw both models' structures apart? Draw the differences."
+        "did you resample the structures of the two models separately? Resample the differences."
         if size > 1
-        else "frames of one trajectory resemble each other: draw whole groups."
+        else "frames of one trajectory are similar: resample whole groups."
     )
     return Verdict(False, f"it is {size:.2f} times as wide as it should be; {hint}")
 
@@ -235,34 +252,38 @@ def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -
 def flattered(
     sample: Sample, predicted: BlockMatrix, repaired: float, planted_mev: float
 ) -> Verdict:
-    """Whether a prediction was changed so that its mean error falls and its gap gets worse.
+    """Check for a change of a prediction that lowers the mean error and makes the gap worse.
 
     Args:
-        sample: a molecule with its labels.
-        predicted: of it, eV.
-        repaired: share of its error that is taken away, 0 to 1.
-        planted_mev: mean error that is put into the HOMO instead, meV.
+        sample: a molecule with its label.
+        predicted: its predicted matrix, eV.
+        repaired: fraction of the error that is removed, 0 to 1.
+        planted_mev: mean error that is added to the HOMO instead, meV.
     """
     changed = sample.H + (1 - repaired) * (predicted - sample.H)
     if planted_mev:
         changed = changed + (misplaced(sample, "HOMO", planted_mev) - sample.H)
-    (mae, levels, gaps), (mae0, levels0, gaps0) = (_meters(m, sample) for m in (changed, predicted))
-    said = (
+    (mae, levels, gaps), (mae0, levels0, gaps0) = (_errors(m, sample) for m in (changed, predicted))
+    numbers = (
         f"matrix MAE {mae0:.3f} to {mae:.3f} meV, occupied levels {levels0:.2f} to {levels:.2f} "
         f"meV, gap {gaps0:.1f} to {gaps:.1f} meV."
     )
     if mae >= mae0:
-        return Verdict(False, f"{said} The metric is no better: repair more, or plant less.")
+        return Verdict(
+            False, f"{numbers} The metric is not better: repair more, or add less to the HOMO."
+        )
     if gaps <= 5 * gaps0:
-        return Verdict(False, f"{said} The gap is not five times worse yet: plant more.")
-    return Verdict(True, f"{said} A paper would call this progress.")
+        return Verdict(
+            False, f"{numbers} The gap is not five times worse yet: add more to the HOMO."
+        )
+    return Verdict(True, f"{numbers} By this metric alone the model has improved.")
 
 
-def _meters(H: BlockMatrix, sample: Sample) -> tuple[float, float, float]:
+def _errors(H: BlockMatrix, sample: Sample) -> tuple[float, float, float]:
     """Mean error of the matrix, of the occupied levels and of the gap, meV."""
-    of: tuple[Any, Any] = (sample.S, sample.n_electrons)
+    molecule: tuple[Any, Any] = (sample.S, sample.n_electrons)
     return (
         matrix_errors(H, sample.H).mae_mev,
-        occupied_energy_mae(H, sample.H, *of) * MEV,
-        abs(gap(H, *of) - gap(sample.H, *of)) * MEV,
+        occupied_energy_mae(H, sample.H, *molecule) * MEV,
+        abs(gap(H, *molecule) - gap(sample.H, *molecule)) * MEV,
     )

@@ -1,4 +1,4 @@
-"""Tasks about crystals: Bloch sums, the Dirac point, and what a mistake in the cells does."""
+"""Tasks about crystals: Bloch sums, the Dirac point, and a mistake in the cells."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from workbench.hamiltonians.conventions import MEV
 
 __all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 
-_TOUCHING = 0.02  # eV; what a real-space grid may open where two bands should touch
+_TOUCHING = 0.02  # eV; gap that a real-space grid may open between touching bands
 
 
 def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockMatrix) -> Verdict:
-    """Whether an answer is the block ``H_ij(k) = sum_T exp(2 pi i k.T) H_ij(T)``.
+    """Check the block ``H_ij(k) = sum_T exp(2 pi i k.T) H_ij(T)``.
 
     Args:
         answer: (rows, columns) eV.
@@ -28,33 +28,33 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
         H: the blocks H(T), eV.
     """
     k = np.asarray(k, dtype=float)
-    found = blocks(H, *block)
-    whole = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in found.items())
+    by_cell = blocks(H, *block)
+    right = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in by_cell.items())
     given = np.asarray(answer)
-    if given.shape != np.shape(whole):
+    if given.shape != np.shape(right):
         return Verdict(
             False,
-            f"the block has {' x '.join(map(str, np.shape(whole)))} elements, yours "
+            f"the block has {' x '.join(map(str, np.shape(right)))} elements, yours "
             f"{' x '.join(map(str, given.shape)) or 'one'}: add whole blocks.",
         )
     wrong = {
-        "these are the blocks without their phases, as at k = 0.": sum(found.values()),
-        "the phases run backwards: T is the cell of the column's atom, with a plus sign.": np.conj(
-            whole
+        "this is the sum of the blocks without phases, as at k = 0.": sum(by_cell.values()),
+        "the phases have the wrong sign: T, the cell of the column atom, has a plus sign.": np.conj(
+            right
         ),
-        "that is the block of the cell T = 0 alone: the neighbours in other cells are missing.": (
-            found.get((0, 0, 0), np.zeros(given.shape))
+        "that is only the block of the cell T = 0: the neighbours in other cells are missing.": (
+            by_cell.get((0, 0, 0), np.zeros(given.shape))
         ),
-        "a factor of 2 pi is missing from the phase: k comes in fractions, not in 1/A.": sum(
-            np.exp(1j * (k @ T)) * value for T, value in found.items()
+        "a factor of 2 pi is missing in the phase: k is given in fractions, not in 1/A.": sum(
+            np.exp(1j * (k @ T)) * value for T, value in by_cell.items()
         ),
     }
-    done = f"{len(found)} cells T, each block with its phase."
-    return compared(given, whole, done, wrong, f"the sum has {len(found)} terms")
+    done = f"{len(by_cell)} cells T, each block with its phase."
+    return compared(given, right, done, wrong, f"the sum has {len(by_cell)} terms")
 
 
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
-    """Whether the highest filled and lowest empty band touch at a k (3,), fractions."""
+    """Check whether the highest occupied and lowest empty band touch at a k (3,), fractions."""
     k = np.asarray(answer, dtype=float)
     if k.shape != (3,):
         return Verdict(False, "k has three components, in fractions of the reciprocal cell.")
@@ -72,12 +72,18 @@ def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: 
 
 
 def opposite_cells(H: BlockMatrix) -> BlockMatrix:
-    """A plausible mistake of a file reader: every block put into the cell -T instead of T."""
+    """A plausible mistake of a file reader: every block in the cell -T instead of T."""
     return replace(H, shifts=-H.shifts)
 
 
 def blocks(H: BlockMatrix, i: int, j: int) -> dict[tuple[int, ...], NDArray[Any]]:
-    """Each cell T that holds a neighbour j of atom i, and the block of the two, eV."""
-    mine = np.flatnonzero((H.edges[0] == i) & (H.edges[1] == j))
-    cells = [tuple(int(c) for c in T) for T in H.shifts[mine]]
+    """Cell T -> the block of atom i with atom j in this cell, eV.
+
+    >>> from workbench.course import crystals
+    >>> H = wb.Dataset("graphene")[0].H
+    >>> (0, 0, 0) in crystals.blocks(H, 0, 1)
+    True
+    """
+    stored = np.flatnonzero((H.edges[0] == i) & (H.edges[1] == j))
+    cells = [tuple(int(c) for c in T) for T in H.shifts[stored]]
     return {T: H.block(i, j, T) for T in cells}

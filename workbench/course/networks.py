@@ -1,4 +1,4 @@
-"""Small stages 1 to be looked at: untrained, solved for, and with one layer that is wrong."""
+"""Small stage-1 networks: untrained, with solved readouts, and with one wrong layer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["CHANGES", "MISTAKES", "error_mev", "make", "solved"]
 
 
 class _ComponentSiLU(nn.Module):
-    """A mistake: SiLU on every component where a gate should be."""
+    """A mistake: SiLU on every component instead of a gate."""
 
     def __init__(self, expand: nn.Module) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _ComponentSiLU(nn.Module):
 
 
 class _ComponentLayerNorm(nn.Module):
-    """A mistake: the ordinary LayerNorm over all components and channels of an atom."""
+    """A mistake: ordinary LayerNorm over all components and channels of an atom."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, K, C) -> (N, K, C)."""
@@ -46,7 +46,7 @@ class _ComponentLayerNorm(nn.Module):
 
 
 class _WrongAxes(nn.Module):
-    """A mistake: frames of vectors whose axes were permuted for e3nn, but are not e3nn's."""
+    """A mistake: axes of vectors permuted as for e3nn, although the frames are not e3nn's."""
 
     def __init__(self, frames: nn.Module) -> None:
         super().__init__()
@@ -81,22 +81,23 @@ MISTAKES: dict[str, Callable[[TwoStageModel], None]] = {
     "LayerNorm": _layer_norm,
     "axes permuted": _wrong_axes,
 }
-"""Layers that break the symmetry."""
+"""Layers that violate equivariance."""
 
 CHANGES = {"tensor products": _tensor_products, **MISTAKES}
-"""What can be changed in a stage 1; tensor products keep the symmetry."""
+"""Possible changes of a stage 1; tensor products keep equivariance."""
 
 
 def make(
     dataset: Dataset, config: ModelConfig, change: str | None = None, seed: int = 0
 ) -> TwoStageModel:
-    """A model as `train` begins with for this seed: random weights, scaled to the training set.
+    """The initial model of `train` for this seed: random weights, scaled to the training set.
 
     Args:
         dataset: with a split "train".
-        config: sizes.
-        change: of `CHANGES`, made after the weights were drawn; None for the right network.
-        seed: of the weights.
+        config: sizes of the network.
+        change: key of `CHANGES`, applied after the weights were drawn; None for the correct
+            network.
+        seed: seed of the weights.
     """
     charges = guess_charges(dataset, dataset.split("train"), config)
     training = _labelled(dataset, "train", config, charges)
@@ -110,11 +111,11 @@ def make(
 def solved(
     dataset: Dataset, config: ModelConfig, change: str | None = None, seed: int = 0
 ) -> TwoStageModel:
-    """The same, with the readouts of stage 1 solved for: as `train` does in no steps at all.
+    """As `make`, with solved readouts of stage 1: the result of `train` with 0 steps.
 
     Args:
         dataset: with splits "train" and "valid".
-        config: as of `make`, and so are all others.
+        config, change, seed: as for `make`.
     """
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges
@@ -126,7 +127,14 @@ def solved(
 def error_mev(
     predictor: Predictor, dataset: Dataset, split: str = "valid", limit: int = 100
 ) -> float:
-    """Mean error of a callable atoms -> BlockMatrix on the first structures of a split, meV."""
+    """Mean error of a callable atoms -> BlockMatrix on the first structures of a split, meV.
+
+    >>> from workbench.course import networks
+    >>> with wb.Dataset("water") as data:
+    ...     error = networks.error_mev(wb.load_model("water").stage1, data, limit=2)
+    >>> error < 0.1
+    True
+    """
     errors = [
         matrix_errors(predictor(dataset.atoms(int(i))), dataset.reference(int(i)).H).mae_mev
         for i in dataset.split(split)[:limit]

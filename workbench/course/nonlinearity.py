@@ -1,8 +1,8 @@
-"""What non-linearities can learn: random features, and a readout solved for by least squares.
+"""Expressiveness of non-linearities: random features with a readout solved by least squares.
 
 A sample has a scalar s, a vector v and the unit vector r of an edge. Each kind of layer makes many
-random features that are vectors; a vector to be learned is then fitted as a linear combination.
-Nothing is trained, so what a kind cannot learn here it cannot *say*, however long one trains.
+random vector features; a target vector is then fitted as a linear combination of them. No feature
+is trained, so a target that a kind cannot fit here is one that it cannot represent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["KINDS", "TARGETS", "Sample", "draw", "learned", "table"]
 Array = NDArray[np.float64]
 
 _WIDTH = 200  # random features
-_RIDGES = tuple(10.0**-k for k in range(1, 13))  # of their mean square: validation chooses
+_RIDGES = tuple(10.0**-k for k in range(1, 13))  # relative; chosen by validation
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Sample:
     r: Array
 
     def turned(self, R: Array) -> Sample:
-        """All vectors turned by R (3, 3); scalars stay."""
+        """All vectors rotated by R (3, 3); scalars do not change."""
         return Sample(self.s, self.v @ R.T, self.r @ R.T)
 
 
 def draw(count: int, rng: np.random.Generator) -> Sample:
-    """Random samples, oriented at random: |v| up to 2, s from -1 to 1."""
+    """Random samples in random orientations: |v| up to 2, s from -1 to 1."""
     r, direction = (rng.normal(size=(count, 3)) for _ in range(2))
     r, direction = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (r, direction))
     length = rng.uniform(0, 2, (count, 1))
@@ -55,11 +55,11 @@ TARGETS: dict[str, Callable[[Sample], Array]] = {
     "v/(1+v²)": lambda x: x.v / (1 + (x.v**2).sum(axis=1, keepdims=True)),
     "(v·r)² v": lambda x: _along(x)[:, None] ** 2 * x.v,
 }
-"""Vectors to be learned, by their formula; all of them turn as they must."""
+"""Formula -> target vector; all targets are equivariant."""
 
 
 def _gated(*invariants: Array) -> Callable[[np.random.Generator], Array]:
-    """Random functions (n, width) of some invariants: SiLU of linear ones."""
+    """Random functions (n, width) of invariants: SiLU of linear combinations."""
 
     def make(rng: np.random.Generator) -> Array:
         x = np.stack([*invariants, np.ones_like(invariants[0])], axis=1)
@@ -74,8 +74,8 @@ def _silu(x: Array) -> Array:
 
 def _times(factors: Array, *vectors: Array) -> Array:
     """(n, 3, features): each vector times each factor."""
-    parts = [vector[:, :, None] * factors[:, None, :] for vector in vectors]
-    return np.concatenate(parts, axis=2)
+    products = [vector[:, :, None] * factors[:, None, :] for vector in vectors]
+    return np.concatenate(products, axis=2)
 
 
 def _none(x: Sample, rng: np.random.Generator) -> Array:
@@ -97,10 +97,10 @@ def _edge_gate(x: Sample, rng: np.random.Generator) -> Array:
 
 
 def _components(x: Sample, rng: np.random.Generator) -> Array:
-    """An ordinary layer: SiLU of mixtures of all seven numbers, each output component fitted."""
+    """An ordinary layer: SiLU of mixtures of all seven numbers, fitted for each component."""
     inner = np.concatenate([x.s[:, None], x.v, x.r, np.ones((len(x.s), 1))], axis=1)
     hidden = _silu(inner @ rng.normal(size=(inner.shape[1], 2 * _WIDTH)))
-    # Block diagonal: three components, each with weights of its own.
+    # Block diagonal: separate weights for each of the three components.
     return np.einsum("nk,ij->nijk", hidden, np.eye(3)).reshape(len(x.s), 3, -1)
 
 
@@ -111,20 +111,25 @@ KINDS: dict[str, Callable[[Sample, np.random.Generator], Array]] = {
     "gate s, v·r": _edge_gate,
     "SiLU on all": _components,
 }
-"""What a non-linearity reads -> the random vectors (n, 3, features) that it makes of samples."""
+"""Input of the non-linearity -> function that makes random vectors (n, 3, features)."""
 
 
 def learned(kind: str, target: str, seed: int = 0) -> tuple[float, float]:
-    """How well features of a kind express a target, and how far the fit breaks the law of turning.
+    """Error of the fit of a target with features of a kind, and its equivariance error.
 
     Args:
-        kind: of `KINDS`.
-        target: of `TARGETS`.
-        seed: of samples and features.
+        kind: key of `KINDS`.
+        target: key of `TARGETS`.
+        seed: seed of samples and features.
 
     Returns:
-        Root mean square of the error on new samples, and of f(Rx) - R f(x), both over that of the
-        target.
+        Root mean square of the error on new samples and of f(Rx) - R f(x), both relative to the
+        root mean square of the target.
+
+    >>> from workbench.course import nonlinearity
+    >>> error, violation = nonlinearity.learned("gate s", "sin(3s) v")
+    >>> error < 0.01, violation < 1e-10
+    (True, True)
     """
     rng = np.random.default_rng(seed)
     training, valid, new = (draw(count, rng) for count in (2000, 300, 300))
@@ -135,32 +140,32 @@ def learned(kind: str, target: str, seed: int = 0) -> tuple[float, float]:
 
     right = TARGETS[target]
     values, vectors, cross = _equations(features(training), right(training))
-    known, wanted = features(valid), right(valid)
+    validation, targets = features(valid), right(valid)
 
     def solution(ridge: float) -> Array:
         return vectors @ (cross / (values + ridge * values.mean()))
 
-    weights = min(map(solution, _RIDGES), key=lambda w: _rms(known @ w - wanted))
-    found, turned = features(new) @ weights, features(new.turned(R)) @ weights
+    weights = min(map(solution, _RIDGES), key=lambda w: _rms(validation @ w - targets))
+    predicted, rotated = features(new) @ weights, features(new.turned(R)) @ weights
     size = _rms(right(new))
-    return _rms(found - right(new)) / size, _rms(turned - found @ R.T) / size
+    return _rms(predicted - right(new)) / size, _rms(rotated - predicted @ R.T) / size
 
 
 def table(seed: int = 0) -> str:
-    """Errors of all kinds on all targets, and by how much each kind breaks the law, in percent."""
-    rows = [["error in %", *TARGETS, "law broken by"]]
+    """Errors of all kinds on all targets, and the equivariance error of each kind, in percent."""
+    rows = [["error in %", *TARGETS, "equivariance error"]]
     for kind in KINDS:
-        found = [learned(kind, target, seed) for target in TARGETS]
-        errors = (f"{100 * e:.0f}" if e > 0.1 else f"{100 * e:.2g}" for e, _ in found)
-        rows.append([kind, *errors, f"{100 * max(broken for _, broken in found):.2g} %"])
+        results = [learned(kind, target, seed) for target in TARGETS]
+        errors = (f"{100 * e:.0f}" if e > 0.1 else f"{100 * e:.2g}" for e, _ in results)
+        rows.append([kind, *errors, f"{100 * max(violation for _, violation in results):.2g} %"])
     return "\n".join(aligned_rows(rows))
 
 
-def _equations(features: Array, wanted: Array) -> tuple[Array, Array, Array]:
-    """Of least squares: eigenvalues and eigenvectors of the features' square, and right side."""
+def _equations(features: Array, targets: Array) -> tuple[Array, Array, Array]:
+    """Least squares: eigenvalues and eigenvectors of the Gram matrix, and right-hand side."""
     flat = features.reshape(-1, features.shape[2])
     values, vectors = np.linalg.eigh(flat.T @ flat)
-    return values.clip(min=0.0), vectors, vectors.T @ (flat.T @ wanted.ravel())
+    return values.clip(min=0.0), vectors, vectors.T @ (flat.T @ targets.ravel())
 
 
 def _rms(x: Array) -> float:

@@ -1,4 +1,4 @@
-"""A model of one's own: jobs that are killed, honest splits, errors and densities by hand."""
+"""Tasks about training a model: interrupted jobs, splits, errors and density matrices."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ __all__ = [
 
 
 def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any) -> int:
-    """Start a label job in a process of its own, and kill it (SIGKILL) in the midst of its work.
+    """Start a label job in a separate process and kill it (SIGKILL) while it works.
 
     Args:
-        labels: how many shall be on disk before the kill.
-        structures, out, arguments: as `workbench.label` takes them.
+        labels: number of labels on disk at which the job is killed.
+        structures, out, arguments: arguments of `workbench.label`.
 
     Returns:
-        How many labels were on disk when it was dead; all of them if it was faster.
+        Number of labels on disk after the kill; all of them if the job finished before.
 
     Raises:
-        RuntimeError: if the job ended by itself without a dataset.
+        RuntimeError: if the job failed.
     """
     work = Path(f"{out}.partial")
     job = multiprocessing.get_context("spawn").Process(
@@ -57,16 +57,16 @@ def killed_after(labels: int, structures: Any, out: str | Path, **arguments: Any
     while job.is_alive() and len(list(work.glob("label-*.npz"))) < labels:
         time.sleep(0.02)
     if job.pid is not None and job.is_alive():
-        with contextlib.suppress(ProcessLookupError):  # it may have ended just now
+        with contextlib.suppress(ProcessLookupError):  # the job may have ended in the meantime
             os.kill(job.pid, signal.SIGKILL)
     job.join()
     if job.exitcode not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"The job failed by itself: call workbench.label to see why ({out}).")
+        raise RuntimeError(f"The label job of {out} failed: call workbench.label to see the error.")
     return len(list(work.glob("label-*.npz")))
 
 
 def _label_silently(structures: Any, out: str | Path, **arguments: Any) -> None:
-    """Label without a word: what a killed process's helpers complain of is no news here."""
+    """Label without output: workers of a killed process would print irrelevant errors."""
     from workbench.datasets.labelling import label
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -74,11 +74,15 @@ def _label_silently(structures: Any, out: str | Path, **arguments: Any) -> None:
 
 
 def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
-    """Whether a choice of test frames keeps every trajectory on one side.
+    """Check that the test frames contain only whole trajectories.
 
     Args:
-        answer: (n,) true where a frame is for testing.
-        groups: (n,) number of the trajectory that a frame comes from.
+        answer: (n,) True for a test frame.
+        groups: (n,) trajectory number of each frame.
+
+    >>> from workbench.course import own_model
+    >>> own_model.held_out(np.array([False, False, True, True]), [0, 0, 1, 1]).right
+    True
     """
     test, groups = np.asarray(answer), np.asarray(groups)
     if test.shape != groups.shape or test.dtype != bool:
@@ -87,7 +91,9 @@ def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
         )
     count = int(test.sum())
     if count in (0, len(test)):
-        return Verdict(False, f"{'all' if count else 'no'} frames are for testing: keep both.")
+        return Verdict(
+            False, f"{'all' if count else 'no'} frames are test frames: both kinds are needed."
+        )
     both = [int(g) for g in np.unique(groups) if len(set(test[groups == g])) == 2]
     if both:
         first = np.flatnonzero(groups == both[0])
@@ -95,28 +101,38 @@ def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
         return Verdict(
             False,
             f"{len(both)} of {len(np.unique(groups))} trajectories have frames on both sides: "
-            f"frames {k} and {k + 1} follow each other in trajectory {both[0]}, one is trained on "
-            "and the other tests.",
+            f"frames {k} and {k + 1} are neighbours in trajectory {both[0]}, but one is a training "
+            "frame and the other a test frame.",
         )
     if count > len(test) / 2:
-        return Verdict(False, "no trajectory is on both sides, but most frames are for testing.")
+        return Verdict(False, "no trajectory is on both sides, but most frames are test frames.")
     kept = len(np.unique(groups[test]))
-    return Verdict(True, f"{kept} whole trajectories, {count} frames, that training never meets.")
+    return Verdict(
+        True, f"{kept} whole trajectories with {count} frames are never used in training."
+    )
 
 
 def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict:
-    """Whether an answer is the mean modulus of a matrix's error, in meV."""
+    """Check the mean modulus of a matrix's error, in meV.
+
+    >>> from workbench.course import own_model
+    >>> prediction = wb.load_model("water").predict(wb.load("water"))
+    >>> error = prediction.baseline.dense() - prediction.refined.dense()
+    >>> mae = 1000 * np.abs(error).mean()
+    >>> own_model.matrix_mae(mae, prediction.baseline, prediction.refined).right
+    True
+    """
     error = H.dense() - reference.dense()
     if np.ndim(answer):
-        return Verdict(False, "one number for the whole matrix: take the mean over all elements.")
+        return Verdict(False, "give one number for the whole matrix: the mean over all elements.")
     mae = float(np.abs(error).mean())
     wrong = {
         "that is the error in eV: one eV is 1000 meV.": mae,
-        "errors of both signs cancel in a mean: take their moduli first.": MEV * error.mean(),
-        "errors of both signs cancel in a mean, and this is in eV: moduli first, then meV.": (
+        "positive and negative errors cancel in a mean: take the moduli first.": MEV * error.mean(),
+        "positive and negative errors cancel, and this is in eV: take moduli, then meV.": (
             error.mean()
         ),
-        "that is the root of the mean square, which large errors rule.": (
+        "that is the root mean square, which large errors dominate.": (
             MEV * np.sqrt((error**2).mean())
         ),
         "that is the largest error of any element, not the mean.": MEV * np.abs(error).max(),
@@ -131,59 +147,65 @@ def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict
     if not same(answer, MEV * mae):
         return Verdict(False, f"it is off by a factor of {float(answer) / (MEV * mae):.3g}.")
     largest = MEV * np.abs(error).max()
-    return Verdict(True, f"{MEV * mae:.3f} meV on average, and {largest:.2f} meV at worst.")
+    return Verdict(True, f"{MEV * mae:.3f} meV on average, and {largest:.2f} meV at most.")
 
 
 def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
-    """Whether an answer is the density matrix ``2 C C^T`` over the occupied orbitals.
+    """Check the density matrix ``2 C C^T`` of the occupied orbitals.
 
     Args:
-        answer: (n_ao, n_ao) electrons.
+        answer: (n_ao, n_ao), electrons.
         H: eV.
         S: its overlap.
-        n_electrons: how many, two in each orbital.
+        n_electrons: number of electrons, two per orbital.
+
+    >>> from workbench.course import own_model
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> C = wb.solve(water.H, water.S)[1][:, :5]
+    >>> own_model.density(2 * C @ C.T, water.H, water.S, 10)
+    Right: tr(P S) = 10.000000 electrons.
     """
     filled, C = occupied_count(H, n_electrons), solve(H, S)[1]
     given, occupied, overlap = np.asarray(answer), C[:, :filled], S.dense()
     if given.shape != overlap.shape:
         return Verdict(
             False,
-            f"P has {len(overlap)} x {len(overlap)} elements, one for each pair of orbitals; yours "
-            f"has the shape {given.shape}. Try C @ C.T, not C.T @ C.",
+            f"P has {len(overlap)} x {len(overlap)} elements, one per pair of orbitals, but your "
+            f"answer has the shape {given.shape}. Try C @ C.T, not C.T @ C.",
         )
     right = 2 * occupied @ occupied.T
     electrons = float(np.trace(right @ overlap))
     wrong = {
         "each orbital holds two electrons: this counts only half of them.": right / 2,
-        "all orbitals are filled, the empty ones too: take the first n/2 columns.": 2 * C @ C.T,
-        "so many orbitals as electrons are filled: each holds two.": (
+        "this also fills the empty orbitals: take the first n/2 columns.": 2 * C @ C.T,
+        "this fills one orbital per electron: each orbital holds two.": (
             2 * C[:, :n_electrons] @ C[:, :n_electrons].T
         ),
-        "these are the highest orbitals: the electrons go into the lowest.": (
+        "these are the highest orbitals: electrons occupy the lowest.": (
             2 * C[:, -filled:] @ C[:, -filled:].T
         ),
-        "orbitals stand in the columns of C, not in its rows.": 2 * C[:filled].T @ C[:filled],
+        "orbitals are the columns of C, not its rows.": 2 * C[:filled].T @ C[:filled],
     }
-    counted = float(np.trace(given @ overlap))
+    trace = float(np.trace(given @ overlap))
     done = f"tr(P S) = {electrons:.6f} electrons."
-    return compared(given, right, done, wrong, f"tr(P S) counts {counted:.3f} electrons")
+    return compared(given, right, done, wrong, f"tr(P S) is {trace:.3f} electrons")
 
 
 def resplit(dataset: Dataset, out: str | Path, splits: Mapping[str, Sequence[int]]) -> Path:
-    """The same labels in other splits, however unwise these are, as a dataset of its own.
+    """Write the same labels with other splits, also unsuitable ones, as a new dataset.
 
     Args:
-        dataset: where the labels are.
-        out: the file to write.
-        splits: name -> numbers of samples.
+        dataset: source of the labels.
+        out: file to write.
+        splits: name -> sample numbers.
     """
     from workbench.datasets.writing import write
 
-    numbers = [int(i) for own in splits.values() for i in own]
-    at = iter(range(len(numbers)))
-    places = {name: [next(at) for _ in own] for name, own in splits.items()}
+    numbers = [int(i) for members in splits.values() for i in members]
+    position = iter(range(len(numbers)))
+    positions = {name: [next(position) for _ in members] for name, members in splits.items()}
     provenance = {"split": "by hand", "the_whole": dataset.provenance}
-    write(Path(out), (dataset[i] for i in numbers), places, provenance)
+    write(Path(out), (dataset[i] for i in numbers), positions, provenance)
     return Path(out)
 
 
@@ -194,14 +216,14 @@ def learning_curve(
     how: TrainConfig,
     start: TwoStageModel | None = None,
 ) -> NDArray[np.float64]:
-    """Test errors of models trained on ever more of a dataset.
+    """Test errors of models trained on parts of a dataset of increasing size.
 
     Args:
         dataset: with the splits "train", "valid" and "test".
-        sizes: numbers of training geometries, the first of the split.
-        folder: for the parts.
-        how: to train each of them.
-        start: a model to fine-tune in place of a new one.
+        sizes: numbers of training geometries, taken from the start of the split.
+        folder: folder for the parts.
+        how: training settings.
+        start: a model to fine-tune instead of training a new one.
 
     Returns:
         (sizes,) mean error of the matrix over the test split, meV.
@@ -225,17 +247,15 @@ def learning_curve(
 
 
 def _test_error(model: TwoStageModel, dataset: Dataset) -> float:
-    """What `workbench.evaluate` calls mae_mev, without levels, gaps and turns: a third of its time.
+    """The mae_mev of `workbench.evaluate` without its other errors, in a third of the time.
 
-    Structures outside of what the model knows count like all others.
+    Structures outside the applicability domain are included.
     """
     from workbench.models.applicability import DomainWarning
 
     members = dataset.split("test")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DomainWarning)
-        found = model.predict(dataset.atoms(int(i)) for i in members)
-    true = dataset.hamiltonians(members)
-    return float(
-        np.mean([matrix_errors(p.refined, H).mae_mev for p, H in zip(found, true, strict=True)])
-    )
+        predictions = model.predict(dataset.atoms(int(i)) for i in members)
+    pairs = zip(predictions, dataset.hamiltonians(members), strict=True)
+    return float(np.mean([matrix_errors(p.refined, H).mae_mev for p, H in pairs]))

@@ -1,4 +1,4 @@
-"""Tasks about rotations and irreps: turned components, products of vectors, rules with mistakes."""
+"""Tasks about rotations and irreps: rotated components, products of vectors, wrong rules."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["MISTAKES", "irreps_of_product", "traceless_part", "turned_components"]
 
-_CLOSE = 1e-6  # what answers typed with six digits may differ by
+_CLOSE = 1e-6  # tolerance for answers typed with six digits
 
 
 def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> Verdict:
-    """Whether an answer holds the components ``D^l(R) c`` of a function that has been turned by R.
+    """Check the components ``D^l(R) c`` of a function that was rotated by R.
 
     Args:
         answer: (2l+1,).
         c: (2l+1,) components before, m = -l..l.
         l: angular momentum.
         R: (3, 3) orthogonal.
+
+    >>> from workbench.course import rotations
+    >>> R = wb.rotation((0, 0, 1), 90)
+    >>> rotations.turned_components([1, 0, 0], [0, 0, 1], 1, R)  # y, z, x: x becomes y
+    Right: D c; the norm is 1.000 as before, the components have changed.
     """
     before, given, matrix = np.asarray(c, dtype=float), np.asarray(answer), np.asarray(R)
     D = wigner_d(l, matrix)
@@ -35,30 +40,28 @@ def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> 
         )
     if _same(given, D @ before):
         norm = np.linalg.norm(before)
-        return Verdict(True, f"D c; the norm is {norm:.3f} as before, the numbers inside moved.")
+        return Verdict(True, f"D c; the norm is {norm:.3f} as before, the components have changed.")
     wrong = {
-        "these are the components before the turn.": before,
-        "this turns backwards: D must stand to the left of c, and not be transposed.": D.T @ before,
-        "* multiplies number by number and sums nothing: a matrix product is written @.": (
+        "these are the components before the rotation.": before,
+        "this is the inverse rotation: D belongs to the left of c, not transposed.": D.T @ before,
+        "* multiplies element by element; a matrix product is written @.": (
             np.diagonal(D) * before
         ),
     }
     if l == 1:
-        wrong["R mixes (x, y, z), but these components stand in the order y, z, x."] = (
-            matrix @ before
-        )
+        wrong["R mixes (x, y, z), but these components are in the order y, z, x."] = matrix @ before
     reason = _first_same(given, wrong)
     lengths = np.linalg.norm(given), np.linalg.norm(before)
     if not reason and not np.isclose(*lengths):
         reason = (
-            f"its norm is {lengths[0]:.3f}, before the turn it was {lengths[1]:.3f}: "
-            "no rotation can do that."
+            f"its norm is {lengths[0]:.3f}, before the rotation it was {lengths[1]:.3f}: "
+            "a rotation keeps the norm."
         )
     return Verdict(False, reason or "the norm is right, but these are other components than D c.")
 
 
 def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
-    """Whether an answer is the l = 2 part of a b^T: ``(a b^T + b a^T) / 2 - (a.b / 3) 1``.
+    """Check the l = 2 part of a b^T: ``(a b^T + b a^T) / 2 - (a.b / 3) 1``.
 
     Args:
         answer: (3, 3).
@@ -73,33 +76,37 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
     if _same(given, right):
         return Verdict(True, "symmetric without trace: 5 independent numbers, an irrep l = 2.")
     wrong = {
-        "that is the whole product: l = 0 and l = 1 are still in it.": outer,
+        "that is the whole product: it still contains l = 0 and l = 1.": outer,
         "that is the antisymmetric part: three numbers, the cross product, l = 1.": outer - even,
         "that is l = 0, the part of the dot product.": dot / 3 * np.eye(3),
         "twice too large: the symmetric part is the mean of the tensor and its transpose.": (
             2 * right
         ),
-        "a.b is the whole trace, spread over three diagonal elements: divide it by 3.": (
+        "a.b is the whole trace of three diagonal elements: divide it by 3.": (
             even - dot * np.eye(3)
         ),
     }
     reason = _first_same(given, wrong)
     if not reason and not _same(given, given.T):
-        reason = "it is not symmetric: the cross product, l = 1, is still in it."
+        reason = "it is not symmetric: it still contains the cross product, l = 1."
     if not reason and abs(np.trace(given)) > _CLOSE:
-        reason = f"its trace is {np.trace(given):.3f}: the dot product, l = 0, is still in it."
-    return Verdict(False, reason or "symmetric and without trace, but not made of a and b.")
+        reason = f"its trace is {np.trace(given):.3f}: it still contains the dot product, l = 0."
+    return Verdict(False, reason or "symmetric and without trace, but not the product of a and b.")
 
 
 def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
-    """Whether an answer names the irreps of a product, e.g. "0e + 1e + 2e" for "1o" and "1o".
+    """Check the irreps of a product, e.g. "0e + 1e + 2e" for "1o" and "1o".
 
     An irrep is written as in e3nn: its l, then e (even) or o (odd under inversion).
 
     Args:
         answer: irreps joined by "+", in any order.
-        first: one irrep.
-        second: another.
+        first: first irrep of the product.
+        second: second irrep of the product.
+
+    >>> from workbench.course import rotations
+    >>> rotations.irreps_of_product("0e + 1e + 2e", "1o", "1o")
+    Right: 1 + 3 + 5 = 9.
     """
     (la, pa), (lb, pb) = _parsed(first)[0], _parsed(second)[0]
     parity = "e" if pa == pb else "o"
@@ -108,13 +115,13 @@ def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
         given = _parsed(answer)
     except ValueError as error:
         return Verdict(False, str(error))
-    size, held = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in given)
+    size, total = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in given)
     if set(given) == right and len(given) == len(right):
         return Verdict(True, f"{' + '.join(map(str, (2 * l + 1 for l, _ in given)))} = {size}.")
     if {p for _, p in given} != {parity}:
         return Verdict(
             False,
-            f"parities multiply: {pa} times {pb} is {parity}, for every l alike. It is not (-1)^l.",
+            f"parities multiply: {pa} times {pb} is {parity} for every l. It is not (-1)^l.",
         )
     outside = [l for l, _ in given if not abs(la - lb) <= l <= la + lb]
     if outside:
@@ -123,12 +130,12 @@ def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
         )
     return Verdict(
         False,
-        f"the product has {size} components, your irreps have {held}: sum 2l + 1, each l once.",
+        f"the product has {size} components, your irreps have {total}: sum 2l + 1, each l once.",
     )
 
 
 def openmx_order(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: the right numbers for orbitals in OpenMX's order, taken for m = -l..l."""
+    """A mistake: D for orbitals in OpenMX's order, used for the order m = -l..l."""
     order = np.argsort(AO_TO_M["openmx"][l])
     return wigner_d(l, R)[np.ix_(order, order)]
 
@@ -140,7 +147,7 @@ def alternating_signs(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def transposed(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: D of the inverse turn."""
+    """A mistake: D of the inverse rotation."""
     return wigner_d(l, R).T
 
 
@@ -156,22 +163,22 @@ MISTAKES = {
     "transposed": transposed,
     "no parity": without_parity,
 }
-"""Rules for D, of which one is right and all others look it."""
+"""Rules for D: the first is right, the others contain plausible mistakes."""
 
 
 def _parsed(text: str) -> list[tuple[int, str]]:
     """Irreps (l, parity) of a text such as "0e + 2e"."""
     terms = [term.strip() for term in text.split("+")]
-    found = [re.fullmatch(r"(\d+)([eo])", term) for term in terms]
-    for term, match in zip(terms, found, strict=True):
+    matches = [re.fullmatch(r"(\d+)([eo])", term) for term in terms]
+    for term, match in zip(terms, matches, strict=True):
         if match is None:
-            known = "a shell is l with its parity" if term in SHELL_LETTERS else "e.g. 0e + 2e"
-            raise ValueError(f"'{term}' is no irrep: write l and then e or o, {known}.")
-    return [(int(match[1]), match[2]) for match in found if match]
+            hint = "a shell is l with its parity" if term in SHELL_LETTERS else "e.g. 0e + 2e"
+            raise ValueError(f"'{term}' is not an irrep: write l and then e or o, {hint}.")
+    return [(int(match[1]), match[2]) for match in matches if match]
 
 
 def _first_same(given: NDArray, wrong: dict[str, NDArray]) -> str:
-    """The reason of the first mistake that gives this answer; empty if none does."""
+    """Text of the first mistake that gives this answer; empty if there is none."""
     return next((why for why, mistaken in wrong.items() if _same(given, mistaken)), "")
 
 

@@ -1,4 +1,4 @@
-"""Tasks about stage 2: freedom and symmetry, data that are turned, averages over orientations."""
+"""Tasks about stage 2: expressiveness and equivariance, augmentation, and averaging."""
 
 from __future__ import annotations
 
@@ -34,160 +34,184 @@ __all__ = [
 
 T = TypeVar("T")
 
-_CLOSE = 1e-9  # relative; the same vector by another way
-_SHARE = 0.01  # relative; what an answer in numbers may be off by
+_CLOSE = 1e-9  # relative; allows for rounding
+_SHARE = 0.01  # relative tolerance of an answer in numbers
 _SAME_PLACE = 1e-6  # A
 _SAME_MEV = 1e-6
 
 
 def laid_alike(name: str, train: int, valid: int) -> Dataset:
-    """A part of a dataset of one molecule, with all geometries turned to lie like the first.
+    """A part of a dataset of one molecule, with all geometries rotated to align with the first.
 
-    So come the data of a crystal, or of a molecule that does not tumble: shaken, but never turned.
+    This imitates the data of a crystal or of a molecule that does not rotate: displaced atoms in
+    one orientation.
 
     Args:
-        name: of the dataset, or its path.
-        train: how many training geometries.
-        valid: how many validation geometries.
+        name: name or path of the dataset.
+        train: number of training geometries.
+        valid: number of validation geometries.
 
     Returns:
-        It, open; its file is gone when it is closed.
+        The open dataset; its temporary file disappears when it is closed.
+
+    >>> from workbench.course import stage_two
+    >>> with stage_two.laid_alike("water", train=2, valid=1) as dataset:
+    ...     len(dataset)
+    3
     """
     source = Dataset(name)
-    chosen = [*source.split("train")[:train], *source.split("valid")[:valid]]
-    first = source.positions(int(chosen[0]))
+    members = [*source.split("train")[:train], *source.split("valid")[:valid]]
+    first = source.positions(int(members[0]))
 
     def samples() -> Iterator[Sample]:
-        for sample in (source[int(i)] for i in chosen):
+        for sample in (source[int(i)] for i in members):
             R = superposing(sample.atoms.positions, first)
             yield replace(sample, atoms=rotate(sample.atoms, R), H=sample.H.rotate(R))
 
     splits = {"train": range(train), "valid": range(train, train + valid)}
-    with TemporaryDirectory() as folder:  # an open file outlives its name
+    with TemporaryDirectory() as folder:  # an open file can be read after it was deleted
         path = Path(folder) / f"{source.path.stem}-laid-alike.h5"
         provenance = {"laid_alike": source.path.name, "the_whole": source.provenance}
         write(path, samples(), {k: list(v) for k, v in splits.items()}, provenance)
         return Dataset(path)
 
 
-def superposing(places: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
-    """The proper rotation that brings places (N, 3) nearest to others (Kabsch 1976)."""
-    p, q = (np.asarray(x, dtype=float) for x in (places, onto))
+def superposing(positions: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
+    """The proper rotation that superposes positions (N, 3) onto others best (Kabsch 1976)."""
+    p, q = (np.asarray(x, dtype=float) for x in (positions, onto))
     u, _, v = np.linalg.svd((q - q.mean(axis=0)).T @ (p - p.mean(axis=0)))
     return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
 
 
 def free_and_equivariant(answer: Callable[[NDArray[np.float64]], ArrayLike]) -> Verdict:
-    """Whether a function of a vector is equivariant, f(R v) = R f(v), and yet not linear.
+    """Check that a function of a vector is equivariant, f(R v) = R f(v), and not linear.
 
     Args:
         answer: (3,) -> (3,).
+
+    >>> from workbench.course import stage_two
+    >>> stage_two.free_and_equivariant(lambda v: v * np.tanh(v @ v)).right
+    True
     """
     rng = np.random.default_rng(0)
     v, w, R = rng.normal(size=3), rng.normal(size=3), random_rotation(rng)
-    found = np.asarray(answer(v), dtype=float)
-    if found.shape != (3,):
+    result = np.asarray(answer(v), dtype=float)
+    if result.shape != (3,):
         return Verdict(
-            False, f"it turns a vector into something of shape {found.shape}: give a vector (3,)."
+            False, f"the result has shape {result.shape}: return a vector of shape (3,)."
         )
-    size = max(float(np.abs(found).max()), 1e-12)
-    off = float(np.abs(np.asarray(answer(R @ v)) - R @ found).max())
-    if off > _CLOSE * size:
+    size = max(float(np.abs(result).max()), 1e-12)
+    error = float(np.abs(np.asarray(answer(R @ v)) - R @ result).max())
+    if error > _CLOSE * size:
         return Verdict(
             False,
-            f"f(Rv) and R f(v) differ by {off / size:.0%} of f(v): it treats components one by one "
-            "or by axis, and axes are ours, not the vector's.",
+            f"f(Rv) and R f(v) differ by {error / size:.0%} of f(v): it acts on single components, "
+            "which depend on the choice of axes.",
         )
-    both = np.asarray(answer(v + w)) - found - np.asarray(answer(w))
-    if np.abs(both).max() <= _CLOSE * size:
+    nonlinear = np.asarray(answer(v + w)) - result - np.asarray(answer(w))
+    if np.abs(nonlinear).max() <= _CLOSE * size:
         return Verdict(
-            False, "equivariant, but linear: f(v + w) = f(v) + f(w). Depth would add nothing."
+            False, "equivariant, but linear: f(v + w) = f(v) + f(w). More layers add nothing."
         )
     return Verdict(
         True,
-        "equivariant and not linear: a number that no rotation changes stretches the vector. "
-        "Its direction is still that of v: this is all that a gate can do.",
+        "equivariant and not linear: an invariant number scales the vector. Its direction is "
+        "still that of v: a gate cannot do more.",
     )
 
 
 def turned_pair(
     answer: tuple[Atoms, BlockMatrix], atoms: Atoms, H: BlockMatrix, R: ArrayLike
 ) -> Verdict:
-    """Whether an answer is the training pair (geometry, Hamiltonian), turned by R.
+    """Check the training pair (geometry, Hamiltonian) after a rotation by R.
 
     Args:
-        answer: the turned geometry, and its matrix in eV.
-        atoms: before.
-        H: before, eV.
+        answer: the rotated geometry, and its matrix in eV.
+        atoms: geometry before the rotation.
+        H: matrix before the rotation, eV.
         R: (3, 3) rotation.
+
+    >>> from workbench.course import stage_two
+    >>> atoms, R = wb.load("water"), wb.rotation((0, 0, 1), 90)
+    >>> H = wb.load_model("water").predict(atoms).refined
+    >>> stage_two.turned_pair((wb.rotate(atoms, R), H.rotate(R)), atoms, H, R).right
+    True
     """
-    places, matrix = answer[0].positions, answer[1]
+    positions, matrix = answer[0].positions, answer[1]
     back = np.asarray(R, dtype=float).T
-    moves = {
-        "turned": rotate(atoms, R).positions,
-        "not turned": atoms.positions,
-        "turned backwards": rotate(atoms, back).positions,
+    geometries = {
+        "rotated": rotate(atoms, R).positions,
+        "not rotated": atoms.positions,
+        "rotated backwards": rotate(atoms, back).positions,
     }
-    turns = {"turned": H.rotate(R), "not turned": H, "turned backwards": H.rotate(back)}
-    geometry = _first(moves, lambda p: float(np.abs(places - p).max()) < _SAME_PLACE)
-    label = _first(turns, lambda m: matrix_errors(matrix, m).mae_mev < _SAME_MEV)
-    if geometry == label == "turned":
-        return Verdict(True, "one more training pair, and no reference calculation was needed.")
-    if geometry == label == "not turned":
-        return Verdict(False, "this is the pair as it was: turn both.")
-    if geometry == label == "turned backwards":
-        return Verdict(False, "a valid pair, but of the opposite turn: R, not its inverse.")
+    labels = {"rotated": H.rotate(R), "not rotated": H, "rotated backwards": H.rotate(back)}
+    geometry = _first(geometries, lambda p: float(np.abs(positions - p).max()) < _SAME_PLACE)
+    label = _first(labels, lambda m: matrix_errors(matrix, m).mae_mev < _SAME_MEV)
+    if geometry == label == "rotated":
+        return Verdict(True, "one more training pair without a reference calculation.")
+    if geometry == label == "not rotated":
+        return Verdict(False, "this is the original pair: rotate both.")
+    if geometry == label == "rotated backwards":
+        return Verdict(False, "a valid pair, but of the inverse rotation: use R.")
     if "something else" in (geometry, label):
         which = "geometry" if geometry == "something else" else "Hamiltonian"
-        return Verdict(False, f"the {which} is that of no turn by R.")
+        return Verdict(False, f"the {which} is not the result of a rotation by R.")
     teaches = (
-        "it would teach that a Hamiltonian does not turn with its molecule."
-        if label == "not turned"
+        "it would teach that the Hamiltonian does not rotate with the molecule."
+        if label == "not rotated"
         else "no molecule has such a pair."
     )
-    return Verdict(False, f"the geometry is {geometry}, but its Hamiltonian {label}: {teaches}")
+    return Verdict(False, f"the geometry is {geometry}, but the Hamiltonian is {label}: {teaches}")
 
 
 def orientations_for(answer: float, factor: float) -> Verdict:
-    """Whether an answer is how many orientations divide the symmetry error by a factor."""
+    """Check the number of orientations that reduces the symmetry error by a factor.
+
+    >>> from workbench.course import stage_two
+    >>> stage_two.orientations_for(9, 3)
+    Right: √9 = 3, and the time grows by a factor of 9.
+    """
     right = factor**2
     if abs(answer - right) <= _SHARE * right:
-        return Verdict(True, f"√{right:g} = {factor:g}, and the time grows {right:g} times.")
+        return Verdict(
+            True, f"√{right:g} = {factor:g}, and the time grows by a factor of {right:g}."
+        )
     if abs(answer - factor) <= _SHARE * factor:
         return Verdict(
             False,
-            f"{factor:g} orientations divide it by √{factor:g} = {factor**0.5:.1f} only: errors of "
-            "either sign add up like steps of a random walk.",
+            f"{factor:g} orientations reduce it only by √{factor:g} = {factor**0.5:.1f}: random "
+            "errors add up like steps of a random walk.",
         )
     if answer <= 0:
         return Verdict(False, "an average needs at least one orientation.")
-    return Verdict(False, f"{answer:g} of them divide it by √{answer:g} = {answer**0.5:.2g}.")
+    return Verdict(False, f"{answer:g} orientations reduce it by √{answer:g} = {answer**0.5:.2g}.")
 
 
 def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
-    """Whether an answer is the error of the matrix, meV, expected of a mean over orientations.
+    """Check the expected error of the matrix, meV, of an average over orientations.
 
     Args:
         answer: root mean square, meV.
         one: the errors with one orientation.
-        count: of orientations.
+        count: number of orientations.
     """
     error, symmetry = one.error_rms_mev, one.symmetry_rms_mev
     right = one.averaged(count)[1]
     bias = max(error**2 - symmetry**2 / 2, 0.0) ** 0.5
     if abs(answer - right) <= _SHARE * right:
         return Verdict(
-            True, f"{right:.3g} meV. No number of orientations goes below the bias, {bias:.3g} meV."
+            True, f"{right:.3g} meV. More orientations cannot reduce the bias, {bias:.3g} meV."
         )
     wrong = {
-        "only the scatter is divided by K; the bias is the same in each orientation.": (
+        "only the variance is divided by K; the bias is the same in each orientation.": (
             error / count**0.5
         ),
-        "that is divided by K, not by its root, and the bias is no scatter.": error / count,
-        "the symmetry error compares two answers: v is half of its square.": (
+        "that is divided by K instead of its root, and the bias is not reduced at all.": error
+        / count,
+        "the symmetry error compares two predictions: v is half of its square.": (
             max(error**2 - symmetry**2 * (1 - 1 / count), 0.0) ** 0.5
         ),
-        "that is the bias, which takes infinitely many orientations.": bias,
+        "that is the bias, the limit of infinitely many orientations.": bias,
         "that is the error with one orientation.": error,
     }
     why = _first(wrong, lambda value: abs(answer - value) <= _SHARE * right)
@@ -197,7 +221,7 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
 
 
 def enlarged(model: TwoStageModel, factor: float) -> TwoStageModel:
-    """A copy of a model whose stage 2 answers so many times as loudly as it has learned."""
+    """A copy of a model whose correction by stage 2 is multiplied by a factor."""
     other = deepcopy(model)
     s = model.scaling
     other.scaling = replace(

@@ -1,4 +1,4 @@
-"""The answer to an answer."""
+"""The verdict on an answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 __all__ = ["Verdict", "compared", "same"]
 
-_CLOSE = 1e-8  # relative; the same numbers by another way
-_LOOKS = {True: ("#0f766e", "✓"), False: ("#c2410c", "✗")}  # colour and sign: neither alone
+_CLOSE = 1e-8  # relative; allows for rounding in another way of computing the numbers
+_STYLES = {True: ("#0f766e", "✓"), False: ("#c2410c", "✗")}  # colour and sign
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,12 @@ class Verdict:
     """Whether an answer is right, and why; notebooks show it in a frame.
 
     Attributes:
-        right: whether it is.
+        right: whether the answer is right.
         why: one or two sentences.
+
+    >>> from workbench.course import Verdict
+    >>> Verdict(False, "the sign is wrong.")
+    Not yet: the sign is wrong.
     """
 
     right: bool
@@ -37,7 +41,7 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        colour, sign = _LOOKS[self.right]
+        colour, sign = _STYLES[self.right]
         word, _, _ = str(self).partition(":")
         return (
             f'<div role="status" style="border-left:5px solid {colour};padding:.4em .8em;'
@@ -49,25 +53,25 @@ class Verdict:
 def compared(
     answer: ArrayLike, right: ArrayLike, done: str, wrong: Mapping[str, ArrayLike], hint: str = ""
 ) -> Verdict:
-    """An answer in numbers, against the right ones and those that typical mistakes give.
+    """Compare numbers with the right ones and with the results of typical mistakes.
 
     Args:
         answer: eV, of the shape of `right`.
-        right: eV.
-        done: what to say if it is right.
-        wrong: what to say -> the numbers, eV, to which it is the answer.
-        hint: goes after the deviation of an answer that no mistake explains.
+        right: the right numbers, eV.
+        done: text for a right answer.
+        wrong: text -> the numbers, eV, that this mistake gives.
+        hint: text after the deviation if no known mistake explains the answer.
     """
     if same(answer, right):
         return Verdict(True, done)
     for why, mistaken in wrong.items():
         if same(answer, mistaken):
             return Verdict(False, why)
-    off = np.abs(np.asarray(answer) - np.asarray(right)).max()
-    return Verdict(False, f"some element is off by {off:.3g} eV{hint and '; '}{hint}.")
+    error = np.abs(np.asarray(answer) - np.asarray(right)).max()
+    return Verdict(False, f"some element is off by {error:.3g} eV{hint and '; '}{hint}.")
 
 
 def same(a: ArrayLike, b: ArrayLike) -> bool:
-    """Whether two arrays of one shape hold the same numbers, up to rounding."""
+    """Whether two arrays of one shape are equal up to rounding."""
     a, b = np.asarray(a), np.asarray(b)
     return bool(np.abs(a - b).max() <= _CLOSE * max(np.abs(b).max(), 1e-12))

@@ -1,8 +1,9 @@
-"""Still pictures: pure functions from results to plotly figures, py3Dmol views, HTML and SVG.
+"""Static pictures: pure functions from results to plotly figures, py3Dmol views, HTML and SVG.
 
-A figure carries its text twin in ``figure.layout.meta["alt"]``; `alt_text` returns it. Nothing here
-has state or speaks to a kernel: what moves lies in `workbench.widgets`. ``__init__.pyi`` lists the
-pictures. Each is imported on first use, so that a molecule needs no plotly and a figure no py3Dmol.
+Every figure has a text equivalent in ``figure.layout.meta["alt"]``; `alt_text` returns it. Nothing
+here has state or talks to a kernel; live pictures are in `workbench.widgets`. ``__init__.pyi``
+lists the pictures. Each is imported on first use, so a structure needs no plotly and a figure no
+py3Dmol.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Errors against the number of orientations averaged over, as inline SVG on two logarithms."""
+"""Errors against the number of orientations in an average, as inline SVG on log-log axes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ __all__ = ["averages_plot"]
 
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 74, 44, 44
-_MOST = 16  # orientations at the right end
-_LEAST = 1e-9  # meV; a logarithm has no place for zero
+_MOST = 16  # number of orientations at the right end
+_LEAST = 1e-9  # meV; smaller values, also zero, are drawn here on the logarithmic axis
 
 
 def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str:
-    """Two kinds of points, and the law 1/sqrt(K) dashed through the first symmetry error.
+    """Both errors as points, and the law 1/sqrt(K) as a dashed line through the first one.
 
     Args:
         errors: K -> (symmetry error, error of the matrix), meV.
-        chosen: the K that is ringed; its numbers are written.
+        chosen: the K that has a ring and numbers.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     values = np.maximum(np.array(list(errors.values())), _LEAST)  # (points, 2)
     least = values[:, 0].min() / 4 if 1 not in errors else values.min() / 4
@@ -46,7 +47,7 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
             x, y = _x(K), _y(max(value, _LEAST), low, high)
             parts.append(_marker(kind, x, y))
             if chosen == K:
-                aside = -3 if value == max(errors[K]) else 13  # so that numbers keep apart
+                aside = -3 if value == max(errors[K]) else 13  # so that the numbers do not overlap
                 parts.append(
                     f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="none" stroke="{INK}" '
                     f'stroke-width="2"/>'

@@ -1,4 +1,4 @@
-"""Bands along a path, and the density of states beside them, of one crystal in several ways."""
+"""Bands along a path and the density of states, for one crystal and several methods."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from plotly.subplots import make_subplots
 from workbench.hamiltonians.conventions import MEV
 from workbench.views.style import COLOURS, GRID, INK, LEGEND_ABOVE, MUTED, finished, listed
 
-_DASHES = ("solid", "dash", "dot")  # colour alone would not tell curves that coincide apart
-_WIDTHS = (4.0, 2.5, 2.5)  # px; the first, on which the others lie, shows on both sides of them
-_BEHIND = 0.4  # opacity of the first one, so that what lies on it can be told from it
+_DASHES = ("solid", "dash", "dot")  # to distinguish curves that coincide
+_WIDTHS = (4.0, 2.5, 2.5)  # px; the first curve is visible on both sides of the others
+_BEHIND = 0.4  # opacity of the first curve, so that the others are visible on it
 _GREEK = {"G": "Γ"}
 
 
@@ -25,17 +25,17 @@ def bands(
     window: tuple[float, float] = (-8.0, 6.0),
     densities: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> go.Figure:
-    """The bands of one path by several methods, drawn over each other from their Fermi levels.
+    """The bands along one path by several methods, in one diagram relative to the Fermi levels.
 
     Args:
-        structures: name -> bands in eV, all along one path, as `bands.band_structure` of
-            `workbench.hamiltonians` makes them. The first is drawn widest.
-        window: energies first shown, eV from the Fermi level (each one's own ``reference``).
-        densities: name -> energies (n,) in eV from the Fermi level and states (n,) per eV and
-            cell, drawn beside the bands; names as in `structures`.
+        structures: name -> bands in eV, all along the same path, e.g. from
+            `workbench.hamiltonians.bands.band_structure`. The first has the widest lines.
+        window: initial energy range, eV relative to the Fermi level (``reference`` of each).
+        densities: name -> energies (n,) in eV relative to the Fermi level, and density of states
+            (n,) per eV and cell, drawn beside the bands; names as in `structures`.
 
     Raises:
-        ValueError: for none, for paths of different points, or densities of unknown names.
+        ValueError: if there are no bands, the paths differ, or a density has an unknown name.
     """
     _check(structures, densities)
     first = next(iter(structures.values()))
@@ -46,20 +46,20 @@ def bands(
         shared_yaxes=True,
         column_widths=[0.74, 0.26] if densities else [1],
     )
-    for (name, made), style in zip(structures.items(), _styles(structures), strict=True):
-        energies = made.energies[0] - made.reference
+    for (name, structure), style in zip(structures.items(), _styles(structures), strict=True):
+        energies = structure.energies[0] - structure.reference
         figure.add_trace(_curves(name, np.asarray(x), energies, style), 1, 1)
-        if len(structures) > 1 and made is first:
+        if len(structures) > 1 and structure is first:
             figure.update_traces(opacity=_BEHIND)
         if densities and name in densities:
-            at, states = (np.asarray(v, dtype=float) for v in densities[name])
-            curve = go.Scatter(x=states, y=at, name=name, line=style, showlegend=False)
+            levels, states = (np.asarray(v, dtype=float) for v in densities[name])
+            curve = go.Scatter(x=states, y=levels, name=name, line=style, showlegend=False)
             figure.add_trace(curve.update(hovertemplate="%{x:.3f} / eV at %{y:.3f} eV"), 1, 2)
     _axes(figure, np.asarray(places), list(labels), window, densities is not None)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     alt = (
-        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV from the "
-        f"Fermi level{_distances(structures, window)}."
+        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV relative "
+        f"to the Fermi level{_distances(structures, window)}."
     )
     title = "Bands and density of states" if densities else "Bands"
     return finished(figure, title, alt, 1000 if densities else 760, 520, legend=LEGEND_ABOVE)
@@ -72,12 +72,10 @@ def _check(
     if not structures:
         raise ValueError("There are no bands to draw: give at least one band structure.")
     names = list(structures)
-    paths = [made.path.kpts for made in structures.values()]
+    paths = [structure.path.kpts for structure in structures.values()]
     for name, path in zip(names, paths, strict=True):
         if path.shape != paths[0].shape or not np.allclose(path, paths[0]):
-            raise ValueError(
-                f"The bands of '{name}' run along another path than those of '{names[0]}'."
-            )
+            raise ValueError(f"The bands of '{name}' and '{names[0]}' are not along the same path.")
     if unknown := set(densities or {}) - set(names):
         raise ValueError(f"'{min(unknown)}' has a density of states but no bands.")
 
@@ -96,10 +94,10 @@ def _styles(structures: Mapping[str, BandStructure]) -> list[dict[str, Any]]:
 def _curves(
     name: str, x: NDArray[np.float64], energies: NDArray[np.float64], style: dict[str, Any]
 ) -> go.Scatter:
-    """All bands (points, n) as one trace: curves with a gap between them."""
+    """All bands (points, n) as one trace, with a gap between two bands."""
     n = energies.shape[1]
-    drawn = np.where(np.isfinite(energies), energies, np.nan)
-    gapped = np.vstack([drawn, np.full(n, np.nan)]).T.ravel()
+    finite = np.where(np.isfinite(energies), energies, np.nan)
+    gapped = np.vstack([finite, np.full(n, np.nan)]).T.ravel()
     return go.Scatter(
         x=np.tile(np.append(x, np.nan), n),
         y=gapped,
@@ -128,7 +126,7 @@ def _axes(
         col=1,
     )
     figure.update_yaxes(range=list(window), gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(title="energy from the Fermi level in eV", row=1, col=1)
+    figure.update_yaxes(title="energy relative to the Fermi level in eV", row=1, col=1)
     if density:
         figure.update_xaxes(title="states / eV / cell", rangemode="tozero", row=1, col=2)
 
@@ -138,17 +136,18 @@ def _letters(labels: list[str]) -> list[str]:
 
 
 def _distances(structures: Mapping[str, BandStructure], window: tuple[float, float]) -> str:
-    """In words, how far the other bands lie from the first ones within the window."""
+    """Mean distances of the other bands from the first ones within the window, as text."""
     (_, first), *others = structures.items()
     if not others:
         return ""
     zero = first.energies[0] - first.reference
-    shown = (zero >= window[0]) & (zero <= window[1])
-    if not shown.any():
+    visible = (zero >= window[0]) & (zero <= window[1])
+    if not visible.any():
         return ""
-    said = []
-    for name, made in others:
-        off = made.energies[0] - made.reference
-        if off.shape == zero.shape and np.isfinite(off[shown]).all():
-            said.append(f"{name} {MEV * np.abs(off - zero)[shown].mean():.1f} meV")
-    return f"; mean distance from the first: {listed(said)}" if said else ""
+    distances = []
+    for name, structure in others:
+        energies = structure.energies[0] - structure.reference
+        if energies.shape == zero.shape and np.isfinite(energies[visible]).all():
+            distance = MEV * np.abs(energies - zero)[visible].mean()
+            distances.append(f"{name} {distance:.1f} meV")
+    return f"; mean distance from the first: {listed(distances)}" if distances else ""

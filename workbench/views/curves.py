@@ -1,4 +1,4 @@
-"""Any few measured curves on one logarithmic scale."""
+"""Several measured curves on one logarithmic scale."""
 
 from __future__ import annotations
 
@@ -22,23 +22,28 @@ def curves(
     unit: str = "",
     ticks: Sequence[float] | None = None,
 ) -> go.Figure:
-    """Measured points, joined by lines, the values on a logarithmic scale.
+    """Measured points joined by lines; the vertical axis is logarithmic.
 
     Args:
-        series: name -> places and values; values that are zero or not finite are left out.
-        title: of the figure.
-        x_title: what the places are, with unit.
-        y_title: what the values are, with unit.
-        unit: of the values, for the text twin and under the pointer.
-        ticks: where the horizontal axis has its marks; by default plotly chooses.
+        series: name -> x and y; values of y that are not positive or not finite are omitted.
+        title: title of the figure.
+        x_title: quantity and unit of the horizontal axis.
+        y_title: quantity and unit of the vertical axis.
+        unit: unit of y in the text equivalent and in the hover text.
+        ticks: tick values of the horizontal axis; by default plotly chooses.
 
     Raises:
-        ValueError: if no value can be shown.
+        ValueError: if no value can be drawn.
+
+    >>> from workbench import views
+    >>> figure = views.curves({"model": ([1, 2], [4.0, 2.0])}, "Error", "step", "meV", "meV")
+    >>> views.alt_text(figure)
+    'Error, against step: model goes from 4.00 meV at 1 to 2.00 meV at 2.'
     """
-    points = {name: _shown(*pair) for name, pair in series.items()}
+    points = {name: _positive(*pair) for name, pair in series.items()}
     values = np.concatenate([y for _, y in points.values()]) if points else np.array([])
     if not values.size:
-        raise ValueError("There is no positive value to draw.")
+        raise ValueError("There is no positive value to draw: check the series.")
     after = f" {unit}" if unit else ""
     figure = go.Figure(
         [
@@ -58,16 +63,16 @@ def curves(
     figure.update_xaxes(title=x_title, gridcolor=GRID, zeroline=False)
     if ticks is not None:
         figure.update_xaxes(tickvals=list(ticks))
-    said = [
+    ends = [
         f"{name} goes from {number(y[0])}{after} at {x[0]:g} to {number(y[-1])}{after} at {x[-1]:g}"
         for name, (x, y) in points.items()
         if len(y)
     ]
-    alt = f"{title}, against {x_title}: {listed(said)}."
+    alt = f"{title}, against {x_title}: {listed(ends)}."
     return finished(figure, title, alt, 860, 420, legend={**LEGEND_ABOVE, "traceorder": "normal"})
 
 
-def _shown(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    places, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    keep = np.isfinite(values) & (values > 0)
-    return places[keep], values[keep]
+def _positive(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    x_values, y_values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    positive = np.isfinite(y_values) & (y_values > 0)
+    return x_values[positive], y_values[positive]

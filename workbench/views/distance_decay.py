@@ -1,4 +1,4 @@
-"""How the blocks of a Hamiltonian, and the irreps in them, fade as their atoms move apart."""
+"""Decay of the blocks of a Hamiltonian, and of their irreps, with the distance of the atoms."""
 
 from __future__ import annotations
 
@@ -16,33 +16,41 @@ from workbench.views.style import COLOURS, LEGEND_ABOVE, finished, log_ticks, nu
 
 __all__ = ["decay", "irrep_decay", "norms_by_degree"]
 
-_FLOOR = 1e-9  # of the largest block; a logarithm has no place for zero
-_LOWEST = 1e-3  # eV; smaller ones are of no importance, or rounding
+_FLOOR = 1e-9  # relative to the largest block; smaller blocks are not drawn
+_LOWEST = 1e-3  # eV; smaller norms are unimportant, or rounding errors
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 
 
 def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
-    """The norm of each block, which no rotation changes, against the distance of its two atoms.
+    """The norm of each block, which a rotation does not change, against the distance of its atoms.
 
     Args:
-        matrix: of these atoms; a crystal's neighbours in other cells count like all others.
+        matrix: matrix of these atoms; a crystal's neighbours in other cells are included.
         atoms: positions and cell in A.
-        unit: of the matrix.
+        unit: unit of the matrix.
 
     Raises:
-        ValueError: for a matrix of other atoms.
+        ValueError: if the matrix belongs to other atoms.
+
+    >>> from workbench import views
+    >>> atoms = wb.load("water")
+    >>> H = wb.load_model("water").predict(atoms).refined
+    >>> print(views.alt_text(views.decay(H, atoms)))
+    The norm of 9 blocks falls from ...
     """
     if not np.array_equal(matrix.numbers, atoms.numbers):
-        raise ValueError("The matrix belongs to other atoms than these.")
+        raise ValueError(
+            "The matrix and the atoms do not belong to each other: give the atoms of the matrix."
+        )
     distances, suffix = _distances(matrix, atoms), _suffix(unit)
-    sizes = np.linalg.norm(matrix.values, axis=(1, 2))  # Frobenius: the root of all squares' sum
-    shown = sizes > _FLOOR * sizes.max()
-    low, high = sizes[shown].min(), sizes.max()
-    names = [f"{i + 1}–{j + 1} in cell {tuple(T)}" for i, j, T in _addresses(matrix, shown)]
+    sizes = np.linalg.norm(matrix.values, axis=(1, 2))  # Frobenius norm
+    visible = sizes > _FLOOR * sizes.max()
+    low, high = sizes[visible].min(), sizes.max()
+    names = [f"{i + 1}–{j + 1} in cell {tuple(T)}" for i, j, T in _addresses(matrix, visible)]
     figure = go.Figure(
         go.Scatter(
-            x=distances[shown],
-            y=sizes[shown],
+            x=distances[visible],
+            y=sizes[visible],
             mode="markers",
             text=names,
             marker={"size": 7, "color": COLOURS[0], "opacity": 0.6},
@@ -53,32 +61,32 @@ def decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
     figure.update_yaxes(title=f"norm of the block in {unit}", **log_ticks(low / 2, high * 2))
     far = distances[sizes > 1e-3 * high].max()
     alt = (
-        f"The norm of {shown.sum()} blocks falls from {number(high)}{suffix} on one atom "
-        f"to {number(low)}{suffix} at {distances[shown].max():.1f} Å; beyond {far:.1f} Å all are "
+        f"The norm of {visible.sum()} blocks falls from {number(high)}{suffix} on one atom "
+        f"to {number(low)}{suffix} at {distances[visible].max():.1f} Å; beyond {far:.1f} Å all are "
         "below a thousandth of the largest."
     )
-    return finished(figure, "How blocks fade with distance", alt, 720, 420)
+    return finished(figure, "Decay of the blocks with distance", alt, 720, 420)
 
 
 def irrep_decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figure:
-    """Norm of all irreps of one l in each block against the distance of its atoms.
+    """Norm of all irreps of each l in each block, against the distance of its atoms.
 
-    True tensors and pseudo-tensors are apart: these vanish where a block has mirrors along its
-    axis, so that they tell of third atoms.
+    True tensors and pseudo-tensors are drawn separately. Pseudo-tensors vanish where the block has
+    mirror planes that contain its axis, so they show the influence of third atoms.
 
     Args:
         matrix: real, or with spin.
         atoms: positions and cell in A.
-        unit: of the matrix.
+        unit: unit of the matrix.
     """
     distances, suffix = _distances(matrix, atoms), _suffix(unit)
     norms = norms_by_degree(matrix)
     figure = go.Figure()
     for (l, pseudo), sizes in sorted(norms.items()):
-        shown = sizes > _LOWEST
+        visible = sizes > _LOWEST
         figure.add_scatter(
-            x=distances[shown],
-            y=sizes[shown],
+            x=distances[visible],
+            y=sizes[visible],
             mode="markers",
             name=f"l = {l}, pseudo" if pseudo else f"l = {l}",
             showlegend=True,
@@ -98,12 +106,12 @@ def irrep_decay(matrix: BlockMatrix, atoms: Atoms, unit: str = "eV") -> go.Figur
         f"pseudo norm on one atom: {_largest(norms, ~matrix.off_site, unit)}; between two atoms: "
         f"{_largest(norms, matrix.off_site, unit)}."
     )
-    title = "Irreps of all blocks by distance"
+    title = "Irreps of all blocks against distance"
     return finished(figure, title, alt, 900, 480, legend=LEGEND_ABOVE, margin={"t": 120})
 
 
 def norms_by_degree(matrix: BlockMatrix) -> dict[tuple[int, bool], NDArray[np.float64]]:
-    """(l, whether pseudo) -> norm (E,) over all such irreps of each block, in the matrix's unit."""
+    """(l, is pseudo-tensor) -> norm (E,) over all such irreps of each block, unit of the matrix."""
     squares: dict[tuple[int, bool], NDArray[np.float64]] = {}
     for row, column in product(np.unique(matrix.numbers), repeat=2):
         blocks, norms = xrays(matrix, int(row), int(column))
@@ -123,15 +131,15 @@ def _largest(
 
 
 def _distances(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
-    """Between the two atoms of each block (E,), A."""
+    """Distance of the two atoms of each block (E,), A."""
     return np.linalg.norm(pair_vectors(matrix, atoms), axis=1)
 
 
 def _suffix(unit: str) -> str:
-    """A unit behind a number; none behind those of an overlap."""
+    """The unit after a number; empty for an overlap."""
     return "" if unit == "1" else f" {unit}"
 
 
-def _addresses(matrix: BlockMatrix, shown: NDArray[np.bool_]) -> list[tuple[int, int, list[int]]]:
-    edges, shifts = matrix.edges[:, shown].T.tolist(), matrix.shifts[shown].tolist()
+def _addresses(matrix: BlockMatrix, visible: NDArray[np.bool_]) -> list[tuple[int, int, list[int]]]:
+    edges, shifts = matrix.edges[:, visible].T.tolist(), matrix.shifts[visible].tolist()
     return [(i, j, T) for (i, j), T in zip(edges, shifts, strict=True)]

@@ -1,4 +1,4 @@
-"""Norms of irreps against the distance of their atoms as inline SVG, one pair of them marked."""
+"""Norms of irreps against the distance of their atoms, as inline SVG with one marked pair."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ def distance_plot(
     marked: int,
     title: str,
 ) -> str:
-    """A point for each pair and l; shapes tell the l as well as colours do.
+    """One point per pair and l; both shape and colour show l.
 
     Args:
-        distances: (P,) A; on-site blocks stand at zero.
-        norms: l -> (P,) eV; below 1 meV they lie on the lower edge.
-        marked: which of the P pairs is ringed.
-        title: what these pairs are.
+        distances: (P,) A; zero for on-site blocks.
+        norms: l -> (P,) eV; norms below 1 meV are drawn on the lower edge.
+        marked: index of the pair that has a ring.
+        title: description of the pairs.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     far = float(max(np.ceil(distances.max()), 1.0))
     wide = _WIDTH - _LEFT - _RIGHT
@@ -41,11 +42,13 @@ def distance_plot(
         colour = COLOURS[l % len(COLOURS)]
         parts.append(_marker(l, 300 + 56 * place, 32, colour, 1))
         parts.append(text(309 + 56 * place, 36.5, f"l = {l}", "start"))
-        for k in np.argsort(np.arange(len(x)) == marked, kind="stable"):  # the marked one on top
-            own = int(k) == marked
+        for k in np.argsort(
+            np.arange(len(x)) == marked, kind="stable"
+        ):  # the marked pair last, on top
+            is_marked = int(k) == marked
             y = _y(float(values[k]))
-            parts.append(_marker(l, float(x[k]), y, colour, 1 if own else 0.4))
-            if own:
+            parts.append(_marker(l, float(x[k]), y, colour, 1 if is_marked else 0.4))
+            if is_marked:
                 parts.append(
                     f'<circle cx="{x[k]:.1f}" cy="{y:.1f}" r="9.5" fill="none" stroke="{INK}" '
                     'stroke-width="2"/>'
@@ -77,7 +80,7 @@ def _axes(far: float, wide: float) -> str:
 
 
 def _marker(l: int, x: float, y: float, colour: str, opacity: float) -> str:
-    """Circle, square, diamond, triangle and its mirror image, then again."""
+    """Circle, square, diamond, triangle, inverted triangle, and so on cyclically."""
     corners = (
         [],
         [(-5, -5), (5, -5), (5, 5), (-5, 5)],

@@ -1,4 +1,4 @@
-"""Orbital energies side by side: occupied, virtual, and the gap between them."""
+"""Orbital energies of several methods: occupied levels, virtual levels and the gap."""
 
 from __future__ import annotations
 
@@ -20,26 +20,31 @@ from workbench.views.style import (
     number,
 )
 
-_REACH = 35.0  # eV below the HOMO and above it: the valence, without the core
-_BAR, _HALF_BAR = 74, 35  # size of the marker of a level, and of one of a pair
-_DRAWN = 1.4  # px a unit of size that plotly draws of the symbol "line-ew"
+_REACH = 35.0  # eV below and above the HOMO: valence levels, without the core
+_BAR, _HALF_BAR = 74, 35  # marker size of a level, and of one level of a Kramers pair
+_DRAWN = 1.4  # px that plotly draws per unit of marker size of the symbol "line-ew"
 
 
 def level_diagram(
     levels: Mapping[str, ArrayLike], n_occupied: int, spinor: bool = False
 ) -> go.Figure:
-    """The levels of each column, occupied below and virtual above its gap.
+    """The levels of each method in a column: occupied below the gap, virtual above.
 
-    All levels are in the figure; it opens on those within 35 eV of the first column's HOMO.
+    The figure contains all levels; the initial range is 35 eV around the HOMO of the first column.
 
     Args:
         levels: name -> eigenvalues (n,) in eV, in any order.
-        n_occupied: how many orbitals are filled, between 1 and n - 1.
-        spinor: levels of spinors, with one electron each, are drawn two by two as halves of a line,
-            level where time reversal makes the two a Kramers pair.
+        n_occupied: number of occupied orbitals, from 1 to n - 1.
+        spinor: for levels of spinors, with one electron each: two levels are drawn as the halves of
+            one line, which has no step if time reversal makes them a Kramers pair.
 
     Raises:
-        ValueError: if no column is given or `n_occupied` leaves no gap.
+        ValueError: if there is no column, or no gap for this `n_occupied`.
+
+    >>> from workbench import views
+    >>> figure = views.level_diagram({"model": [-20.0, -10.0, 5.0]}, n_occupied=2)
+    >>> views.alt_text(figure)
+    'Orbital energies with 2 occupied levels; the gap is 15.000 eV (model).'
     """
     columns = {name: np.sort(np.asarray(e, dtype=float)) for name, e in levels.items()}
     if not columns:
@@ -90,9 +95,9 @@ def _bars(
 
     Args:
         columns: name -> levels, ascending.
-        n_occupied: how many are filled.
-        filled: which of both is drawn.
-        aside: how far, in columns, the two levels of a pair stand to the left and right.
+        n_occupied: number of occupied levels.
+        filled: whether to draw the occupied or the virtual levels.
+        aside: horizontal offset, in columns, of the two levels of a Kramers pair.
     """
     part = slice(0, n_occupied) if filled else slice(n_occupied, None)
     first = 1 if filled else n_occupied + 1
@@ -144,7 +149,7 @@ def _mark_gap(figure: go.Figure, column: int, homo: float, lumo: float) -> None:
 
 
 def _window(energies: NDArray[np.float64], n_occupied: int) -> list[float]:
-    """The range of energies first shown, eV."""
+    """The initial energy range, eV."""
     near = energies[np.abs(energies - energies[n_occupied - 1]) < _REACH]
     low, high = min(near[0], energies[n_occupied - 1]), max(near[-1], energies[n_occupied])
     margin = 0.04 * (high - low) + 0.5

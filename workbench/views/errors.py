@@ -1,4 +1,4 @@
-"""How far each predictor breaks a symmetry, beside the floor of the reference itself."""
+"""Symmetry errors of predictors, with the symmetry error of the reference as floor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
     """Mean and largest symmetry error of every predictor, in meV.
 
     Args:
-        report: of `workbench.equivariance`.
-        floor: the predictor whose mean error is drawn as a line through all bars, if it is there:
-            the reference's own floor, set by its integration grid.
+        report: result of `workbench.equivariance`.
+        floor: name of the predictor whose mean error is drawn as a line, if the report contains
+            it: the error of the reference itself, due to its integration grid.
+
+    >>> from workbench import views
+    >>> report = wb.equivariance({"model": wb.load_model("water")}, wb.load("water"))
+    >>> views.alt_text(views.equivariance_bars(report)).startswith("Mean error under 1 rotation")
+    True
     """
     names = list(report.errors)
     means = [report[name].mae_mev for name in names]
@@ -22,8 +27,9 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
     figure = go.Figure(
         [_bar("mean", names, means, COLOURS[0]), _bar("largest", names, largest, COLOURS[1])]
     )
-    shown = [v for v in (*means, *largest) if v > 0] or [1.0]
-    figure.update_yaxes(title="symmetry error in meV", **log_ticks(min(shown) / 4, max(shown) * 4))
+    positive = [v for v in (*means, *largest) if v > 0] or [1.0]
+    scale = log_ticks(min(positive) / 4, max(positive) * 4)
+    figure.update_yaxes(title="symmetry error in meV", **scale)
     figure.update_xaxes(title="predictor")
     if floor is not None and floor in report.errors and report[floor].mae_mev > 0:
         figure.add_hline(
@@ -32,17 +38,17 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
             name=f"mean of {floor}: the floor",
             showlegend=True,
         )
-    said = [f"{number(m)} meV for {name}" for name, m in zip(names, means, strict=True)]
+    errors = [f"{number(m)} meV for {name}" for name, m in zip(names, means, strict=True)]
     plural = "s" if report.samples > 1 else ""
     operations = f"{report.samples} {report.kind}{plural}"
-    alt = f"Mean error under {operations}: {listed(said)}."
+    alt = f"Mean error under {operations}: {listed(errors)}."
     title = f"f(gx) − D f(x) Dᵀ under {operations}"
     width = 260 + 170 * max(len(names), 2)
     return finished(figure, title, alt, width, 460, legend=LEGEND_ABOVE, barmode="group")
 
 
 def _bar(name: str, predictors: list[str], values: list[float], colour: str) -> go.Bar:
-    """A group of bars; an error of exactly zero has no bar, but its number is written."""
+    """One series of bars; an error of exactly zero has a number but no bar."""
     return go.Bar(
         x=predictors,
         y=values,

@@ -1,4 +1,4 @@
-"""Evaluations side by side: tables, the spread over structures, matrix against level errors."""
+"""Comparison of evaluations: tables, spread over structures, matrix against level errors."""
 
 from __future__ import annotations
 
@@ -14,28 +14,36 @@ from workbench.hamiltonians.conventions import HARTREE
 from workbench.views.style import COLOURS, INK, LEGEND_ABOVE, finished, listed, log_ticks, number
 
 Reports = Mapping[str, Mapping[str, Any]]
-"""Name -> what `workbench.evaluate` returns; with ``each=True`` for pictures of structures."""
+"""Name -> result of `workbench.evaluate`; pictures of structures need ``each=True``."""
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star")
-_MICRO = 1e3 / HARTREE  # 1e-6 Hartree in a meV
+_MICRO = 1e3 / HARTREE  # 1e-6 Hartree per meV
 
 
 def evaluation_table(reports: Reports) -> str:
-    """One line for each model and stage: the matrix, then levels of molecules or bands of crystals.
+    """One line for each model and stage: errors of the matrix and of levels or bands.
 
-    Of crystals the column of levels holds the bands near the Fermi level; what there is not is a
-    dash.
+    For crystals the column "levels" contains the error of the bands near the Fermi level. A missing
+    value is a dash.
+
+    >>> from workbench import views
+    >>> with wb.Dataset("water") as data:
+    ...     report = wb.evaluate(wb.load_model("water"), data, limit=2, progress=False)
+    >>> print(views.evaluation_table({"water": report}))
+    matrix MAE in 1e-6 Hartree; ...
+    water, stage 1 ...
+    water, stages 1+2 ...
     """
     head = ["matrix MAE in 1e-6 Hartree; levels, gap, symmetry in meV", "n", "mean", "median"]
     rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "symmetry"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
-            of = report[key]
-            levels = of.get("occupied_level_mae_mev", of.get("band_mae_mev"))
-            alike = of.get("occupied_similarity")
-            values = [1e6 * of[f"{kind}mae_hartree"] for kind in _KINDS]
-            values += [levels, of.get("gap_mae_mev"), None if alike is None else 1 - alike]
-            values.append(of["equivariance_mae_mev"])
+            errors = report[key]
+            similarity = errors.get("occupied_similarity")
+            values = [1e6 * errors[f"{kind}mae_hartree"] for kind in _KINDS]
+            values += [_level_error(errors), errors.get("gap_mae_mev")]
+            values.append(None if similarity is None else 1 - similarity)
+            values.append(errors["equivariance_mae_mev"])
             texts = [_short(value) for value in values]
             rows.append([f"{name}, {stage}", str(report["structures"]), *texts])
     return "\n".join(aligned_rows(rows))
@@ -45,24 +53,24 @@ _KINDS = ("", "median_structure_", "worst_structure_")
 
 
 def shell_pair_table(reports: Reports, stage: str = "refined") -> str:
-    """Mean error in meV between shells of two l, averaged over structures, a line a model."""
-    found = {name: [e[stage]["shell_pairs"] for e in r["each"]] for name, r in reports.items()}
-    pairs = sorted({p for each in found.values() for e in each for p in e}, key=_by_letters)
+    """Mean error in meV by pair of l, averaged over structures; one line per model."""
+    errors = {name: [e[stage]["shell_pairs"] for e in r["each"]] for name, r in reports.items()}
+    pairs = sorted({p for each in errors.values() for e in each for p in e}, key=_by_letters)
     rows = [["mean error in meV, shells", *pairs]]
-    for name, each in found.items():
+    for name, each in errors.items():
         means = [[e[p]["mae_mev"] for e in each if p in e] for p in pairs]
         rows.append([name, *(_short(float(np.mean(m)) if m else None) for m in means)])
     return "\n".join(aligned_rows(rows))
 
 
 def error_spread(reports: Reports, stage: str = "refined") -> go.Figure:
-    """The matrix error of every structure, one column a model; a bar at the median.
+    """The matrix error of every structure, one column per model, with a bar at the median.
 
     Args:
         reports: made with ``each=True``.
         stage: "baseline" or "refined".
     """
-    figure, said, every = go.Figure(), [], []
+    figure, sentences, every = go.Figure(), [], []
     for k, (name, report) in enumerate(reports.items()):
         errors = np.array([e[stage]["mae_mev"] * _MICRO for e in report["each"]])
         every.append(errors)
@@ -71,7 +79,7 @@ def error_spread(reports: Reports, stage: str = "refined") -> go.Figure:
         median = float(np.median(errors))
         bar = {"color": INK, "width": 3}
         figure.add_shape(type="line", x0=k - 0.32, x1=k + 0.32, y0=median, y1=median, line=bar)
-        said.append(
+        sentences.append(
             f"{name}: median {number(median)}, mean {number(float(errors.mean()))}, worst "
             f"{number(float(errors.max()))}"
         )
@@ -80,20 +88,20 @@ def error_spread(reports: Reports, stage: str = "refined") -> go.Figure:
     figure.update_xaxes(
         tickvals=list(range(len(reports))), ticktext=list(reports), showgrid=False, zeroline=False
     )
-    alt = f"Errors of single structures in 1e-6 Hartree. {'; '.join(said)}."
+    alt = f"Errors of single structures in 1e-6 Hartree. {'; '.join(sentences)}."
     width = 200 + 160 * len(reports)
-    title = "Every structure; bars: medians"
+    title = "Errors of all structures; bars: medians"
     return finished(figure, title, alt, width, 460, showlegend=False)
 
 
 def errors_against_levels(
     reports: Reports, more: Mapping[str, tuple[float, float]] | None = None, stage: str = "refined"
 ) -> go.Figure:
-    """Matrix error against error of the occupied levels (crystals: of the bands), each structure.
+    """Error of the occupied levels (crystals: bands) against error of the matrix, by structure.
 
     Args:
         reports: made with ``each=True``.
-        more: name -> matrix error and level error in meV of single further matrices, drawn large.
+        more: name -> matrix error and level error in meV of further single matrices, with labels.
         stage: "baseline" or "refined".
     """
     figure, xs, ys = go.Figure(), [], []
@@ -103,15 +111,15 @@ def errors_against_levels(
         y = np.array([_level_error(e[stage]) for e in each], dtype=float)
         figure.add_trace(_points(name, k, x, y, each, "meV"))
         xs, ys = [*xs, *x], [*ys, *y]
-    sides = ("middle right", "middle left")  # neighbours, one above the other, on either side
+    sides = ("middle right", "middle left")  # alternating, so that labels do not overlap
     for k, (name, (x, y)) in enumerate(sorted(_all(more), key=lambda item: item[1][1])):
-        shown = max(y, _least(ys))
+        drawn = max(y, _least(ys))
         figure.add_trace(
             go.Scatter(
                 x=[x],
-                y=[shown],
+                y=[drawn],
                 mode="markers+text",
-                text=[f"  {name}: {number(y)}  " if shown > y else f"  {name}  "],
+                text=[f"  {name}: {number(y)}  " if drawn > y else f"  {name}  "],
                 textposition=sides[k % 2],
                 marker={"size": 12, "color": INK, "symbol": "diamond-open", "line": {"width": 2}},
                 showlegend=False,
@@ -119,12 +127,16 @@ def errors_against_levels(
                 "<extra></extra>",
             )
         )
-        xs, ys = [*xs, x], [*ys, shown]
+        xs, ys = [*xs, x], [*ys, drawn]
     figure.update_xaxes(title="matrix MAE in meV", **log_ticks(min(xs) / 2, max(xs) * 6))
     figure.update_yaxes(title="occupied levels, MAE in meV", **log_ticks(min(ys) / 2, max(ys) * 2))
-    said = [f"{name} at {number(x)} meV: levels {number(y)} meV" for name, (x, y) in _all(more)]
-    alt = f"Level error against matrix error of {len(xs)} matrices, of {listed(list(reports))}."
-    alt += f" {'; '.join(said)}." if said else ""
+    sentences = [
+        f"{name} at {number(x)} meV: levels {number(y)} meV" for name, (x, y) in _all(more)
+    ]
+    alt = (
+        f"Level error against matrix error of {len(xs)} matrices, models: {listed(list(reports))}."
+    )
+    alt += f" {'; '.join(sentences)}." if sentences else ""
     title = "The same mean error, very different levels" if more else "Matrices and levels"
     return finished(figure, title, alt, 980, 560, legend=LEGEND_ABOVE)
 
@@ -137,7 +149,7 @@ def _points(
     each: Sequence[Mapping[str, Any]],
     unit: str,
 ) -> go.Scatter:
-    """The structures of one model; its colour and its symbol."""
+    """The structures of one model, with its colour and symbol."""
     return go.Scatter(
         x=x,
         y=y,
@@ -154,12 +166,12 @@ def _points(
     )
 
 
-def _level_error(of: Mapping[str, Any]) -> float | None:
-    return of.get("occupied_level_mae_mev", of.get("band_mae_mev"))
+def _level_error(errors: Mapping[str, Any]) -> float | None:
+    return errors.get("occupied_level_mae_mev", errors.get("band_mae_mev"))
 
 
 def _least(values: Sequence[float]) -> float:
-    """Where zero is drawn on a logarithmic axis."""
+    """The value at which zero is drawn on a logarithmic axis."""
     return min((v for v in values if v > 0), default=1e-3) / 2
 
 

@@ -1,4 +1,4 @@
-"""Real spherical harmonics as surfaces, each l a row."""
+"""Real spherical harmonics as surfaces, one row per l."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from workbench.hamiltonians.wigner import harmonics
 from workbench.views.sphere import COLUMNS, ROWS, directions
 from workbench.views.style import DIVERGING, finished, listed
 
-_SPACING = 1.5  # between neighbours, in units of the surfaces' common scale
-_FILLING = 1.75  # height of the scene in plotly's units, of which about 2.1 are seen
-_SIDE, _MARGIN = 145, 40  # px of a surface, px around all
+_SPACING = 1.5  # distance of neighbours, in units of the surfaces' scale
+_FILLING = 1.75  # height of the scene in plotly's units; about 2.1 are visible
+_SIDE, _MARGIN = 145, 40  # px per surface; px of the margin
 
 
 def harmonics_surfaces(lmax: int = 2) -> go.Figure:
     """All real harmonics up to lmax as surfaces |Y(n)| n: red where Y is positive, blue below.
 
-    Drag to turn. Each l is a row, m = -l..l from left to right; the axis z points up.
+    Drag the picture to rotate it. Each l is a row, m = -l..l from left to right; z points up.
 
     Args:
         lmax: highest l, at most 3.
 
     Raises:
-        ValueError: for an lmax outside 0 to 3.
+        ValueError: if lmax is not from 0 to 3.
+
+    >>> from workbench import views
+    >>> views.alt_text(views.harmonics_surfaces(1)).startswith("The 4 real spherical harmonics")
+    True
     """
     if not 0 <= lmax <= 3:
-        raise ValueError(f"Surfaces are drawn up to l = 3, not for l = {lmax}.")
+        raise ValueError(f"lmax is {lmax}: surfaces can be drawn for lmax from 0 to 3.")
     points = directions()
     values = harmonics(lmax, points)  # (points, (lmax + 1)^2)
     figure = go.Figure()
@@ -50,17 +54,17 @@ def harmonics_surfaces(lmax: int = 2) -> go.Figure:
     }
     shells = listed([SHELL_LETTERS[l] for l in range(lmax + 1)])
     alt = (
-        f"The {(lmax + 1) ** 2} real spherical harmonics of the shells {shells}, each l a row: "
+        f"The {(lmax + 1) ** 2} real spherical harmonics of the shells {shells}, one row per l: "
         "s is a sphere of one sign, and each Y of shell l changes sign across l planes or cones."
     )
     width, height = _SIDE * (2 * lmax + 1) + 160, _SIDE * (lmax + 1) + 90
     margin = {"l": 10, "r": 10, "t": _MARGIN, "b": 10}
-    title = "Real spherical harmonics: red positive, blue negative; drag to turn"
+    title = "Real spherical harmonics: red positive, blue negative; drag to rotate"
     return finished(figure, title, alt, width, height, scene=scene, margin=margin)
 
 
 def _surface(f: np.ndarray, points: np.ndarray, l: int, m: int) -> go.Surface:
-    """One harmonic (points,) at its place in the pyramid, the grid closed along its columns."""
+    """One harmonic (points,) at its position; the grid is closed along its columns."""
     xyz = (np.abs(f)[:, None] * points).reshape(ROWS, COLUMNS, 3)
     closed = np.concatenate([xyz, xyz[:, :1]], axis=1)
     sign = np.concatenate([f.reshape(ROWS, COLUMNS), f.reshape(ROWS, COLUMNS)[:, :1]], axis=1)
@@ -82,13 +86,13 @@ def _surface(f: np.ndarray, points: np.ndarray, l: int, m: int) -> go.Surface:
 
 def _names(lmax: int) -> go.Scatter3d:
     """The name of each harmonic, below it."""
-    of = [(l, m) for l in range(lmax + 1) for m in range(-l, l + 1)]
+    indices = [(l, m) for l in range(lmax + 1) for m in range(-l, l + 1)]
     return go.Scatter3d(
-        x=[_SPACING * m for _, m in of],
-        y=[-0.4] * len(of),
-        z=[-_SPACING * l - 0.92 for l, _ in of],
+        x=[_SPACING * m for _, m in indices],
+        y=[-0.4] * len(indices),
+        z=[-_SPACING * l - 0.92 for l, _ in indices],
         mode="text",
-        text=[f"{SHELL_LETTERS[l]} {orbital_name(l, m)}".replace("-", "−") for l, m in of],
+        text=[f"{SHELL_LETTERS[l]} {orbital_name(l, m)}".replace("-", "−") for l, m in indices],
         hoverinfo="skip",
         showlegend=False,
     )

@@ -1,4 +1,4 @@
-"""The X-ray of a block as inline SVG: norms that stand still, components that turn."""
+"""Irreps of a block as inline SVG: invariant norms, and components that rotate."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from workbench.hamiltonians.conventions import shell_rank
 from workbench.views.style import COLOURS, GRID, INK, MUTED, number
 from workbench.views.svg import across, down, picture, text
 
-if TYPE_CHECKING:  # irreps need torch, which the page need not wait for
+if TYPE_CHECKING:  # irreps need torch, and the page should not wait for it
     from workbench.hamiltonians.irreps import Key
 
 __all__ = ["Group", "Irreps", "bar_groups", "component_bars", "norm_bars", "ordered", "plain"]
 
 Irreps = Mapping["Key", NDArray[np.float64]]
 
-WIDTH = 780  # px, of both pictures
-SMALLEST = 1e-3  # eV; shorter bars would be rounding and noise
+WIDTH = 780  # px, width of both pictures
+SMALLEST = 1e-3  # eV; smaller norms are rounding errors and noise
 _LEFT, _TOP, _HEIGHT = 58, 26, 150
 _CHOSEN, _BEFORE = "#fdf0c4", "#8a94a3"
-_SLOT, _GAP = 58, 22  # px; of one component at most, between two irreps
-_NARROW = 24  # px; below it only the first, middle and last m are named
+_SLOT, _GAP = 58, 22  # px; largest width of a component, gap between two irreps
+_NARROW = 24  # px; narrower slots have labels only for the first, middle and last m
 
 
 @dataclass(frozen=True)
 class Group:
-    """One irrep to be drawn component by component.
+    """One irrep, drawn by components.
 
     Attributes:
-        title: written above it.
+        title: text above the irrep.
         now: (2l+1,) m = -l..l.
-        before: the same at R = 1.
-        size: value at the end of the scale, either way.
+        before: the components at R = 1.
+        size: absolute value at both ends of the scale.
     """
 
     title: str
@@ -48,12 +48,12 @@ class Group:
 
 
 def ordered(keys: Mapping[Key, object]) -> list[Key]:
-    """Irreps by shell pair, then l."""
+    """Irreps sorted by shell pair, then l."""
     return sorted(keys, key=lambda key: (shell_rank(key[0]), shell_rank(key[1]), key[2]))
 
 
 def plain(value: float) -> str:
-    """A number of eV that changes as things turn: below 1e-10 it is rounding, and shown as 0."""
+    """A number as text; below 1e-10 it is a rounding error and shown as 0."""
     return number(value if abs(value) > 1e-10 else 0.0)
 
 
@@ -62,20 +62,21 @@ def norm_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], pseudo: set[
 
     Args:
         now: irrep -> components (2l+1,), eV.
-        before: the same at R = 1: a black line where each norm stood.
-        chosen: the shell pair that is marked.
-        pseudo: the irreps to be drawn hollow.
+        before: the components at R = 1; their norms are black lines.
+        chosen: the shell pair that is highlighted.
+        pseudo: irreps with hollow bars.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     keys = ordered(now)
     slot = (WIDTH - _LEFT - 6) / len(keys)
     parts, x = [_legend(keys), _decades()], float(_LEFT)
     for pair, group in groupby(keys, key=lambda key: key[:2]):
-        own = list(group)
-        wide = slot * len(own)
+        members = list(group)
+        wide = slot * len(members)
         parts.append(_shell_pair(pair, x, wide, pair == chosen))
-        for key in own:
+        for key in members:
             norm, stood = (float(np.linalg.norm(irreps[key])) for irreps in (now, before))
             parts.append(_norm(norm, stood, x, slot, COLOURS[key[2] % len(COLOURS)], key in pseudo))
             x += slot
@@ -88,11 +89,12 @@ def component_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], limit: 
 
     Args:
         now: irrep -> components (2l+1,), eV.
-        before: the same at R = 1, drawn as dashed outlines.
+        before: the components at R = 1, drawn as dashed outlines.
         chosen: row shell and column shell.
-        limit: eV at the end of the scale, either way.
+        limit: absolute value at both ends of the scale, eV.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     keys = [key for key in ordered(now) if key[:2] == chosen]
     groups = [Group(f"l = {key[2]}", now[key], before[key], limit) for key in keys]
@@ -101,15 +103,16 @@ def component_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], limit: 
 
 
 def bar_groups(groups: Sequence[Group], limit: float, label: str, unit: str = "") -> str:
-    """Components of some irreps side by side, upwards if positive, the norm of each above it.
+    """Components of several irreps side by side, upwards if positive, with the norm above.
 
     Args:
         groups: the irreps.
-        limit: what is written at the ends of the scale.
-        label: the picture's text twin.
-        unit: of components and norms.
+        limit: number at the ends of the scale.
+        label: text equivalent of the picture.
+        unit: unit of components and norms.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     count = sum(len(group.now) for group in groups)
     slot = min(_SLOT, (WIDTH - _LEFT - 6 - _GAP * (len(groups) - 1)) / count)
@@ -141,13 +144,13 @@ def bar_groups(groups: Sequence[Group], limit: float, label: str, unit: str = ""
 
 
 def _fixed(value: float, decimals: int) -> str:
-    """A number whose digits keep their places while it changes."""
-    shown = round(value, decimals) + 0.0  # no negative zero
-    return f"{shown:.{decimals}f}".replace("-", "−")
+    """A number with fixed decimals, so that the digits do not move when it changes."""
+    rounded = round(value, decimals) + 0.0  # no negative zero
+    return f"{rounded:.{decimals}f}".replace("-", "−")
 
 
 def _height(norm: float) -> float:
-    """Pixels of a bar, of which the scale of six decades has _HEIGHT."""
+    """Height of a bar in pixels, on a scale of six decades."""
     decades = np.log10(max(norm, SMALLEST)) - np.log10(SMALLEST)
     return float(np.clip(decades / 6, 0, 1)) * _HEIGHT
 
@@ -178,7 +181,7 @@ def _component(
 
 
 def _shell_pair(pair: tuple[str, str], x: float, wide: float, chosen: bool) -> str:
-    """Background, border and name of the irreps of two shells."""
+    """Background, border and name of the irreps of a shell pair."""
     base = _TOP + _HEIGHT
     fill = _CHOSEN if chosen else "none"
     middle = x + wide / 2 + 4
@@ -219,7 +222,7 @@ def _decades() -> str:
 
 
 def _zero(top: float, half: float, limit: float, after: str) -> str:
-    """The scale of the components: its ends and zero."""
+    """The scale of the components: both ends and zero."""
     parts = []
     for y, value in ((top, limit), (top + half, 0.0), (top + 2 * half, -limit)):
         colour = MUTED if value == 0 else GRID

@@ -1,4 +1,4 @@
-"""The X-ray of a block: how much of each irrep it holds, which no rotation changes."""
+"""Irrep norms of a block, which a rotation does not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.hamiltonians.conventions import shell_rank
 from workbench.hamiltonians.irreps import Key, irrep_norms
 from workbench.views.style import COLOURS, GRID, finished, log_ticks, number
 
-_SMALLEST = 1e-6  # of the largest norm: below it a bar is rounding
+_SMALLEST = 1e-6  # relative to the largest norm; smaller norms are rounding errors
 
 
 def irrep_norm_bars(
@@ -25,16 +25,21 @@ def irrep_norm_bars(
         matrix: with or without spin.
         i: row atom, counted from 0.
         j: column atom.
-        unit: of the matrix.
+        unit: unit of the matrix.
         T: cell of the column atom.
 
     Raises:
-        KeyError: if the pair is not stored.
+        KeyError: if the matrix has no block for this pair.
+
+    >>> from workbench import views
+    >>> H = wb.load_model("water").predict(wb.load("water")).refined
+    >>> print(views.alt_text(views.irrep_norm_bars(H, 0, 1)))
+    Irreps in the block of O1 and H2: ...
     """
     norms = irrep_norms(matrix, i, j, T)
     ordered = sorted(norms, key=lambda key: (shell_rank(key[0]), shell_rank(key[1]), key[2]))
-    place = {key: k for k, key in enumerate(ordered)}
-    figure = go.Figure([_bars(l, norms, place, unit) for l in sorted({k[2] for k in ordered})])
+    positions = {key: k for k, key in enumerate(ordered)}
+    figure = go.Figure([_bars(l, norms, positions, unit) for l in sorted({k[2] for k in ordered})])
     row, column = (f"{chemical_symbols[int(matrix.numbers[a])]}{a + 1}" for a in (i, j))
     figure.update_xaxes(
         title=f"shell of {row} – shell of {column}",
@@ -42,30 +47,30 @@ def irrep_norm_bars(
         showgrid=False,
         range=[-0.8, len(ordered) - 0.2],
     )
-    _name_pairs(figure, place)
+    _name_pairs(figure, positions)
     largest = max(norms.values()) or 1.0
-    shown = [v for v in norms.values() if v > _SMALLEST * largest] or [largest]
-    scale = log_ticks(min(shown) / 2, largest * 2)
+    visible = [v for v in norms.values() if v > _SMALLEST * largest] or [largest]
+    scale = log_ticks(min(visible) / 2, largest * 2)
     figure.update_yaxes(title="norm" if unit == "1" else f"norm in {unit}", **scale)
     a, b, l = max(norms, key=lambda key: norms[key])
     alt = (
         f"Irreps in the block of {row} and {column}: {len(norms)} norms, of which "
-        f"{len(norms) - len(shown)} vanish; the largest is {number(norms[a, b, l])} {unit} "
+        f"{len(norms) - len(visible)} vanish; the largest is {number(norms[a, b, l])} {unit} "
         f"for l = {l} of {a} with {b}."
     )
-    title = f"X-ray of the block {row} – {column}: norm of each irrep"
+    title = f"Irrep norms of the block {row} – {column}"
     width = max(260 + 24 * len(ordered), 560)
     return finished(figure, title, alt, width, 460, barmode="overlay")
 
 
-def _bars(l: int, norms: dict[Key, float], place: dict[Key, int], unit: str) -> go.Bar:
-    """The irreps of one l, each at its place along the axis."""
-    own = [key for key in place if key[2] == l]
+def _bars(l: int, norms: dict[Key, float], positions: dict[Key, int], unit: str) -> go.Bar:
+    """The irreps of one l at their positions along the axis."""
+    keys = [key for key in positions if key[2] == l]
     after = "" if unit == "1" else f" {unit}"
     return go.Bar(
-        x=[place[key] for key in own],
-        y=[norms[key] for key in own],
-        customdata=[f"{a} – {b}, l = {l}" for a, b, _ in own],
+        x=[positions[key] for key in keys],
+        y=[norms[key] for key in keys],
+        customdata=[f"{a} – {b}, l = {l}" for a, b, _ in keys],
         name=f"l = {l}",
         showlegend=True,
         marker={"color": COLOURS[l % len(COLOURS)]},
@@ -74,12 +79,12 @@ def _bars(l: int, norms: dict[Key, float], place: dict[Key, int], unit: str) -> 
     )
 
 
-def _name_pairs(figure: go.Figure, place: dict[Key, int]) -> None:
-    """One tick for the irreps of a shell pair, and a line before the next pair."""
-    pairs = [(pair, list(keys)) for pair, keys in groupby(place, key=lambda key: key[:2])]
+def _name_pairs(figure: go.Figure, positions: dict[Key, int]) -> None:
+    """One tick per shell pair, and a line between two pairs."""
+    pairs = [(pair, list(keys)) for pair, keys in groupby(positions, key=lambda key: key[:2])]
     figure.update_xaxes(
-        tickvals=[sum(place[key] for key in keys) / len(keys) for _, keys in pairs],
+        tickvals=[sum(positions[key] for key in keys) / len(keys) for _, keys in pairs],
         ticktext=[f"{a}–{b}" for (a, b), _ in pairs],
     )
     for _, keys in pairs[1:]:
-        figure.add_vline(place[keys[0]] - 0.5, line={"color": GRID, "width": 1})
+        figure.add_vline(positions[keys[0]] - 0.5, line={"color": GRID, "width": 1})

@@ -1,4 +1,4 @@
-"""The orbital energies as an inline SVG: they must not move when the structure turns."""
+"""Orbital energies as inline SVG: a rotation of the structure must not change them."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ def level_picture(
     height: int = 320,
     spinor: bool = False,
 ) -> str:
-    """Levels of each column around the gap, over grey bars where they stood at R = 1.
+    """Levels of each column around the gap, on top of grey bars for the levels at R = 1.
 
-    Levels of spinors hold one electron each and stand two by two, as time reversal pairs them
-    (Kramers): the halves of a line are level only as long as the pair is degenerate.
+    Levels of spinors contain one electron each. Two levels form a line, since time reversal pairs
+    them (Kramers): the line has no step as long as the pair is degenerate.
 
     Args:
         now: column -> eigenvalues in eV, ascending.
-        before: the same at R = 1; nothing grey shows as long as the levels stay.
-        n_occupied: orbitals filled; None if unknown, then all have one colour and no gap.
+        before: the levels at R = 1; the grey bars are hidden if the levels do not change.
+        n_occupied: number of occupied orbitals; None if unknown: then without gap and colours.
         drift_mev: column -> largest shift of a level since R = 1, meV.
-        height: of the picture, in pixels.
+        height: height of the picture, pixels.
         spinor: whether the levels are those of spinors.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     width = max(260, _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now))
     low, high = window(next(iter(before.values())), n_occupied)
@@ -74,7 +75,7 @@ def level_picture(
 
 
 def window(energies: Levels, n_occupied: int | None) -> tuple[float, float]:
-    """The range of energies drawn, eV: the valence levels and some empty ones, not the core."""
+    """The energy range of the picture, eV: valence levels and some empty levels, no core."""
     if not n_occupied:
         return float(energies[0]) - 1, float(energies[-1]) + 1
     homo = energies[n_occupied - 1]
@@ -86,7 +87,7 @@ def window(energies: Levels, n_occupied: int | None) -> tuple[float, float]:
 
 
 def tick_values(low: float, high: float) -> list[float]:
-    """About five round energies between two others."""
+    """About five round energies in a range."""
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500) if (high - low) / s <= 7)
     return [float(v) for v in np.arange(np.ceil(low / step) * step, high, step)]
 
@@ -123,13 +124,13 @@ def _left(text: str, y: float) -> str:
 def _heights(
     energies: Levels, low: float, high: float, scale: float
 ) -> Iterator[tuple[int, float]]:
-    """Index and y of the levels that are drawn."""
+    """Index and y of the visible levels."""
     for index in np.flatnonzero((energies >= low) & (energies <= high)):
         yield int(index), _TOP + (high - energies[index]) * scale
 
 
 def _ends(x: float, half: float, index: int, spinor: bool) -> tuple[float, float]:
-    """From where to where a level's bar reaches: of a pair's two levels each has one half."""
+    """Both ends of a level's bar; each level of a Kramers pair has one half of a line."""
     if not spinor:
         return x - half, x + half
     return (x - half, x - 1.5) if index % 2 == 0 else (x + 1.5, x + half)

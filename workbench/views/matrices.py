@@ -1,6 +1,6 @@
-"""Matrices as colours: blue below zero, white at zero, red above; the first orbital on top.
+"""Heat maps of matrices: blue below zero, white at zero, red above; the first orbital at the top.
 
-Of matrices with spin the real parts are drawn, or their modulus and phase (`views.parts`).
+A matrix with spin is drawn as its real parts, or as modulus and phase (`views.spin_panels`).
 """
 
 from __future__ import annotations
@@ -36,20 +36,25 @@ def heat(
     scale: Scale = "linear",
     part: str | None = None,
 ) -> go.Figure:
-    """One matrix as a heat map, its blocks bordered by atom; hover for orbitals and value.
+    """One matrix as a heat map with borders between atoms; hover for orbitals and value.
 
     Args:
         matrix: of a molecule, or of a crystal, which is shown at k = 0.
-        title: above the figure.
-        limit: value of the outermost colours; by default a round number that holds all. Give one
-            to compare figures.
-        unit: of the values, "1" for an overlap.
-        scale: "log" tells small elements apart too: linear below a thousandth of the limit.
-        part: of a matrix with spin, a key of `views.parts.PARTS`, or "complex" for modulus and
-            phase; by default all its parts, a heat map each.
+        title: title of the figure.
+        limit: largest value on the colour scale; by default a round number above all values. Use
+            the same limit in figures that are compared.
+        unit: unit of the values, "1" for an overlap.
+        scale: "linear", or "log" for small elements; log is linear below a thousandth of the limit.
+        part: for a matrix with spin a key of `views.spin_panels.PARTS`, or "complex" for modulus
+            and phase; by default all parts, one heat map each.
 
     Raises:
         ValueError: for an unknown part.
+
+    >>> from workbench import views
+    >>> S = wb.reference(wb.load("water"), basis="sto-3g", xc="hf").S
+    >>> print(views.alt_text(views.heat(S, "Overlap", unit="1")))
+    Overlap: a matrix between 7 orbitals of O1, H2 and H3. ...
     """
     if matrix.basis.spinor and part is None:
         return all_parts(matrix, title, limit, unit, scale)
@@ -77,26 +82,32 @@ def compare(
     scale: Scale = "log",
     part: str | None = None,
 ) -> go.Figure:
-    """The reference and predictions of it side by side, and below each its difference in meV.
+    """Reference and predictions side by side, with the difference in meV below each prediction.
 
     Args:
         matrices: name -> matrix of the same structure, eV.
-        reference: what they should be, eV.
-        limit: eV of the outermost colours in the upper row; by default a round number.
-        limit_mev: meV of the outermost colours in the lower row; by default a round number.
-        scale: of the upper row; differences are always linear.
-        part: of matrices with spin the real part that is compared, a key of `views.parts.PARTS`.
+        reference: the reference matrix, eV.
+        limit: largest value on the colour scale of the upper row, eV; by default a round number.
+        limit_mev: the same for the lower row, meV.
+        scale: scale of the upper row; differences are always linear.
+        part: for matrices with spin the real part to compare, a key of `views.spin_panels.PARTS`.
 
     Raises:
-        ValueError: if there is no matrix, one belongs to other atoms, or matrices with spin come
-            without a part.
+        ValueError: if there is no matrix, a matrix belongs to other atoms, or `part` is missing
+            for matrices with spin.
+
+    >>> from workbench import views
+    >>> prediction = wb.load_model("water").predict(wb.load("water"))
+    >>> figure = views.compare({"stage 1": prediction.baseline}, prediction.refined)
+    >>> print(views.alt_text(figure))
+    Matrices between 24 orbitals of O1, H2 and H3: stage 1 differs from the reference by ...
     """
     if not matrices:
         raise ValueError("There is no matrix to compare: give at least one, e.g. {'model': H}.")
     if reference.basis.spinor:
         if part not in PARTS:
             raise ValueError(
-                "Matrices with spin are compared part by part: give one as part=, of "
+                "Matrices with spin are compared by parts: give part=, one of "
                 f"{', '.join(parts_of(reference))}."
             )
         matrices = {name: shown(m, part) for name, m in matrices.items()}

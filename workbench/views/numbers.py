@@ -9,7 +9,7 @@ from workbench.hamiltonians.rotations import axis_angle
 
 
 def milli(value: float) -> str:
-    """A number of meV, e.g. 12.3, 0.187, 0.042; tiny ones like 3e−7."""
+    """A number, usually of meV, as text: 12.3, 0.187, 0.042; a tiny one as 3e−7."""
     if value >= 1000:
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 0.001:
@@ -19,7 +19,7 @@ def milli(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time that something takes, e.g. "3 s" or "2 min"."""
+    """A duration, e.g. "3 s" or "2 min"."""
     return f"{max(value, 1):.0f} s" if value < 90 else f"{value / 60:.0f} min"
 
 
@@ -27,6 +27,6 @@ def orientation(R: NDArray[np.float64]) -> str:
     """A rotation in words, e.g. "40.0° about (0.71, 0.71, 0.00)"."""
     axis, degrees = axis_angle(R)
     if degrees < 0.05:
-        return "not turned"
+        return "not rotated"
     numbers = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
     return f"{degrees:.1f}° about ({numbers})".replace("-", "−")

@@ -1,4 +1,4 @@
-"""What pictures of matrices are put together from: a map, its colours, its axes, its borders."""
+"""Components of pictures of matrices: heat map, colour scale, axes and borders."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from workbench.views.style import DIVERGING, FONT_SIZE, INK, listed, log_strengt
 Scale = Literal["linear", "log"]
 
 NAMED_ORBITALS = 30
-"""Beyond this many rows the axes name the atoms only."""
+"""With more rows the axes show only the names of the atoms."""
 
 
 def side_of(matrix: BlockMatrix) -> int:
-    """Side of a whole matrix's map in pixels."""
+    """Side of a heat map of a whole matrix, pixels."""
     return int(np.clip(21 * matrix.n_ao, 380, 640))
 
 
 def heat_map(
     matrix: BlockMatrix, values: NDArray[np.float64], limit: float, unit: str, scale: Scale
 ) -> go.Heatmap:
-    """The colours of real values (n_ao, n_ao), on a scale between minus and plus a limit."""
+    """A heat map of real values (n_ao, n_ao), with colours from minus to plus the limit."""
     names = matrix.orbital_labels()
     logarithmic = scale == "log"
-    shown = "%{customdata:.5g}" if logarithmic else "%{z:.5g}"
+    value = "%{customdata:.5g}" if logarithmic else "%{z:.5g}"
     return go.Heatmap(
         x=names,
         y=names,
@@ -39,39 +39,45 @@ def heat_map(
         zmid=0,
         zmax=1 if logarithmic else limit,
         colorscale=DIVERGING,
-        hovertemplate=f"row %{{y}}<br>column %{{x}}<br><b>{shown}{after(unit)}</b><extra></extra>",
+        hovertemplate=f"row %{{y}}<br>column %{{x}}<br><b>{value}{after(unit)}</b><extra></extra>",
     )
 
 
 def after(unit: str) -> str:
-    """A unit as it follows a number."""
+    """The unit after a number; empty for "1"."""
     return "" if unit == "1" else f" {unit}"
 
 
 def colour_bar(limit: float, unit: str, scale: Scale) -> dict[str, Any]:
-    """Plotly's settings of the colour bar of `heat_map`."""
+    """Plotly settings of the colour bar of `heat_map`."""
     if scale == "linear":
-        at = ticks = [limit * k / 4 for k in (-4, -2, 0, 2, 4)]
+        positions = ticks = [limit * k / 4 for k in (-4, -2, 0, 2, 4)]
     else:
         ticks = [s * limit / 10**k for s, ks in ((-1, (0, 1, 2)), (1, (2, 1, 0))) for k in ks]
         ticks.insert(3, 0.0)
-        at = log_strength(ticks, limit).tolist()
+        positions = log_strength(ticks, limit).tolist()
     text = [f"{t:.6g}".replace("-", "−") for t in ticks]
     title = {"text": "value" if unit == "1" else unit, "side": "top"}
-    return {"title": title, "tickvals": at, "ticktext": text, "outlinewidth": 1, "thickness": 16}
+    return {
+        "title": title,
+        "tickvals": positions,
+        "ticktext": text,
+        "outlinewidth": 1,
+        "thickness": 16,
+    }
 
 
 def axis_of(matrix: BlockMatrix) -> dict[str, Any]:
-    """Orbital names along an axis; where they are too many, one name per atom."""
+    """Orbital names along an axis; for many orbitals one name per atom."""
     names = matrix.orbital_labels()
     if len(names) <= NAMED_ORBITALS:
-        at, text = list(range(len(names))), names
+        positions, text = list(range(len(names))), names
     else:
-        at, text = _middles(matrix), _group_names(matrix)
+        positions, text = _middles(matrix), _group_names(matrix)
     font = {"size": FONT_SIZE - 1}
     return {
         "type": "category",
-        "tickvals": at,
+        "tickvals": positions,
         "ticktext": text,
         "tickfont": font,
         "showgrid": False,
@@ -84,15 +90,17 @@ def _atom_names(matrix: BlockMatrix) -> list[str]:
 
 
 def _group_names(matrix: BlockMatrix) -> list[str]:
-    """The atoms, of matrices with spin twice."""
+    """Names of the atoms; twice for a matrix with spin."""
     names = _atom_names(matrix)
     return [f"{name} {s}" for s in "↑↓" for name in names] if matrix.basis.spinor else names
 
 
 def _borders(matrix: BlockMatrix) -> NDArray[np.intp]:
-    """First row of each atom, and the end; of matrices with spin for up, then for down."""
-    own = matrix.offsets
-    return np.concatenate([own, own[1:] + own[-1]]) if matrix.basis.spinor else own
+    """First row of each atom, and the end; with spin for all spin up, then all spin down."""
+    offsets = matrix.offsets
+    if not matrix.basis.spinor:
+        return offsets
+    return np.concatenate([offsets, offsets[1:] + offsets[-1]])
 
 
 def _middles(matrix: BlockMatrix) -> list[float]:
@@ -104,8 +112,8 @@ def draw_borders(figure: go.Figure, matrix: BlockMatrix, **panel: int) -> None:
     """Lines between the blocks of different atoms, and a frame."""
     ends = [-0.5, matrix.n_ao - 0.5]
     for border in _borders(matrix):
-        at = float(border) - 0.5
-        for x, y in (((at, at), ends), (ends, (at, at))):
+        line = (float(border) - 0.5,) * 2
+        for x, y in ((line, ends), (ends, line)):
             figure.add_shape(
                 type="line",
                 x0=x[0],
@@ -126,7 +134,7 @@ def add_panel(
     unit: str,
     scale: Scale,
 ) -> None:
-    """Put a heat map into a subplot (row, column), on a colour axis, with atoms on its axes."""
+    """Add a heat map to a subplot (row, column), with a colour axis and the names of the atoms."""
     row, column = place
     trace = heat_map(matrix, matrix.at_gamma(), limit, unit, scale)
     bounds = {"cmin": trace.zmin, "cmid": 0, "cmax": trace.zmax, "colorscale": DIVERGING}
@@ -149,13 +157,13 @@ def add_panel(
 
 
 def described(matrix: BlockMatrix) -> str:
-    """How many orbitals of which atoms."""
+    """Number of orbitals and names of the atoms, as text."""
     names = listed(_atom_names(matrix)) if len(matrix.numbers) <= 12 else "all atoms"
     return f"{matrix.n_ao} orbitals of {names}"
 
 
 def words_of(matrix: BlockMatrix, title: str, values: NDArray[Any], unit: str) -> str:
-    """A matrix in words, real or complex: its size, its largest element and the mean modulus."""
+    """Text equivalent of a real or complex matrix: size, largest element and mean modulus."""
     names = matrix.orbital_labels()
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
     value = values[row, column]
@@ -164,6 +172,6 @@ def words_of(matrix: BlockMatrix, title: str, values: NDArray[Any], unit: str) -
         largest += f" at a phase of {number(float(np.angle(value, deg=True)))}°"
     return (
         f"{title}: a matrix between {described(matrix)}. "
-        f"Its largest element, {largest}, stands between {names[row]} and {names[column]}; "
+        f"The largest element is {largest} between {names[row]} and {names[column]}; "
         f"the mean modulus is {number(matrix.mae())}{after(unit)}."
     )

@@ -1,4 +1,4 @@
-"""How symmetry errors are spread over rotations, and how they grow with the angle."""
+"""Distribution of symmetry errors over rotations, and their dependence on the angle."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from workbench.views.svg import Drawing, across, down, picture, text
 __all__ = ["angle_scan", "error_histogram"]
 
 _WIDTH, _LEFT, _RIGHT = 580, 60, 34
-_ROW = 64  # px of a predictor's bars
-_BINS = 8  # a decade
-_LEAST = 1e-12  # meV; what is smaller, an exact zero above all, stands at the left end
+_ROW = 64  # px, height of a predictor's bars
+_BINS = 8  # per decade
+_LEAST = 1e-12  # meV; smaller errors, also exact zeros, are drawn at the left end
 
 
 def error_histogram(samples: Mapping[str, ArrayLike], title: str) -> Drawing:
-    """How many rotations give which error: a row of bars for each predictor, a logarithmic axis.
+    """A histogram of errors for each predictor, on one logarithmic axis.
 
     Args:
-        samples: predictor -> (rotations,) meV.
-        title: what was drawn, with its seed.
+        samples: predictor -> errors (rotations,), meV.
+        title: title, e.g. with number and seed of the rotations.
+
+    >>> from workbench import views
+    >>> views.error_histogram({"toy": [1.0, 2.0, 4.0]}, "3 random rotations").alt
+    '3 random rotations. toy 1.00 to 4.00 meV, median 2.00.'
     """
     arrays = {n: np.maximum(np.asarray(v, dtype=float), _LEAST) for n, v in samples.items()}
     logs = {n: np.log10(v) for n, v in arrays.items()}
@@ -42,25 +46,29 @@ def error_histogram(samples: Mapping[str, ArrayLike], title: str) -> Drawing:
     for row, (name, values) in enumerate(logs.items()):
         base = 40 + _ROW * (row + 1) - 8
         parts.append(_row(name, values, edges, base, COLOURS[row % len(COLOURS)], scale))
-    said = [
+    ranges = [
         f"{name} {number(float(v.min()))} to {number(float(v.max()))} meV, "
         f"median {number(float(np.median(v)))}"
         for name, v in ((n, np.asarray(v, dtype=float)) for n, v in samples.items())
     ]
-    alt = f"{title}. {listed(said)}."
+    alt = f"{title}. {listed(ranges)}."
     return Drawing(picture("".join(parts), _WIDTH, height, alt), alt)
 
 
 def angle_scan(degrees: ArrayLike, errors: Mapping[str, ArrayLike], title: str) -> Drawing:
-    """The error of each predictor against the angle about one axis; both scales are linear.
+    """The error of each predictor against the rotation angle about one axis, on linear scales.
 
-    Predictors that err far less than the worst one lie on the lower edge: their range is written
-    beside their name.
+    Curves of predictors with much smaller errors than the worst one lie on the lower edge; their
+    range is written beside the name.
 
     Args:
         degrees: (n,) ascending.
-        errors: predictor -> (n,) meV.
-        title: which axis.
+        errors: predictor -> errors (n,), meV.
+        title: title, e.g. with the axis.
+
+    >>> from workbench import views
+    >>> views.angle_scan([0, 90, 180], {"toy": [0.0, 2.0, 1.0]}, "About z").alt
+    'About z: toy 0 to 2.00 meV.'
     """
     angle = np.asarray(degrees, dtype=float)
     arrays = {name: np.asarray(v, dtype=float) for name, v in errors.items()}
@@ -75,7 +83,7 @@ def angle_scan(degrees: ArrayLike, errors: Mapping[str, ArrayLike], title: str) 
     for value in np.linspace(angle[0], angle[-1], 7):
         x = _LEFT + wide * (value - angle[0]) / (angle[-1] - angle[0])
         parts += [down(x, first, first + tall, GRID), text(x, height - 28, f"{value:.0f}°")]
-    parts.append(text(_LEFT + wide / 2, height - 8, "angle of the turn; upwards: error, meV"))
+    parts.append(text(_LEFT + wide / 2, height - 8, "rotation angle; vertical axis: error, meV"))
     x = _LEFT + wide * (angle - angle[0]) / (angle[-1] - angle[0])
     for k, (name, v) in enumerate(arrays.items()):
         colour = COLOURS[k % len(COLOURS)]
@@ -84,9 +92,9 @@ def angle_scan(degrees: ArrayLike, errors: Mapping[str, ArrayLike], title: str) 
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
         style = f'fill="none" stroke="{colour}" stroke-width="2.2" stroke-dasharray="{dashes}"'
         parts.append(f'<polyline points="{line}" {style}/>')
-        at = 30 + 18 * k
-        parts.append(f'<line x1="2" x2="34" y1="{at}" y2="{at}" {style}/>')
-        parts.append(text(40, at + 4.5, f"{name}: {_range(v)}", "start"))
+        line_y = 30 + 18 * k
+        parts.append(f'<line x1="2" x2="34" y1="{line_y}" y2="{line_y}" {style}/>')
+        parts.append(text(40, line_y + 4.5, f"{name}: {_range(v)}", "start"))
     alt = f"{title}: {listed([f'{n} {_range(v)}' for n, v in arrays.items()])}."
     return Drawing(picture("".join(parts), _WIDTH, height, alt), alt)
 
@@ -115,5 +123,5 @@ def _row(
                 f'fill="{colour}"><title>{count} of {len(values)}</title></rect>'
             )
     median = number(float(10 ** np.median(values)))
-    said = f"{name}: median {median} meV, {len(values)} rotations"
-    return "".join(parts) + text(_LEFT, base - _ROW + 20, said, "start")
+    caption = f"{name}: median {median} meV, {len(values)} rotations"
+    return "".join(parts) + text(_LEFT, base - _ROW + 20, caption, "start")

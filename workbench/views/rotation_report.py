@@ -1,4 +1,4 @@
-"""A rotation report as one HTML page that needs nothing else, not even a network."""
+"""A rotation report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STYLE = (
 
 
 def report_html(report: RotationReport) -> str:
-    """The page: structure, what each series found, pictures and versions."""
+    """The page: results and picture of each series, structure, and versions of programs."""
     formula, names = report.structure["formula"], ", ".join(report.predictors)
     title = f"Symmetry errors of {formula}"
     parts = [
@@ -49,29 +49,30 @@ def report_html(report: RotationReport) -> str:
 
 
 def drawings(report: RotationReport) -> dict[str, Drawing]:
-    """The pictures of a report's series, by their keys."""
-    found: dict[str, Drawing] = {}
+    """Key of a series -> its picture."""
+    pictures: dict[str, Drawing] = {}
     measure = report.measure
     for key, series in report.series.items():
         values, title = series.values(measure), f"{series.what}, {measure} error"
         if key == "random":
-            found[key] = error_histogram(values, title)
+            pictures[key] = error_histogram(values, title)
         elif key == "scan":
-            found[key] = angle_scan(series.settings["degrees"], values, title)
+            pictures[key] = angle_scan(series.settings["degrees"], values, title)
         elif key == "sphere":
-            found[key] = sphere_map(series.operations, values, title)
-    return found
+            pictures[key] = sphere_map(series.operations, values, title)
+    return pictures
 
 
 def _table(series: Series) -> str:
-    """Per predictor the means and the largest, and where a single operation is meant its shells."""
+    """HTML table: mean and largest errors, and the worst pair of shells, by predictor."""
     rows = []
     for name, each in series.errors.items():
-        means, largest = ([own[key] for own in each] for key in ("mae_mev", "max_mev"))
+        means, largest = ([errors[key] for errors in each] for key in ("mae_mev", "max_mev"))
         numbers = (min(means), float(np.median(means)), max(means), max(largest))
         cells = "".join(f"<td>{number(v)}</td>" for v in numbers)
         pairs = {
-            p: max(own["shell_pairs"][p]["mae_mev"] for own in each) for p in each[0]["shell_pairs"]
+            pair: max(errors["shell_pairs"][pair]["mae_mev"] for errors in each)
+            for pair in each[0]["shell_pairs"]
         }
         worst = max(pairs, key=pairs.__getitem__)
         cells += f"<td>{worst} {number(pairs[worst])}</td>"
@@ -79,6 +80,6 @@ def _table(series: Series) -> str:
     settings = ", ".join(f"{k} {v}" for k, v in series.settings.items() if np.ndim(v) == 0)
     return (
         f"<table><caption>{len(series.operations)} operations; {escape(settings)}</caption><tr>"
-        "<th>meV</th><th>least mean</th><th>median mean</th><th>largest mean</th>"
+        "<th>meV</th><th>smallest mean</th><th>median mean</th><th>largest mean</th>"
         f"<th>largest element</th><th>worst shells, mean</th></tr>{''.join(rows)}</table>"
     )

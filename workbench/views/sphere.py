@@ -1,4 +1,4 @@
-"""The grid over the sphere on which functions of direction are drawn, still or turning."""
+"""The grid on the sphere for pictures of functions of direction, static or live."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 __all__ = ["COLUMNS", "ROWS", "directions"]
 
 ROWS, COLUMNS = 37, 60
-"""Circles of latitude from pole to pole, and points on each: five and six degrees apart."""
+"""Number of circles of latitude, and of points on each: spacings of 5 and 6 degrees."""
 
 
 def directions() -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A function of the axis as a map of the whole sphere (Mollweide: equal areas stay equal)."""
+"""A function of the axis as a map of the whole sphere (Mollweide, equal-area)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from workbench.views.svg import Drawing, picture, text
 
 __all__ = ["AXIS_PLACES", "mollweide", "sphere_map"]
 
-_WIDTH = 330  # px of a map with its margins; the map itself is 300 by 150
-_PANEL = 212  # px of its height, with its title
-_STEPS = 30  # of Newton's method, far more than 1e-12 needs away from the poles
+_WIDTH = 330  # px, a map with margins; the map itself is 300 by 150
+_PANEL = 212  # px, height of a map with its title
+_STEPS = 30  # Newton steps; far fewer suffice for 1e-12 away from the poles
 
 AXIS_PLACES = {
     "+z": (0.0, 0.0),
@@ -24,15 +24,15 @@ AXIS_PLACES = {
     "−y": (0.0, -1.0),
     "−z": (1.0, 0.0),
 }
-"""Where the axes lie on the map; -z on its whole edge, of which the right end is named."""
+"""Positions of the axes on the map; -z is the whole edge and is named at the right end."""
 
 
 def mollweide(directions: ArrayLike) -> NDArray[np.float64]:
-    """Places (n, 2) of directions (n, 3) on the map, in half its width and half its height.
+    """Positions (n, 2) of directions (n, 3) on the map, in half widths and half heights.
 
-    The middle is +z, towards the viewer of a structure; +x lies to the right and +y on top, as in
+    +z is in the middle, towards the viewer of a structure, +x to the right and +y at the top, as in
     the picture of a structure. With the longitude L from z towards x and the latitude B towards y:
-    ``2 t + sin 2 t = pi sin B``, place ``(L / pi cos t, sin t)`` (Snyder, Map Projections, 1987,
+    ``2 t + sin 2 t = pi sin B``, position ``(L / pi cos t, sin t)`` (Snyder, Map Projections, 1987,
     p. 249).
     """
     n = np.atleast_2d(np.asarray(directions, dtype=float))
@@ -49,38 +49,42 @@ def mollweide(directions: ArrayLike) -> NDArray[np.float64]:
 def sphere_map(
     axes: ArrayLike, values: Mapping[str, ArrayLike], title: str, limit: float | None = None
 ) -> Drawing:
-    """Errors over the axes of a rotation, one map for each predictor, on one colour scale.
+    """Errors over the axes of a rotation, one map per predictor, on one colour scale.
 
     Args:
         axes: (n, 3).
-        values: predictor -> (n,) meV; NaN where nothing was computed.
-        title: what these are, e.g. "90° about each axis".
-        limit: of the colours, meV; by default a round number that holds all.
+        values: predictor -> errors (n,), meV; NaN where not computed.
+        title: title, e.g. "90° about each axis".
+        limit: largest value on the colour scale, meV; by default a round number above all values.
+
+    >>> from workbench import views
+    >>> views.sphere_map(np.eye(3), {"toy": [1.0, 2.0, 3.0]}, "90° about each axis").alt
+    '90° about each axis: toy has errors of 1.00 to 3.00 meV, the largest about (0, 0, 1.00).'
     """
     places = mollweide(axes)
     arrays = {name: np.asarray(v, dtype=float) for name, v in values.items()}
     most = max((float(np.nanmax(v, initial=0.0)) for v in arrays.values()), default=0.0)
     top = limit or round_limit(most)
-    parts, said = [text(0, 14, title, "start")], []
+    parts, ranges = [text(0, 14, title, "start")], []
     for k, (name, v) in enumerate(arrays.items()):
         caption = f"{name}: at most {number(float(np.nanmax(v)))} meV"
         parts.append(_panel(caption, places, v, top, k))
         worst = np.asarray(axes)[int(np.nanargmax(v))]
         where = ", ".join(number(round(float(c), 2)) for c in worst)
-        said.append(
-            f"{name} errs by {number(float(np.nanmin(v)))} to {number(float(np.nanmax(v)))}"
-            f" meV, most about ({where})"
+        ranges.append(
+            f"{name} has errors of {number(float(np.nanmin(v)))} to {number(float(np.nanmax(v)))}"
+            f" meV, the largest about ({where})"
         )
     width = _WIDTH * len(arrays)
     parts.append(_bar(top, _PANEL + 26))
-    alt = f"{title}: {'; '.join(said)}."
+    alt = f"{title}: {'; '.join(ranges)}."
     return Drawing(picture("".join(parts), width, _PANEL + 62, alt), alt)
 
 
 def _panel(
     name: str, places: NDArray[np.float64], values: NDArray[np.float64], limit: float, index: int
 ) -> str:
-    """One map: a disc for each axis, together about as large as the map."""
+    """One map: a disc for each axis; together the discs about cover the map."""
     x0, y0, a, b = 165 + _WIDTH * index, 118, 150, 75
     radius = 0.93 * np.sqrt(a * b / len(places))
     parts = [

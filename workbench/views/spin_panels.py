@@ -1,8 +1,8 @@
-"""What is shown of a matrix with spin: a real part of it, or modulus and phase.
+"""The real parts of a matrix with spin, and colours for modulus and phase.
 
-A block with spin is ``X_0 1 + sum_a A_a (i sigma_a)`` plus, of magnetic systems only, four parts
-that time reversal flips (`workbench.hamiltonians.spin_parts`). Each part is a real matrix between
-the orbitals without spin, so that all that draws a matrix without spin draws it too.
+A block with spin is ``X_0 1 + sum_a A_a (i sigma_a)`` plus, only in magnetic systems, four parts
+that are odd under time reversal (`workbench.hamiltonians.spin_parts`). Each part is a real matrix
+between the orbitals without spin, so any picture of a matrix without spin can show it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from workbench.hamiltonians.spin_parts import EVEN, odd_part, to_parts
 from workbench.views.style import log_strength
 
 COMPLEX = "complex"
-"""Choice of the whole complex matrix, as modulus and phase."""
+"""Name of the whole complex matrix, shown as modulus and phase."""
 
-_ODD_FROM = 1e-7  # of the largest element: below it what time reversal flips is rounding
+_ODD_FROM = 1e-7  # relative to the largest element; smaller odd parts are rounding errors
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the real matrices of which a spinor matrix is made.
+    """One of the real parts of a spinor matrix.
 
     Attributes:
-        index: in `workbench.hamiltonians.spin_parts.FACTORS`.
-        factor: what it is multiplied by, as it is written.
-        family: parts that are of one size, and share their colours.
+        index: index in `workbench.hamiltonians.spin_parts.FACTORS`.
+        factor: the factor of the part, as text.
+        family: parts of similar size, which share their colour scale.
     """
 
     index: int
@@ -53,27 +53,27 @@ PARTS = {
     "magnetic y": Part(5, "σy", "magnetic"),
     "magnetic z": Part(6, "σz", "magnetic"),
 }
-"""By the name under which it is chosen; the first four are even under time reversal."""
+"""Name -> part; the first four are even under time reversal."""
 
 
 def parts_of(matrices: BlockMatrix | Iterable[BlockMatrix]) -> list[str]:
-    """The parts that matrices have: four, or all eight if some part is odd under time reversal.
+    """Names of the parts: four, or all eight if a part is odd under time reversal.
 
-    None for matrices without spin.
+    The list is empty for matrices without spin.
     """
-    given = [matrices] if isinstance(matrices, BlockMatrix) else list(matrices)
-    given = [m for m in given if m.basis.spinor]
-    odd = any(odd_part(m.values) > _ODD_FROM * max(m.max_abs(), 1e-12) for m in given)
-    names = list(PARTS) if given else []
+    every = [matrices] if isinstance(matrices, BlockMatrix) else list(matrices)
+    spinors = [m for m in every if m.basis.spinor]
+    odd = any(odd_part(m.values) > _ODD_FROM * max(m.max_abs(), 1e-12) for m in spinors)
+    names = list(PARTS) if spinors else []
     return names if odd else names[:EVEN]
 
 
 def shown(matrix: BlockMatrix, part: str) -> BlockMatrix:
-    """A part of a spinor matrix as a real matrix without spin; others are returned as they are.
+    """A part of a spinor matrix as a real matrix; matrices without spin are returned unchanged.
 
     Args:
         matrix: with or without spin.
-        part: a key of `PARTS`, or `COMPLEX` for the matrix itself.
+        part: a key of `PARTS`, or `COMPLEX` for the whole matrix.
 
     Raises:
         ValueError: for an unknown part.
@@ -95,16 +95,19 @@ def spin_parts(matrix: BlockMatrix) -> dict[str, BlockMatrix]:
     Raises:
         ValueError: for a matrix without spin.
 
-    >>> wb.Heat(list(spin_parts(H).values()), list(spin_parts(H)))  # doctest: +SKIP
+    >>> from workbench import views
+    >>> H = wb.Dataset("bs-mini")[0].H  # spinors of a crystal
+    >>> list(views.spin_parts(H))
+    ['scalar part · 1', 'spin-orbit part · iσx', 'spin-orbit part · iσy', 'spin-orbit part · iσz']
     """
     if not matrix.basis.spinor:
-        raise ValueError("This matrix has no spin, so it has no spin parts: show it as it is.")
+        raise ValueError("This matrix has no spin, so it has no spin parts: use the matrix itself.")
     return {PARTS[name].title: shown(matrix, name) for name in parts_of(matrix)}
 
 
-# Phase 0 is the red and 180 degrees the blue of the diverging map, so that real numbers look alike
-# in both. The imaginary axis runs from light (+i) to dark (-i): lightness tells apart what hue
-# alone would not to colour-blind eyes.
+# Phase 0 is the red and 180 degrees the blue of the diverging map, so that real numbers have the
+# same colours in both. The imaginary axis goes from light (+i) to dark (-i), so that colour-blind
+# readers can distinguish the phases by lightness.
 _CYCLE = (
     *("#b2182b", "#d9681d", "#e8b92e", "#5aa46a", "#2166ac", "#2a3f8f", "#351257", "#7a1650"),
     "#b2182b",
@@ -114,11 +117,11 @@ CYCLIC = [[k / (len(_CYCLE) - 1), colour] for k, colour in enumerate(_CYCLE)]
 
 
 def phase_colours(values: ArrayLike, limit: float, scale: str) -> NDArray[np.uint8]:
-    """Colours (..., 3) of complex numbers: hue by phase, white at zero, full at the limit.
+    """Colours (..., 3) of complex numbers: hue by phase, white at zero, saturated at the limit.
 
     Args:
         values: (...), complex.
-        limit: modulus of the full colours.
+        limit: modulus at which colours are saturated.
         scale: "linear", or "log", which is linear below a thousandth of the limit.
     """
     v = np.asarray(values)

@@ -1,4 +1,4 @@
-"""A turned spinor as inline SVG: its components as arrows, and two curves over the angle."""
+"""A rotated spinor as inline SVG: its components as arrows, and two curves over the angle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.views.style import COLOURS, GRID, INK, MUTED, number
 BEFORE = "#9aa4b2"
 NOW, OVERLAP, CHANGE = COLOURS[1], COLOURS[0], COLOURS[2]
 
-_CELL = 56  # px, side of a component's square
+_CELL = 56  # px, size of a component
 _MARGIN = 30
 _WIDTH, _HEIGHT = 480, 118  # px of the plotting area of a curve
 _LEFT, _TOP, _GAP = 60, 26, 52
@@ -29,10 +29,12 @@ def phasors(
 
     Args:
         labels: (atom, orbital) of each column.
-        before: (2, columns) components before the turn, drawn grey.
-        now: (2, columns) after it. Circles have the radius of the largest component.
+        before: (2, columns) components before the rotation, in grey.
+        now: (2, columns) components after the rotation. The radius of the circles is the modulus
+            of the largest component.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     largest = float(max(np.abs(before).max(), np.abs(now).max(), 1e-12))
     width, height = _MARGIN + _CELL * len(labels), 2 * _CELL + 58
@@ -50,7 +52,7 @@ def phasors(
                 parts.append(_arrow(x, y, 0.44 * _CELL * value / largest, colour, thick))
             if column == 0:
                 parts.append(_text(12, y + 5, spin, strong=True))
-    note = f"circle: modulus {number(largest)}; real part right, imaginary up"
+    note = f"circle: modulus {number(largest)}; real part to the right, imaginary part up"
     parts.append(_text(0, height - 4, note, anchor="start"))
     return _svg("wb-phasors", width, height, "Components of the spinor as arrows", parts)
 
@@ -61,15 +63,16 @@ def curves(
     change_ev: NDArray[np.float64],
     now: tuple[float, complex, float],
 ) -> str:
-    """How the state and the Hamiltonian come back, over the angle turned.
+    """Overlap of the state and change of the Hamiltonian against the rotation angle.
 
     Args:
         angles: (A,) degrees, ascending.
-        overlap: (A,) of the state with the turned one.
-        change_ev: (A,) mean modulus of the Hamiltonian's change, eV.
-        now: angle, overlap and change at present, drawn as points.
+        overlap: (A,) overlap of the state with the rotated state.
+        change_ev: (A,) mean modulus of the change of the Hamiltonian, eV.
+        now: present angle, overlap and change, drawn as points.
 
-    Returns: an SVG element as text.
+    Returns:
+        An SVG element as text.
     """
     angle, here, changed = now
     top = max(float(change_ev.max()), 1e-12)
@@ -90,7 +93,7 @@ def curves(
         parts.append(f'stroke="{INK}" stroke-dasharray="3 3"/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
     below = matrix.bottom + 36
-    parts.append(_text(_LEFT + _WIDTH / 2, below, "angle θ turned, degrees"))
+    parts.append(_text(_LEFT + _WIDTH / 2, below, "rotation angle θ, degrees"))
     label = "Overlap of the state and change of the Hamiltonian over the angle"
     return _svg("wb-curves", _LEFT + _WIDTH + 20, below + 8, label, parts)
 
@@ -151,7 +154,7 @@ def _circle(x: float, y: float, radius: float) -> str:
 
 
 def _arrow(x: float, y: float, value: complex, colour: str, thick: float) -> str:
-    """From (x, y) by a complex number of pixels; none where it is too short to see."""
+    """An arrow from (x, y) by a complex number of pixels; none if it is shorter than 1 px."""
     if abs(value) < 1:
         return ""
     tip = np.array([x + value.real, y - value.imag])

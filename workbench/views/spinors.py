@@ -1,4 +1,4 @@
-"""Pictures of a whole matrix with spin: all its real parts, or its modulus and phase."""
+"""Pictures of a whole matrix with spin: all real parts, or modulus and phase."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workbench.views.style import finished, number, round_limit
 def all_parts(
     matrix: BlockMatrix, title: str, limit: float | None, unit: str, scale: Scale
 ) -> go.Figure:
-    """Every real part of a spinor matrix, two in a row; parts of one family share their colours."""
+    """All real parts of a spinor matrix, two per row; a family shares one colour scale."""
     parts = {name: shown(matrix, name) for name in parts_of(matrix)}
     families: dict[str, float] = {}
     for name, m in parts.items():
@@ -42,29 +42,32 @@ def all_parts(
         row, column = divmod(k, 2)
         order = list(families).index(PARTS[name].family)
         axis = f"coloraxis{order + 1 if order else ''}"
-        own = families[PARTS[name].family]
-        add_panel(figure, m, (row + 1, column + 1), axis, own, unit, scale)
+        family_limit = families[PARTS[name].family]
+        add_panel(figure, m, (row + 1, column + 1), axis, family_limit, unit, scale)
         share = 1 / len(families)
-        bar = colour_bar(own, unit, scale) | {"y": 1 - (order + 0.5) * share, "len": 0.92 * share}
+        bar = colour_bar(family_limit, unit, scale) | {
+            "y": 1 - (order + 0.5) * share,
+            "len": 0.92 * share,
+        }
         figure.update_layout({f"{axis}_colorbar": bar})
-    said = [words_of(m, PARTS[name].title, m.at_gamma(), unit) for name, m in parts.items()]
+    alt = [words_of(m, PARTS[name].title, m.at_gamma(), unit) for name, m in parts.items()]
     side = int(np.clip(side_of(matrix) // 2, 300, 420))
-    return finished(figure, title, " ".join(said), 2 * side + 230, rows * (side + 30) + 140)
+    return finished(figure, title, " ".join(alt), 2 * side + 230, rows * (side + 30) + 140)
 
 
 def phases(matrix: BlockMatrix, title: str, limit: float, unit: str, scale: Scale) -> go.Figure:
-    """A complex matrix: hue by phase, white at zero, full colours at the limit."""
+    """A complex matrix: hue by phase, white at zero, saturated colours at the limit."""
     values, names = matrix.at_gamma(), np.array(matrix.orbital_labels(), dtype=object)
     rows, columns = np.meshgrid(names, names, indexing="ij")
-    said = np.stack([rows, columns, np.abs(values), np.angle(values, deg=True)], axis=-1)
+    numbers = np.stack([rows, columns, np.abs(values), np.angle(values, deg=True)], axis=-1)
     hover = (
         "row %{customdata[0]}<br>column %{customdata[1]}<br><b>%{customdata[2]:.5g}"
         f"{after(unit)} ∠ %{{customdata[3]:.1f}}°</b><extra></extra>"
     )
-    image = go.Image(z=phase_colours(values, limit, scale), customdata=said, hovertemplate=hover)
+    image = go.Image(z=phase_colours(values, limit, scale), customdata=numbers, hovertemplate=hover)
     figure = go.Figure([image, _key()])
-    note = f"white at zero, full colours from {number(limit)}{after(unit)} on"
-    axis = {k: v for k, v in axis_of(matrix).items() if k != "type"}  # pixels have numbers
+    note = f"white at zero, saturated from {number(limit)}{after(unit)}"
+    axis = {k: v for k, v in axis_of(matrix).items() if k != "type"}  # an image has numeric axes
     figure.update_xaxes(**axis, title=f"orbital of the column atom<br>{note}")
     figure.update_yaxes(**axis, title="orbital of the row atom")
     draw_borders(figure, matrix)
@@ -73,9 +76,9 @@ def phases(matrix: BlockMatrix, title: str, limit: float, unit: str, scale: Scal
 
 
 def _key() -> go.Scatter:
-    """A trace without points, for its colour bar of phases."""
+    """A trace without points that adds the colour bar of the phases."""
     half = len(CYCLIC) // 2
-    colours = [colour for _, colour in [*CYCLIC[half:], *CYCLIC[1 : half + 1]]]  # from -180 on
+    colours = [colour for _, colour in [*CYCLIC[half:], *CYCLIC[1 : half + 1]]]  # starting at -180
     ticks = [-180, -90, 0, 90, 180]
     bar = {
         "title": {"text": "phase", "side": "top"},

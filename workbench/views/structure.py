@@ -1,4 +1,4 @@
-"""A still 3D picture of a structure that needs no network and no kernel."""
+"""A static 3D picture of a structure that needs no network and no kernel."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from numpy.typing import NDArray
 from workbench.hamiltonians.rotations import axis_angle
 
 SCRIPT = Path(__file__).parent / "static" / "3Dmol.js"
-"""Defines `$3Dmol`; still pictures and `workbench.widgets.StructureView` draw with it."""
+"""Defines `$3Dmol`, used by static pictures and by `workbench.widgets.StructureView`."""
 
-# White hydrogen would vanish on a white page.
+# White hydrogen would be invisible on a white page.
 _HYDROGEN = "#d3dae3"
-_LABELLED_ATOMS = 40  # beyond this many, names hide the structure
+_LABELLED_ATOMS = 40  # with more atoms the names would hide the structure
 
-# py3Dmol draws when the page's promise of $3Dmol is kept. By default it asks a CDN for the script
-# and shows an empty box where there is none. So every picture carries the script (packed, about
-# 210 kB) and keeps the promise itself; the first one on a page unpacks it, the others share it.
+# py3Dmol draws when the page's promise of $3Dmol resolves. By default it loads the script from a
+# CDN, and without a network it shows an empty box. Therefore every picture contains the script
+# (compressed, about 210 kB) and resolves the promise itself; the first picture on a page unpacks
+# the script, the others share it.
 _LOADER = """<script>
 globalThis.$3Dmolpromise ??= (async () => {
   const packed = Uint8Array.from(atob("%s"), (c) => c.charCodeAt(0));
@@ -40,12 +41,12 @@ globalThis.$3Dmolpromise ??= (async () => {
 })();
 globalThis.$3Dmolpromise.catch((error) => {
   document.getElementById("3dmolviewer_UNIQUEID").textContent =
-    "This browser cannot unpack the 3D viewer (" + error + "); a newer one can.";
+    "This browser cannot unpack the 3D viewer (" + error + "): use a newer browser.";
 });
 </script>
 """
 
-# 3Dmol's own zoom leaves a small molecule tiny: measure the pixels per Angstrom and correct them.
+# 3Dmol's zoom makes small molecules tiny: measure the pixels per Angstrom and correct the zoom.
 _FIT = """
 for (let round = 0; round < 3; round++) {
   const points = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]].map(([x, y, z]) => ({ x, y, z }));
@@ -64,22 +65,24 @@ def view(
     style: Mapping[str, Any] | None = None,
     labels: bool = True,
 ) -> py3Dmol.view:
-    """A picture of a structure, seen from where it spreads widest; drag to turn it.
+    """A picture of a structure in its widest projection; drag it to rotate.
 
     Args:
         atoms: molecule, or crystal (drawn with its cell). Positions in Angstrom.
-        width: in pixels.
-        height: in pixels.
+        width: width in pixels.
+        height: height in pixels.
         style: 3Dmol style of all atoms, e.g. {"sphere": {}}; by default balls and sticks in the
-            elements' usual colours.
-        labels: write O1, H2, ... as in the matrices' axes, up to 40 atoms.
+            usual colours of the elements.
+        labels: whether to write O1, H2, ... as on the axes of matrices (up to 40 atoms).
 
     Returns:
-        py3Dmol's view, to which more of 3Dmol's commands can be given before it is shown.
+        A py3Dmol view, which accepts further 3Dmol commands before it is shown.
 
-    >>> view(wb.load("water")).show()  # doctest: +SKIP
+    >>> picture = wb.view(wb.load("water"))  # the last line of a cell shows it
+    >>> 'aria-label="H2O, 3 atoms, three-dimensional picture"' in picture.startjs
+    True
     """
-    result = py3Dmol.view(width=width, height=height, js="")  # our loader below takes its place
+    result = py3Dmol.view(width=width, height=height, js="")  # instead: our loader below
     result.addModel(_xyz(atoms), "xyz")
     result.setStyle(dict(style) if style is not None else _balls_and_sticks("default"))
     if style is None:
@@ -93,17 +96,17 @@ def view(
     axis, degrees = axis_angle(widest(atoms))
     result.rotate(degrees, dict(zip("xyz", axis.tolist(), strict=True)))
     result.startjs += _FIT % (0.46 * min(width, height) / _radius(atoms))
-    described = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
-    picture = f'<div role="img" aria-label="{escape(described)}">{result.startjs}'
+    label = f"{atoms.get_chemical_formula()}, {len(atoms)} atoms, three-dimensional picture"
+    picture = f'<div role="img" aria-label="{escape(label)}">{result.startjs}'
     result.startjs = _loader() + picture
     result.endjs = f"{result.endjs}</div>"
     return result
 
 
 def widest(atoms: Atoms) -> NDArray[np.float64]:
-    """The rotation (3, 3) that lays the widest spread of the atoms along x, the next along y.
+    """The rotation (3, 3) of the principal axes: largest spread of the atoms to x, next to y.
 
-    A planar molecule is then seen from above, whichever plane it lies in.
+    A planar molecule in any plane is then seen from above.
     """
     away = atoms.positions - atoms.positions.mean(axis=0)
     rotation = np.linalg.svd(away, full_matrices=True)[2]  # (3, 3), rows are directions
@@ -113,13 +116,13 @@ def widest(atoms: Atoms) -> NDArray[np.float64]:
 
 @cache
 def _loader() -> str:
-    """The script element that gives a page `$3Dmol`, once."""
+    """The script element that defines `$3Dmol` on a page, once."""
     packed = gzip.compress(SCRIPT.read_bytes(), mtime=0)
     return _LOADER % b64encode(packed).decode()
 
 
 def _xyz(atoms: Atoms) -> str:
-    """Extended XYZ, with the cell's rows for a crystal; 3Dmol finds the bonds itself."""
+    """Extended XYZ, with the cell of a crystal; 3Dmol finds the bonds."""
     plain = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     text = StringIO()
     write(text, plain, format="extxyz")
@@ -127,7 +130,7 @@ def _xyz(atoms: Atoms) -> str:
 
 
 def _radius(atoms: Atoms) -> float:
-    """How far the picture reaches from the mean of the atoms, Angstrom."""
+    """Largest distance in the picture from the mean of the atoms, A."""
     points = atoms.positions
     if atoms.pbc.any():
         corners = np.array(list(product((0, 1), repeat=3))) @ atoms.cell.array

@@ -1,4 +1,4 @@
-"""What all figures share: colours, letters, scales, and the text twin of a picture."""
+"""Common style of all figures: colours, fonts, scales, and text equivalents."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:  # the live widgets share this module, and appear before plotly would be loaded
+if TYPE_CHECKING:  # live widgets use this module and should appear before plotly is loaded
     import plotly.graph_objects as go
 
 INK = "#14181f"
 MUTED = "#55606e"
 GRID = "#e3e7ec"
 COLOURS = ("#0b5394", "#c2410c", "#0f766e", "#7c3aed", "#a16207", "#be185d", "#4b5563")
-"""Of one curve or bar after the other; each has a contrast of at least 4.5 : 1 to white."""
+"""Colours of curves and bars, in this order; contrast to white of at least 4.5 : 1."""
 
-OCCUPIED, VIRTUAL = COLOURS[:2]  # of orbital energies
+OCCUPIED, VIRTUAL = COLOURS[:2]  # colours of orbital energies
 
-WIDEST = 1100  # px; a notebook cell on a screen of 1280 px
+WIDEST = 1100  # px, width of a notebook cell on a screen of 1280 px
 FONT_SIZE = 14  # px
 
 # ColorBrewer RdBu, as in the live Heat: blue below zero, exactly white at zero, red above.
@@ -36,11 +36,11 @@ _DECADES = 1000.0  # a logarithmic colour scale is linear below a thousandth of 
 def finished(
     figure: go.Figure, title: str, alt: str, width: int, height: int, **layout: Any
 ) -> go.Figure:
-    """Give a new figure the common look, its title and its text twin; returns the same figure.
+    """Give a new figure the common style, a title and a text equivalent; return the figure.
 
     Args:
-        alt: one or two sentences that say what the picture shows, numbers with units.
-        width: in pixels, at most `WIDEST`.
+        alt: one or two sentences that describe the picture, with numbers and units.
+        width: width in pixels, at most `WIDEST`.
     """
     figure.update_layout(
         template="plotly_white",
@@ -57,12 +57,23 @@ def finished(
 
 
 def alt_text(figure: go.Figure) -> str:
-    """The text twin of a figure of this room: what it shows, in a sentence or two."""
+    """The text equivalent of a figure of this package, one or two sentences.
+
+    >>> from workbench import views
+    >>> figure = views.learning_curves([10, 100], {"model": [3.0, 0.3]})
+    >>> views.alt_text(figure) == figure.layout.meta["alt"]
+    True
+    """
     return figure.to_dict()["layout"]["meta"]["alt"]
 
 
 def round_limit(largest: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below a positive number."""
+    """The smallest of 1, 2, 5 times a power of ten that is not below `largest`.
+
+    >>> from workbench.views.style import round_limit
+    >>> round_limit(3.1)
+    5.0
+    """
     if not largest > 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(largest))
@@ -70,7 +81,7 @@ def round_limit(largest: float) -> float:
 
 
 def log_strength(values: ArrayLike, limit: float) -> NDArray[np.float64]:
-    """Signed place of values on a logarithmic colour scale: 0 at zero, +-1 at +-limit, odd."""
+    """Signed position on a logarithmic colour scale: 0 at zero, +-1 at +-limit, odd."""
     v = np.asarray(values, dtype=float)
     return np.sign(v) * np.log1p(_DECADES * np.abs(v) / limit) / np.log1p(_DECADES)
 
@@ -90,7 +101,7 @@ def number(value: float) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    """Words as an enumeration: "a", "a and b", "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts))
 
 
@@ -111,7 +122,7 @@ def log_ticks(low: float, high: float) -> dict[str, Any]:
 
 
 def shade(value: float, limit: float) -> str:
-    """Colour of a number that is never negative: white at zero, darkest red from the limit on."""
+    """Colour of a non-negative number: white at zero, darkest red at the limit and above."""
     stops = ["#ffffff", *_POSITIVE]
     place = min(max(value / limit, 0.0), 1.0) * (len(stops) - 1)
     low = min(int(place), len(stops) - 2)

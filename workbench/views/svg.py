@@ -1,4 +1,4 @@
-"""The few SVG elements that live and still pictures are made of, as text."""
+"""SVG elements of live and static pictures, as text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Drawing", "across", "down", "picture", "text"]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture that a notebook shows, a widget holds and a report keeps, all from one text.
+    """A picture for notebooks, widgets and reports.
 
     Attributes:
-        svg: an SVG element; it needs no style sheet.
-        alt: its text twin, in a sentence or two.
+        svg: an SVG element that needs no style sheet.
+        alt: its text equivalent, one or two sentences.
     """
 
     svg: str
@@ -25,9 +25,9 @@ class Drawing:
 
 
 def text(x: float, y: float, content: str, anchor: str = "middle", style: str = "") -> str:
-    """A line of text that starts, ends or has its middle at x, on the base line y.
+    """A line of text that starts, ends or is centred at x, on the base line y.
 
-    `style` is a class of the style sheet: "wb-strong", or "wb-halo" upon other lines.
+    `style` is a class of the style sheet: "wb-strong", or "wb-halo" for text over lines.
     """
     named = f' class="{style}"' if style else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}>{escape(content)}</text>'
@@ -47,7 +47,7 @@ def down(x: float, y: float, end: float, colour: str) -> str:
 
 
 def picture(content: str, width: float, height: float, label: str) -> str:
-    """The whole drawing with its text twin; as wide as its place, as tall as that makes it."""
+    """The whole picture with its text equivalent; it scales with the available width."""
     return (
         f'<svg class="wb-levels" font-size="13" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         f'style="max-width: {1.1 * width:.0f}px" aria-label="{escape(label)}">{content}</svg>'

@@ -1,4 +1,4 @@
-"""How errors went while a model was trained."""
+"""Errors during the training of a model."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ if TYPE_CHECKING:  # a figure needs no torch
 
 
 def training_curves(history: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Validation error of each phase against the CPU time spent.
+    """Validation error of each phase against CPU time.
 
     Args:
-        history: ``model.info["history"]``: per validation the phase, step, cpu_seconds (counted
-            from the start of training) and valid_mae_ev (mean modulus over matrix elements, eV).
+        history: ``model.info["history"]``: for each validation the phase, step, cpu_seconds (since
+            the start of the training) and valid_mae_ev (mean modulus over matrix elements, eV).
 
     Raises:
-        ValueError: if there is no validation to draw.
+        ValueError: if there is no validation error.
+
+    >>> from workbench import views
+    >>> history = wb.load_model("water").info["history"]
+    >>> print(views.alt_text(views.training_curves(history)))
+    The validation error goes from ...
     """
     points = [h for h in history if h.get("valid_mae_ev") is not None]
     if not points:
-        raise ValueError("The history holds no validation error: was the model trained here?")
+        raise ValueError("The history has no validation error: use the history of a trained model.")
     longest = max(h["cpu_seconds"] for h in points)
     unit, seconds = ("h", 3600.0) if longest > 7200 else ("min", 60.0)
     phases = {h["phase"]: [p for p in points if p["phase"] == h["phase"]] for h in points}
     figure = go.Figure(
         [
-            _curve(phase, own, COLOURS[k % len(COLOURS)], seconds)
-            for k, (phase, own) in enumerate(phases.items())
+            _curve(phase, validations, COLOURS[k % len(COLOURS)], seconds)
+            for k, (phase, validations) in enumerate(phases.items())
         ]
     )
     errors = [h["valid_mae_ev"] * MEV for h in points]
@@ -54,7 +59,7 @@ def _ends(phase: str, points: Sequence[Mapping[str, Any]]) -> str:
 def _curve(
     phase: str, points: Sequence[Mapping[str, Any]], colour: str, seconds: float
 ) -> go.Scatter:
-    """One phase; its last error is written beside its last point."""
+    """One phase, with the last error as text beside the last point."""
     errors = [h["valid_mae_ev"] * MEV for h in points]
     return go.Scatter(
         x=[h["cpu_seconds"] / seconds for h in points],
@@ -73,20 +78,20 @@ def _curve(
 def error_curves(
     runs: Mapping[str, MonitoredRun], title: str = "Errors while training"
 ) -> go.Figure:
-    """Symmetry error and error of the matrix against the step, for one run or several.
+    """Symmetry error and error of the matrix against the step, for one or several runs.
 
-    The last point, larger and with its number, is of the model whose readouts are solved.
+    The last point, larger and with a number, is the model after its readouts were solved for.
 
     Args:
-        runs: name -> what `workbench.training.monitor.watch` returned.
-        title: of the figure.
+        runs: name -> result of `workbench.training.monitor.watch`.
+        title: title of the figure.
 
     Raises:
         ValueError: if there is no run.
     """
     if not runs:
-        raise ValueError("There is no run to draw: give at least one, {'two stages': watched}.")
-    figure, said, shown = go.Figure(), [], []
+        raise ValueError("There is no run to draw: give at least one, e.g. {'two stages': run}.")
+    figure, final, positive = go.Figure(), [], []
     for k, (name, run) in enumerate(runs.items()):
         kinds = {
             "symmetry error": [r.symmetry_mev for r in run.readings],
@@ -94,17 +99,19 @@ def error_curves(
         }
         highest = max(values[-1] for values in kinds.values())
         for dash, (kind, values) in zip(("solid", "dot"), kinds.items(), strict=True):
-            side = "top" if values[-1] == highest else "bottom"  # so that numbers keep apart
+            side = (
+                "top" if values[-1] == highest else "bottom"
+            )  # so that the numbers do not overlap
             figure.add_trace(_run(f"{name}: {kind}", run.steps, values, COLOURS[k], dash, side))
-            shown += [v for v in values if v > 0]
+            positive += [v for v in values if v > 0]
         ends = [f"{number(values[-1])} meV ({kind})" for kind, values in kinds.items()]
-        said.append(f"{name} at {listed(ends)}")
+        final.append(f"{name} at {listed(ends)}")
     last = max(run.steps[-1] for run in runs.values())
     figure.update_xaxes(title="step", gridcolor=GRID, range=[0, 1.12 * max(last, 1)])
     figure.update_yaxes(
-        title="mean error in meV", **log_ticks(min(shown, default=1.0) / 2, max(shown) * 2)
+        title="mean error in meV", **log_ticks(min(positive, default=1.0) / 2, max(positive) * 2)
     )
-    alt = f"After at most {last} steps: {'; '.join(said)}."
+    alt = f"After at most {last} steps: {'; '.join(final)}."
     height = 430 + 22 * len(runs)
     return finished(figure, title, alt, 900, height, legend={"orientation": "h", "y": -0.18})
 
@@ -112,7 +119,7 @@ def error_curves(
 def _run(
     name: str, steps: Sequence[int], values: Sequence[float], colour: str, dash: str, side: str
 ) -> go.Scatter:
-    """One curve; what it ends at is written at the top or bottom of its last point."""
+    """One curve, with its last value as text above or below the last point."""
     before = len(values) - 1
     return go.Scatter(
         x=list(steps),
@@ -133,6 +140,10 @@ def learning_curves(sizes: Sequence[int], errors: Mapping[str, Sequence[float]])
     Args:
         sizes: (n,) numbers of geometries, ascending.
         errors: name -> (n,) mean errors of the matrix, meV.
+
+    >>> from workbench import views
+    >>> views.alt_text(views.learning_curves([10, 100], {"model": [3.0, 0.3]}))
+    'model: 3.00 meV with 10 geometries, 0.300 with 100.'
     """
     symbols = ("circle", "square", "diamond", "triangle-up")
     figure = go.Figure(

@@ -1,4 +1,4 @@
-"""Errors against CPU time on a logarithmic axis as inline SVG, while a model trains."""
+"""Errors against CPU time during training, as inline SVG with a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["error_plot", "symmetry_plot"]
 
 _WIDTH, _HEIGHT = 540, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 62, 42
-_MOST = 240  # points of a curve that are drawn: about one each two pixels
-_SMALLEST = 1e-15  # meV; a smaller error is drawn as this
+_MOST = 240  # largest number of points of a curve: about one per two pixels
+_SMALLEST = 1e-15  # meV; smaller errors are drawn here
 
 Place = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Series:
-    """One curve: a pale line for losses, else points, of solved readouts with a ring."""
+    """One curve: a pale line for losses, otherwise points, with rings after solved readouts."""
 
     name: str
     places: Sequence[Place]
@@ -51,7 +51,7 @@ def error_plot(curves: Curves) -> str:
 
 
 def symmetry_plot(curves: Curves) -> str:
-    """How far stage 1 alone and both stages are from the law of turning, meV, as SVG."""
+    """Symmetry errors of stage 1 and of both stages, meV, as SVG."""
     before = curves.offsets()
     series = [
         _Series(
@@ -68,19 +68,19 @@ def symmetry_plot(curves: Curves) -> str:
 
 
 def _spent(curves: Curves) -> float:
-    """CPU seconds of both stages so far: both pictures share their axis."""
+    """CPU seconds of both stages so far; both pictures have this axis."""
     before = curves.offsets()
     points = [*curves.losses, *curves.validation]
     return max((before[p.stage] + p.cpu_seconds for p in points), default=1.0)
 
 
 def _places(points: Sequence[Point], before: Sequence[float], which: int = 0) -> list[Place]:
-    """CPU seconds since the beginning, and meV; of many points the means of some in turn."""
-    found = np.array([(before[p.stage] + p.cpu_seconds, p.values[which]) for p in points])
-    if len(found) > _MOST:
-        chunks = np.array_split(found, _MOST)
-        found = np.array([chunk.mean(axis=0) for chunk in chunks])
-    return [(float(x), max(float(y), _SMALLEST)) for x, y in found]
+    """CPU seconds since the start, and meV; many points are averaged in groups."""
+    coordinates = np.array([(before[p.stage] + p.cpu_seconds, p.values[which]) for p in points])
+    if len(coordinates) > _MOST:
+        chunks = np.array_split(coordinates, _MOST)
+        coordinates = np.array([chunk.mean(axis=0) for chunk in chunks])
+    return [(float(x), max(float(y), _SMALLEST)) for x, y in coordinates]
 
 
 def _plot(title: str, series: Sequence[_Series], parted: float, spent: float) -> str:
@@ -96,10 +96,10 @@ def _plot(title: str, series: Sequence[_Series], parted: float, spent: float) ->
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" '
             f'stroke="{MUTED}" stroke-dasharray="4 4"/>'
         )
-    at = 0.0
+    legend_x = 0.0
     for one in drawn:
-        parts.append(_legend(one, at))
-        at += 28 + 6.9 * len(one.name)
+        parts.append(_legend(one, legend_x))
+        legend_x += 28 + 6.9 * len(one.name)
         parts.append(_curve(one, scale))
     if not drawn:
         middle = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
@@ -124,12 +124,12 @@ class _Scale:
 
 
 def _far(longest: float) -> tuple[float, str]:
-    """A little more than the longest time, and the unit to write it in."""
+    """The right end of the axis, slightly above the longest time, and its unit."""
     return 1.03 * max(longest, 1.0), "h" if longest > 7200 else "min" if longest > 300 else "s"
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
-    """Whole powers of ten that hold all values, at least one decade."""
+    """Exponents of the powers of ten around all values, at least one decade."""
     if not values:
         return 0, 3
     low, high = int(np.floor(np.log10(min(values)))), int(np.ceil(np.log10(max(values))))
@@ -156,15 +156,15 @@ def _axes(scale: _Scale, unit: str) -> str:
     return "".join(parts) + text(middle, _HEIGHT - 6, f"CPU time, {unit}")
 
 
-def _legend(series: _Series, at: float) -> str:
+def _legend(series: _Series, x: float) -> str:
     y = 36.0
     mark = (
-        f'<line x1="{at:.1f}" x2="{at + 16:.1f}" y1="{y}" y2="{y}" stroke="{series.colour}" '
+        f'<line x1="{x:.1f}" x2="{x + 16:.1f}" y1="{y}" y2="{y}" stroke="{series.colour}" '
         'stroke-width="1.5" stroke-opacity="0.55"/>'
         if series.faint
-        else _marker(at + 8, y, series)
+        else _marker(x + 8, y, series)
     )
-    return mark + text(at + 21, y + 4.5, series.name, "start")
+    return mark + text(x + 21, y + 4.5, series.name, "start")
 
 
 def _curve(series: _Series, scale: _Scale) -> str:
@@ -189,7 +189,7 @@ def _curve(series: _Series, scale: _Scale) -> str:
 
 def _marker(x: float, y: float, series: _Series) -> str:
     if series.square:
-        corner = f'x="{x - 5:.1f}" y="{y - 5:.1f}"'  # hollow: what it lies upon stays in sight
+        corner = f'x="{x - 5:.1f}" y="{y - 5:.1f}"'  # hollow, so that points below it stay visible
         line = f'fill="none" stroke="{series.colour}" stroke-width="2.2"'
         return f'<rect {corner} width="10" height="10" {line}/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.2" fill="{series.colour}"/>'

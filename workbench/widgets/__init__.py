@@ -1,14 +1,17 @@
-"""Live widgets for the notebook: state and wiring; the physics is computed elsewhere.
+"""Live widgets for notebooks: state and callbacks; other packages compute the physics.
 
-`StructureView` (a structure turned by mouse or keys), `Heat` (matrices as colours), `RotationLab`
-(both, with predictions that follow), `HarmonicsLab` (functions on the sphere and how their
-components mix), `TurnedHeat` (matrices that follow a rotation), `BlockInspector` (one block taken
-apart into irreps), `OrbitalView` (orbitals in space, true and predicted), `FeatureBars` (what a
-network knows of one atom), `SphereMap` (errors over all axes of a turn), `TestBench` (all tests of
-the law of turning), `TrainingPanel` (training in the background, watched), `SymmetriseSlider`
-(stage 2 averaged over orientations), `StructurePicker` (a structure from the library, a file, a
-SMILES or two sheets), `SpinorTurn` (a spinor, turned once and twice), `Quiz` (a question that
-answers). Needs the optional extra `notebooks`.
+- `StructureView`: a structure rotated by mouse or keys. `Heat`: heat maps of matrices.
+- `RotationLab`: both, with predictions that follow. `BlockInspector`: the irreps of one block.
+- `HarmonicsLab`: functions on the sphere, whose components mix. `TurnedHeat`: matrices that depend
+  on a rotation. `SpinorTurn`: a spinor, rotated by 360 and 720 degrees.
+- `OrbitalView`: reference and predicted orbitals. `FeatureBars`: a network's features of an atom.
+- `SphereMap`: errors over all rotation axes. `TestBench`: all equivariance tests.
+- `TrainingPanel`: training in the background. `SymmetriseSlider`: stage 2 averaged over
+  orientations.
+- `StructurePicker`: a structure from the library, a file, a SMILES string or two layers. `Quiz`: a
+  multiple-choice question.
+
+The package needs the optional extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """TrainingPanel on first use: it trains, and so needs PyTorch, which the others do without."""
+    """Import TrainingPanel on first use: it is the only widget that needs PyTorch."""
     if name != "TrainingPanel":
         raise AttributeError(f"module 'workbench.widgets' has no attribute {name!r}")
     from workbench.widgets.training_panel import TrainingPanel

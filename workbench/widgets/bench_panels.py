@@ -1,4 +1,4 @@
-"""The panels of a test bench beside its map: random rotations, one axis, and the worst rotation."""
+"""Panels of a test bench: random rotations, a scan about one axis, and the worst rotation."""
 
 from __future__ import annotations
 
@@ -24,42 +24,51 @@ from workbench.widgets.sphere_map import SphereMap
 __all__ = ["AxisPanel", "RandomPanel", "WorstPanel"]
 
 _STEP = 10  # degrees between the angles of a scan
-_STARTS = 2  # how many of the random operations a search refines
+_STARTS = 2  # number of random operations that a search refines
 
 
 class RandomPanel:
-    """Errors under random operations as a histogram.
+    """A histogram of the errors under random operations.
 
     Args:
-        sphere: says which predictors, operations and measure.
+        sphere: selects predictors, kind of operations and measure.
 
     Attributes:
         box: the widget to show.
-        job: what computes it.
+        job: runs the computation.
     """
 
     def __init__(self, sphere: SphereMap):
         self._sphere, self._settings = sphere, (0, 0, False)
         self._operations, self._errors = np.zeros((0, 3, 3)), []
-        self.samples = _number("rotations", 30, 2, 2000, "How many are drawn")
-        self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw: the same seed, the same turns")
-        self.job = Job(self._steps, self._counted, self.show, "rotations", "Draws and measures")
+        self.samples = _number("rotations", 30, 2, 2000, "Number of random rotations")
+        self.seed = _number(
+            "seed", 0, 0, 2**31 - 1, "Random seed: the same seed gives the same rotations"
+        )
+        self.job = Job(
+            self._steps,
+            self._counted,
+            self.show,
+            "rotations",
+            "Draws random rotations and measures the errors",
+        )
         self.picture = widgets.HTML()
         self.box = _page([self.samples, self.seed, self.job.box], self.picture)
         self.job.refresh()
 
     @property
     def series(self) -> Series | None:
-        """What was measured, or None."""
+        """The measured errors, or None."""
         if not self._errors:
             return None
         count, (_, seed, improper) = len(self._errors), self._settings
-        what = f"{count} random {'turns with an inversion' if improper else 'turns'}, seed {seed}"
+        kind = "rotations with an inversion" if improper else "rotations"
+        what = f"{count} random {kind}, seed {seed}"
         settings = {"seed": seed, "samples": count, "improper": improper}
         return Series.of(what, settings, self._operations[:count], self._errors)
 
     def show(self) -> None:
-        """Draw what was measured so far."""
+        """Draw the errors measured so far."""
         series, measure = self.series, self._sphere.chosen_measure
         if series is None:
             self.picture.value = _nothing("a histogram of the errors under random rotations")
@@ -81,10 +90,10 @@ class RandomPanel:
 
 
 class AxisPanel:
-    """Errors against the angle about the axis that is picked on the map.
+    """The errors against the rotation angle, about the axis selected on the map.
 
     Args:
-        sphere: says which predictors, operations, measure and axis.
+        sphere: selects predictors, kind of operations, measure and axis.
     """
 
     def __init__(self, sphere: SphereMap):
@@ -92,28 +101,30 @@ class AxisPanel:
         self._axis = np.array([0.0, 0.0, 1.0])
         self._errors: list[dict[str, Errors]] = []
         self.degrees = np.arange(0, 361, _STEP)
-        self.job = Job(self._steps, self._counted, self.show, "angles", "Turns about the axis")
+        self.job = Job(
+            self._steps, self._counted, self.show, "angles", "Rotates about the selected axis"
+        )
         self.picture = widgets.HTML()
         self.box = _page([self.job.box], self.picture)
         self.job.refresh()
 
     @property
     def series(self) -> Series | None:
-        """What was measured, or None."""
+        """The measured errors, or None."""
         if not self._errors:
             return None
         degrees = self.degrees[: len(self._errors)]
         then = ", then x → −x" if self._improper else ""
-        what = f"Turns about {_vector(self._axis)}{then}"
+        what = f"Rotations about {_vector(self._axis)}{then}"
         settings = {"axis": self._axis.tolist(), "degrees": degrees.tolist()}
         operations = [about([self._axis], d, self._improper)[0] for d in degrees]
         return Series.of(what, settings | {"improper": self._improper}, operations, self._errors)
 
     def show(self) -> None:
-        """Draw what was measured so far."""
+        """Draw the errors measured so far."""
         series, measure = self.series, self._sphere.chosen_measure
         if series is None or len(self._errors) < 2:
-            self.picture.value = _nothing("the error against the angle, about the picked axis")
+            self.picture.value = _nothing("the error against the angle, about the selected axis")
         else:
             values = series.values(measure)
             title = f"{series.what}, {measure} error"
@@ -132,11 +143,11 @@ class AxisPanel:
 
 
 class WorstPanel:
-    """A search for the operation at which one predictor errs most.
+    """A search for the operation with the largest error of one predictor.
 
     Args:
-        sphere: says which predictors, operations and measure.
-        go: called with the worst operation (3, 3) when the user asks to see it.
+        sphere: selects predictors, kind of operations and measure.
+        go: called with the worst operation (3, 3) when the user wants to see it.
     """
 
     def __init__(self, sphere: SphereMap, go: Callable[[NDArray[np.float64]], None]):
@@ -144,14 +155,16 @@ class WorstPanel:
         self.found: SearchStep | None = None
         self.finished, self._searched, self._drawn = False, "", 0
         names = sphere.errors.names
-        what = "Whose worst operation is searched for"
-        self.predictor = dropdown(names, "predictor", what, "220px", names[-1])
-        self.samples = _number("random first", 30, 1, 1000, "Random operations to begin with")
-        self.seed = _number("seed", 0, 0, 2**31 - 1, "Of the draw")
-        self.job = Job(self._steps, self._counted, self.show, "evaluations", "Searches")
+        tooltip = "Predictor whose worst operation is searched for"
+        self.predictor = dropdown(names, "predictor", tooltip, "220px", names[-1])
+        self.samples = _number(
+            "random first", 30, 1, 1000, "Number of random operations before the search"
+        )
+        self.seed = _number("seed", 0, 0, 2**31 - 1, "Random seed")
+        self.job = Job(self._steps, self._counted, self.show, "evaluations", "Starts the search")
         self.button = widgets.Button(
-            description="turn there",
-            tooltip="Turns the structure to the worst operation found",
+            description="rotate there",
+            tooltip="Rotates the structure to the worst operation found",
             layout=widgets.Layout(width="auto"),
         )
         self.button.on_click(self.job.background.guard(lambda _: self.found and go(self.worst)))
@@ -162,12 +175,12 @@ class WorstPanel:
 
     @property
     def worst(self) -> NDArray[np.float64]:
-        """The worst operation found (3, 3); unity before any was tried."""
+        """The worst operation found (3, 3); the identity before the search."""
         return np.eye(3) if self.found is None else self.found.worst_R
 
     @property
     def series(self) -> Series | None:
-        """What was found, measured for the predictor searched for, or None."""
+        """The worst operation found and its errors, or None."""
         if self.found is None:
             return None
         settings: dict[str, Any] = {
@@ -184,7 +197,7 @@ class WorstPanel:
         return Series.of(what, settings, [self.worst], errors)
 
     def show(self) -> None:
-        """Say what was found so far."""
+        """Show the worst operation found so far."""
         self.button.disabled = self.found is None
         if self.found is None:
             self.said.value = _nothing("the operation with the largest error")
@@ -192,8 +205,8 @@ class WorstPanel:
         state = "Done" if self.finished else "So far" if self.job.running else "Stopped"
         self.said.value = (
             f'<p class="wb-said" role="status">{state}, after {self.found.evaluations} '
-            f"evaluations: {self._searched} errs by <b>{milli(self.found.worst)} meV</b> "
-            f"({self._measure}) {self._where()}. The worst of the random ones: "
+            f"evaluations: the {self._measure} error of {self._searched} is "
+            f"<b>{milli(self.found.worst)} meV</b> {self._where()}. Largest of the random ones: "
             f"{milli(self.found.drawn)} meV.</p>"
         )
 
@@ -202,7 +215,7 @@ class WorstPanel:
         return orientation(proper) + (", then x → −x" if self._improper else "")
 
     def _counted(self) -> tuple[int, int, float]:
-        """A search ends by itself; before that its length is a guess from the halvings of steps."""
+        """Evaluations done, in total and seconds each; the total is an estimate until the end."""
         done = self.found.evaluations if self.found else 0
         total = done if self.finished else max(int(self.samples.value) + 60 * _STARTS, done + 1)
         return done, total, self._sphere.errors.seconds

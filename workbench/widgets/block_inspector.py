@@ -1,4 +1,4 @@
-"""BlockInspector: one pair's block, its X-ray, and how it compares with all pairs of its kind."""
+"""BlockInspector: one pair's block, its irreps, and how it compares with all pairs of its kind."""
 
 from __future__ import annotations
 
@@ -36,25 +36,34 @@ _DIFFERENCE = " − reference"
 
 
 class BlockInspector(ExperimentLab):
-    """The block of a picked pair of atoms, taken apart into irreps while the structure turns.
+    """The irreps of the block of a chosen pair of atoms while the structure is rotated.
 
-    Shown are the norms of all its irreps, which no rotation may move; the components of those of
-    one pair of shells, which turn; the block with its numbers; and the same norms for all pairs of
-    the same two elements against their distance. A pair is picked in the structure, in the map of
-    the whole matrix, or from the lists.
+    The lab shows the norms of all irreps of the block, which a rotation must not change; the
+    components of the irreps of one pair of shells, which rotate; the numbers in the block; and the
+    same norms for all pairs of the same two elements against their distance. The pair is chosen in
+    the structure, in the heat map of the whole matrix, or from the lists.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
-        reference: `wb.reference(atoms)` or a dataset's, which follows as `D H D^T`; or None.
+        reference: `wb.reference(atoms)` or a dataset's reference, rotated as `D H D^T`; or None.
         model: as for `RotationLab`, or None.
-        predictors: callables atoms -> BlockMatrix by name, e.g. one that reads orbitals wrongly.
-        pair: row atom and column atom at first, counted from 0.
+        predictors: callables atoms -> BlockMatrix by name, e.g. one with a wrong orbital order.
+        pair: initial row atom and column atom, counted from 0.
 
     Raises:
-        ValueError: if there is nothing to show, the matrices are with spin, or the reference
-            belongs to other atoms.
+        ValueError: if there is nothing to show, the matrices have spin, or the reference belongs
+            to other atoms.
 
-    >>> wb.BlockInspector(atoms, ref, pair=(2, 1))  # doctest: +SKIP
+    >>> atoms = wb.load("water")
+    >>> reference = wb.reference(atoms, basis="sto-3g", xc="hf")
+    >>> inspector = wb.BlockInspector(atoms, reference, pair=(0, 1))
+    >>> inspector.turn_to(wb.rotation((1, 1, 0), 40))
+    >>> key = ("2p", "1s", 1)  # 2p of O with 1s of H, l = 1
+    >>> before, after = inspector.upright_irreps[key], inspector.irreps[key]
+    >>> bool(np.allclose(before, after))
+    False
+    >>> bool(np.isclose(np.linalg.norm(before), np.linalg.norm(after)))
+    True
     """
 
     def __init__(
@@ -67,8 +76,10 @@ class BlockInspector(ExperimentLab):
     ):
         self.experiment = Experiment(atoms, model, reference, predictors)
         if self.experiment.template.basis.spinor:
-            raise ValueError("BlockInspector shows matrices without spin.")
-        self.experiment.overlap = None  # no levels here: a turn costs a few milliseconds
+            raise ValueError(
+                "BlockInspector shows only matrices without spin: use RotationLab for spinors."
+            )
+        self.experiment.overlap = None  # without levels a rotation takes only milliseconds
         self.snapshot: Snapshot = self.experiment.at(np.eye(3))
         self.guard = Guard()
         self._first, self._pair = list(pair), list(pair)
@@ -78,27 +89,27 @@ class BlockInspector(ExperimentLab):
         super().__init__(self._layout(), "wb-inspector")
         self._pair_changed()
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     @property
     def irreps(self) -> Irreps:
-        """(row shell, column shell, l) -> components (2l+1,) of the picked block now, eV."""
+        """(row shell, column shell, l) -> components (2l+1,) of the chosen block, eV."""
         return self._irreps(self._matrix(self.snapshot))
 
     @property
     def upright_irreps(self) -> Irreps:
-        """The same at R = 1."""
+        """The irreps of the chosen block at R = 1, as `irreps`."""
         return self._irreps(self._matrix(self.experiment.upright))
 
     def align(self) -> None:
-        """Turn the line between the two atoms along z, towards the viewer."""
+        """Rotate the line between the two atoms onto the z axis, towards the viewer."""
         vector = pair_vectors(self.experiment.template, self.experiment.atoms)[self._edge()]
         if not vector.any():
-            raise ValueError("An on-site block has no bond: pick two different atoms.")
+            raise ValueError("An on-site block has no bond: choose two different atoms.")
         self.turn_to(along_z(vector))
 
     def reset(self) -> None:
-        """Back to R = 1 and the first pair of atoms."""
+        """Restore R = 1 and the first pair of atoms."""
         self.controls.reset()
         self.block.quantity.value = self.block.quantity.options[0]
         self.pick(*self._first)
@@ -107,7 +118,7 @@ class BlockInspector(ExperimentLab):
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._style = lab_style("block_inspector")  # first: see there
+        self._style = lab_style("block_inspector")  # first, see `lab_style`
         experiment = self.experiment
         known = experiment.reference is not None
         template = experiment.template
@@ -119,27 +130,27 @@ class BlockInspector(ExperimentLab):
         self.block = BlockPanel(
             template, quantities_of(experiment.names, known), self.guard(self.pick)
         )
-        what = "The pair of shells whose components and distances are shown"
-        self.shells = dropdown([("", None)], "shells", what, "180px", name_width="48px")
+        tooltip = "Pair of shells whose components and distances are shown"
+        self.shells = dropdown([("", None)], "shells", tooltip, "180px", name_width="48px")
         self.align_button = button(
-            "bond along z", "Turns the line between the two atoms to z: you look along it"
+            "bond along z", "Rotates the line between the two atoms onto z: you look along it"
         )
-        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.reset_button = widgets.Button(description="Reset", tooltip="Restore the initial state")
         self.norms, self.components, self.said, self.distances = (widgets.HTML() for _ in range(4))
 
     def _connect(self) -> None:
-        """One guard around every callback."""
+        """Connect the callbacks; the guard shows their errors."""
         guard = self.guard
         for widget in (self.view, self.map):
             widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._pair_changed()), "value")
-        self.shells.observe(guard(lambda _: self._shells_picked()), "value")
+        self.shells.observe(guard(lambda _: self._shells_chosen()), "value")
         self.align_button.on_click(guard(lambda _: self.align()))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
-        """Structure to the left, X-ray to the right; below the block, then where it stands."""
+        """Structure left, irreps right; below them the block, then its place in the matrix."""
         title = widgets.HTML(heading(self.experiment))
         head = group(widgets.Box, "wb-head", [title, self.reset_button])
         left = group(widgets.VBox, "wb-left", [self.view, self.controls.box])
@@ -153,7 +164,7 @@ class BlockInspector(ExperimentLab):
     # ---- reacting ---------------------------------------------------------------------------
 
     def _pair_changed(self) -> None:
-        """Another block: other shells on offer, other pairs to compare it with."""
+        """Mark the chosen pair everywhere, and show its block."""
         for widget in (self.view, self.map):
             widget.pair = list(self._pair)
         self.block.set_pair(*self._pair)
@@ -161,20 +172,20 @@ class BlockInspector(ExperimentLab):
         self._shells_changed()
 
     def _offer_shells(self) -> None:
-        """The pairs of shells that this block has; the present one, or p with p, stays chosen."""
+        """List the shell pairs of this block; keep the chosen one, else choose 2p with 2p."""
         pairs = list(dict.fromkeys(key[:2] for key in ordered(self.upright_irreps)))
         options = [(f"{a} – {b}", (a, b)) for a, b in pairs]
         if list(self.shells.options) == options:
             return
-        wanted = [self.shells.value, ("2p", "2p"), pairs[-1]]
-        self._offering = True  # new options choose the first of them for a moment
+        preferred = [self.shells.value, ("2p", "2p"), pairs[-1]]
+        self._offering = True  # new options select their first entry for a moment
         try:
             self.shells.options = options
-            self.shells.value = next(choice for choice in wanted if choice in pairs)
+            self.shells.value = next(choice for choice in preferred if choice in pairs)
         finally:
             self._offering = False
 
-    def _shells_picked(self) -> None:
+    def _shells_chosen(self) -> None:
         if not self._offering:
             self._shells_changed()
 
@@ -183,10 +194,10 @@ class BlockInspector(ExperimentLab):
         self._repaint()
 
     def _repaint(self, tick: int = 0) -> None:
-        """Send everything that moves to the browser."""
+        """Send everything that depends on the orientation to the browser."""
         matrix = self._matrix(self.snapshot)
         now, before, chosen = self._irreps(matrix), self.upright_irreps, self._chosen()
-        # Of the whole block of the two shells: it stands still even where single norms do not.
+        # Norm of the whole shell block: constant even if a predictor changes single norms.
         squares = [np.sum(values**2) for key, values in before.items() if key[:2] == chosen]
         limit = round_limit(float(np.sqrt(np.sum(squares))))
         self.norms.value = norm_bars(now, before, chosen, _pseudo(now))
@@ -216,26 +227,26 @@ class BlockInspector(ExperimentLab):
     # ---- looking ----------------------------------------------------------------------------
 
     def _matrix(self, snapshot: Snapshot) -> BlockMatrix:
-        """What the block is taken from, at an orientation."""
+        """The matrix that contains the shown block, at an orientation."""
         name = str(self.block.quantity.value)
         if name.endswith(_DIFFERENCE):
-            found = snapshot.difference(name.removesuffix(_DIFFERENCE))
+            matrix = snapshot.difference(name.removesuffix(_DIFFERENCE))
         else:
-            found = snapshot.matrix(name)
-        return self.experiment.template if found is None else found
+            matrix = snapshot.matrix(name)
+        return self.experiment.template if matrix is None else matrix
 
     def _irreps(self, matrix: BlockMatrix) -> Irreps:
         from workbench.hamiltonians.irreps import components
 
         i, j = self._pair
-        found = components(matrix, i, j, self._cell())
-        return {key: values[0] for key, values in found.items()}
+        irreps = components(matrix, i, j, self._cell())
+        return {key: values[0] for key, values in irreps.items()}
 
     def _cell(self) -> tuple[int, ...]:
         return tuple(self.block.cell.value or (0, 0, 0))
 
     def _edge(self, matrix: BlockMatrix | None = None) -> int:
-        """Where the picked block stands in a matrix's list of blocks."""
+        """Index of the chosen block in a matrix's list of blocks."""
         H = self.experiment.template if matrix is None else matrix
         same = (H.edges == np.array(self._pair)[:, None]).all(axis=0)
         return int(np.flatnonzero(same & (H.shifts == self._cell()).all(axis=1))[0])
@@ -245,33 +256,35 @@ class BlockInspector(ExperimentLab):
         return a, b
 
     def _drift(self, now: Irreps, before: Irreps) -> str:
-        """How far norms and components have moved since R = 1, and what the law of turning says."""
-        norms, parts = _moved(now, before)
-        said = (
-            f"Since R = 1 (all shells): norms moved by at most <b>{number(norms)} eV</b>, "
-            f"components by <b>{number(parts)} eV</b>."
+        """Changes of norms and components since R = 1, and the error of the rotation law."""
+        norms, components = _moved(now, before)
+        drift = (
+            f"Since R = 1 (all shells): norms changed by at most <b>{number(norms)} eV</b>, "
+            f"components by at most <b>{number(components)} eV</b>."
         )
-        broken = self.snapshot.symmetry.get(str(self.block.quantity.value))
-        if broken is None:
-            return said
-        mean, most = milli(broken.mae_mev), milli(broken.max_mev)
-        law = f"The law of turning is broken by <b>{mean} meV</b> on average, {most} meV at most."
-        return f"{said} {law}"
+        error = self.snapshot.symmetry.get(str(self.block.quantity.value))
+        if error is None:
+            return drift
+        mean, largest = milli(error.mae_mev), milli(error.max_mev)
+        return (
+            f"{drift} The rotation law is violated by <b>{mean} meV</b> on average and "
+            f"{largest} meV at most."
+        )
 
     def _summary(self, now: Irreps, before: Irreps) -> str:
-        """The pictures in two sentences, for `aria-live`."""
+        """Text equivalent of the pictures in two sentences, for `aria-live`."""
         i, j = self._pair
         a, b = self._chosen()
         names = [f"{chemical_symbols[self.experiment.atoms.numbers[k]]}{k + 1}" for k in (i, j)]
-        own = {key[2]: values for key, values in now.items() if key[:2] == (a, b)}
+        irreps = {key[2]: values for key, values in now.items() if key[:2] == (a, b)}
         norms = ", ".join(
-            f"{plain(float(np.linalg.norm(own[l])))} for l = {l}" for l in sorted(own)
+            f"{plain(float(np.linalg.norm(irreps[l])))} for l = {l}" for l in sorted(irreps)
         )
-        moved = [plain(value) for value in _moved(now, before)]
+        changes = [plain(value) for value in _moved(now, before)]
         return (
             f"Structure {orientation(self.rotation)}. Block {names[0]} with {names[1]}, {a} with "
-            f"{b}: norms in eV {norms}. Since R = 1 norms moved by at most {moved[0]} eV, "
-            f"components by {moved[1]} eV."
+            f"{b}: norms in eV {norms}. Since R = 1 norms changed by at most {changes[0]} eV, "
+            f"components by at most {changes[1]} eV."
         )
 
 

@@ -1,4 +1,4 @@
-"""TestBench: any structure, any predictors, and every way to ask whether they obey the law."""
+"""TestBench: all equivariance tests of any structure and any predictors."""
 
 from __future__ import annotations
 
@@ -33,29 +33,34 @@ _TABS = ("all axes", "random rotations", "one axis", "worst rotation")
 
 
 class TestBench(Lab):
-    """Tests the law ``f(g x) = D(g) f(x) D(g)^+`` on a structure of one's own choice.
+    """Tests the rotation law ``f(g x) = D(g) f(x) D(g)^+`` on any structure.
 
-    To the left the structure, turned by hand or to what is picked on the right, with the errors of
-    that operation by predictor and by shells. To the right maps over all axes, random rotations,
-    one axis, and the search for the worst rotation. What was computed is written to a report.
+    On the left is the structure, rotated by hand or to the operation selected on the right, with
+    the errors at that operation by predictor and by shells. On the right are maps over all axes,
+    random rotations, a scan about one axis, and a search for the worst rotation. All measured
+    errors can be written to a report.
 
     Args:
         structure: a name, a file, "smiles:CCO", or Atoms.
-        model: a name of `load_model`, a model as for `RotationLab`, or None.
-        predictors: callables atoms -> BlockMatrix by name; all are tested at first.
-        axes: of the maps at first.
-        folder: where reports are written.
+        model: a name for `load_model`, a model as for `RotationLab`, or None.
+        predictors: callables atoms -> BlockMatrix by name; all are selected at first.
+        axes: initial number of axes of the maps.
+        folder: folder for reports.
 
     Attributes:
-        sphere, random, axis, worst: the panels; each starts, stops and holds what it measured.
+        sphere, random, axis, worst: the panels; each starts and stops, and stores its results.
 
     Raises:
         ValueError: if there is no predictor, or no such structure.
 
-    >>> wb.TestBench("water", "water", {"PySCF": wb.pyscf()})  # doctest: +SKIP
+    >>> bench = wb.TestBench("water", "water")
+    >>> bench.turn_to(wb.rotation((1, 1, 0), 40))
+    >>> errors = bench.errors.under([bench.rotation])[0]  # predictor -> errors at this operation
+    >>> errors["refined"].mae_mev < 0.01
+    True
     """
 
-    __test__ = False  # pytest takes every Test... for its own
+    __test__ = False  # pytest would collect every class named Test...
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class TestBench(Lab):
         folder: str | Path = "reports",
     ):
         self.guard, self.folder = Guard(), Path(folder)
-        self._style = lab_style("sphere_lab")  # first: see there
+        self._style = lab_style("sphere_lab")  # first, see `lab_style`
         self._offered, self._axes = dict(predictors or {}), axes
         self._given = {"given": model} if model is not None and not isinstance(model, str) else {}
         self._loaded: dict[str, Any] = dict(self._given)
@@ -78,27 +83,27 @@ class TestBench(Lab):
         super().__init__(self._layout(), "wb-bench")
         self.begin()
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     @property
     def errors(self) -> RotationErrors:
-        """What measures the present structure and predictors."""
+        """Evaluates the errors of the present structure and predictors."""
         return self._session.errors
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """The present operation (3, 3), improper if the map's are."""
+        """The present operation (3, 3), improper if the map shows improper operations."""
         return -self._R if self._session.improper else self._R
 
     def turn_to(self, R: ArrayLike) -> None:
-        """Turn the structure to a proper rotation (3, 3)."""
+        """Rotate the structure to a proper rotation matrix R (3, 3)."""
         self.turning.to(R)
 
     def begin(self) -> None:
-        """Load the structure and the predictors that are chosen, and begin anew."""
+        """Load the chosen structure and predictors, and start a new session."""
         atoms = self._structure()
-        chosen = {name: self._offered[name] for name in self.predictors.value}
-        errors = RotationErrors(atoms, self._model(), chosen)
+        predictors = {name: self._offered[name] for name in self.predictors.value}
+        errors = RotationErrors(atoms, self._model(), predictors)
         self._close_session()
         self._R = np.eye(3)
         self.sphere = SphereMap(atoms, errors=errors, axes=self._axes)
@@ -112,7 +117,7 @@ class TestBench(Lab):
         self._show(np.eye(3), 0)
 
     def report(self) -> RotationReport:
-        """All that was computed so far."""
+        """A report of all errors measured so far."""
         sphere = self._session
         known, errors = sphere.known()
         then = ", then x → −x" if sphere.improper else ""
@@ -123,24 +128,25 @@ class TestBench(Lab):
             settings = {"degrees": degrees, "improper": sphere.improper}
             series["sphere"] = Series.of(what, settings, known, errors)
         others = {"random": self.random, "scan": self.axis, "worst": self.worst}
-        found = ((key, panel.series) for key, panel in others.items())
-        series |= {key: own for key, own in found if own is not None}
+        for key, panel in others.items():
+            if (measured := panel.series) is not None:
+                series[key] = measured
         source = str(self.structure.value)
         return RotationReport.of(self.errors, sphere.chosen_measure, series, source)
 
     def export(self) -> list[Path]:
-        """Write the report as JSON and as an HTML page; returns both paths."""
+        """Write the report as JSON and as an HTML page; return both paths."""
         report = self.report()
         stem = f"rotations-{report.structure['formula']}"
         data = report.write(self.folder / f"{stem}.json")
         page = atomic_write(self.folder / f"{stem}.html", report_html(report))
         links = " and ".join(f"<b>{escape(str(path))}</b>" for path in (data, page))
-        names = ", ".join(own.what for own in report.series.values())
-        self.exported.value = f'<p role="status">Written: {links}. In it: {escape(names)}.</p>'
+        names = ", ".join(each.what for each in report.series.values())
+        self.exported.value = f'<p role="status">Written: {links}. Contents: {escape(names)}.</p>'
         return [data, page]
 
     def close(self) -> None:
-        """Take it off the page: computations, every widget inside, callbacks and channels."""
+        """Stop the computations and remove the test bench from the page."""
         self._close_session()
         super().close()
 
@@ -159,24 +165,24 @@ class TestBench(Lab):
             layout=widgets.Layout(width="220px"),
         )
         options = list(dict.fromkeys([*self._given, model, *names, _NO_MODEL]))
-        self.model = dropdown(options, "model", "Both of its stages are tested", "165px", model)
+        self.model = dropdown(options, "model", "Model whose two stages are tested", "165px", model)
         self.predictors = widgets.SelectMultiple(
             options=list(self._offered),
             value=list(self._offered),
             rows=min(max(len(self._offered), 1), 3),
             description="predictors",
-            tooltip="Further predictors; Ctrl and click, or Shift and arrows, for several",
+            tooltip="Further predictors; Ctrl and click, or Shift and arrow keys, select several",
             style={"description_width": "initial"},
             layout=widgets.Layout(width="220px"),
         )
         self.open_button = widgets.Button(
             description="Open",
-            tooltip="Loads the structure and the predictors; what was measured is dropped",
+            tooltip="Loads structure and predictors; deletes the measured errors",
             layout=widgets.Layout(width="auto"),
         )
         self.export_button = widgets.Button(
             description="Export report",
-            tooltip="Writes what was measured as JSON and as a page that opens anywhere",
+            tooltip="Writes the measured errors as JSON and as a self-contained HTML page",
             layout=widgets.Layout(width="auto"),
         )
         self.exported, self.table, self.shells = (widgets.HTML() for _ in range(3))
@@ -208,7 +214,7 @@ class TestBench(Lab):
         guard = self.guard
         sphere.observe(guard(lambda _: self._go(sphere.rotation)), "picked")
         sphere.operations.observe(guard(lambda _: self._invert()), "value")
-        sphere.measure.observe(guard(lambda _: self._measured_otherwise()), "value")
+        sphere.measure.observe(guard(lambda _: self._measure_changed()), "value")
 
     def _close_session(self) -> None:
         if self.sphere is None:
@@ -246,22 +252,22 @@ class TestBench(Lab):
         return self._loaded[name]
 
     def _go(self, operation: NDArray[np.float64]) -> None:
-        """Turn to an operation of the kind that is being tested."""
+        """Rotate the structure to an operation of the tested kind."""
         self.turning.to(np.linalg.det(operation) * operation)
 
     def _show(self, R: NDArray[np.float64], _: int) -> None:
-        """Measure and show the operation that the structure is turned by."""
+        """Measure and show the errors at the orientation of the structure."""
         self._R = R
         self._now = self.errors.under([self.rotation])[0]
         self._describe()
 
     def _invert(self) -> None:
-        """Show the structure, or what inversion makes of it; turned as it was."""
+        """Show the structure or its inversion, in the present orientation."""
         atoms = self.errors.atoms
         self.view.show(rotate(atoms, -np.eye(3)) if self._session.improper else atoms)
         self._show(self._R, 0)
 
-    def _measured_otherwise(self) -> None:
+    def _measure_changed(self) -> None:
         for panel in (self.random, self.axis, self.worst):
             panel.show()
 
@@ -280,25 +286,25 @@ class TestBench(Lab):
             f"<tbody>{rows}</tbody></table>"
         )
         self.shells.value = shell_table(self._now)
-        said = ", ".join(f"{n} {milli(e.mae_mev)} meV" for n, e in self._now.items())
-        self.view.announcement = f"Structure {self._operation()}. Mean symmetry errors: {said}."
+        errors = ", ".join(f"{n} {milli(e.mae_mev)} meV" for n, e in self._now.items())
+        self.view.announcement = f"Structure {self._operation()}. Mean symmetry errors: {errors}."
 
 
 def shell_table(errors: Mapping[str, Errors]) -> str:
-    """HTML table, meV: the mean error of each pair of shells; rows and columns are alike in H."""
+    """HTML table, meV: mean error of each pair of shells (H is symmetric: each pair once)."""
     pairs = sorted({(a, b) for e in errors.values() for a, b in e.shell_pairs if a <= b})
     heads = "".join(f"<th>{escape(name)}</th>" for name in errors)
     rows = []
     for pair in pairs:
         cells = []
-        for own in errors.values():
-            most = max(mean for (a, b), (mean, _) in own.shell_pairs.items() if a <= b)
-            mean = own.shell_pairs.get(pair, (np.nan, np.nan))[0]
+        for predictor in errors.values():
+            most = max(mean for (a, b), (mean, _) in predictor.shell_pairs.items() if a <= b)
+            mean = predictor.shell_pairs.get(pair, (np.nan, np.nan))[0]
             text = milli(mean) if np.isfinite(mean) else "–"
             cells.append(f"<td><b>{text}</b></td>" if mean == most else f"<td>{text}</td>")
         name = f"{pair_name(pair)[0]} – {pair_name(pair)[1]}"
         rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
     return (
-        '<table class="wb-errors"><caption>mean error by shells, meV; the worst is bold</caption>'
+        '<table class="wb-errors"><caption>mean error by shells, meV; largest in bold</caption>'
         f"<thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )

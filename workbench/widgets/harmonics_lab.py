@@ -1,4 +1,4 @@
-"""HarmonicsLab: turn a function on the sphere, and watch its components mix by D(R)."""
+"""HarmonicsLab: rotate a function on the sphere and see its components mix by D(R)."""
 
 from __future__ import annotations
 
@@ -28,31 +28,38 @@ from workbench.widgets.parts.turning import Turning
 from workbench.widgets.surface_view import SurfaceView
 
 CHOICES = ("s", "p", "d", "f", "sp", "spd")
-"""Shells that can be chosen on the page."""
+"""Shells that the user can choose."""
 
 
 class HarmonicsLab(Lab):
-    """A function of direction, sum of c_m Y_m, turned by hand; everything is computed as it turns.
+    """A function of direction, the sum of c_m Y_m, that the user rotates by hand.
 
-    To the left the browser turns the picture itself. Beside it stands the picture of the components
-    ``D(R) c`` on harmonics that never move: if D is right both look the same. Further the matrix D
-    as a heat map, the components and the norm of each l, and the laws that D must obey.
+    The left picture is rotated by the browser. The picture beside it is drawn from the components
+    ``D(R) c`` on fixed harmonics: if D is correct, both look the same. The lab also shows D as a
+    heat map, the components and the norm of each l, and the laws that D must obey.
 
     Args:
-        shells: letters of the shells at first, e.g. "p" or "spd".
-        rules: name -> callable (l, R) -> (2l+1, 2l+1) that gives D, to choose among; by default
-            the right one alone.
+        shells: letters of the initial shells, e.g. "p" or "spd".
+        rules: name -> callable (l, R) -> D (2l+1, 2l+1); the user chooses one of them. By default
+            only the correct rule.
 
     Raises:
-        ValueError: for letters that are no shells, or no rule.
+        ValueError: for letters that are not shells, or an empty `rules`.
 
-    >>> wb.HarmonicsLab("spd")  # doctest: +SKIP
+    >>> lab = wb.HarmonicsLab("p")
+    >>> lab.turn_to(wb.rotation((0, 0, 1), 90))  # x -> y, y -> -x
+    >>> lab.matrix.round(6) + 0.0  # components in the order y, z, x
+    array([[ 0.,  0.,  1.],
+           [ 0.,  1.,  0.],
+           [-1.,  0.,  0.]])
     """
 
     def __init__(self, shells: str = "p", rules: Mapping[str, Rule] | None = None):
         self.rules = {"D": wigner_d} if rules is None else dict(rules)
         if not self.rules:
-            raise ValueError("Give at least one rule for D, or none at all for the right one.")
+            raise ValueError(
+                "rules is empty: give at least one rule for D, or omit it for the correct one."
+            )
         self.shells, self._first = Shells(shells), shells
         self.components = self.shells.start(MIX)
         self.guard = Guard()
@@ -63,20 +70,20 @@ class HarmonicsLab(Lab):
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """The present operation (3, 3): the turn, times -1 where inverted."""
+        """The present operation (3, 3): the rotation, times -1 with inversion."""
         return self._sign * self.turned.rotation
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """D of the present operation by the chosen rule, block diagonal in the shells."""
+        """D of the present operation from the chosen rule, block diagonal in the shells."""
         return matrix_of(self.rules[str(self.rule.value)], self.shells.ls, self.rotation)
 
     def turn_to(self, R: ArrayLike) -> None:
-        """Turn to a proper rotation (3, 3)."""
+        """Rotate the function to a proper rotation matrix R (3, 3)."""
         self.turning.to(R)
 
     def reset(self) -> None:
-        """The first shells, their mix, the first rule, neither turned nor inverted."""
+        """Restore the initial shells, their mix, the first rule and R = 1."""
         self.choice.value, self.rule.value = self._first, next(iter(self.rules))
         self.function.value, self.inversion.value = MIX, False
         self.controls.reset()
@@ -89,25 +96,25 @@ class HarmonicsLab(Lab):
         return -1 if self.inversion.value else 1
 
     def _build(self) -> None:
-        self._style = lab_style()  # first: see there
+        self._style = lab_style()  # first, see `lab_style`
         options = list(dict.fromkeys([*CHOICES, self._first]))
         self.choice = dropdown(
-            options, "shells", "Which l the function holds", "125px", self._first
+            options, "shells", "Values of l in the function", "125px", self._first
         )
         self.function = dropdown(
             self._functions(),
             "function",
-            "One orbital, or a mix of all with norm 1 for each l",
+            "One orbital, or a mix of all orbitals with norm 1 for each l",
             "165px",
             MIX,
         )
         rules = list(self.rules)
-        self.rule = dropdown(rules, "rule", "How D is computed from R", "180px", rules[0])
+        self.rule = dropdown(rules, "rule", "Rule that computes D from R", "180px", rules[0])
         self.rule.layout.display = None if len(rules) > 1 else "none"
         self.inversion = inversion_button()
-        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.reset_button = widgets.Button(description="Reset", tooltip="Restore the initial state")
         start = self.shells.on_grid @ self.components
-        self.turned = SurfaceView(start, height=204, label="function turned by hand")
+        self.turned = SurfaceView(start, height=204, label="function rotated by hand")
         self.turned.hint = "drag, or arrow keys"
         self.built = SurfaceView(start, height=204, fixed=True, label="function built from D c")
         self.built.hint = "red +, blue −"
@@ -128,10 +135,10 @@ class HarmonicsLab(Lab):
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
-        title = widgets.HTML("<b>Turning a function</b>")
+        title = widgets.HTML("<b>Rotating a function</b>")
         head = [title, self.choice, self.function, self.rule, self.inversion, self.reset_button]
-        left = [_caption("the picture, turned"), self.turned, self.controls.box, self.laws]
-        middle = [_caption("the picture of the numbers D c"), self.built, self.table]
+        left = [_caption("the picture, rotated"), self.turned, self.controls.box, self.laws]
+        middle = [_caption("the picture of the components D c"), self.built, self.table]
         columns = [
             group(widgets.VBox, "wb-left", left),
             group(widgets.VBox, "wb-left", middle),
@@ -172,7 +179,7 @@ class HarmonicsLab(Lab):
         self._repaint()
 
     def _repaint(self, tick: int = 0) -> None:
-        """Send everything of the present operation to the browser."""
+        """Send everything that depends on the operation to the browser."""
         D = self.matrix
         after = D @ self.components
         axes = (self.shells.axis, self.shells.axis)
@@ -180,10 +187,10 @@ class HarmonicsLab(Lab):
         self.built.show(self.shells.on_grid @ after)
         self.table.value = component_table(self.shells, self.components, after)
         rule = self.rules[str(self.rule.value)]
-        found = checks(rule, self.shells, self.rotation, self.components)
-        self.laws.value = check_table(found)
+        errors = checks(rule, self.shells, self.rotation, self.components)
+        self.laws.value = check_table(errors)
         where = orientation(self.turned.rotation) + (", then inverted" if self._sign < 0 else "")
-        self.turned.announcement = sentence(self.shells, where, after, found)
+        self.turned.announcement = sentence(self.shells, where, after, errors)
 
 
 def _caption(text: str) -> widgets.HTML:

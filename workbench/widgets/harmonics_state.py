@@ -1,4 +1,4 @@
-"""What HarmonicsLab shows at one orientation, computed without any widget."""
+"""The numbers that HarmonicsLab shows at one orientation, computed without a widget."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from workbench.views.style import number
 
 MIX = "a mix"
 
-_ANOTHER = rotation((3, -1, 2), 70)  # the turn that the group law is tried with
+_ANOTHER = rotation((3, -1, 2), 70)  # second rotation of the group law
 _ROUNDING = 1e-12
-_BARS = {True: "#92c5de", False: "#f4a582"}  # below zero and above, as in Heat
+_BARS = {True: "#92c5de", False: "#f4a582"}  # colour by "is negative", as in Heat
 
 
 @dataclass(frozen=True)
 class Shells:
-    """The shells that a function is made of, e.g. "spd".
+    """The shells of a function, e.g. "spd".
 
     Raises:
-        ValueError: for letters that are no shells, or none.
+        ValueError: if a letter is not a shell, or there is none.
     """
 
     letters: str
@@ -46,18 +46,18 @@ class Shells:
 
     @property
     def borders(self) -> list[int]:
-        """Where each shell begins among the components, and where the last one ends."""
+        """Index of the first component of each shell, and the number of components."""
         return [0, *np.cumsum([2 * l + 1 for l in self.ls]).tolist()]
 
     @property
     def orbitals(self) -> list[str]:
-        """Names of the components, e.g. "xy"; an s orbital has none but its letter."""
+        """Names of the components, e.g. "xy"; the s orbital is named by its letter."""
         names = [orbital_name(l, m) for l in self.ls for m in range(-l, l + 1)]
         return [name or "s" for name in names]
 
     @property
     def axis(self) -> dict[str, Any]:
-        """Rows or columns for a `Heat`."""
+        """Names and borders of the rows or columns of a `Heat`."""
         return {"atoms": list(self.letters), "borders": self.borders, "orbitals": self.orbitals}
 
     def split(self, components: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -67,8 +67,8 @@ class Shells:
     @cached_property
     def on_grid(self) -> NDArray[np.float64]:
         """(points, components): the harmonics at `views.sphere.directions()`."""
-        every = harmonics(max(self.ls), directions())
-        return np.concatenate([every[:, l * l : (l + 1) ** 2] for l in self.ls], axis=1)
+        values = harmonics(max(self.ls), directions())
+        return np.concatenate([values[:, l * l : (l + 1) ** 2] for l in self.ls], axis=1)
 
     def start(self, choice: int | str) -> NDArray[np.float64]:
         """Components of one orbital (its index), or of a fixed mix with norm 1 in each shell."""
@@ -87,11 +87,11 @@ def matrix_of(rule: Rule, ls: Sequence[int], R: NDArray[np.float64]) -> NDArray[
 def checks(
     rule: Rule, shells: Shells, R: NDArray[np.float64], c: NDArray[np.float64]
 ) -> dict[str, float]:
-    """What a rule for D has to obey -> how far it is off at R, largest of all shells."""
+    """Law that a rule for D must obey -> its error at R, the largest of all shells."""
     after = shells.split(matrix_of(rule, shells.ls, R) @ c)
     norms = zip(shells.split(c), after, strict=True)
     return {
-        "norm of each l stays": max(
+        "norm of each l is kept": max(
             abs(float(np.linalg.norm(a) - np.linalg.norm(b))) for a, b in norms
         ),
         "D(R R₁) = D(R) D(R₁)": max(group_error(rule, l, R, _ANOTHER) for l in shells.ls),
@@ -100,11 +100,11 @@ def checks(
 
 
 def component_table(shells: Shells, before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
-    """HTML table of the components before and after the turn, and the norm of each shell."""
+    """HTML table of the components before and after the rotation, and of each shell's norm."""
     rows = []
-    parts = zip(shells.letters, shells.split(before), shells.split(after), strict=True)
+    by_shell = zip(shells.letters, shells.split(before), shells.split(after), strict=True)
     names = iter(shells.orbitals)
-    for letter, old, new in parts:
+    for letter, old, new in by_shell:
         for a, b in zip(old, new, strict=True):
             name = next(names)
             label = letter if name == letter else f"{letter} {name}"
@@ -115,31 +115,31 @@ def component_table(shells: Shells, before: NDArray[np.float64], after: NDArray[
     return f'<table class="wb-errors wb-components">{head}<tbody>{"".join(rows)}</tbody></table>'
 
 
-def check_table(found: dict[str, float]) -> str:
+def check_table(errors: dict[str, float]) -> str:
     """HTML table of `checks`."""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{_off(error)}</td></tr>'
-        for name, error in found.items()
+        for name, error in errors.items()
     )
     return (
-        '<table class="wb-errors"><caption>laws, and how far D is off (no unit)</caption>'
+        '<table class="wb-errors"><caption>errors of the laws of D (no unit)</caption>'
         f"<tbody>{rows}</tbody></table>"
     )
 
 
 def sentence(
-    shells: Shells, where: str, after: NDArray[np.float64], found: dict[str, float]
+    shells: Shells, where: str, after: NDArray[np.float64], errors: dict[str, float]
 ) -> str:
-    """The pictures in words, for `aria-live`."""
-    parts = [
+    """Text equivalent of the pictures, for `aria-live`."""
+    norms = [
         f"norm of {letter} {np.linalg.norm(c):.3f}"
         for letter, c in zip(shells.letters, shells.split(after), strict=True)
     ]
     k = int(np.abs(after).argmax())
-    broken = [f"{law} is off by {number(e)}" for law, e in found.items() if e >= _ROUNDING]
+    violated = [f"{law} has error {number(e)}" for law, e in errors.items() if e >= _ROUNDING]
     return (
-        f"Function {where}. {', '.join(parts)}. Largest component: {shells.orbitals[k]}, "
-        f"{_signed(after[k])}. {'; '.join(broken) or 'D obeys every law'}."
+        f"Function {where}. {', '.join(norms)}. Largest component: {shells.orbitals[k]}, "
+        f"{_signed(after[k])}. {'; '.join(violated) or 'D obeys every law'}."
     )
 
 
@@ -152,7 +152,7 @@ def _signed(value: float) -> str:
 
 
 def _cell(value: float) -> str:
-    """A number on a bar from the middle, to the left below zero."""
+    """A number on a bar that starts in the middle and extends to the left below zero."""
     ends = sorted((50.0, 50.0 + 48.0 * float(np.clip(value, -1, 1))))
     colour, (low, high) = _BARS[value < 0], ends
     bar = f"transparent {low:.1f}%,{colour} {low:.1f}%,{colour} {high:.1f}%,transparent {high:.1f}%"

@@ -1,6 +1,6 @@
-"""Matrices as colours: blue below zero, white at zero, red above, one scale for all panels.
+"""Heat maps: blue below zero, white at zero, red above zero; one scale for all panels.
 
-Complex matrices are coloured by phase, and the paler the smaller their modulus.
+The hue of a complex matrix shows the phase, and its lightness the modulus.
 """
 
 from __future__ import annotations
@@ -21,28 +21,31 @@ from workbench.widgets.page import ClosedOnRerun
 _STATIC = Path(__file__).parent / "static"
 
 Matrix = BlockMatrix | ArrayLike
-Axis = dict[str, Any]  # what the browser needs of rows or columns: atoms, borders, orbitals
+Axis = dict[str, Any]  # rows or columns for the browser: atoms, borders, orbitals
 
 
 class Heat(ClosedOnRerun, anywidget.AnyWidget):
     """One or several matrices of equal shape side by side, on one fixed symmetric colour scale.
 
-    The first row is on top. Hovering a cell shows its value in all panels; a click picks the block
-    of two atoms (`pair`). Values beyond `limit` take the outermost colour.
+    The first row is at the top. Hovering over a cell shows its value in all panels; a click selects
+    the block of two atoms (`pair`). Values beyond `limit` have the outermost colour.
 
     Args:
-        matrices: `BlockMatrix` or arrays (n, m), real or complex; of a crystal the matrix at k = 0
-            is shown. None leaves a panel empty. The real parts of a matrix with spin are those of
-            `views.spin_parts`.
+        matrices: `BlockMatrix` or arrays (n, m), real or complex; a crystal is shown at k = 0. None
+            leaves a panel empty. For the real parts of a matrix with spin see `views.spin_panels`.
         titles: one per panel.
-        limit: value of the outermost colours, in `unit`; by default a round number that holds all.
-        unit: of the numbers shown.
-        factor: the values are multiplied by it before they are shown, e.g. 1000 from eV to meV.
-        settings: any other trait: scale ("linear" or "log"; log is linear below a
-            thousandth of the limit), digits, across (panels a row), show_values, and in pixels
-            panel_height (0: square) and max_size of a panel (0: all there is).
+        limit: largest value on the colour scale, in `unit`; by default a round number above all
+            values.
+        unit: unit of the numbers.
+        factor: factor applied to the values before they are shown, e.g. 1000 from eV to meV.
+        settings: any other trait: scale ("linear" or "log"; log is linear below a thousandth of the
+            limit), digits, across (panels per row), show_values, and in pixels panel_height (0:
+            square) and max_size of a panel (0: no limit).
 
-    >>> Heat([H, S], titles=["Hamiltonian", "overlap"])  # doctest: +SKIP
+    >>> S = wb.reference(wb.load("water"), basis="sto-3g", xc="hf").S
+    >>> heat = wb.Heat(S, titles=["overlap"], unit="")
+    >>> heat.painted().shape, heat.columns["orbitals"][:3]
+    ((1, 7, 7), ['1s', '2s', '2py'])
     """
 
     _esm = _STATIC / "heat.js"
@@ -95,16 +98,17 @@ class Heat(ClosedOnRerun, anywidget.AnyWidget):
         notes: Sequence[str] | None = None,
         axes: tuple[Axis, Axis] | None = None,
     ) -> None:
-        """Show other matrices in one message; colours keep their meaning.
+        """Show other matrices; the colour scale does not change.
 
         Args:
-            matrices: as many as there are titles, all of one shape; None leaves a panel empty.
-            tick: number of the turn that these belong to; comes back when they are painted.
-            notes: a short remark per panel, after its title.
-            axes: names of rows and columns, where the matrices do not know them (`atom_axis`).
+            matrices: one per title, all of one shape; None leaves a panel empty.
+            tick: the browser's message number that these matrices answer; the browser returns it
+                after painting.
+            notes: a short remark per panel, shown after its title.
+            axes: names of rows and columns of matrices that are arrays (see `atom_axis`).
 
         Raises:
-            ValueError: if they differ in shape or number from the panels.
+            ValueError: if the number of matrices is not the number of panels, or shapes differ.
         """
         panels = _panels(matrices)
         arrays = [None if p is None else _dense(p) for p in panels]
@@ -132,12 +136,12 @@ class Heat(ClosedOnRerun, anywidget.AnyWidget):
             self.rows, self.columns = axes or self._axes(panels, n, m)
 
     def painted(self) -> NDArray[Any]:
-        """The numbers now shown, (panels, n, m) in `unit`; NaN where a panel is empty."""
+        """The numbers that are shown, (panels, n, m) in `unit`; NaN where a panel is empty."""
         kind = np.complex64 if self.phases else np.float32
         return np.frombuffer(self.values, dtype=kind).reshape(self.shape)
 
     def _axes(self, panels: Sequence[Matrix | None], n: int, m: int) -> tuple[Axis, Axis]:
-        """Rows and columns of these panels; the present ones where nothing says otherwise."""
+        """Rows and columns of these panels; arrays of the present shape keep the present names."""
         known = next((p for p in panels if isinstance(p, BlockMatrix)), None)
         if known is not None:
             return atom_axis(known), atom_axis(known)
@@ -151,13 +155,13 @@ class Heat(ClosedOnRerun, anywidget.AnyWidget):
 
 
 def atom_axis(matrix: BlockMatrix, atom: int | None = None) -> Axis:
-    """Names and borders of a matrix's rows for the browser, of all atoms or of one.
+    """Names and borders of a matrix's rows for the browser, for all atoms or for one atom.
 
-    A matrix with spin has every atom's orbitals twice: first all up, then all down.
+    A matrix with spin contains all orbitals twice: first all spin up, then all spin down.
     """
     offsets, labels = matrix.offsets, np.array(matrix.orbital_labels())
-    chosen = slice(None) if atom is None else slice(offsets[atom], offsets[atom + 1])
-    by_spin = labels.reshape(-1, offsets[-1])[:, chosen]  # (1 or 2, n)
+    rows = slice(None) if atom is None else slice(offsets[atom], offsets[atom + 1])
+    by_spin = labels.reshape(-1, offsets[-1])[:, rows]  # (1 or 2, n)
     ends = offsets[1:] if atom is None else [by_spin.shape[1]]
     names = [label.split(" ", 1) for label in by_spin.ravel()]
     borders = [0, *(s * by_spin.shape[1] + int(k) for s in range(len(by_spin)) for k in ends)]
@@ -169,12 +173,12 @@ def atom_axis(matrix: BlockMatrix, atom: int | None = None) -> Axis:
 
 
 def plain_axis(n: int) -> Axis:
-    """Numbers from 1 for the rows of a matrix that knows no atoms."""
+    """Row names 1, 2, ... for a matrix without atoms."""
     return {"atoms": [""], "borders": [0, n], "orbitals": [str(k + 1) for k in range(n)]}
 
 
 def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:
-    """A list of panels from one matrix or several."""
+    """One matrix or several as a list of panels."""
     if isinstance(matrices, BlockMatrix):
         return [matrices]
     if isinstance(matrices, np.ndarray) and matrices.ndim == 2:
@@ -183,7 +187,7 @@ def _panels(matrices: Matrix | Sequence[Matrix | None]) -> list[Matrix | None]:
 
 
 def _dense(matrix: Matrix) -> NDArray[Any]:
-    """An array (n, m) of a matrix; of a crystal's at k = 0."""
+    """A matrix as an array (n, m); a crystal's at k = 0."""
     array = matrix.at_gamma() if isinstance(matrix, BlockMatrix) else np.asarray(matrix)
     if array.ndim != 2:
         raise ValueError(f"Heat shows matrices (n, m), not an array of shape {array.shape}.")

@@ -1,4 +1,4 @@
-"""Functions in space as surfaces around one molecule, side by side, turned together."""
+"""Isosurfaces of functions around one molecule, side by side, rotated together."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class OrbitalPictures(Turnable):
-    """Real functions in space, each as the two surfaces where it is plus and minus a level.
+    """Real functions in space, each as its isosurfaces at plus and minus a level.
 
-    All pictures show the same atoms from the same side: one of them is turned, zoomed or shifted by
-    mouse, touch or arrow keys, and the others follow. Red is positive, blue negative.
+    All pictures show the same atoms from the same direction: when the user rotates, zooms or moves
+    one of them by mouse, touch or arrow keys, the others follow. Red is positive, blue negative.
 
     Args:
         atoms: the molecule, A.
         settings: any other trait: height in pixels, label, hint.
-
-    >>> OrbitalPictures(atoms).show(["2pz"], grid, values, 0.1)  # doctest: +SKIP
     """
 
     _esm = _STATIC / "orbitals.js"
@@ -49,16 +47,16 @@ class OrbitalPictures(Turnable):
         super().__init__(script=molecule_script(), structure=drawn, **settings)
 
     def show(self, titles: Sequence[str], grid: Grid, values: ArrayLike, level: float) -> None:
-        """Draw other functions, from the side seen now.
+        """Draw other functions in the present orientation.
 
         Args:
-            titles: one for each picture.
-            grid: where the values are, A.
+            titles: one per picture.
+            grid: points of the values, A.
             values: (pictures, P) in the order of `grid.points()`.
-            level: of the surfaces, positive, in the unit of the values.
+            level: positive isovalue of the surfaces, in the unit of the values.
 
         Raises:
-            ValueError: if the values do not fit the pictures and the grid.
+            ValueError: if the shape of the values does not fit the pictures and the grid.
         """
         numbers = np.asarray(values, dtype=np.float32)
         expected = (len(titles), int(np.prod(grid.shape)))
@@ -74,6 +72,6 @@ class OrbitalPictures(Turnable):
             self.level, self.sequence = float(level), self.sequence + 1
 
     def cut_at(self, level: float) -> None:
-        """Draw the same functions with surfaces at another level."""
+        """Draw the same functions at another isovalue."""
         with self.hold_sync():
             self.level, self.sequence = float(level), self.sequence + 1

@@ -1,4 +1,4 @@
-"""What OrbitalView shows, computed without any widget: functions on a grid, and their numbers."""
+"""The functions on a grid and the numbers that OrbitalView shows, computed without a widget."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from workbench.hamiltonians.conventions import BOHR, MEV
 from workbench.views.numbers import milli
 from workbench.views.style import listed, number
 
-LEAST, FIRST, MOST = 0.02, 0.1, 0.5  # A^(-3/2): isovalues that can be chosen
+LEAST, FIRST, MOST = 0.02, 0.1, 0.5  # A^(-3/2): smallest, initial and largest isovalue
 
-_NEARLY = 0.999  # below it another orbital may be more alike, and is named
+_NEARLY = 0.999  # below this overlap the text names a more similar orbital, if there is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +26,10 @@ class Pictures:
     """Functions to draw side by side.
 
     Attributes:
-        titles: of each.
-        grid: A.
-        values: (K, P), A^(-3/2); of a product of two orbitals its root with the sign, so that it
-            is cut at an isovalue where the product has the square of it.
+        titles: one per function.
+        grid: where the values are, A.
+        values: (K, P), A^(-3/2). A product of two orbitals is stored as its signed square root, so
+            that the isovalue of the product is the square of the chosen one.
     """
 
     titles: list[str]
@@ -38,13 +38,13 @@ class Pictures:
 
 
 class Levels:
-    """The orbitals of one or several Hamiltonians of a molecule, the first of which is the truth.
+    """The orbitals of one or several Hamiltonians of a molecule; the first is the reference.
 
     Args:
-        experiment: holds the matrices.
+        experiment: contains the matrices.
 
     Raises:
-        ValueError: for spinors, crystals, open shells, or a basis without known overlap.
+        ValueError: for spinors, crystals, open shells, or a basis with unknown overlap.
     """
 
     def __init__(self, experiment: Experiment):
@@ -52,11 +52,15 @@ class Levels:
         self.matrices = dict(zip(_names(experiment), experiment.upright.matrices, strict=True))
         template = experiment.template
         if template.basis.spinor or self.atoms.pbc.any():
-            raise ValueError("OrbitalView shows molecules without spin: give such matrices.")
+            raise ValueError(
+                "OrbitalView shows only molecules without spin: use RotationLab for this structure."
+            )
         if experiment.overlap is None:
-            raise ValueError("This basis is not PySCF's, so its orbitals cannot be drawn.")
+            raise ValueError("PySCF does not know this basis, so its orbitals cannot be drawn.")
         if experiment.n_occupied is None:
-            raise ValueError("The electrons do not fill closed shells, so there is no HOMO.")
+            raise ValueError(
+                "The electrons do not fill closed shells, so there is no HOMO to show."
+            )
         self.S, self.n_occupied = experiment.overlap, experiment.n_occupied
         self.basis = template.basis
         first, *others = self.matrices
@@ -68,59 +72,60 @@ class Levels:
 
     @property
     def truth(self) -> Orbitals:
-        """The orbitals that the others are compared with."""
+        """The reference orbitals."""
         return next(iter(self.found.values()))
 
     def name(self, index: int) -> str:
-        """HOMO, LUMO+1, ..."""
+        """Name of a level: HOMO, LUMO+1, ..."""
         return level_name(index, self.n_occupied)
 
     def options(self) -> list[tuple[str, int]]:
-        """All levels with their energies, lowest first, as a control offers them."""
+        """All levels with their energies, lowest first, as options of a control."""
         energies = enumerate(self.truth.energies)
         return [(f"{self.name(k)}: {_ev(energy)} eV", k) for k, energy in energies]
 
     def orbital_labels(self, atom: int) -> list[tuple[str, int]]:
-        """Names of an atom's orbitals with their places in the matrix."""
+        """Names of an atom's orbitals with their row indices in the matrix."""
         sizes = [self.basis.n_orbitals(int(z)) for z in self.atoms.numbers]
         labels = self.basis.labels(int(self.atoms.numbers[atom]))
         return [(label, sum(sizes[:atom]) + k) for k, label in enumerate(labels)]
 
     def atom_of(self, orbital: int) -> int:
-        """The atom that an atomic orbital belongs to."""
+        """The atom of an atomic orbital."""
         sizes = [self.basis.n_orbitals(int(z)) for z in self.atoms.numbers]
         return int(np.searchsorted(np.cumsum(sizes), orbital, side="right"))
 
     def orbital_name(self, orbital: int) -> str:
-        """E.g. "O1 2pz"."""
+        """Name of an atomic orbital, e.g. "O1 2pz"."""
         atom = self.atom_of(orbital)
-        own = {place: label for label, place in self.orbital_labels(atom)}
-        return f"{self.atoms.symbols[atom]}{atom + 1} {own[orbital]}"
+        labels = {row: label for label, row in self.orbital_labels(atom)}
+        return f"{self.atoms.symbols[atom]}{atom + 1} {labels[orbital]}"
 
     # ---- molecular orbitals ------------------------------------------------------------------
 
     def molecular(self, index: int) -> Pictures:
-        """One level's orbital in every Hamiltonian."""
-        mix = np.stack([found.coefficients[:, index] for found in self.found.values()], axis=1)
-        grid = grid_for(self.atoms, self.basis, mix, LEAST)
-        titles = [f"{name}: {_ev(found.energies[index])} eV" for name, found in self.found.items()]
-        return Pictures(titles, grid, on_grid(self.atoms, self.basis, mix, grid))
+        """The orbital of one level, for each Hamiltonian."""
+        solutions = self.found
+        coefficients = np.stack([s.coefficients[:, index] for s in solutions.values()], axis=1)
+        grid = grid_for(self.atoms, self.basis, coefficients, LEAST)
+        titles = [f"{name}: {_ev(s.energies[index])} eV" for name, s in solutions.items()]
+        return Pictures(titles, grid, on_grid(self.atoms, self.basis, coefficients, grid))
 
     def molecular_table(self, index: int, pictures: Pictures, isovalue: float) -> str:
-        """HTML: energies, how like the true orbital each is, and what lies inside its surfaces."""
+        """HTML: energies, overlaps with the reference, and probability inside the surfaces."""
         head = (
             f"<th>{escape(self.name(index))}</th><th>energy, eV</th>"
-            "<th title='energy minus the true one'>off by, meV</th>"
-            "<th title='with S; 1 means the same orbital'>|⟨true|orbital⟩|</th>"
-            "<th title='probability of finding its electron inside the surfaces'>inside, %</th>"
+            "<th title='energy minus the energy in the first picture'>difference, meV</th>"
+            "<th title='with S; 1 means the same orbital'>|⟨reference|orbital⟩|</th>"
+            "<th title='probability of finding the electron inside the surfaces'>inside, %</th>"
         )
         rows = []
-        for (name, found), values in zip(self.found.items(), pictures.values, strict=True):
-            first = found is self.truth
+        for (name, solution), values in zip(self.found.items(), pictures.values, strict=True):
+            first = solution is self.truth
             cells = [
-                _ev(found.energies[index]),
-                "–" if first else milli_signed(MEV * self._off(found, index)),
-                "–" if first else _cosine(abs(found.overlap[index])),
+                _ev(solution.energies[index]),
+                "–" if first else milli_signed(MEV * self._difference_ev(solution, index)),
+                "–" if first else _cosine(abs(solution.overlap[index])),
                 f"{100 * inside(values, isovalue, pictures.grid):.1f}",
             ]
             numbers = "".join(f"<td>{cell}</td>" for cell in cells)
@@ -129,54 +134,56 @@ class Levels:
         return _table(head, rows) + notes
 
     def notes(self, index: int) -> list[str]:
-        """What must be known to read the overlaps: degenerate levels, and levels that swapped."""
+        """Remarks on the overlaps: degenerate levels, and levels in another order."""
         notes = []
-        for name, found in list(self.found.items())[1:]:
-            if found.size[index] > 1:
+        for name, solution in list(self.found.items())[1:]:
+            if solution.size[index] > 1:
                 notes.append(
-                    f"{name}: {found.size[index]} degenerate levels here; any mix of them is an "
-                    "orbital as good, so they were turned among themselves to come nearest. "
-                    f"Smallest cosine between both sets: {_cosine(found.least[index])}."
+                    f"{name}: {solution.size[index]} degenerate levels here. Any orthogonal "
+                    "mixture of their orbitals is valid; the picture shows the one nearest to the "
+                    "reference. "
+                    "Smallest cosine between the two sets of orbitals: "
+                    f"{_cosine(solution.least[index])}."
                 )
-            other = int(found.alike[index])
-            if other != index and found.least[index] < _NEARLY:
+            other = int(solution.alike[index])
+            if other != index and solution.least[index] < _NEARLY:
                 notes.append(
-                    f"{name}: most like the true {self.name(index)} is {self.name(other)}, "
-                    f"with {_cosine(found.alike_overlap[index])}."
+                    f"{name}: the orbital most similar to the reference {self.name(index)} is "
+                    f"{self.name(other)}, overlap {_cosine(solution.alike_overlap[index])}."
                 )
         return notes
 
     def molecular_sentence(self, index: int, isovalue: float) -> str:
-        """The pictures in words, for `aria-live`."""
+        """Text equivalent of the pictures, for `aria-live`."""
         first, *others = self.found
-        said = [f"{self.name(index)}, {first}: {_ev(self.truth.energies[index])} eV"]
+        clauses = [f"{self.name(index)}, {first}: {_ev(self.truth.energies[index])} eV"]
         for name in others:
-            found = self.found[name]
-            said.append(
-                f"{name}: {_ev(found.energies[index])} eV, overlap with the true one "
-                f"{_cosine(abs(found.overlap[index]))}"
+            solution = self.found[name]
+            clauses.append(
+                f"{name}: {_ev(solution.energies[index])} eV, overlap with the first "
+                f"{_cosine(abs(solution.overlap[index]))}"
             )
-        return f"{'; '.join(said)}. Surfaces at {isovalue_text(isovalue)}."
+        return f"{'; '.join(clauses)}. Surfaces at {isovalue_text(isovalue)}."
 
-    def _off(self, found: Orbitals, index: int) -> float:
-        return float(found.energies[index] - self.truth.energies[index])
+    def _difference_ev(self, solution: Orbitals, index: int) -> float:
+        return float(solution.energies[index] - self.truth.energies[index])
 
     # ---- atomic orbitals ---------------------------------------------------------------------
 
     def atomic(self, row: int, column: int) -> Pictures:
         """Two atomic orbitals and their product, whose integral is their overlap."""
-        mix = np.zeros((len(self._overlap), 2))
-        mix[row, 0] = mix[column, 1] = 1.0
-        grid = grid_for(self.atoms, self.basis, mix, LEAST)
-        a, b = on_grid(self.atoms, self.basis, mix, grid)
+        coefficients = np.zeros((len(self._overlap), 2))
+        coefficients[row, 0] = coefficients[column, 1] = 1.0
+        grid = grid_for(self.atoms, self.basis, coefficients, LEAST)
+        a, b = on_grid(self.atoms, self.basis, coefficients, grid)
         names = [self.orbital_name(k) for k in (row, column)]
         titles = [f"row: {names[0]}", f"column: {names[1]}", "their product"]
-        # The root falls off like an orbital: a straight line between points is nearer to it.
+        # The square root decays like an orbital, so linear interpolation fits it better.
         product = np.sign(a * b) * np.sqrt(np.abs(a * b))
         return Pictures(titles, grid, np.stack([a, b, product]))
 
     def atomic_table(self, row: int, column: int) -> str:
-        """HTML: the elements of S and of every Hamiltonian between two atomic orbitals."""
+        """HTML: the elements of S and of each Hamiltonian between two atomic orbitals."""
         names = [escape(self.orbital_name(k)) for k in (row, column)]
         head = f"<th>⟨{names[0]} | … | {names[1]}⟩</th><th>element</th>"
         cells = [("overlap S", f"{signed(self._overlap[row, column])}")]
@@ -185,7 +192,7 @@ class Levels:
         return _table(head, rows)
 
     def atomic_sentence(self, row: int, column: int) -> str:
-        """The pictures in words, for `aria-live`."""
+        """Text equivalent of the pictures, for `aria-live`."""
         names = listed([self.orbital_name(k) for k in (row, column)])
         first = next(iter(self.matrices))
         return (
@@ -200,7 +207,7 @@ def isovalue_text(isovalue: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Four decimals and a true minus sign; what rounds to nothing has no sign."""
+    """Four decimals with a true minus sign; a value that rounds to zero has no sign."""
     return f"{value:.4f}".replace("-0.0000", "0.0000").replace("-", "−")
 
 
@@ -220,7 +227,7 @@ def _ev(energy: float) -> str:
 
 
 def _cosine(value: float) -> str:
-    """Between 0 and 1, with as many nines as there are."""
+    """A number from 0 to 1; one close to 1 is written as 1 minus the difference."""
     missing = 1 - value
     if missing < 5e-8:
         return "1"

@@ -1,4 +1,4 @@
-"""OrbitalView: orbitals of the true and of predicted Hamiltonians, side by side in space."""
+"""OrbitalView: isosurfaces of the orbitals of reference and predicted Hamiltonians."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ if TYPE_CHECKING:
 
 MOLECULAR, ATOMIC = "molecular orbitals", "atomic orbitals"
 
-_FROM_ABOVE = rotation((1, 0.35, 0), -55)  # a flat molecule, and what stands above and below it
+_FROM_ABOVE = rotation((1, 0.35, 0), -55)  # shows a flat molecule and both of its sides
 
 
 class OrbitalView(Lab):
-    """Isosurfaces of one level's orbital in every Hamiltonian given, seen from one side.
+    """Isosurfaces of the orbital of one energy level, for each Hamiltonian.
 
-    All pictures turn together, by mouse, touch or arrow keys. The camera turns, not the molecule:
-    the coefficients stay as they are. It first looks down at the plane of the molecule. The first
-    Hamiltonian is the truth; orbitals of the others take its sign, and within a degenerate set its
-    mixture. A second mode shows single atomic orbitals, two at a time, with their product and the
-    elements of S and H between them.
+    All pictures rotate together by mouse, touch or arrow keys. This rotates the camera, not the
+    molecule, so the coefficients do not change. The first view is from above the plane of the
+    molecule. The first Hamiltonian is the reference: orbitals of the others are aligned with it in
+    sign and, within a degenerate set, by a unitary rotation. A second mode shows two atomic
+    orbitals, their product, and the elements of S and H between them.
 
     Args:
         atoms: a molecule.
-        reference: `wb.reference(atoms)` or a dataset's, or None.
-        model: as for `RotationLab`, or None: both stages are shown.
-        matrices: more Hamiltonians by name, eV.
+        reference: `wb.reference(atoms)` or a dataset's reference, or None.
+        model: as for `RotationLab` (both stages are shown), or None.
+        matrices: further Hamiltonians by name, eV.
         mode: "molecular orbitals" or "atomic orbitals".
-        level: which is shown at first, counted from the HOMO: 0 is the HOMO, 1 the LUMO.
-        pair: the two atomic orbitals at first, counted from 0 through the whole matrix.
+        level: initial level, counted from the HOMO: 0 is the HOMO, 1 the LUMO.
+        pair: initial two atomic orbitals, row indices of the whole matrix, counted from 0.
 
     Raises:
-        ValueError: if there is nothing to show; for crystals, spinors and open shells; or where
-            the basis is not PySCF's.
+        ValueError: if there is nothing to show; for crystals, spinors and open shells; or if PySCF
+            does not know the basis.
 
-    >>> wb.OrbitalView(atoms, ref, model=wb.load_model("water"))  # doctest: +SKIP
+    >>> atoms = wb.load("water")
+    >>> orbitals = wb.OrbitalView(atoms, wb.reference(atoms, basis="sto-3g", xc="hf"))
+    >>> print(orbitals.level.label)  # 1b1 of water
+    HOMO: −10.667 eV
     """
 
     def __init__(
@@ -65,11 +68,11 @@ class OrbitalView(Lab):
         level: int = 0,
         pair: tuple[int, int] = (0, 0),
     ):
-        given = {name: _constant(H) for name, H in (matrices or {}).items()}
-        experiment = Experiment(atoms, model, reference, given)
+        predictors = {name: _constant(H) for name, H in (matrices or {}).items()}
+        experiment = Experiment(atoms, model, reference, predictors)
         self.state = Levels(experiment)
         self.guard = Guard()
-        self._style = lab_style("orbital_view")  # first: see there
+        self._style = lab_style("orbital_view")  # first, see `lab_style`
         self._first = (mode, self.state.n_occupied - 1 + level, pair)
         self._setting = False
         self._camera = _FROM_ABOVE @ widest(atoms)
@@ -78,31 +81,31 @@ class OrbitalView(Lab):
         super().__init__(self._layout(), "wb-orbital-view")
         self._changed()
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """How the camera's picture is turned, R (3, 3)."""
+        """The present orientation R (3, 3) of the pictures."""
         return self.view.rotation
 
     @property
     def index(self) -> int:
-        """The level shown, counted from 0."""
+        """Index of the level that is shown, counted from 0."""
         return int(self.level.value or 0)
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The two atomic orbitals, counted from 0 through the whole matrix."""
+        """The two atomic orbitals, row indices of the whole matrix, counted from 0."""
         row, column = (int(choice.value or 0) for choice in self.orbital)
         return row, column
 
     @property
     def isovalue(self) -> float:
-        """Of the surfaces, A^(-3/2)."""
+        """Isovalue of the surfaces, A^(-3/2)."""
         return float(self.iso.value)
 
     def turn_to(self, R: ArrayLike) -> None:
-        """Turn the pictures to a rotation matrix (3, 3)."""
+        """Rotate the pictures to a rotation matrix R (3, 3)."""
         self.view.turn_to(R)
 
     def show_level(self, index: int) -> None:
@@ -110,11 +113,11 @@ class OrbitalView(Lab):
         self._set(MOLECULAR, index, self.pair)
 
     def show_pair(self, row: int, column: int) -> None:
-        """Show two atomic orbitals, counted from 0 through the whole matrix."""
+        """Show two atomic orbitals, row indices of the whole matrix, counted from 0."""
         self._set(ATOMIC, self.index, (row, column))
 
     def reset(self) -> None:
-        """The first choice, isovalue and side."""
+        """Restore the initial choice, isovalue and orientation."""
         self.iso.value = FIRST
         self._set(*self._first)
         self.turn_to(self._camera)
@@ -127,14 +130,14 @@ class OrbitalView(Lab):
         self.mode = widgets.ToggleButtons(
             options=[MOLECULAR, ATOMIC],
             value=mode,
-            tooltips=["Solutions of H C = S C E", "The functions that all is made of"],
+            tooltips=["Solutions of H C = S C E", "Basis functions of the matrices"],
             style={"button_width": "auto"},
         )
         self.level = widgets.SelectionSlider(
             options=state.options(),
             value=index,
             description="level",
-            tooltip="Which level; energies are those of the first picture",
+            tooltip="Energy level; the energies are those of the first picture",
             style={"description_width": "40px"},
             layout=widgets.Layout(width="480px"),
         )
@@ -160,14 +163,14 @@ class OrbitalView(Lab):
             layout=widgets.Layout(width="260px"),
         )
         self.units, self.table = widgets.HTML(), widgets.HTML()
-        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.reset_button = widgets.Button(description="Reset", tooltip="Restore the initial state")
         self.view = OrbitalPictures(
             state.atoms, height=340, label="orbitals", hint="drag, or arrow keys; red +, blue −"
         )
         self.view.turn_to(self._camera)
 
     def _connect(self) -> None:
-        """One guard around every callback."""
+        """Connect the callbacks; the guard shows their errors."""
         guard = self.guard
         for control in (self.mode, self.level, *self.orbital):
             control.observe(guard(lambda _: self._chosen()), "value")
@@ -191,7 +194,7 @@ class OrbitalView(Lab):
     # ---- reacting ---------------------------------------------------------------------------
 
     def _set(self, mode: str, index: int, pair: tuple[int, int]) -> None:
-        """Set all controls, and repaint once."""
+        """Set all controls and repaint once."""
         self._setting = True
         try:
             self.mode.value, self.level.value = mode, index
@@ -204,11 +207,11 @@ class OrbitalView(Lab):
         self._changed()
 
     def _atom_chosen(self, k: int) -> None:
-        """Offer the orbitals of another atom; the one of the same name stays, if there is one."""
+        """List the orbitals of another atom; keep the orbital of the same name if possible."""
         if self._setting:
             return
         before, options = self.orbital[k].label, self.state.orbital_labels(int(self.atom[k].value))
-        self._setting = True  # new options choose the first of them for a moment
+        self._setting = True  # new options select their first entry for a moment
         try:
             self.orbital[k].options = options
             self.orbital[k].value = dict(options).get(before, options[0][1])
@@ -221,13 +224,14 @@ class OrbitalView(Lab):
             self._changed()
 
     def _changed(self) -> None:
-        """Evaluate what is chosen on a grid of its own, and send it to the browser."""
+        """Evaluate the chosen orbitals on a suitable grid and send them to the browser."""
         molecular = self.mode.value == MOLECULAR
         self._molecular.layout.display = None if molecular else "none"
         self._atomic.layout.display = "none" if molecular else None
-        found = self.state.molecular(self.index) if molecular else self.state.atomic(*self.pair)
-        self.pictures: Pictures = found
-        self.view.show(found.titles, found.grid, found.values, self.isovalue)
+        state = self.state
+        pictures = state.molecular(self.index) if molecular else state.atomic(*self.pair)
+        self.pictures: Pictures = pictures
+        self.view.show(pictures.titles, pictures.grid, pictures.values, self.isovalue)
         self._describe()
 
     def _cut(self) -> None:
@@ -235,14 +239,14 @@ class OrbitalView(Lab):
         self._describe()
 
     def _describe(self) -> None:
-        """The numbers below the pictures, and the sentence for screen readers."""
+        """Show the numbers below the pictures and the sentence for screen readers."""
         state = self.state
         self.units.value = isovalue_text(self.isovalue)
         if self.mode.value == MOLECULAR:
             self.table.value = state.molecular_table(self.index, self.pictures, self.isovalue)
             self.view.announcement = state.molecular_sentence(self.index, self.isovalue)
         else:
-            self.units.value += "; the product is cut at its square"
+            self.units.value += "; isovalue of the product: its square"
             self.table.value = state.atomic_table(*self.pair)
             self.view.announcement = state.atomic_sentence(*self.pair)
 

@@ -1,4 +1,4 @@
-"""A question with answers to choose from, each of which is told why it is right or wrong."""
+"""A multiple-choice question that explains why each answer is right or wrong."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from workbench.widgets.page import ClosedOnRerun
 
 
 class Quiz(ClosedOnRerun, widgets.VBox):
-    """A multiple-choice question that answers at once and can be answered again.
+    """A multiple-choice question with immediate feedback; it can be answered again.
 
     Args:
         question: plain text.
-        answers: each answer -> why it is right or wrong.
-        right: the right one.
+        answers: answer -> explanation why it is right or wrong.
+        right: the correct answer.
 
     Attributes:
         choice: the radio buttons.
-        verdict: of the last choice; None before the first.
+        verdict: verdict on the last choice; None before the first choice.
 
     Raises:
-        ValueError: for fewer than two answers, or a right one that is not among them.
+        ValueError: if there are fewer than two answers, or `right` is not one of them.
 
-    >>> Quiz("1 + 1?", {"2": "one more", "11": "that is written side by side"}, "2")
-    Quiz(...)
+    >>> quiz = wb.Quiz("What does a rotation keep?", {"norms": "yes", "components": "no"}, "norms")
+    >>> quiz.choice.value = "norms"
+    >>> quiz.verdict.right
+    True
     """
 
     def __init__(self, question: str, answers: Mapping[str, str], right: str):
         if len(answers) < 2 or right not in answers:
-            raise ValueError("A quiz needs at least two answers, the right one among them.")
+            raise ValueError("A quiz needs at least two answers, and `right` must be one of them.")
         self.verdict: Verdict | None = None
         self._answers, self._right = dict(answers), right
         self._question = widgets.Label(question, style={"font_weight": "600"})

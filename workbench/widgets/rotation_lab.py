@@ -1,4 +1,4 @@
-"""RotationLab: turn a structure and watch the Hamiltonian, both predictions and their errors."""
+"""RotationLab: rotate a structure; the Hamiltonian, both predictions and their errors follow."""
 
 from __future__ import annotations
 
@@ -27,31 +27,37 @@ from workbench.widgets.parts.turning import Turning
 from workbench.widgets.structure_view import StructureView
 
 _AGAINST_REFERENCE = "to the reference"
-_AGAINST_TURN = "to the turned prediction"
-_STEP = 0.05  # decades, of the sliders of colours
+_AGAINST_ROTATED = "to the rotated prediction"
+_STEP = 0.05  # decades, of the colour sliders
 _RECOMPUTE = "Recompute reference with {} here"
 
 
 class RotationLab(ExperimentLab):
-    """A structure that is turned by hand, with every prediction recomputed as it turns.
+    """A structure that the user rotates by hand; every prediction is recomputed as it rotates.
 
-    Shown are the true Hamiltonian, each stage's prediction and their differences as heat maps; the
-    errors in meV; the orbital energies, which must not move; and the block of a picked pair of
-    atoms. Of matrices with spin one real part is shown, or modulus and phase. The reference follows
-    as `D H D^T` (dagger for spinors); a button recomputes it with its program at the present
-    orientation, which also measures how well that itself obeys the rotation law.
+    The lab shows heat maps of the reference Hamiltonian, of each stage's prediction and of their
+    differences; the errors in meV; the orbital energies, which a rotation must not change; and the
+    block of a chosen pair of atoms. A matrix with spin is shown as one real part, or as modulus and
+    phase. The reference is rotated as `D H D^T` (dagger for spinors). A button recomputes it with
+    its program at the present orientation, which also measures how well the program itself obeys
+    the rotation law.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
-        model: with `predict(atoms)` (both stages) or a callable atoms -> BlockMatrix, or None.
+        model: an object with `predict(atoms)` (both stages), a callable atoms -> BlockMatrix, or
+            None.
         reference: `wb.reference(atoms)`, or None.
-        predictors: further callables atoms -> BlockMatrix by name, e.g. a broken toy.
+        predictors: further callables atoms -> BlockMatrix by name, e.g. a deliberately wrong one.
 
     Raises:
         ValueError: if there is nothing to show, the reference belongs to other atoms, or only some
             matrices have spin.
 
-    >>> wb.RotationLab(atoms, model=wb.load_model("water"), reference=ref)  # doctest: +SKIP
+    >>> lab = wb.RotationLab(wb.load("water"), model=wb.load_model("water"))
+    >>> lab.turn_to(wb.rotation((1, 1, 0), 40))
+    >>> error = lab.snapshot.symmetry["refined"]  # f(R x) against D f(x) D^T
+    >>> error.mae_mev < 0.01
+    True
     """
 
     def __init__(
@@ -71,10 +77,10 @@ class RotationLab(ExperimentLab):
         self._mark_pair()
         self._repaint()
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     def recompute(self) -> None:
-        """Run the reference's program at the present orientation and show its matrix."""
+        """Run the reference's program at the present orientation and show the matrix."""
         program = self.experiment.program
         self.button.description, self.button.disabled = f"{program} is computing …", True
         try:
@@ -85,7 +91,7 @@ class RotationLab(ExperimentLab):
         self._show(self.rotation)
 
     def reset(self) -> None:
-        """Back to R = 1, the first pair of atoms and the first colours."""
+        """Restore R = 1, the first pair of atoms and the initial colour limits."""
         self.controls.reset()
         self._limits = [dict(first) for first in self._first_limits]
         self.spin.buttons.index = 0
@@ -98,17 +104,17 @@ class RotationLab(ExperimentLab):
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._style = lab_style()  # first: see there
+        self._style = lab_style()  # first, see `lab_style`
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
-        # Limits are fixed from a turned structure: at R = 1 no symmetry error shows.
-        turned = experiment.at(rotation((1, 1, 0), 40))
-        self.spin = SpinChoice(turned.matrices)
+        # The colour limits come from a rotated structure: at R = 1 there is no symmetry error.
+        rotated = experiment.at(rotation((1, 1, 0), 40))
+        self.spin = SpinChoice(rotated.matrices)
         self._first_limits = [
-            limits_of(turned.matrices, self.spin.names),  # eV, by family of parts
-            # Of the largest error a third, in meV: a few elements go beyond, and the many small
-            # ones can be seen. A predictor far worse (a broken toy) may go beyond altogether.
-            limits_of(_errors(turned, experiment.model_names or names), self.spin.names, MEV / 3),
+            limits_of(rotated.matrices, self.spin.names),  # eV, by family of parts
+            # A third of the largest error, in meV: a few elements exceed the limit, and the many
+            # small ones are visible. A deliberately wrong predictor may exceed it everywhere.
+            limits_of(_errors(rotated, experiment.model_names or names), self.spin.names, MEV / 3),
         ]
         self._limits = [dict(first) for first in self._first_limits]
         self.view = StructureView(experiment.atoms, height=252, hint="drag, or arrow keys")
@@ -132,41 +138,42 @@ class RotationLab(ExperimentLab):
             experiment.template, quantities_of(names, known), self.guard(self.pick)
         )
         self.limit = _log_slider(
-            "colours ± eV", limit, self._limits[0], "eV at the end of the colours"
+            "colours ± eV", limit, self._limits[0], "Largest value on the colour scale, eV"
         )
         self.error_limit = _log_slider(
-            "errors ± meV", error_limit, self._limits[1], "meV at the end of the colours"
+            "errors ± meV", error_limit, self._limits[1], "Largest error on the colour scale, meV"
         )
         self.scale = _choice(["log", "linear"], "Colour scale of the matrices")
-        ways = [_AGAINST_REFERENCE, _AGAINST_TURN] if known else [_AGAINST_TURN]
-        self.against = _choice(ways, "What the predictions are compared with")
+        options = [_AGAINST_REFERENCE, _AGAINST_ROTATED] if known else [_AGAINST_ROTATED]
+        self.against = _choice(options, "Matrix from which the predictions are subtracted")
         self.button = widgets.Button(
             description=_RECOMPUTE.format(experiment.program),
-            tooltip="Computes at this orientation, seconds to minutes; also measures its floor",
+            tooltip="Runs at this orientation, seconds to minutes; also measures the DFT floor",
             layout=widgets.Layout(width="auto"),
         )
-        self.reset_button = widgets.Button(description="Reset", tooltip="Everything as at first")
+        self.reset_button = widgets.Button(description="Reset", tooltip="Restore the initial state")
 
     def _connect(self) -> None:
-        """One guard around every callback."""
+        """Connect the callbacks; the guard shows their errors."""
         guard = self.guard
         for widget in (self.view, self.matrices, self.differences):
             widget.observe(guard(lambda change: self.pick(*change["new"])), "pair")
         for control in (self.limit, self.error_limit, self.scale):
             control.observe(guard(lambda _: self._recolour()), "value")
         self.against.observe(guard(lambda _: self._repaint()), "value")
-        self.spin.buttons.observe(guard(lambda _: self._choose_part()), "value")
+        self.spin.buttons.observe(guard(lambda _: self._part_chosen()), "value")
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._show_block()), "value")
         self.button.on_click(guard(lambda _: self.recompute()))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
-        """Structure and numbers to the left, maps to the right, the picked block below."""
+        """Structure and numbers on the left, heat maps on the right, the chosen block below."""
         known = self.experiment.reference is not None
         title = widgets.HTML(heading(self.experiment))
-        choice = [widgets.Label("differences"), self.against]
-        choice = choice if known and self.experiment.names else []
+        choice: list[widgets.Widget] = []
+        if known and self.experiment.names:
+            choice = [widgets.Label("differences"), self.against]
         head = group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
         colours = [self.limit, self.scale, self.error_limit]
@@ -176,30 +183,30 @@ class RotationLab(ExperimentLab):
         return [self._style, head, self.spin.box, self.guard.panel, body, self.block.box]
 
     def _lower(self) -> widgets.Box:
-        """Levels under the reference, differences under the predictions; many stand in two rows."""
+        """Levels and differences in one row; in two rows for more than two predictions."""
         count = len(self.experiment.names)
-        parts: list[widgets.DOMWidget] = []
+        boxes: list[widgets.DOMWidget] = []
         if self.experiment.overlap is not None:
-            parts.append(self.levels)
+            boxes.append(self.levels)
         if count:
-            parts.append(group(widgets.VBox, "wb-differences", [self.differences]))
+            boxes.append(group(widgets.VBox, "wb-differences", [self.differences]))
         if count > 2:
-            return group(widgets.VBox, "wb-stacked", parts[::-1])
+            return group(widgets.VBox, "wb-stacked", boxes[::-1])
         self.levels.layout.flex = "1 1 240px"
-        parts[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
-        return group(widgets.Box, "wb-lower", parts)
+        boxes[-1].layout.flex = f"{max(count, 1)} 1 {max(200 * count, 240)}px"
+        return group(widgets.Box, "wb-lower", boxes)
 
     # ---- reacting ---------------------------------------------------------------------------
 
     def _repaint(self, tick: int = 0) -> None:
-        """Send everything of the present snapshot to the browser."""
+        """Send the present snapshot to the browser."""
         snapshot, known = self.snapshot, self.snapshot.reference is not None
         names = [REFERENCE, *self.experiment.names] if known else self.experiment.names
         notes = [
             self._reference_note() if n == REFERENCE else STAGE_NAMES.get(n, "") for n in names
         ]
-        parts = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
-        self.matrices.show(parts, tick=tick, notes=notes)
+        matrices = [shown(matrix, self.spin.part) for matrix in snapshot.matrices]
+        self.matrices.show(matrices, tick=tick, notes=notes)
         if self.spin.names:
             self.spin.describe(names[0], snapshot.matrices[0])
         self._show_differences(tick)
@@ -222,15 +229,15 @@ class RotationLab(ExperimentLab):
             return
         to_reference = self.against.value == _AGAINST_REFERENCE
         against = REFERENCE if to_reference else "turned"
-        titles = [f"{n} − reference" if to_reference else f"{n} − its own turn" for n in names]
+        titles = [f"{n} − reference" if to_reference else f"{n} − rotated {n}" for n in names]
         if titles != list(self.differences.titles):
             self.differences.titles = titles
             self.differences.hint = (
                 "Prediction minus reference." if to_reference else "f(Rx) − D f(x) Dᵀ"
             )
-        found = [self.snapshot.difference(n, against) for n in names]
-        parts = [None if d is None else shown(d, self.spin.part) for d in found]
-        self.differences.show(parts, tick=tick)
+        differences = [self.snapshot.difference(n, against) for n in names]
+        panels = [None if d is None else shown(d, self.spin.part) for d in differences]
+        self.differences.show(panels, tick=tick)
 
     def _show_block(self) -> None:
         self.block.set_pair(*self._pair)
@@ -239,29 +246,29 @@ class RotationLab(ExperimentLab):
 
     def _reference_note(self) -> str:
         if not self.snapshot.recomputed:
-            return "turned: D H D†" if self.spin.names else "turned: D H Dᵀ"
+            return "rotated: D H D†" if self.spin.names else "rotated: D H Dᵀ"
         floor = self.experiment.floor
         return f"recomputed here, {floor.seconds:.1f} s" if floor else "recomputed here"
 
-    def _choose_part(self) -> None:
+    def _part_chosen(self) -> None:
         self._offer_limits()
         self._repaint()
 
     def _offer_limits(self) -> None:
-        """The limits that the user last gave to parts of this size."""
+        """Set the sliders to the limits that the user last chose for this family of parts."""
         for slider, value in zip((self.limit, self.error_limit), self._colours, strict=True):
             slider.value = value
 
     @property
     def _colours(self) -> tuple[float, float]:
-        """Limits of what is shown: eV of matrices and meV of differences."""
+        """Colour limits of the matrices, eV, and of the differences, meV."""
         matrices, errors = (limits[family_of(self.spin.part)] for limits in self._limits)
         return matrices, errors
 
     def _recolour(self) -> None:
         family = family_of(self.spin.part)
         for slider, limits in zip((self.limit, self.error_limit), self._limits, strict=True):
-            # The browser sends back what it was given, rounded to the slider's step: nobody's wish.
+            # The browser echoes our value rounded to the slider's step; this is not a user action.
             if abs(np.log10(slider.value / limits[family])) > 0.51 * _STEP:
                 limits[family] = slider.value
         self.matrices.limit, self.differences.limit = self._colours
@@ -278,19 +285,19 @@ class RotationLab(ExperimentLab):
 
 
 def _errors(snapshot: Snapshot, predictors: Sequence[str]) -> list[BlockMatrix]:
-    """The differences of predictors from the reference and from their own turns."""
-    both = [
+    """Differences of the predictions from the reference and from their rotated predictions."""
+    differences = [
         snapshot.difference(n, against) for n in predictors for against in (REFERENCE, "turned")
     ]
-    return [d for d in both if d is not None]
+    return [d for d in differences if d is not None]
 
 
 def _log_slider(
     name: str, value: float, limits: Mapping[str, float], tooltip: str
 ) -> widgets.FloatLogSlider:
-    """A slider from a thousandth of the least first limit to ten times the largest.
+    """A slider from a thousandth of the smallest initial limit to ten times the largest.
 
-    Its ends stay where they are: a browser that moves them cuts values off and sends those back.
+    Its range never changes: if it did, the browser would clip the value and send it back.
     """
     return widgets.FloatLogSlider(
         value=value,

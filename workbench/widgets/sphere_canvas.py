@@ -1,4 +1,4 @@
-"""Maps of the sphere that fill while their values come in, on which an axis is picked."""
+"""Maps of the sphere that fill as their values arrive; the user selects an axis on them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class SphereCanvas(ClosedOnRerun, anywidget.AnyWidget):
-    """One picture for each predictor; each point has the colour of the nearest axis that is known.
+    """One map per predictor; each point has the colour of the nearest axis with a known value.
 
-    The sphere lies flat, all of it, or is a globe that is turned by mouse and keys. The middle is
-    +z, towards the viewer of a structure, +x lies to the right, +y on top: so does the globe begin.
+    A map shows the whole sphere in a flat projection, or a globe that is rotated by mouse and keys.
+    +z is in the middle, towards the viewer of a structure, +x to the right and +y at the top; the
+    globe starts in the same orientation.
 
     Args:
         axes: (n, 3) unit vectors.
-        titles: of the predictors.
+        titles: names of the predictors.
         settings: any other trait: shape ("flat" or "globe"), unit, label, hint, globe_hint, scale
             ("linear" or "log"), max_width of a map in pixels.
 
     Attributes:
-        chosen: index of the picked axis.
+        chosen: index of the selected axis.
     """
 
     _esm = _STATIC / "sphere_map.js"
@@ -45,13 +46,13 @@ class SphereCanvas(ClosedOnRerun, anywidget.AnyWidget):
     chosen = traitlets.Int(0).tag(sync=True)
     scale = traitlets.Enum(["linear", "log"], default_value="linear").tag(sync=True)
     unit = traitlets.Unicode("meV").tag(sync=True)
-    label = traitlets.Unicode("errors over the axes of a turn").tag(sync=True)
+    label = traitlets.Unicode("errors over the rotation axes").tag(sync=True)
     hint = traitlets.Unicode(
-        "Click an axis, or use the arrow keys; Home: the worst of the first map."
+        "Click an axis, or use the arrow keys; Home selects the worst axis of the first map."
     ).tag(sync=True)
     globe_hint = traitlets.Unicode(
-        "Drag, or arrow keys, to turn the globe; a click, or Enter for the axis in front, picks; "
-        "Home: the worst of the first."
+        "Drag or arrow keys rotate the globe; a click, or Enter for the axis in front, selects; "
+        "Home selects the worst axis of the first globe."
     ).tag(sync=True)
     shape = traitlets.Enum(["flat", "globe"], default_value="flat").tag(sync=True)
     announcement = traitlets.Unicode("").tag(sync=True)
@@ -62,7 +63,7 @@ class SphereCanvas(ClosedOnRerun, anywidget.AnyWidget):
         self.set_axes(axes)
 
     def set_axes(self, axes: ArrayLike) -> None:
-        """Other axes (n, 3), nothing known of any."""
+        """Show other axes (n, 3), without values."""
         directions = np.asarray(axes, dtype=float)
         with self.hold_sync():
             self.axes = directions.round(9).tolist()
@@ -72,11 +73,11 @@ class SphereCanvas(ClosedOnRerun, anywidget.AnyWidget):
             self.sequence += 1
 
     def show(self, values: Mapping[str, NDArray[np.float64]], limits: list[float]) -> None:
-        """Paint what is known.
+        """Paint the known values.
 
         Args:
-            values: predictor -> (n,), NaN where nothing is known.
-            limits: value of the full colour, of each predictor.
+            values: predictor -> (n,), NaN where the value is unknown.
+            limits: largest value on the colour scale of each predictor.
         """
         with self.hold_sync():
             self.titles = list(values)

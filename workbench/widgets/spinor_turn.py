@@ -1,4 +1,4 @@
-"""SpinorTurn: after one full turn the Hamiltonian is back and its spinors have changed sign."""
+"""SpinorTurn: a rotation by 360 degrees restores the Hamiltonian and flips the spinors' sign."""
 
 from __future__ import annotations
 
@@ -25,33 +25,40 @@ from workbench.widgets.parts.choices import button
 from workbench.widgets.parts.guard import Guard
 
 AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "(1,1,1)": (1, 1, 1)}
-"""Button -> axis of the turn."""
+"""Button -> rotation axis."""
 
 STOPS = (0, 90, 180, 360, 540, 720)
-"""Angles in degrees that have a button."""
+"""Angles with a button, degrees."""
 
-_COLUMNS = 9  # orbitals of which components are drawn
-_ANGLES = np.arange(0.0, 721.0, 10.0)  # degrees, of the curves
-_SAME = 1e-6  # overlap from +-1, and eV: below it nothing is left but rounding
+_COLUMNS = 9  # number of orbitals whose components are drawn
+_ANGLES = np.arange(0.0, 721.0, 10.0)  # degrees, at which the curves are evaluated
+_SAME = 1e-6  # distance of an overlap from +-1, or eV: below it only rounding errors remain
 
 
 class SpinorTurn(Lab):
-    """A state of a Hamiltonian with spin, turned by 0 to 720 degrees about an axis.
+    """A spinor state, rotated by 0 to 720 degrees about an axis.
 
-    Shown are the state's components before and after as arrows in the complex plane, its overlap
-    with itself before the turn, and how far each part of the Hamiltonian, ``D H D^+``, is from
-    where it was: the state comes back with the opposite sign after 360 degrees, where the
-    Hamiltonian is as it was, and whole only after 720. Everything is computed for the angle shown.
+    The lab shows the components of the state before and after the rotation as arrows in the complex
+    plane, the overlap of the state with itself before the rotation, and the change of each part of
+    the Hamiltonian ``D H D^+``. After 360 degrees the Hamiltonian is unchanged and the state has
+    the opposite sign; after 720 degrees the state is unchanged, too. Everything is computed at the
+    angle that is shown.
 
     Args:
-        H: with spin, eV; of a crystal the states at k = 0 are shown.
+        H: Hamiltonian with spin, eV; for a crystal the states at k = 0 are shown.
         S: its overlap matrix.
-        n_electrons: to start at the highest occupied level; else at the lowest of all.
+        n_electrons: number of electrons, to start at the highest occupied level; by default the
+            lab starts at the lowest level.
 
     Raises:
-        ValueError: for matrices without spin or that do not fit together.
+        ValueError: if the matrices have no spin or do not belong to each other.
 
-    >>> wb.SpinorTurn(ref.H, ref.S, ref.n_electrons)  # doctest: +SKIP
+    >>> from ase import Atoms
+    >>> neon = wb.reference(Atoms("Ne"), "sto-3g", "hf", spin_orbit=True, relativity="x2c")
+    >>> spinor = wb.SpinorTurn(neon.H, neon.S, neon.n_electrons)
+    >>> spinor.turn_to(360)
+    >>> round(spinor.overlap.real, 6), spinor.change_ev < 1e-6
+    (-1.0, True)
     """
 
     def __init__(self, H: BlockMatrix, S: BlockMatrix, n_electrons: int | None = None):
@@ -66,26 +73,26 @@ class SpinorTurn(Lab):
 
     @property
     def degrees(self) -> float:
-        """The angle turned so far, 0 to 720."""
+        """The present rotation angle, 0 to 720 degrees."""
         return float(self.angle.value)
 
     def turn_to(self, degrees: float) -> None:
-        """Turn to an angle between 0 and 720 degrees."""
+        """Rotate to an angle from 0 to 720 degrees."""
         self.angle.value = degrees
 
     def reset(self) -> None:
-        """Not turned, about z, and the first state."""
+        """Restore angle 0, axis z and the initial state."""
         self.axis.value, self.level.value = "z", self._first
         self.turn_to(0)
 
     # ---- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._style = lab_style()  # first: see there
+        self._style = lab_style()  # first, see `lab_style`
         self.axis = widgets.ToggleButtons(
             options=list(AXES),
             value="z",
-            tooltips=["Axis of the turn"] * len(AXES),
+            tooltips=["Rotation axis"] * len(AXES),
             style={"button_width": "auto"},
         )
         energies = self.states.energies
@@ -106,16 +113,16 @@ class SpinorTurn(Lab):
             max=720,
             step=5,
             description="angle θ, °",
-            tooltip="Angle turned in all, degrees; arrow keys turn by 5",
+            tooltip="Rotation angle, degrees; arrow keys change it by 5",
             readout_format=".0f",
             style={"description_width": "80px"},
             layout=widgets.Layout(width="auto", flex="1 1 300px"),
         )
-        self.stops = {a: button(f"{a}°", f"Turn to {a} degrees") for a in STOPS}
-        self.reset_button = button("Reset", "Everything as at first")
+        self.stops = {a: button(f"{a}°", f"Rotate to {a} degrees") for a in STOPS}
+        self.reset_button = button("Reset", "Restore the initial state")
         self.arrows, self.plot, self.text = widgets.HTML(), widgets.HTML(), widgets.HTML()
         guard = self.guard
-        self.axis.observe(guard(lambda _: self._choose_axis()), "value")
+        self.axis.observe(guard(lambda _: self._axis_chosen()), "value")
         for control in (self.level, self.angle):
             control.observe(guard(lambda _: self._repaint()), "value")
         for stop, pressed in self.stops.items():
@@ -123,7 +130,7 @@ class SpinorTurn(Lab):
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
-        title = widgets.HTML("<b>Turning a spinor</b> <span>grey before, orange after</span>")
+        title = widgets.HTML("<b>Rotating a spinor</b> <span>grey before, orange after</span>")
         rows = {
             "wb-head": [title, widgets.Label("axis"), self.axis, self.level, self.reset_button],
             "wb-stops": [self.angle, *self.stops.values()],
@@ -140,12 +147,12 @@ class SpinorTurn(Lab):
     def _turns(self, degrees: Any) -> Any:
         return turn(self.states.H.basis, AXES[str(self.axis.value)], degrees)
 
-    def _choose_axis(self) -> None:
+    def _axis_chosen(self) -> None:
         self._change_curve()
         self._repaint()
 
     def _change_curve(self) -> None:
-        """The curve of the Hamiltonian, which the chosen state does not alter."""
+        """Compute the curve of the Hamiltonian, which does not depend on the chosen state."""
         self._turned = self._turns(_ANGLES)
         H = self.states.H
         self._changes = np.array([(turn_matrix(H, D) - H).mae() for D in self._turned])
@@ -169,40 +176,40 @@ class SpinorTurn(Lab):
         self.text.value = self._words(change)
 
     def _words(self, change: BlockMatrix) -> str:
-        """The pictures in words, and what has moved in each part of H, as HTML."""
+        """Text equivalent of the pictures, and the change of each part of H, as HTML."""
         value = self.overlap
         imaginary = f"{round(value.imag, 4) + 0.0:+.4f} i".replace("+", "+ ").replace("-", "− ")
-        said = f"⟨ψ|U(θ)ψ⟩ = {value.real:.4f} {imaginary}".replace("-", "−")
+        overlap = f"⟨ψ|U(θ)ψ⟩ = {value.real:.4f} {imaginary}".replace("-", "−")
         verdict = f"{_fate(value)}; {_matrix_fate(change.max_abs())}"
         rows = "".join(_row(name, shown(change, name)) for name in parts_of(self.states.H))
         return (
-            f'<p aria-live="polite"><b>{escape(said)}</b><br>'
-            f"Turned by {self.degrees:.0f}° about {escape(str(self.axis.value))}: {verdict}.</p>"
+            f'<p aria-live="polite"><b>{escape(overlap)}</b><br>'
+            f"Rotated by {self.degrees:.0f}° about {escape(str(self.axis.value))}: {verdict}.</p>"
             '<table class="wb-errors"><thead><tr><th>part of H</th><th>largest change, eV</th>'
             f"<th>between</th></tr></thead><tbody>{rows}</tbody></table>"
-            '<p class="wb-note">Components in Löwdin orbitals along fixed axes, which ride along '
-            "with their atoms.</p>"
+            '<p class="wb-note">Components in Löwdin orbitals, which move with their atoms and '
+            "keep the directions of the fixed axes.</p>"
         )
 
 
 def _fate(overlap: complex) -> str:
     if abs(overlap - 1) < _SAME:
-        return "the state is as it was"
+        return "the state is unchanged"
     if abs(overlap + 1) < _SAME:
         return "the state has the opposite sign"
-    return "the state is another one"
+    return "the state has changed"
 
 
 def _matrix_fate(change_ev: float) -> str:
-    return "the Hamiltonian is as it was" if change_ev < _SAME else "the Hamiltonian has turned"
+    return "the Hamiltonian is unchanged" if change_ev < _SAME else "the Hamiltonian has changed"
 
 
 def _row(name: str, change: BlockMatrix) -> str:
-    """The largest change of one part, and the orbitals between which it stands."""
+    """The largest change of one part, and the two orbitals of that element."""
     dense = change.at_gamma()
     row, column = np.unravel_index(np.abs(dense).argmax(), dense.shape)
     value, labels = abs(float(dense[row, column])), change.orbital_labels()
-    moved = value > _SAME
-    where = f"{labels[row]} | {labels[column]}" if moved else "nothing has moved"
-    cells = f"<td>{number(value) if moved else '0'}</td><td>{escape(where)}</td>"
+    changed = value > _SAME
+    where = f"{labels[row]} | {labels[column]}" if changed else "no change"
+    cells = f"<td>{number(value) if changed else '0'}</td><td>{escape(where)}</td>"
     return f'<tr><th scope="row">{escape(PARTS[name].title)}</th>{cells}</tr>'

@@ -1,4 +1,4 @@
-"""StructurePicker: choose a structure, see it at once, and let others follow."""
+"""StructurePicker: choose a structure; other widgets can follow the choice."""
 
 from __future__ import annotations
 
@@ -33,35 +33,38 @@ from workbench.widgets.parts.structure_sources import (
 from workbench.widgets.structure_view import StructureView
 
 MOST_ATOMS = 400
-"""What a picker takes by default: larger structures turn slowly in a browser without a GPU."""
+"""Default limit: larger structures rotate slowly in a browser without a GPU."""
 
 _PANELS = ("library", "file", "SMILES", "bilayer")
 _TOOLTIPS = (
-    "Structures that come with the workbench",
-    "A file of your own",
-    "A molecule written as a line of text",
-    "Two sheets, shifted or twisted",
+    "Structures that are included in the workbench",
+    "A file from your computer",
+    "A molecule as a SMILES string",
+    "Two layers, shifted or twisted",
 )
 
 
 class StructurePicker(Lab):
-    """Chooses a structure: from the library, a file, a SMILES, or as two sheets of a crystal.
+    """Selects a structure: from the library, a file, a SMILES string, or as two layers.
 
-    Charge, unpaired electrons and a supercell are set beside it. A structure that makes no sense is
-    refused in a sentence, and the former one stays. What is chosen stands in `atoms`, a traitlet.
+    Charge, unpaired electrons and a supercell can be set. An invalid structure is refused with a
+    message, and the previous structure stays. The selected structure is the traitlet `atoms`.
 
     Args:
-        source: what `workbench.load` takes, shown at first.
-        most_atoms: refuse larger structures.
+        source: initial structure, any argument of `workbench.load`.
+        most_atoms: largest number of atoms; larger structures are refused.
 
     Attributes:
-        atoms: the present structure, `ase.Atoms`; others ``observe(callback, "atoms")``.
+        atoms: the present structure, `ase.Atoms`; follow it with ``observe(callback, "atoms")``.
 
     Raises:
-        StructureError: if the first structure cannot be loaded.
+        StructureError: if the initial structure cannot be loaded.
 
-    >>> picker = wb.StructurePicker("ethanol")  # doctest: +SKIP
-    >>> picker.drive(lambda atoms: wb.BlockInspector(atoms, wb.reference(atoms)))  # doctest: +SKIP
+    >>> picker = wb.StructurePicker("ethanol")
+    >>> lab = picker.drive(lambda atoms: wb.RotationLab(atoms, wb.load_model("organic")))
+    >>> picker.choose("methane")
+    >>> picker.atoms.get_chemical_formula(), len(lab.inside.experiment.atoms)
+    ('CH4', 5)
     """
 
     atoms = traitlets.Instance(Atoms)
@@ -71,7 +74,7 @@ class StructurePicker(Lab):
     ):
         self.most_atoms = most_atoms
         self.guard = Guard()
-        self._style = lab_style("structure_picker")  # first: see there
+        self._style = lab_style("structure_picker")  # first, see `lab_style`
         self._setting = False
         self._shown_cells: tuple[int, ...] = (1, 1, 1)
         self._source: Source = lambda charge, spin: load(source, charge=charge, spin=spin)
@@ -86,24 +89,25 @@ class StructurePicker(Lab):
         if isinstance(source, str):
             self.library.mark(source)
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     def choose(self, source: str | os.PathLike[str] | Atoms) -> None:
-        """Choose what `workbench.load` takes: a name, a path, "smiles:CCO" or Atoms.
+        """Select a structure: a name, a path, "smiles:CCO" or Atoms, as for `workbench.load`.
 
-        Raises: StructureError; the former structure then stays.
+        Raises:
+            StructureError: if it cannot be loaded; the previous structure then stays.
         """
         self._take(lambda charge, spin: load(source, charge=charge, spin=spin))
 
     def drive(self, build: Callable[[Atoms], widgets.Widget]) -> Driven:
-        """A box with what `build` makes of the present structure, made anew for each further one.
+        """A box with the widget that `build` makes, rebuilt for every newly selected structure.
 
-        For labs that belong to one structure: ``picker.drive(lambda atoms: wb.RotationLab(...))``.
+        For labs of one structure, e.g. ``picker.drive(lambda atoms: wb.RotationLab(...))``.
         """
         return Driven(self, build)
 
     def close(self) -> None:
-        """Take the picker off the page: every widget inside, its callbacks and its channel."""
+        """Remove the picker from the page: close every widget inside and remove all callbacks."""
         self.unobserve_all()
         super().close()
 
@@ -123,9 +127,10 @@ class StructurePicker(Lab):
             zip(_PANELS, (self.library, self.file, self.smiles, self.bilayer), strict=True)
         )
         self.charge = _whole("charge e", -20, 20, "Total charge in units of e")
-        self.spin = _whole("unpaired", 0, 40, "Unpaired electrons, 2S")
+        self.spin = _whole("unpaired", 0, 40, "Number of unpaired electrons, 2S")
         self.repeats = [
-            _whole(x, 1, 12, f"Cells along vector {x}", width="76px", label="18px") for x in "abc"
+            _whole(x, 1, 12, f"Number of cells along vector {x}", width="76px", label="18px")
+            for x in "abc"
         ]
         self.said = widgets.HTML()
 
@@ -133,7 +138,7 @@ class StructurePicker(Lab):
         guard = self.guard
         self.panel.observe(guard(lambda _: self._show_panel()), "value")
         for control in (self.charge, self.spin):
-            control.observe(guard(lambda _: self._other_electrons()), "value")
+            control.observe(guard(lambda _: self._electrons_changed()), "value")
         for control in self.repeats:
             control.observe(guard(lambda _: self._repeat()), "value")
 
@@ -150,22 +155,22 @@ class StructurePicker(Lab):
     # ---- reacting ---------------------------------------------------------------------------
 
     def _take(self, source: Source) -> None:
-        """Show another structure with its own charge, as one cell; if it fails nothing changes."""
+        """Show another structure with its own charge, as one cell; on failure nothing changes."""
         former, self._source, self._own_charge = self._source, source, True
         try:
             self._apply()
         except ElectronsError:
-            raise  # another charge or spin may save it: the fields try again
+            raise  # keep the source: another charge or spin may make it valid
         except Exception:
             self._source, self._own_charge = former, False
             raise
 
     def _take_noted(self, source: Source) -> None:
-        """The same, and remember it as a sheet that bilayers can be made of."""
+        """As `_take`, and offer the structure as a layer for bilayers."""
         self._take(source)
         self._sheet = self._unit
 
-    def _other_electrons(self) -> None:
+    def _electrons_changed(self) -> None:
         if not self._setting:
             self._own_charge = False
             self._apply(keep_cells=True)
@@ -181,34 +186,34 @@ class StructurePicker(Lab):
             raise
 
     def _apply(self, keep_cells: bool = False) -> None:
-        """Make the structure; an error is raised before anything of the former one is changed."""
-        said, self.said.value = self.said.value, '<p class="wb-said" role="status">Reading …</p>'
+        """Make the structure; errors are raised before the previous structure is changed."""
+        text, self.said.value = self.said.value, '<p class="wb-said" role="status">Loading …</p>'
         try:
-            asked = (None, None) if self._own_charge else (self.charge.value, self.spin.value)
-            unit = self._within_limits(self._source(*asked))
+            requested = (None, None) if self._own_charge else (self.charge.value, self.spin.value)
+            unit = self._within_limits(self._source(*requested))
             cells = self._cells() if keep_cells else (1, 1, 1)
             whole = self._repeated(unit, cells)
         except Exception:
-            self.said.value = said
+            self.said.value = text
             raise
         self._unit = unit
         self._show(whole, cells)
 
     def _show(self, atoms: Atoms, cells: tuple[int, ...]) -> None:
-        """Draw it, then tell the others: what goes wrong with them is not the structure's fault."""
+        """Draw the structure before notifying observers, so that their errors do not stop it."""
         before, self._shown_cells = self.atoms, cells
         self.view.show(atoms)
         self.view.label = atoms.get_chemical_formula()
         self._whole = atoms
         self._follow(cells)
         self.atoms = atoms
-        same = before == atoms  # ASE compares positions alone, and so do traitlets
+        same = before == atoms  # ASE ignores charge and spin, so traitlets would not notify
         if same and any(before.info[k] != atoms.info[k] for k in ("charge", "spin")):
             change = {"name": "atoms", "old": before, "new": atoms, "owner": self, "type": "change"}
             self.notify_change(traitlets.Bunch(change))
 
     def _follow(self, cells: tuple[int, ...]) -> None:
-        """Let the numbers and the words say what is shown."""
+        """Update the number fields and the text to the structure that is shown."""
         self._setting = True
         try:
             self.charge.value = self._unit.info["charge"]
@@ -242,8 +247,8 @@ class StructurePicker(Lab):
             return unit.copy()
         if count * len(unit) > self.most_atoms:
             raise StructureError(
-                f"{' × '.join(map(str, cells))} cells hold {count * len(unit)} atoms, more than "
-                f"{self.most_atoms}: take fewer cells, or StructurePicker(most_atoms=...)."
+                f"{' × '.join(map(str, cells))} cells contain {count * len(unit)} atoms, more than "
+                f"{self.most_atoms}: use fewer cells, or StructurePicker(most_atoms=...)."
             )
         whole = unit.repeat(cells)
         whole.info |= {key: count * unit.info[key] for key in ("charge", "spin")}
@@ -253,7 +258,7 @@ class StructurePicker(Lab):
         if len(atoms) > self.most_atoms:
             raise StructureError(
                 f"{atoms.get_chemical_formula()} has {len(atoms)} atoms, more than "
-                f"{self.most_atoms}: take a smaller one, or StructurePicker(most_atoms=...)."
+                f"{self.most_atoms}: use a smaller one, or StructurePicker(most_atoms=...)."
             )
         return atoms
 
@@ -261,23 +266,23 @@ class StructurePicker(Lab):
 def sentence_of(atoms: Atoms) -> str:
     """HTML: formula, atoms, electrons, charge, cell lengths in A and the shortest distance."""
     plural = "" if len(atoms) == 1 else "s"
-    parts = [f"{len(atoms)} atom{plural}", f"{electron_count(atoms)} electrons"]
+    facts = [f"{len(atoms)} atom{plural}", f"{electron_count(atoms)} electrons"]
     if atoms.info.get("charge"):
-        parts.append(f"charge {atoms.info['charge']:+d} e".replace("-", "−"))
+        facts.append(f"charge {atoms.info['charge']:+d} e".replace("-", "−"))
     if atoms.info.get("spin"):
-        parts.append(f"{atoms.info['spin']} unpaired")
+        facts.append(f"{atoms.info['spin']} unpaired")
     lengths = [
         f"{x} {length:.3f}"
         for x, length, periodic in zip("abc", atoms.cell.lengths(), atoms.pbc, strict=True)
         if periodic
     ]
-    parts.append(f"cell {', '.join(lengths)} Å" if lengths else "no cell")
+    facts.append(f"cell {', '.join(lengths)} Å" if lengths else "no cell")
     nearest = shortest_distance(atoms)
     if nearest is not None:
         distance, i, j = nearest
         names = "–".join(f"{chemical_symbols[atoms.numbers[k]]}{k + 1}" for k in (i, j))
-        parts.append(f"shortest distance {distance:.3f} Å ({names})")
-    return f"<b>{escape(atoms.get_chemical_formula('hill'))}</b> · {' · '.join(parts)}"
+        facts.append(f"shortest distance {distance:.3f} Å ({names})")
+    return f"<b>{escape(atoms.get_chemical_formula('hill'))}</b> · {' · '.join(facts)}"
 
 
 def _whole(

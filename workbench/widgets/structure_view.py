@@ -1,4 +1,4 @@
-"""A structure turned by mouse, touch or arrow keys, which tells Python each orientation."""
+"""A structure that is rotated by mouse, touch or arrow keys and reports each orientation."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from workbench.widgets.turnable import Turnable
 
 _STATIC = Path(__file__).parent / "static"
 
-_BONDED = 1.15  # times the sum of two covalent radii
+_BONDED = 1.15  # longest bond, in units of the sum of two covalent radii
 
 
 def bonds(atoms: Atoms) -> list[tuple[int, int]]:
     """Pairs i < j of atoms within 1.15 times the sum of their covalent radii, same cell only."""
     radii = natural_cutoffs(atoms, mult=_BONDED)  # pyright: ignore[reportArgumentType]
     i, j, shift = neighbor_list("ijS", atoms, radii)
-    keep = (i < j) & ~np.asarray(shift).any(axis=1)
-    return [(int(a), int(b)) for a, b in zip(i[keep], j[keep], strict=True)]
+    in_cell = (i < j) & ~np.asarray(shift).any(axis=1)
+    return [(int(a), int(b)) for a, b in zip(i[in_cell], j[in_cell], strict=True)]
 
 
 def bonds_across(atoms: Atoms) -> list[list[list[float]]]:
-    """Bonds to atoms of other cells, as lines [start, end] in A from each atom to halfway."""
+    """Bonds to atoms of other cells: lines [start, end] in A, from each atom to the middle."""
     radii = natural_cutoffs(atoms, mult=_BONDED)  # pyright: ignore[reportArgumentType]
     i, shift, away = neighbor_list("iSD", atoms, radii)
-    out = np.asarray(shift).any(axis=1)
-    starts = atoms.positions[i[out]]
-    return [list(line) for line in np.stack([starts, starts + away[out] / 2], axis=1).tolist()]
+    crossing = np.asarray(shift).any(axis=1)
+    starts = atoms.positions[i[crossing]]
+    ends = starts + away[crossing] / 2
+    return [list(line) for line in np.stack([starts, ends], axis=1).tolist()]
 
 
 def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
-    """The 12 edges of the unit cell as [start, end] points in Angstrom; none for a molecule."""
+    """The 12 edges of the unit cell as [start, end] points, A; none for a molecule."""
     if not atoms.pbc.any():
         return []
     corners = [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
@@ -49,7 +50,7 @@ def cell_lines(atoms: Atoms) -> list[list[list[float]]]:
 
 
 def drawn_structure(atoms: Atoms) -> dict[str, Any]:
-    """What the browser draws of a structure: symbols, positions in A, bonds and lines."""
+    """A structure for the browser: symbols, positions in A, bonds and lines."""
     return {
         "symbols": atoms.get_chemical_symbols(),
         "positions": atoms.positions.tolist(),
@@ -59,16 +60,20 @@ def drawn_structure(atoms: Atoms) -> dict[str, Any]:
 
 
 class StructureView(Turnable):
-    """A turnable ball-and-stick picture of `ase.Atoms`.
+    """A ball-and-stick picture of `ase.Atoms` that the user can rotate.
 
-    A point x of the structure is seen at R x; how it turns says `Turnable`.
+    A point x of the structure appears at R x; see `Turnable`.
 
     Args:
         atoms: the structure, in its orientation at R = 1.
-        height: of the picture, in pixels.
-        label: what screen readers call it.
+        height: height of the picture, pixels.
+        label: name for screen readers; by default the formula.
 
-    >>> view = StructureView(atoms); view.on_turn(lambda R, moving: print(R))  # doctest: +SKIP
+    >>> view = wb.StructureView(wb.load("water"))
+    >>> view.on_turn(lambda R, moving: print(R))  # called when the user drags the picture
+    >>> view.turn_to(wb.rotation((0, 0, 1), 90))
+    >>> view.rotation @ [1, 0, 0]  # the x axis of water now points up
+    array([0., 1., 0.])
     """
 
     _esm = _STATIC / "structure.js"
@@ -85,5 +90,5 @@ class StructureView(Turnable):
         self.show(atoms)
 
     def show(self, atoms: Atoms) -> None:
-        """Draw another structure, in the present orientation."""
+        """Draw another structure in the present orientation."""
         self.structure = drawn_structure(atoms)

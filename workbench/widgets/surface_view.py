@@ -1,4 +1,4 @@
-"""A function of direction as a surface that is turned by mouse, touch or arrow keys."""
+"""A function of direction as a surface that is rotated by mouse, touch or arrow keys."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ _STATIC = Path(__file__).parent / "static"
 class SurfaceView(Turnable):
     """The surface |f(n)| n over all directions n: red where f is positive, blue where negative.
 
-    A direction n of the function is seen at R n; how it turns says `Turnable`.
+    A direction n of the function appears at R n; see `Turnable`.
 
     Args:
-        values: (ROWS * COLUMNS,) f at `views.sphere.directions()`.
-        reach: the |f| that fills the picture; by default the largest.
-        settings: any other trait: height in pixels, label, hint, fixed (it cannot be turned).
+        values: (ROWS * COLUMNS,), f at `views.sphere.directions()`.
+        reach: the |f| that fills the picture; by default the largest |f|.
+        settings: any other trait: height in pixels, label, hint, fixed (cannot be rotated).
 
-    >>> SurfaceView(harmonics(1, directions())[:, 1], label="p y")  # doctest: +SKIP
+    >>> from workbench.hamiltonians.wigner import harmonics
+    >>> from workbench.views.sphere import directions
+    >>> from workbench.widgets.surface_view import SurfaceView
+    >>> surface = SurfaceView(harmonics(1, directions())[:, 1], label="p y")
+    >>> surface.reach  # sqrt(3 / (4 pi))
+    0.4886
     """
 
     _esm = _STATIC / "surface.js"
@@ -42,14 +47,14 @@ class SurfaceView(Turnable):
         self.show(values, reach or float(np.abs(values).max(initial=0.0)))
 
     def show(self, values: ArrayLike, reach: float | None = None) -> None:
-        """Draw another function in the present orientation; its size keeps its meaning.
+        """Draw another function in the present orientation and on the present scale.
 
         Args:
             values: (ROWS * COLUMNS,).
-            reach: the |f| that fills the picture; by default the one of before.
+            reach: the |f| that fills the picture; by default unchanged.
 
         Raises:
-            ValueError: for another number of values.
+            ValueError: for a wrong number of values.
         """
         f = np.asarray(values, dtype=np.float32)
         if f.shape != (ROWS * COLUMNS,):

@@ -1,4 +1,4 @@
-"""SymmetriseSlider: what an average over K orientations buys, and what it costs."""
+"""SymmetriseSlider: benefit and cost of averaging stage 2 over K orientations."""
 
 from __future__ import annotations
 
@@ -16,25 +16,31 @@ if TYPE_CHECKING:  # the widgets appear before torch is loaded
     from workbench.training.monitor import ErrorMonitor, StageErrors
 
 COUNTS = (1, 2, 4, 8, 16)
-"""Orientations to choose from."""
+"""Numbers of orientations to choose from."""
 
 
 class SymmetriseSlider(Lab):
-    """A slider over the number K of orientations of which a model's stage 2 takes the mean.
+    """A slider for the number K of orientations over which stage 2 of a model is averaged.
 
-    Each move measures anew: the symmetry error and the error of the matrix on the meter's
-    structures, and the time of one prediction. What was measured stays in the picture, beside
-    the law of chance, 1/sqrt(K), drawn through the first point.
+    Each change measures the symmetry error and the error of the matrix on the monitor's structures,
+    and the time of one prediction. The picture keeps all measured points. The line through the
+    first point is the statistical law 1/sqrt(K).
 
     Args:
-        model: of two stages.
-        meter: structures with their references, and the rotations to try.
+        model: a two-stage model.
+        meter: structures with their references, and the rotations to use.
 
     Attributes:
-        slider: one of `COUNTS`.
-        readings: K -> errors and milliseconds, as measured so far.
+        slider: selects one of `COUNTS`.
+        readings: K -> measured errors and milliseconds.
 
-    >>> wb.SymmetriseSlider(model, Meter.of(dataset))  # doctest: +SKIP
+    >>> from workbench.training.monitor import ErrorMonitor
+    >>> with wb.Dataset("water") as dataset:
+    ...     monitor = ErrorMonitor.of(dataset, count=1, turns=2)
+    >>> averages = wb.SymmetriseSlider(wb.load_model("water"), monitor)
+    >>> averages.slider.value = 4
+    >>> sorted(averages.readings)
+    [1, 4]
     """
 
     def __init__(self, model: TwoStageModel, meter: ErrorMonitor):
@@ -45,14 +51,14 @@ class SymmetriseSlider(Lab):
             options=COUNTS,
             value=1,
             description="orientations K",
-            tooltip="How many orientations stage 2 is averaged over; arrow keys move it",
+            tooltip="Number of orientations in the average of stage 2; arrow keys change it",
             continuous_update=False,
             style={"description_width": "110px"},
             layout=widgets.Layout(width="auto", flex="1 1 320px"),
         )
         self.reset_button = widgets.Button(
             description="Reset",
-            tooltip="Forget what was measured, and back to one orientation",
+            tooltip="Delete the measured points and return to one orientation",
             layout=widgets.Layout(width="auto"),
         )
         self.plot, self.text = widgets.HTML(), widgets.HTML()
@@ -63,7 +69,7 @@ class SymmetriseSlider(Lab):
         self._measure(1)
 
     def reset(self) -> None:
-        """One orientation, measured anew, and nothing else in the picture."""
+        """Delete all measured points and measure one orientation again."""
         self.readings.clear()
         if self.slider.value == 1:
             self._measure(1)
@@ -80,40 +86,40 @@ class SymmetriseSlider(Lab):
 
     def _measure(self, count: int) -> None:
         self.text.value = f'<p class="wb-note">measuring K = {count} …</p>'
-        read = self.meter.read(self.model, count)
-        self.readings[count] = read, self.meter.milliseconds(self.model, count)
-        errors = {
-            K: (found.symmetry_mev, found.error_mev) for K, (found, _) in self.readings.items()
-        }
-        self.plot.value = averages_plot(errors, count)
+        errors = self.meter.read(self.model, count)
+        self.readings[count] = errors, self.meter.milliseconds(self.model, count)
+        points = {K: (e.symmetry_mev, e.error_mev) for K, (e, _) in self.readings.items()}
+        self.plot.value = averages_plot(points, count)
         self.text.value = self._words(count)
 
     def _words(self, count: int) -> str:
-        """What was measured in words and numbers, as HTML."""
-        read, spent = self.readings[count]
-        said = (
-            f"K = {count}: breaks the rotation law by {milli(read.symmetry_mev)} meV, differs from "
-            f"the reference by {milli(read.error_mev)} meV, takes {spent:.1f} ms."
+        """The measured numbers in words and as a table, HTML."""
+        errors, milliseconds = self.readings[count]
+        sentence = (
+            f"K = {count}: symmetry error {milli(errors.symmetry_mev)} meV, error against the "
+            f"reference {milli(errors.error_mev)} meV, time {milliseconds:.1f} ms."
         )
         rows = "".join(self._row(K, count) for K in sorted(self.readings))
         n, turns = len(self.meter.structures), len(self.meter.rotations)
         return (
-            f'<p aria-live="polite"><b>{said}</b></p><table class="wb-errors"><thead><tr><th>K</th>'
-            "<th>symmetry error, meV</th><th>1/√K says</th><th>error, meV</th><th>time, ms</th>"
-            f"</tr></thead><tbody>{rows}</tbody></table>"
+            f'<p aria-live="polite"><b>{sentence}</b></p><table class="wb-errors"><thead><tr>'
+            "<th>K</th><th>symmetry error, meV</th><th>expected from 1/√K</th><th>error, meV</th>"
+            f"<th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"
             f'<p class="wb-note">Means over {n} structures in {turns} orientations each; the time '
-            "is of one structure, the median of three.</p>"
+            "is the median of three predictions of one structure.</p>"
         )
 
     def _row(self, count: int, chosen: int) -> str:
-        read, spent = self.readings[count]
-        law = milli(self.readings[1][0].symmetry_mev / count**0.5) if 1 in self.readings else "–"
+        errors, milliseconds = self.readings[count]
+        expected = (
+            milli(self.readings[1][0].symmetry_mev / count**0.5) if 1 in self.readings else "–"
+        )
         name = f"→ {count}" if count == chosen else str(count)
         values: tuple[Any, ...] = (
-            milli(read.symmetry_mev),
-            law,
-            milli(read.error_mev),
-            f"{spent:.1f}",
+            milli(errors.symmetry_mev),
+            expected,
+            milli(errors.error_mev),
+            f"{milliseconds:.1f}",
         )
         cells = "".join(f"<td>{value}</td>" for value in values)
         return f'<tr><th scope="row">{name}</th>{cells}</tr>'

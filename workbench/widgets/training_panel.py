@@ -1,4 +1,4 @@
-"""TrainingPanel: train both stages, watch the errors fall, and use the notebook meanwhile."""
+"""TrainingPanel: train both stages in the background and follow the errors."""
 
 from __future__ import annotations
 
@@ -21,29 +21,36 @@ from workbench.widgets.parts.choices import button
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.training_words import announcement, heading, state_line, table
 
-_OFTEN = 0.5  # seconds between two pictures
-_SPEAK = 1.0  # seconds between two announcements, at least
+_REPAINT_SECONDS = 0.5
+_ANNOUNCE_SECONDS = 1.0  # shortest time between two announcements
 
 
 class TrainingPanel(Lab):
-    """Live errors of both stages while `workbench.train` runs in the background.
+    """Shows the errors of both stages while `workbench.train` runs in the background.
 
-    The buttons start, pause, stop and go on; other cells run meanwhile, and a thread of its own
-    paints the panel while they do (a click waits until the kernel is free). The run belongs to the
-    kernel, not to the page: closing the tab leaves it going. With a directory it outlives the
-    kernel too: the same call shows what was there and goes on from it, to the same bits; a call
-    with the directory of a run that is under way shows that run.
+    The buttons start, pause, resume and stop the training. Other cells can run at the same time,
+    while a separate thread repaints the panel; a click is handled when the kernel is free. The run
+    belongs to the kernel, not to the page: it continues after the tab is closed. With a directory
+    it also survives the kernel: the same call shows the stored run and resumes it with bitwise
+    identical results. A call with the directory of an active run shows that run.
 
     Args:
-        config, dataset, train_config, directory, stage1, start: as `workbench.train` takes them.
+        config, dataset, train_config, directory, stage1, start: arguments of `workbench.train`.
 
     Attributes:
         run: the `LiveTraining`.
 
     Raises:
-        TrainingError: if the directory holds a run of other settings.
+        TrainingError: if the directory contains a run with other settings.
 
-    >>> panel = wb.TrainingPanel(wb.ModelConfig(), data, directory="runs/mine")  # doctest: +SKIP
+    >>> budget = wb.Budget(steps=0)  # only solves for the readouts
+    >>> panel = wb.TrainingPanel(
+    ...     wb.ModelConfig(lmax=2, channels=4, layers=1),
+    ...     "water",
+    ...     wb.TrainConfig(stage1=budget, stage2=None),
+    ... )
+    >>> panel.run.state
+    'ready'
     """
 
     def __init__(
@@ -66,11 +73,11 @@ class TrainingPanel(Lab):
         self.refresh()
         self._follow()
 
-    # ---- what the user can do from code as well ---------------------------------------------
+    # ---- also available from code ---------------------------------------------
 
     @property
     def model(self) -> TwoStageModel:
-        """A copy of the model as it stands; of a finished run, the trained model."""
+        """A copy of the present model; after a finished run, the trained model."""
         return self.run.model
 
     @property
@@ -79,7 +86,7 @@ class TrainingPanel(Lab):
         return self.run.curves
 
     def start(self) -> None:
-        """Start, or go on after a pause, a stop or a failure; returns at once."""
+        """Start, or resume after a pause, a stop or a failure; returns immediately."""
         self.run.go()
         self.refresh()
         self._follow()
@@ -87,30 +94,33 @@ class TrainingPanel(Lab):
     resume = start
 
     def pause(self) -> None:
-        """Hold still after the present step, everything in memory."""
+        """Pause after the present step; the state stays in memory."""
         self.run.pause()
         self.refresh()
 
     def stop(self, wait: bool = True) -> None:
-        """End after the present step; with a directory everything is on disk then."""
+        """Stop after the present step; with a directory the state is then on disk."""
         self.run.stop(wait)
         self.refresh()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until the run is no longer running, painting meanwhile; interrupting it stops nothing.
+        """Wait until the run ends, and repaint the panel; an interrupt does not stop the run.
 
         Args:
-            timeout: seconds; None for as long as it takes.
+            timeout: longest time to wait, s; None to wait without limit.
 
         Returns:
-            Whether it ended in time; raises what ended a failed run.
+            Whether the run ended in time.
+
+        Raises:
+            Exception: the error of a failed run.
         """
         ended = self.run.wait(timeout, self._paint_sometimes)
         self.refresh()
         return ended
 
     def close(self) -> None:
-        """Take the panel off the page; the run goes on unless it is stopped."""
+        """Remove the panel from the page; the run continues unless it is stopped."""
         self._closed.set()
         with self._painting:
             super().close()
@@ -122,10 +132,10 @@ class TrainingPanel(Lab):
         self.status, self.spoken = widgets.HTML(), widgets.HTML()
         where = "on disk" if self.run.directory is not None else "in memory"
         self.buttons = {
-            "Start": button("Start", "Begin to train", "play"),
-            "Pause": button("Pause", "Hold still after this step, in memory", "pause"),
-            "Resume": button("Resume", "Go on where it stood", "play"),
-            "Stop": button("Stop", f"End after this step; everything stays {where}", "stop"),
+            "Start": button("Start", "Start the training", "play"),
+            "Pause": button("Pause", "Pause after this step; the state stays in memory", "pause"),
+            "Resume": button("Resume", "Continue with the next step", "play"),
+            "Stop": button("Stop", f"Stop after this step; the state stays {where}", "stop"),
         }
         actions = {
             "Start": self.start,
@@ -151,14 +161,14 @@ class TrainingPanel(Lab):
     # ---- showing ----------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Show how things stand now."""
+        """Show the present state."""
         with self._painting:
             self._paint()
 
     def _paint(self) -> None:
         run, state = self.run, self.run.state
         if run.error is not None:
-            with suppress(Exception):  # shown in the panel; `wait` raises it
+            with suppress(Exception):  # the panel shows it; `wait` raises it
                 self.guard(_raise)(run.error)
         possible = {
             "Start": state in (READY, FAILED),
@@ -179,35 +189,37 @@ class TrainingPanel(Lab):
         self._speak()
 
     def _speak(self) -> None:
-        """The text twin: what is new, at most once a second."""
-        said, now = announcement(self.run), time.monotonic()
-        if said == self._said or (now - self._spoken < _SPEAK and self.run.state == RUNNING):
+        """Announce news to screen readers, at most once a second."""
+        sentence, now = announcement(self.run), time.monotonic()
+        if sentence == self._said or (
+            now - self._spoken < _ANNOUNCE_SECONDS and self.run.state == RUNNING
+        ):
             return
-        self._said, self._spoken = said, now
-        self.spoken.value = f'<div class="wb-unseen" aria-live="polite">{said}</div>'
+        self._said, self._spoken = sentence, now
+        self.spoken.value = f'<div class="wb-unseen" aria-live="polite">{sentence}</div>'
 
     def _paint_sometimes(self) -> None:
-        if time.monotonic() - self._painted > _OFTEN or self.run.state != RUNNING:
+        if time.monotonic() - self._painted > _REPAINT_SECONDS or self.run.state != RUNNING:
             self._painted = time.monotonic()
             self.refresh()
 
     def _follow(self) -> None:
-        """Repaint while the run is under way, from a thread: the kernel may be busy with a cell."""
+        """Repaint from a thread while the run is active: the kernel may be busy with a cell."""
         with self._painting:
-            resting = self._painter is None or not self._painter.is_alive()
-            if resting and self.run.state in (RUNNING, PAUSED):
+            idle = self._painter is None or not self._painter.is_alive()
+            if idle and self.run.state in (RUNNING, PAUSED):
                 self._painter = threading.Thread(target=self._repaint, daemon=True, name="panel")
                 self._painter.start()
 
     def _repaint(self) -> None:
         show = self.guard(self._paint_sometimes)
-        while not self._closed.wait(_OFTEN):
+        while not self._closed.wait(_REPAINT_SECONDS):
             with self._painting:
                 if self._closed.is_set():
                     return
                 show()
                 if self.run.state not in (RUNNING, PAUSED):
-                    self.refresh()  # it may have ended since, and `show` clears what failed
+                    self.refresh()  # the run may have ended since `show`, which clears errors
                     self._painter = None
                     return
 

@@ -1,4 +1,4 @@
-"""What the training panel says in words and numbers."""
+"""Texts and tables of the training panel."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _DASH = "–"
 
 
 def heading(run: LiveTraining) -> str:
-    """One line of HTML: what is trained, on what, and where it is kept."""
-    where = run.directory.name if run.directory is not None else "kept in memory only"
+    """One line of HTML: the dataset, and where the run is stored."""
+    where = run.directory.name if run.directory is not None else "in memory only"
     data = run.settings["dataset"]["name"]
     return f"<b>Training</b> <span>{escape(data)} · {escape(where)}</span>"
 
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 
 
 def state_line(run: LiveTraining) -> str:
-    """The state and what is to come, as a paragraph with a bar for each stage."""
+    """The state and the next action, as an HTML paragraph."""
     return (
         f'<p class="wb-state" data-state="{run.state}" aria-busy="{str(_busy(run)).lower()}">'
         f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>"
@@ -55,31 +55,31 @@ def table(run: LiveTraining) -> str:
         '<table class="wb-errors"><thead><tr><th></th><th>budget used</th><th>step</th>'
         "<th>loss, meV</th><th>validation, meV</th><th>symmetry error, meV</th>"
         f"<th>CPU, s</th></tr></thead><tbody>{rows}</tbody></table>"
-        f'<p class="wb-note">learning rate {rate} · {total:.1f} CPU-seconds in all · pale lines: '
-        "loss of each step · points: validation, of the averaged weights · ring: readouts solved "
-        "for</p>"
+        f'<p class="wb-note">learning rate {rate} · {total:.1f} CPU-seconds in total · pale lines: '
+        "loss of each step · points: validation of the averaged weights · ring: after the readouts "
+        "were solved for</p>"
     )
 
 
 def announcement(run: LiveTraining) -> str:
-    """The panel in a sentence or two, new with each validation, for `aria-live`."""
+    """The panel in one or two sentences, new at each validation, for `aria-live`."""
     known = run.curves.validation
-    said = f"{_state(run)}."
+    text = f"{_state(run)}."
     if known:
         last = known[-1]
         solved = " with solved readouts" if last.solved else ""
-        said += (
+        text += (
             f" {STAGES[last.stage]}, step {last.step}{solved}: validation error "
             f"{milli(last.values[0])} meV."
         )
     if run.curves.symmetry:
         first, both = run.curves.symmetry[-1].values
-        said += f" Symmetry error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
-    return escape(said)
+        text += f" Symmetry error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
+    return escape(text)
 
 
 def _busy(run: LiveTraining) -> bool:
-    """Whether no step is to be expected for a while."""
+    """Whether the next step will take a while."""
     return run.state == RUNNING and (run.latest is None or run.stopping or run.latest.progress >= 1)
 
 
@@ -88,45 +88,45 @@ def _state(run: LiveTraining) -> str:
 
 
 def _outlook(run: LiveTraining) -> str:
-    """What is being done, or can be done next."""
+    """The present activity, or the next possible action."""
     if run.state == RUNNING:
         return _running(run)
     place = _short(run.directory / "model.safetensors") if run.directory is not None else None
     return {
-        READY: "press Start; other cells can be run meanwhile.",
-        PAUSED: "held in memory; Resume goes on with the next step.",
-        STOPPED: f"everything is {'on disk' if place else 'held by this kernel alone'}; Resume "
-        "goes on with the next step.",
+        READY: "press Start; other cells can run during the training.",
+        PAUSED: "the state is in memory; Resume continues with the next step.",
+        STOPPED: f"the state is {'on disk' if place else 'only in this kernel'}; Resume continues "
+        "with the next step.",
         FINISHED: f"the trained model is panel.model, and {place}."
         if place
         else "the trained model is panel.model; save it.",
-        FAILED: "the reason stands above; Start tries again from what is kept.",
+        FAILED: "see the message above; Start tries again from the last state.",
     }[run.state]
 
 
 def _short(path: Path) -> str:
-    """A path as one would type it here: seen from the working folder if it lies in that."""
+    """A path, relative to the working folder if it is inside it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _running(run: LiveTraining) -> str:
     if run.stopping:
-        return "ends after the present step …"
+        return "stopping after the present step …"
     latest = run.latest
     if latest is None:
-        return "reads the data and prepares the networks …"
+        return "reading the data and preparing the networks …"
     if latest.progress >= 1:
         if latest.solved:
-            return "prepares stage 2 …"
-        return f"{latest.phase}: solves for the readouts …"
+            return "preparing stage 2 …"
+        return f"{latest.phase}: solving for the readouts …"
     left = run.seconds_left
     if left is None:
         return f"{latest.phase} …"
     then = ""
     if latest.phase == STAGES[0] and run.how.stage2 is not None:
         then = f", then {_budget(run.how.stage2)} of stage 2"
-    return f"{latest.phase}, about {duration(left)} to go{then}."
+    return f"{latest.phase}, about {duration(left)} left{then}."
 
 
 def _budget(budget: Budget) -> str:

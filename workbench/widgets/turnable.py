@@ -1,4 +1,4 @@
-"""What pictures turned by hand share: an orientation, and the talk with the browser."""
+"""Base class of pictures rotated by hand: the orientation and the messages of the browser."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TurnCallback = Callable[[NDArray[np.float64], bool], None]
 
 
 class Turnable(ClosedOnRerun, anywidget.AnyWidget):
-    """A picture turned by mouse, touch or arrow keys, which tells Python each orientation.
+    """A picture that is rotated by mouse, touch or arrow keys and reports each orientation.
 
-    The orientation is kept here, in the kernel, as an active rotation matrix: a point x is seen at
-    R x, with x to the right, y up and z towards the viewer. While it is dragged the browser sends
-    one orientation at a time and waits until all `on_turn` callbacks are done (they repaint what
-    follows), so nothing ever queues up.
+    The kernel stores the orientation as an active rotation matrix: a point x appears at R x, with x
+    to the right, y up and z towards the viewer. While the user drags, the browser sends one
+    orientation at a time and waits until all `on_turn` callbacks have returned (they repaint the
+    dependent views), so messages never queue up.
     """
 
     announcement = traitlets.Unicode("").tag(sync=True)
@@ -32,7 +32,7 @@ class Turnable(ClosedOnRerun, anywidget.AnyWidget):
     height = traitlets.Int(280).tag(sync=True)
 
     def __init__(self, **settings: Any):
-        self.tick = 0  # number of the browser's newest turn, for whoever repaints
+        self.tick = 0  # number of the browser's latest message, for views that repaint
         self._rotation: NDArray[np.float64] = np.eye(3)
         self._callbacks: list[TurnCallback] = []
         super().__init__(**settings)
@@ -44,19 +44,19 @@ class Turnable(ClosedOnRerun, anywidget.AnyWidget):
         return self._rotation
 
     def turn_to(self, R: ArrayLike) -> None:
-        """Turn the picture to a rotation matrix (3, 3); does not call the `on_turn` callbacks."""
+        """Rotate the picture to a matrix R (3, 3), without calling the `on_turn` callbacks."""
         self._rotation = np.asarray(R, dtype=float)
         self.send({"kind": "set", "quaternion": self._quaternion()})
 
     def on_turn(self, callback: TurnCallback) -> None:
-        """Call `callback(R, moving)` whenever the user turns it; moving is False at the last one.
+        """Call `callback(R, moving)` when the user rotates the picture; moving is False at the end.
 
         The browser sends the next orientation only after all callbacks have returned.
         """
         self._callbacks.append(callback)
 
     def close(self) -> None:
-        """Take the widget off the page and forget the callbacks."""
+        """Remove the widget from the page and remove all callbacks."""
         self._callbacks.clear()
         self.on_msg(self._receive, remove=True)
         super().close()
@@ -65,7 +65,7 @@ class Turnable(ClosedOnRerun, anywidget.AnyWidget):
         return Rotation.from_matrix(self._rotation).as_quat().tolist()
 
     def _receive(self, _: Any, content: dict[str, Any], __: Any) -> None:
-        """Handle a message of the browser; a turn is acknowledged whatever happens."""
+        """Handle a message of the browser; a rotation is acknowledged even after an error."""
         if content.get("kind") == "hello":
             self.send({"kind": "set", "quaternion": self._quaternion()})
         elif content.get("kind") == "turn":

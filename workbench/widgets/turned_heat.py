@@ -1,4 +1,4 @@
-"""TurnedHeat: matrices that depend on a rotation, as colours that follow it."""
+"""TurnedHeat: heat maps of matrices that depend on a rotation."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.controls import TurnControls, inversion_button
 from workbench.widgets.parts.guard import Guard
 
-_ZERO = 1e-9
+_ZERO = 1e-9  # elements below it count as zeros
 
 Matrices = Callable[[NDArray[np.float64]], Sequence[ArrayLike]]
 
 
 class TurnedHeat(Lab):
-    """Heat maps of any matrices that are functions of R, beside the controls that turn R.
+    """Heat maps of matrices that are functions of R, beside controls that set R.
 
     Args:
-        matrices: R (3, 3), proper or not -> matrices of one shape.
-        titles: one for each matrix.
-        axis: names and borders of rows and columns, as of `HarmonicsLab`; by default numbers.
-        limit: value of the outermost colours.
+        matrices: callable R (3, 3), proper or improper -> matrices of one shape.
+        titles: one title per matrix.
+        axis: names and borders of rows and columns (see `Heat.show`); by default numbers.
+        limit: largest value on the colour scale.
 
     Raises:
-        ValueError: if there are more or fewer titles than matrices.
+        ValueError: if the numbers of titles and matrices differ.
 
-    >>> wb.TurnedHeat(lambda R: [R, R.T], ["R", "its transpose"])  # doctest: +SKIP
+    >>> heat = wb.TurnedHeat(lambda R: [R, R @ R.T], ["R", "R Rᵀ"])
+    >>> heat.turn_to(wb.rotation((0, 0, 1), 90))
+    >>> heat.heat.painted()[1].round(6)  # R is orthogonal
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]], dtype=float32)
     """
 
     def __init__(
@@ -41,7 +46,7 @@ class TurnedHeat(Lab):
         axis: Axis | None = None,
         limit: float = 1.0,
     ):
-        style = lab_style()  # first: see there
+        style = lab_style()  # first, see `lab_style`
         self.guard = Guard()
         self._matrices, self._axis = matrices, axis
         self._turn = np.eye(3)
@@ -61,11 +66,11 @@ class TurnedHeat(Lab):
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """The present operation (3, 3): the turn, times -1 where inverted."""
+        """The present operation (3, 3): the rotation, times -1 with inversion."""
         return -self._turn if self.inversion.value else self._turn
 
     def turn_to(self, R: ArrayLike) -> None:
-        """Turn to a proper rotation (3, 3)."""
+        """Set R to a proper rotation matrix (3, 3)."""
         matrix = np.asarray(R, dtype=float)
         self.controls.follow(matrix)
         self._turned(matrix)
@@ -75,12 +80,12 @@ class TurnedHeat(Lab):
         self._repaint()
 
     def _repaint(self) -> None:
-        shown = [np.asarray(matrix, dtype=float) for matrix in self._matrices(self.rotation)]
+        matrices = [np.asarray(matrix, dtype=float) for matrix in self._matrices(self.rotation)]
         axes = (self._axis, self._axis) if self._axis else None
-        self.heat.show(shown, axes=axes)
+        self.heat.show(matrices, axes=axes)
         where = orientation(self._turn) + (", then inverted" if self.inversion.value else "")
         zeros = "; ".join(
             f"{title}: {np.mean(np.abs(matrix) < _ZERO):.0%} zeros"
-            for title, matrix in zip(self.heat.titles, shown, strict=True)
+            for title, matrix in zip(self.heat.titles, matrices, strict=True)
         )
         self.words.value = f'<p class="wb-note" role="status">R: {where}.<br>{zeros}.</p>'

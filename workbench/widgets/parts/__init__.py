@@ -1,1 +1,1 @@
-"""Parts that several live views share: controls, read-outs, and errors shown as sentences."""
+"""Parts shared by several labs: controls, readouts, and the display of errors."""

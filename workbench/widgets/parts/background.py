@@ -1,4 +1,4 @@
-"""Long computations on the kernel's own loop, in slices, so that the page stays alive."""
+"""Long computations in the kernel's event loop, in short slices, so that the page responds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from workbench.widgets.parts.guard import Guard
 
 __all__ = ["Background", "Job"]
 
-_SLICE = 0.05  # s of work; then whatever else the page has asked for has its turn
-_PAUSE = 0.01  # s; with none, messages of the browser would wait until all is done
+_SLICE = 0.05  # s of work, after which the kernel handles other requests of the page
+_PAUSE = 0.01  # s; without it, messages of the browser would wait until the work ends
 
 
 class Background:
-    """Works through one iterator after the other; a new one takes the place of the present one.
+    """Runs an iterator in the background; a new iterator replaces the present one.
 
-    Between two slices the kernel answers the page and runs cells. One step of the iterator is never
-    cut: a step of PySCF's holds the kernel for its second.
+    Between two slices the kernel answers the page and runs cells. A step of the iterator is never
+    interrupted: a PySCF calculation of one second blocks the kernel for one second.
 
     Args:
-        show: called after each slice, and once when the work has ended or has been stopped.
+        show: called after each slice, and once when the work ends or is stopped.
 
     Attributes:
-        guard: where an error is shown; the work ends with it.
-        task: the present or last one, to wait for; None before the first.
+        guard: shows an error, which ends the work.
+        task: the present or last asyncio task; None before the first.
     """
 
     def __init__(self, show: Callable[[], None]):
@@ -41,7 +41,7 @@ class Background:
         self._steps: Iterator[Any] = iter(())
 
     def start(self, steps: Iterator[Any]) -> bool:
-        """Begin with the steps; returns False, and does nothing, where no loop runs."""
+        """Start the steps; return False, without starting, if no event loop runs."""
         self.stop()
         try:
             loop = asyncio.get_running_loop()
@@ -52,14 +52,14 @@ class Background:
         return True
 
     def run(self, steps: Iterator[Any]) -> None:
-        """Work through all steps at once; the page waits."""
+        """Run all steps now; the page waits."""
         self.stop()
         for _ in steps:
             pass
         self._show()
 
     def stop(self) -> None:
-        """End after the present step."""
+        """Stop after the present step."""
         if self.running:
             self.running, self._steps = False, iter(())
             self._show()
@@ -87,17 +87,17 @@ class Background:
 
 
 class Job:
-    """A button that starts and stops a computation, with its progress in a bar and in words.
+    """A button that starts and stops a computation, with a progress bar and text.
 
     Args:
-        steps: begins the work; each step is one or a few evaluations.
-        counted: evaluations done, evaluations in all, seconds that each takes.
-        show: called with everything that was found so far painted anew.
-        noun: what is counted, e.g. "axes".
-        tooltip: what the button does.
+        steps: returns the iterator of the work; each step is one or a few evaluations.
+        counted: returns evaluations done, evaluations in total, and seconds per evaluation.
+        show: called after each slice to paint the present results.
+        noun: name of the counted evaluations, e.g. "axes".
+        tooltip: tooltip of the button.
 
     Attributes:
-        box: button, bar and words; errors appear below them.
+        box: button, bar and text; errors appear below them.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it computes."""
+        """Whether the computation is running."""
         return self.background.running
 
     def start(self) -> None:
@@ -129,30 +129,30 @@ class Job:
         self.refresh()
 
     def stop(self) -> None:
-        """End after the present step; what was found stays."""
+        """Stop after the present step; the results stay."""
         self.background.stop()
 
     def run(self) -> None:
-        """Compute now, while the page waits."""
+        """Run the computation now; the page waits."""
         self.background.run(self._begin())
 
     def toggle(self) -> None:
-        """Start, or stop."""
+        """Start the computation, or stop it if it is running."""
         if self.running:
             self.stop()
         else:
             self.start()
 
     def refresh(self) -> None:
-        """Say how far it is, and show what was found."""
+        """Update the progress and show the present results."""
         done, total, each = self._counted()
         left = max(total - done, 0) * each
         self.progress.max, self.progress.value = max(total, 1), done
         self.button.description = "stop" if self.running else "compute"
-        self.button.tooltip = "Stops; what was found stays" if self.running else self._tooltip
-        rest = f", about {seconds(left)} left" if done < total else ""
+        self.button.tooltip = "Stops; the results stay" if self.running else self._tooltip
+        remaining = f", about {seconds(left)} left" if done < total else ""
         self.said.value = (
-            f'<span class="wb-note" role="status">{done} of {total} {self._noun}{rest} '
+            f'<span class="wb-note" role="status">{done} of {total} {self._noun}{remaining} '
             f"({milli(1000 * each)} ms each)</span>"
         )
         self._show()

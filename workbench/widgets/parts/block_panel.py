@@ -1,4 +1,4 @@
-"""One block of the Hamiltonian, enlarged with its numbers: what two atoms say to each other."""
+"""One block of the Hamiltonian, enlarged, with its numbers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from workbench.widgets.heat import Heat, atom_axis
 from workbench.widgets.parts.choices import dropdown
 
 _MINUS = " − reference"
-_NARROW = 5  # columns of a block of which four parts stand in one row
+_NARROW = 5  # a block with more columns shows its four parts in two rows
 
 
 class BlockPanel:
-    """Dropdowns for row atom, column atom and quantity, and the block as numbers on colours.
+    """Lists for row atom, column atom and quantity, and the block as a heat map with numbers.
 
-    Of a crystal the column atom's cell is chosen as well, among those that the template reaches.
+    For a crystal the cell of the column atom is chosen as well, from the cells of the template.
 
     Args:
         template: any matrix of the atoms, for names and sizes.
-        quantities: what can be shown: "reference", predictors, "<predictor> − reference".
-        on_pick: called with (i, j) when the user picks a pair here.
+        quantities: choices: "reference", predictors, "<predictor> − reference".
+        on_pick: called with (i, j) when the user chooses a pair here.
 
     Attributes:
         box: the widget to show.
@@ -44,12 +44,14 @@ class BlockPanel:
         self._template, self._on_pick, self._setting = template, on_pick, False
         names = [f"{chemical_symbols[z]}{k + 1}" for k, z in enumerate(template.numbers)]
         atoms = [(name, k) for k, name in enumerate(names)]
-        look = {"width": "auto", "name_width": "96px"}
-        self.row = dropdown(atoms, "row atom", "The atom of the block's rows", **look)
-        self.column = dropdown(atoms, "column atom", "The atom of the block's columns", **look)
-        self.cell = dropdown([("0 0 0", (0, 0, 0))], "its cell", "Cell of the column atom", **look)
+        layout = {"width": "auto", "name_width": "96px"}
+        self.row = dropdown(atoms, "row atom", "Atom of the block's rows", **layout)
+        self.column = dropdown(atoms, "column atom", "Atom of the block's columns", **layout)
+        self.cell = dropdown(
+            [("0 0 0", (0, 0, 0))], "its cell", "Cell of the column atom", **layout
+        )
         self.quantity = dropdown(
-            list(quantities), "show", "Which matrix the block is taken from", **look
+            list(quantities), "show", "Matrix that contains the block", **layout
         )
         self.caption = widgets.HTML()
         self.heat = Heat(template.block(0, 0), ["block"], show_values=True, max_size=0, digits=2)
@@ -85,15 +87,15 @@ class BlockPanel:
         scale: str,
         parts: Sequence[str] = (COMPLEX,),
     ) -> None:
-        """Show the picked block at an orientation, in the colours of the large maps.
+        """Show the chosen block at an orientation, with the colours of the large heat maps.
 
         Args:
-            snapshot: what is known there.
-            limit_ev: at the end of the colours of matrices.
-            limit_mev: of differences.
+            snapshot: the matrices at this orientation.
+            limit_ev: largest value on the colour scale of matrices, eV.
+            limit_mev: largest value on the colour scale of differences, meV.
             scale: "log" or "linear"; differences are always linear.
-            parts: what to show of a block with spin, side by side (`views.parts.shown`); others
-                are shown as they are.
+            parts: parts of a block with spin to show side by side (see
+                `views.spin_panels.shown`); blocks without spin are shown unchanged.
         """
         i, j = self.pair
         name = str(self.quantity.value)
@@ -106,9 +108,9 @@ class BlockPanel:
         if matrix is None:
             return
         cell = tuple(self.cell.value or (0, 0, 0))
-        chosen = [shown(matrix, part) for part in parts]
-        blocks = [_block(m, i, j, cell) for m in chosen]
-        axes = (atom_axis(chosen[0], i), atom_axis(chosen[0], j))
+        matrices = [shown(matrix, part) for part in parts]
+        blocks = [_block(m, i, j, cell) for m in matrices]
+        axes = (atom_axis(matrices[0], i), atom_axis(matrices[0], j))
         rows, columns = blocks[0].shape
         factors = [PARTS[part].factor for part in parts if part in PARTS]
         first = f"{axes[0]['atoms'][0]} | {axes[1]['atoms'][0]}: {name}"
@@ -122,14 +124,14 @@ class BlockPanel:
             self.heat.digits = max(2, 2 - int(np.floor(np.log10(self.heat.limit))))
             self.heat.titles = [first, *("" for _ in blocks[1:])]
             self.heat.show(blocks, axes=axes, notes=factors)
-        sort = "on-site block" if i == j else "pair block"
+        kind = "on-site block" if i == j else "pair block"
         split = f", in {len(blocks)} real parts" if len(blocks) > 1 else ""
         self.caption.value = (
-            f'<p class="wb-note">{sort}, {rows} × {columns} {self.heat.unit}{split}</p>'
+            f'<p class="wb-note">{kind}, {rows} × {columns} {self.heat.unit}{split}</p>'
         )
 
     def _offer_cells(self) -> None:
-        """The cells in which the picked pair has a block, nearest numbers first."""
+        """List the cells in which the chosen pair has a block, smallest indices first."""
         i, j = self.pair
         stored = (self._template.edges[0] == i) & (self._template.edges[1] == j)
         cells = sorted(map(tuple, self._template.shifts[stored].tolist()), key=_far)
@@ -148,7 +150,7 @@ def _far(cell: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
 
 
 def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArray[Any]:
-    """The block of a pair, zero where this matrix does not reach so far."""
+    """The block of a pair; zero beyond the range of this matrix."""
     try:
         return matrix.block(i, j, cell)
     except KeyError:
@@ -158,7 +160,7 @@ def _block(matrix: BlockMatrix, i: int, j: int, cell: tuple[int, ...]) -> NDArra
 
 
 def quantities_of(predictors: Sequence[str], has_reference: bool) -> list[str]:
-    """What a block can be taken from."""
+    """The matrices that can be shown, by name."""
     if not has_reference:
         return list(predictors)
     return [REFERENCE, *predictors, *(name + _MINUS for name in predictors)]

@@ -1,4 +1,4 @@
-"""Lists and buttons as all labs have them: with a visible name and a tooltip."""
+"""The lists and buttons of all labs: with a visible name and a tooltip."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def dropdown(
     value: object = None,
     name_width: str = "initial",
 ) -> widgets.Dropdown:
-    """A list to choose from; the first option is chosen unless a value is given."""
-    chosen = {} if value is None else {"value": value}
+    """A list of options; the first is selected unless a value is given."""
+    selection = {} if value is None else {"value": value}
     return widgets.Dropdown(
         options=options,
         description=name,
         tooltip=tooltip,
         style={"description_width": name_width},
         layout=widgets.Layout(width=width),
-        **chosen,
+        **selection,
     )
 
 
 def button(name: str, tooltip: str, icon: str = "") -> widgets.Button:
-    """A button as wide as its name."""
+    """A button that is as wide as its name."""
     return widgets.Button(
         description=name, tooltip=tooltip, icon=icon, layout=widgets.Layout(width="auto")
     )

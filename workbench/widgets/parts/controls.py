@@ -1,4 +1,4 @@
-"""Turning without a mouse: an axis, an angle, presets."""
+"""Rotation without a mouse: axis, angle and presets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TurnControls:
     """Sliders for the axis (polar angles) and the angle of a rotation, and preset buttons.
 
     Args:
-        on_turn: called with R (3, 3) when the user turns by these controls.
+        on_turn: called with R (3, 3) when the user changes these controls.
 
     Attributes:
         box: the widget to show.
@@ -41,12 +41,14 @@ class TurnControls:
         self._rng = np.random.default_rng(RANDOM_SEED)
         self.polar = _slider("axis θ", 0, 180, "Polar angle of the axis, from +z", 90)
         self.azimuth = _slider("axis φ", -180, 180, "Azimuth of the axis, from +x towards +y", 0)
-        self.angle = _slider("angle", 0, 360, "Angle of the turn about the axis", 0)
+        self.angle = _slider("angle", 0, 360, "Rotation angle about the axis", 0)
         for slider in self.sliders:
             slider.observe(self._slid, "value")
-        self.buttons = {"identity": button("identity", "Back to the orientation computed")}
-        self.buttons |= {name: button(name, f"Turn to {name}") for name in PRESETS}
-        self.buttons["random"] = button("random", "A rotation drawn uniformly; the draw is seeded")
+        self.buttons = {"identity": button("identity", "Return to R = 1")}
+        self.buttons |= {name: button(name, f"Rotate by {name}") for name in PRESETS}
+        self.buttons["random"] = button(
+            "random", "A uniformly random rotation; the sequence is always the same"
+        )
         for name, pressed in self.buttons.items():
             pressed.on_click(lambda _, name=name: self.preset(name))
         presets = widgets.Box(list(self.buttons.values()))
@@ -60,7 +62,7 @@ class TurnControls:
         return [self.polar, self.azimuth, self.angle]
 
     def preset(self, name: str) -> None:
-        """Turn to a preset: "identity", "random" or a key of `PRESETS`."""
+        """Rotate to a preset: "identity", "random" or a key of `PRESETS`."""
         if name == "identity":
             R = np.eye(3)
         elif name == "random":
@@ -71,7 +73,7 @@ class TurnControls:
         self._on_turn(R)
 
     def follow(self, R: NDArray[np.float64]) -> None:
-        """Set the sliders to an orientation without turning anything; at R = 1 the axis stays."""
+        """Set the sliders to an orientation without a callback; at R = 1 the axis stays."""
         axis, degrees = axis_angle(R)
         self._set(self.angle, degrees)
         if degrees > 1e-6:
@@ -79,7 +81,7 @@ class TurnControls:
             self._set(self.azimuth, float(np.rad2deg(np.arctan2(axis[1], axis[0]))))
 
     def reset(self) -> None:
-        """The first axis, no turn, and the random draws from their start."""
+        """Restore the initial axis, angle 0, and the start of the random sequence."""
         self._rng = np.random.default_rng(RANDOM_SEED)
         for slider, value in zip(self.sliders, (90, 0, 0), strict=True):
             self._set(slider, value)
@@ -94,7 +96,7 @@ class TurnControls:
         return rotation(axis, angle)
 
     def _set(self, slider: widgets.FloatSlider, value: float) -> None:
-        """Move a slider without turning; what it stands for stays exact, whatever its step."""
+        """Move a slider without a callback; store the exact value, since sliders round to steps."""
         self._exact[slider] = float(value)
         self._following = True
         try:
@@ -104,7 +106,7 @@ class TurnControls:
 
     def _slid(self, change: dict[str, Any]) -> None:
         slider, value = change["owner"], change["new"]
-        # The browser sends back what it was given, rounded to the slider's step: nobody's wish.
+        # The browser echoes our value rounded to the slider's step; this is not a user action.
         echo = abs(value - self._exact.get(slider, np.inf)) <= 0.51 * slider.step
         if self._following or echo:
             return
@@ -113,10 +115,10 @@ class TurnControls:
 
 
 def inversion_button() -> widgets.ToggleButton:
-    """A button that makes an operation improper: after the turn every x goes to -x."""
+    """A button that makes an operation improper: after the rotation every x becomes -x."""
     return widgets.ToggleButton(
         description="invert x → −x",
-        tooltip="Turn, then invert: an improper operation, determinant -1",
+        tooltip="Rotate, then invert: an improper operation with determinant -1",
         layout=widgets.Layout(width="auto"),
     )
 

@@ -1,4 +1,4 @@
-"""What belongs to one structure, made anew when another is chosen."""
+"""A widget of one structure that is rebuilt when another structure is selected."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from workbench.widgets.parts.guard import Guard
 
 
 class Driven(ClosedOnRerun, widgets.VBox):
-    """A box that holds what `build` makes of the structure that a picker has chosen.
+    """A box with the widget that `build` makes of the structure selected in a picker.
 
-    When another is chosen the old widget is closed, its successor is built, and meanwhile a line
-    says so; what goes wrong is said in the panel, and nothing of another structure is left to see.
+    When another structure is selected, the old widget is closed and a new one is built; a line of
+    text says so meanwhile. An error is shown in a panel, and the widget of the old structure is
+    removed in this case, too.
 
     Args:
-        picker: has a traitlet `atoms`.
+        picker: an object with a traitlet `atoms`.
         build: atoms -> a widget, e.g. a lab; may take seconds.
 
     Attributes:
-        inside: the present widget, None if it could not be built.
+        inside: the present widget; None if it could not be built.
     """
 
     def __init__(self, picker: traitlets.HasTraits, build: Callable[[Atoms], widgets.Widget]):
@@ -35,15 +36,15 @@ class Driven(ClosedOnRerun, widgets.VBox):
         self._busy = widgets.HTML()
         super().__init__([lab_style(), self._busy, self.guard.panel])
         self.add_class("wb-driven")
-        # One function for good: `unobserve` finds it again by that.
+        # Stored, because `unobserve` needs the same function object.
         self._changed = self.guard(lambda change: self._rebuild(change["new"]))
         picker.observe(self._changed, "atoms")
         self.guard(self._rebuild)(picker.trait_values()["atoms"])
 
     def close(self) -> None:
-        """Stop following the picker, and take everything inside off the page."""
+        """Stop following the picker and remove everything inside from the page."""
         self._picker.unobserve(self._changed, "atoms")
-        self._close_inside()  # whose place goes with this one, or has gone before it
+        self._close_inside()
         super().close()
 
     def _empty(self) -> None:
@@ -60,10 +61,10 @@ class Driven(ClosedOnRerun, widgets.VBox):
         formula = escape(atoms.get_chemical_formula("hill"))
         self._busy.value = f'<p class="wb-said" role="status">Computing {formula} …</p>'
         try:
-            made = self._make(atoms)
-            if not isinstance(made, widgets.Widget):
-                raise ValueError(f"build returned a {type(made).__name__}: return a widget.")
-            self.inside = made
-            self.children = [*self.children, made]
+            widget = self._make(atoms)
+            if not isinstance(widget, widgets.Widget):
+                raise ValueError(f"build returned a {type(widget).__name__}: return a widget.")
+            self.inside = widget
+            self.children = [*self.children, widget]
         finally:
             self._busy.value = ""

@@ -1,4 +1,4 @@
-"""One place for what goes wrong in a callback: traitlets and comms would swallow it."""
+"""Show errors of callbacks, which traitlets and comms would otherwise swallow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import ipywidgets as widgets
 
 RAISE = "WORKBENCH_RAISE"
-"""Environment variable: set (by the tests), errors are raised after they have been shown."""
+"""Environment variable: if it is set, as in tests, errors are shown and then raised."""
 
 
 class Guard:
-    """Wraps callbacks: an error becomes a sentence in `panel`, which the next success clears.
+    """Wraps callbacks: an error becomes a sentence in `panel`; the next success clears it.
 
-    >>> button.on_click(guard(callback))  # doctest: +SKIP
+    A callback is connected as ``button.on_click(guard(callback))``.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Guard:
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, as HTML: a ValueError speaks for itself, others name their type."""
+    """The message of an error as HTML; the type is named unless it is a ValueError."""
     text = str(error).strip().partition("\n")[0]
     named = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
     return html.escape(named.rstrip(": "))

@@ -1,4 +1,4 @@
-"""The numbers beside the pictures: a table of errors, and a sentence for screen readers."""
+"""Numbers beside the pictures: error tables, and a sentence for screen readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DASH = "–"
 
 
 def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
-    """HTML table, meV: per predictor its error against the reference and against its own turn."""
+    """HTML table, meV: errors against the reference and of the rotation law, by predictor."""
     rows = [
         _row(name, snapshot.errors.get(name), snapshot.symmetry[name])
         for name in snapshot.predictions
@@ -25,7 +25,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
         "<thead><tr><td></td>"
         '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
         "vs reference</th>"
-        '<th colspan="2" title="f(Rx) against D f(x) D^T: how far it breaks the rotation law">'
+        '<th colspan="2" title="f(Rx) against D f(x) D^T: the error of the rotation law">'
         "symmetry</th></tr>"
         "<tr><td></td><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
@@ -35,15 +35,16 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
 def operation_table(
     errors: Mapping[str, Errors] | None, axis: Sequence[float], degrees: float, improper: bool
 ) -> str:
-    """HTML table, meV: each predictor's symmetry error at one operation, and where it is worst."""
+    """HTML table, meV: symmetry errors at one operation, and the worst pair of shells."""
     where = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
     then = ", then x → −x" if improper else ""
     title = f"{degrees:.0f}° about ({where}){then}".replace("-", "−")
     rows = []
-    for name, own in (errors or {}).items():
-        pair = max(own.shell_pairs, key=lambda key: own.shell_pairs[key][0])
-        worst = f"{pair_name(pair)} {milli(own.shell_pairs[pair][0])}"
-        cells = "".join(f"<td>{v}</td>" for v in (milli(own.mae_mev), milli(own.max_mev), worst))
+    for name, error in (errors or {}).items():
+        pair = max(error.shell_pairs, key=lambda key: error.shell_pairs[key][0])
+        worst = f"{pair_name(pair)} {milli(error.shell_pairs[pair][0])}"
+        numbers = (milli(error.mae_mev), milli(error.max_mev), worst)
+        cells = "".join(f"<td>{v}</td>" for v in numbers)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     body = "".join(rows) or '<tr><td colspan="4">not computed yet</td></tr>'
     return (
@@ -55,36 +56,36 @@ def operation_table(
 
 
 def summary(snapshot: Snapshot, drift: dict[str, float]) -> str:
-    """The pictures in a few sentences, for `aria-live`."""
-    parts = [f"Structure {orientation(snapshot.R)}."]
-    for name, broken in snapshot.symmetry.items():
-        sentence = f"{name}: breaks the rotation law by {milli(broken.mae_mev)} meV on average"
+    """Text equivalent of the pictures in a few sentences, for `aria-live`."""
+    sentences = [f"Structure {orientation(snapshot.R)}."]
+    for name, symmetry in snapshot.symmetry.items():
+        sentence = f"{name}: symmetry error {milli(symmetry.mae_mev)} meV on average"
         if name in snapshot.errors:
             error = snapshot.errors[name]
             sentence += (
-                f", differs from the reference by {milli(error.mae_mev)} meV on average and "
-                f"{milli(error.max_mev)} at most"
+                f", error against the reference {milli(error.mae_mev)} meV on average and "
+                f"{milli(error.max_mev)} meV at most"
             )
         if name in drift:
-            sentence += f", moves the levels by at most {milli(drift[name])} meV"
-        parts.append(sentence + ".")
-    return " ".join(parts)
+            sentence += f", levels change by at most {milli(drift[name])} meV"
+        sentences.append(sentence + ".")
+    return " ".join(sentences)
 
 
 def heading(experiment: Experiment) -> str:
-    """One line of HTML: formula, basis, size, and how the reference was made."""
+    """One line of HTML: formula, basis, number of orbitals, and method of the reference."""
     matrix = experiment.template
-    parts = [f"{matrix.basis.name}", f"{matrix.n_ao} orbitals"]
+    facts = [f"{matrix.basis.name}", f"{matrix.n_ao} orbitals"]
     if experiment.reference is not None:
         method = experiment.reference.method
         functional = str(method.get("functional", method.get("method", ""))).upper()
-        parts.append(
+        facts.append(
             f"reference {functional} ({method.get('program', 'stored')})".replace("  ", " ")
         )
     if matrix.shifts.any():
-        parts.append("matrices and levels at k = 0")
+        facts.append("matrices and levels at k = 0")
     formula = experiment.atoms.get_chemical_formula("hill")
-    return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(parts))}</span>"
+    return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts))}</span>"
 
 
 def _row(name: str, error: Errors | None, symmetry: Errors | None, style: str = "") -> str:
@@ -96,11 +97,11 @@ def _row(name: str, error: Errors | None, symmetry: Errors | None, style: str = 
 
 def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
     if snapshot.reference is None:
-        return '<p class="wb-note">No reference given: only the symmetry can be checked.</p>'
+        return '<p class="wb-note">No reference: only the symmetry error can be measured.</p>'
     if floor is None:
         return (
-            f'<p class="wb-note">DFT floor: how far {escape(program)} itself breaks the rotation '
-            "law by its grid. It costs one SCF: press the button.</p>"
+            f'<p class="wb-note">DFT floor: symmetry error of {escape(program)} itself, due to its '
+            "grid. To measure it (one SCF calculation), press the button.</p>"
         )
     where = escape(orientation(floor.R))
     return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'

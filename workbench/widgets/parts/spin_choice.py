@@ -1,4 +1,4 @@
-"""Choosing what is shown of matrices with spin: one real part of them, or modulus and phase."""
+"""Choose the part of matrices with spin that is shown: a real part, or modulus and phase."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from workbench.hamiltonians.spin_parts import EVEN
 from workbench.views.spin_panels import COMPLEX, PARTS, parts_of, shown
 from workbench.views.style import number, round_limit
 
-_ROUNDING = 1e-6  # of the largest element: what is smaller is noise, which full colours would hide
+_ROUNDING = 1e-6  # smallest limit relative to the largest: full colours would show noise
 
 _TOOLTIPS = {
-    "scalar": "What is left without spin-orbit coupling and magnetisation",
-    "spin-orbit": "Spin-orbit coupling along one axis; the three turn as an axial vector",
-    "imaginary": "Odd under time reversal: only of magnetic systems",
+    "scalar": "The part without spin-orbit coupling and magnetisation",
+    "spin-orbit": "Spin-orbit coupling along one axis; the three parts rotate as an axial vector",
+    "imaginary": "Odd under time reversal: only in magnetic systems",
     "magnetic": "Magnetisation along one axis; odd under time reversal",
     COMPLEX: "The whole matrix, spin up first: colour by phase, white at zero",
 }
 
 
 def family_of(part: str) -> str:
-    """Those parts that share their colours with this one."""
+    """The family of parts that share their colour limits with this part."""
     return PARTS[part].family if part in PARTS else part
 
 
 def limits_of(
     matrices: Sequence[BlockMatrix], names: Sequence[str], factor: float = 1.0
 ) -> dict[str, float]:
-    """Round colour limits by family of parts, which hold the largest elements of all matrices.
+    """Round colour limits by family of parts, above the largest elements of all matrices.
 
     Args:
-        matrices: with or without spin; none give limits of 1.
-        names: of the parts, besides the whole matrix.
-        factor: the elements are multiplied by it, e.g. 1000 from eV to meV.
+        matrices: with or without spin; without matrices the limits are 1.
+        names: names of the parts, without the whole matrix.
+        factor: factor of the elements, e.g. 1000 from eV to meV.
     """
     limits: dict[str, float] = {}
     for part in [*names, COMPLEX]:
@@ -50,13 +50,13 @@ def limits_of(
 
 
 class SpinChoice:
-    """Buttons for the parts of matrices with spin, and in words what the chosen one holds.
+    """Buttons for the parts of matrices with spin, and a description of the chosen part.
 
     Args:
-        matrices: all that will be shown; without spin there is nothing to choose.
+        matrices: all matrices to show; without spin the buttons are hidden.
 
     Attributes:
-        names: the parts to choose from, without `COMPLEX`.
+        names: names of the parts, without `COMPLEX`.
         box: the widget to show.
     """
 
@@ -77,19 +77,19 @@ class SpinChoice:
 
     @property
     def part(self) -> str:
-        """What is shown: a key of `views.parts.PARTS`, or `COMPLEX`, always without spin."""
+        """The chosen part, a key of `views.spin_panels.PARTS`, or `COMPLEX` (no spin: always)."""
         return str(self.buttons.value)
 
     @property
     def block_parts(self) -> list[str]:
-        """What a single block shows at once: the chosen part and those of the same symmetry."""
+        """The parts that a single block shows: the chosen part and those of the same symmetry."""
         if self.part == COMPLEX:
             return [COMPLEX]
         odd = self.names.index(self.part) >= EVEN
         return self.names[EVEN:] if odd else self.names[:EVEN]
 
     def describe(self, name: str, matrix: BlockMatrix) -> None:
-        """Say in words what the chosen part of a matrix in eV holds, where the eye sees colours."""
+        """Describe the chosen part of a matrix, eV, as the text equivalent of the colours."""
         dense = shown(matrix, self.part).at_gamma()
         labels = shown(matrix, self.part).orbital_labels()
         row, column = np.unravel_index(np.abs(dense).argmax(), dense.shape)
@@ -106,5 +106,5 @@ class SpinChoice:
 
 
 def _energy(value: float) -> str:
-    """A number of eV, small ones in meV."""
+    """An energy given in eV as text, in meV below 0.1 eV."""
     return f"{number(value)} eV" if abs(value) >= 0.1 else f"{number(MEV * value)} meV"

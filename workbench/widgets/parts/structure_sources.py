@@ -1,4 +1,4 @@
-"""Where a structure comes from: one panel each for the library, files, SMILES and bilayers."""
+"""Sources of structures: one panel each for the library, files, SMILES and bilayers."""
 
 from __future__ import annotations
 
@@ -25,71 +25,73 @@ from workbench.structures.uploads import MOST_BYTES, read_upload
 __all__ = ["BilayerPanel", "FilePanel", "LibraryPanel", "SmilesPanel", "Source"]
 
 Source = Callable[[int | None, int | None], Atoms]
-"""Charge in e and unpaired electrons (None: the structure's own) -> a structure."""
+"""Charge in e and number of unpaired electrons (None: those of the structure) -> a structure."""
 
 Wrap = Callable[[Callable[..., None]], Callable[..., None]]
 Choose = Callable[[Source], None]
 
 NEEDS_RDKIT = "Reading SMILES needs RDKit: pip install 'hamiltonian-workbench[smiles]'."
-MOST_SHOWN = 200  # rows of a list; beyond that a search is quicker than scrolling
+MOST_SHOWN = 200  # rows of a list; for more a search is quicker than scrolling
 
 
 class LibraryPanel:
-    """A group, a search field and the list of what is found."""
+    """A group, a search field and the list of matching structures."""
 
     def __init__(self, guard: Wrap, choose: Choose):
         self._choose, self._listing = choose, False
         self.group = widgets.Dropdown(
             options=groups(),
             description="group",
-            tooltip="Our relaxed molecules, sheets, ASE's G2 set, or a collection",
+            tooltip="Relaxed molecules, layers, the G2 set of ASE, or a collection",
             style={"description_width": "48px"},
             layout=widgets.Layout(width="auto"),
         )
         self.search = widgets.Text(
             description="search",
             placeholder="name, formula or SMILES",
-            tooltip="Shows what contains this",
+            tooltip="Lists the structures that contain this text",
             style={"description_width": "48px"},
             layout=widgets.Layout(width="auto"),
         )
         self.list = widgets.Select(
             options=[("", None)],
             rows=7,
-            tooltip="The structures found: arrow keys or click",
+            tooltip="Select a structure with a click or the arrow keys",
             layout=widgets.Layout(width="auto"),
         )
         self.count = widgets.HTML()
         self.box = widgets.VBox([self.group, self.search, self.list, self.count])
-        self.group.observe(guard(lambda _: self._other_group()), "value")
+        self.group.observe(guard(lambda _: self._group_changed()), "value")
         self.search.observe(guard(lambda _: self.fill()), "value")
         self.list.observe(guard(self._picked), "value")
         self.fill()
 
     def fill(self) -> None:
-        """Show the structures that the search finds."""
-        found = matching(entries(str(self.group.value)), str(self.search.value))
-        chosen, self._listing = self.list.value, True  # new options choose the first of them
+        """List the structures that match the search."""
+        matches = matching(entries(str(self.group.value)), str(self.search.value))
+        # New options would select their first entry.
+        selected, self._listing = self.list.value, True
         try:
-            self.list.options = [(str(entry), entry) for entry in found[:MOST_SHOWN]]
-            self.list.value = chosen if chosen in found[:MOST_SHOWN] else None
+            self.list.options = [(str(entry), entry) for entry in matches[:MOST_SHOWN]]
+            self.list.value = selected if selected in matches[:MOST_SHOWN] else None
         finally:
             self._listing = False
-        more = f"; the first {MOST_SHOWN} are shown" if len(found) > MOST_SHOWN else ""
-        self.count.value = f'<p class="wb-note" role="status">{len(found)} found{more}.</p>'
+        more = f"; the first {MOST_SHOWN} are shown" if len(matches) > MOST_SHOWN else ""
+        self.count.value = f'<p class="wb-note" role="status">{len(matches)} found{more}.</p>'
 
     def mark(self, name: str) -> None:
-        """Show which structure is chosen, without choosing it."""
+        """Highlight a structure in the list without a callback."""
         self._listing = True
         try:
-            found = [e for _, e in self.list.options if e is not None and e.name == name.lower()]
-            self.list.value = found[0] if found else None
+            listed = [entry for _, entry in self.list.options if entry is not None]
+            named = [entry for entry in listed if entry.name == name.lower()]
+            self.list.value = named[0] if named else None
         finally:
             self._listing = False
 
-    def _other_group(self) -> None:
+    def _group_changed(self) -> None:
         if self.search.value:
-            self.search.value = ""  # fills the list as well
+            self.search.value = ""  # also fills the list
         else:
             self.fill()
 
@@ -100,20 +102,20 @@ class LibraryPanel:
 
 
 class FilePanel:
-    """An upload from the user's own computer."""
+    """An upload from the user's computer."""
 
     def __init__(self, guard: Wrap, choose: Choose):
         self._choose = choose
         self.upload = widgets.FileUpload(
             description="choose a file",
             multiple=False,
-            tooltip="xyz, extxyz, cif, pdb, mol, POSCAR and others; stays on this machine",
+            tooltip="xyz, extxyz, cif, pdb, mol, POSCAR and others; stays on this computer",
             layout=widgets.Layout(width="auto"),
         )
         note = (
             "xyz, extxyz, cif, pdb, mol, sdf, POSCAR, gen, xsf or traj, "
-            f"of at most {MOST_BYTES / 1e6:.0f} MB; of several structures the last. "
-            "The file stays on this machine."
+            f"at most {MOST_BYTES / 1e6:.0f} MB. Of several structures the last one is used. "
+            "The file stays on this computer."
         )
         self.box = widgets.VBox([self.upload, widgets.HTML(f'<p class="wb-note">{note}</p>')])
         self.upload.observe(guard(self._arrived), "value")
@@ -123,12 +125,12 @@ class FilePanel:
             return
         file = change["new"][0]
         name, content = str(file["name"]), bytes(file["content"])
-        self.upload.value = ()  # the same file, corrected, can be chosen again
+        self.upload.value = ()  # so that the same file can be chosen again after a correction
         self._choose(lambda charge, spin: read_upload(name, content, charge, spin))
 
 
 class SmilesPanel:
-    """A line of SMILES, embedded by RDKit where it is installed."""
+    """A SMILES string, converted to a structure by RDKit if it is installed."""
 
     def __init__(self, guard: Wrap, choose: Choose):
         self._choose = choose
@@ -138,18 +140,19 @@ class SmilesPanel:
             placeholder="CCO",
             continuous_update=False,
             disabled=not self.installed,
-            tooltip="Press Enter to build it",
+            tooltip="Press Enter to build the structure",
             style={"description_width": "60px"},
             layout=widgets.Layout(width="auto"),
         )
         self.button = widgets.Button(
             description="build",
             disabled=not self.installed,
-            tooltip="Embeds it in space (ETKDG, MMFF94; the seed is fixed)",
+            tooltip="Builds the structure (ETKDG with a fixed seed, then MMFF94)",
             layout=widgets.Layout(width="auto"),
         )
         note = (
-            "Enter builds it: RDKit's ETKDG with a fixed seed, then MMFF94. No minimum of DFT."
+            "Enter builds the structure: RDKit's ETKDG with a fixed seed, then MMFF94. It is not a "
+            "DFT minimum."
             if self.installed
             else escape(NEEDS_RDKIT)
         )
@@ -159,51 +162,50 @@ class SmilesPanel:
         self.button.on_click(guard(lambda _: self._build()))
 
     def _build(self) -> None:
-        written = str(self.text.value).strip()
+        smiles = str(self.text.value).strip()
         if not self.installed:
             raise StructureError(NEEDS_RDKIT)
-        if written:
-            self._choose(lambda charge, spin: load(f"smiles:{written}", charge=charge, spin=spin))
+        if smiles:
+            self._choose(lambda charge, spin: load(f"smiles:{smiles}", charge=charge, spin=spin))
 
 
 class BilayerPanel:
-    """Two sheets of one material: apart, shifted, or twisted by an angle at which both repeat.
+    """Two layers of one material: shifted, or twisted by a commensurate angle.
 
     Args:
         guard: wraps callbacks.
         choose: called with the source of a structure.
-        before: the structure that was chosen elsewhere, offered as a sheet too.
-        most_atoms: of a bilayer.
+        before: returns the structure that was chosen elsewhere, which can serve as a layer.
+        most_atoms: largest number of atoms of a bilayer.
     """
 
-    OWN = "the structure chosen before"
+    OWN = "the previous structure"
 
     def __init__(self, guard: Wrap, choose: Choose, before: Callable[[], Atoms], most_atoms: int):
         self._choose, self._before, self._most = choose, before, most_atoms
         self._setting = False
         self.material = widgets.Dropdown(
             options=[*SHEETS, self.OWN],
-            description="sheet",
-            tooltip="What both layers are made of",
+            description="layer",
+            tooltip="Material of both layers",
             style={"description_width": "60px"},
             layout=widgets.Layout(width="auto"),
         )
         self.kind = widgets.ToggleButtons(
             options=["shifted", "twisted"],
-            tooltips=["The upper sheet moved along", "The upper sheet turned"],
+            tooltips=["Shift the upper layer", "Rotate the upper layer"],
             style={"button_width": "80px"},
         )
-        self.distance = _slider("distance Å", 2.5, 12.0, 0.05, "Between the mean heights, A")
+        self.distance = _slider("distance Å", 2.5, 12.0, 0.05, "Distance of the mean heights, A")
         self.distance.value = SHEETS["graphene"]
         self.shift = [
-            _slider(f"shift {x}", 0.0, 1.0, 0.01, f"In fractions of the cell vector {x}")
-            for x in "ab"
+            _slider(f"shift {x}", 0.0, 1.0, 0.01, f"Fraction of the cell vector {x}") for x in "ab"
         ]
         self.pair = widgets.SelectionSlider(
             options=[""],
             description="twist",
             continuous_update=False,
-            tooltip="Angle and index pair (m, n); arrow keys step",
+            tooltip="Angle and index pair (m, n); use the arrow keys",
             style={"description_width": "72px"},
             layout=widgets.Layout(width="auto"),
         )
@@ -211,29 +213,29 @@ class BilayerPanel:
             [self.material, self.kind, self.distance, *self.shift, self.pair],
         )
         self._offer()
-        self.material.observe(guard(lambda _: self._other_material()), "value")
+        self.material.observe(guard(lambda _: self._material_changed()), "value")
         for control in (self.kind, self.distance, *self.shift, self.pair):
             control.observe(guard(lambda _: self._changed()), "value")
 
     def build(self) -> None:
-        """Choose the bilayer that the controls describe."""
+        """Build and select the bilayer that the controls describe."""
         layer, distance = self._layer(), float(self.distance.value)
         shift, pair = [float(s.value) for s in self.shift], self.pair.value
         if self.kind.value == "twisted":
             if not isinstance(pair, tuple):
                 raise StructureError(
-                    f"No twist of this sheet has at most {self._most} atoms: take a smaller cell."
+                    f"No twist of this layer has at most {self._most} atoms: use a smaller cell."
                 )
-            made = twisted_bilayer(layer, pair[0], pair[1], distance)
+            atoms = twisted_bilayer(layer, pair[0], pair[1], distance)
         else:
-            made = bilayer(layer, distance, shift)
-        self._choose(lambda charge, spin: load(made, charge=charge, spin=spin))
+            atoms = bilayer(layer, distance, shift)
+        self._choose(lambda charge, spin: load(atoms, charge=charge, spin=spin))
 
     def _layer(self) -> Atoms:
         name = str(self.material.value)
         return self._before() if name == self.OWN else sheet(name)
 
-    def _other_material(self) -> None:
+    def _material_changed(self) -> None:
         self._setting = True
         try:
             self._offer()
@@ -248,13 +250,13 @@ class BilayerPanel:
             self.build()
 
     def _offer(self) -> None:
-        """The twists that fit, by their angles; the index pair chosen before stays if it can."""
+        """List the possible twists by angle; keep the chosen index pair if possible."""
         pairs = twist_pairs(self._layer(), self._most)
-        wanted = self.pair.value if isinstance(self.pair.value, tuple) else (1, 2)
-        options = [(_twist_name(pair), pair) for pair in pairs] or ["none fits"]
+        preferred = self.pair.value if isinstance(self.pair.value, tuple) else (1, 2)
+        options = [(_twist_name(pair), pair) for pair in pairs] or ["none possible"]
         self.pair.options = options
         if pairs:
-            self.pair.value = wanted if wanted in pairs else pairs[-1]
+            self.pair.value = preferred if preferred in pairs else pairs[-1]
         self._show_kind()
 
     def _show_kind(self) -> None:
@@ -277,7 +279,7 @@ def _slider(name: str, low: float, high: float, step: float, tooltip: str) -> wi
         step=step,
         description=name,
         tooltip=tooltip,
-        continuous_update=False,  # whatever follows the picker may take seconds
+        continuous_update=False,  # labs that follow the picker may take seconds
         readout_format=".2f",
         style={"description_width": "72px"},
         layout=widgets.Layout(width="auto"),

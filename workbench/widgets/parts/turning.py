@@ -1,4 +1,4 @@
-"""One orientation for a picture turned by hand and the controls beside it."""
+"""One orientation for a picture that is rotated by hand and the controls beside it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ Show = Callable[[NDArray[np.float64], int], None]
 
 
 class Turning:
-    """Keeps a turnable picture and `TurnControls` in step, and tells a lab what to show.
+    """Synchronises a picture and its `TurnControls`, and calls the lab for each orientation.
 
     Args:
         view: the picture.
-        guard: of the lab.
-        show: called with R (3, 3) and the number of the browser's turn, 0 if it was not its.
+        guard: guard of the lab.
+        show: called with R (3, 3) and the browser's message number (0 if the change came from
+            Python).
 
     Attributes:
         controls: sliders and presets; `controls.box` goes on the page.
@@ -32,7 +33,7 @@ class Turning:
         view.on_turn(guard(self._by_hand))
 
     def to(self, R: ArrayLike) -> None:
-        """Turn the picture and the controls to a rotation matrix (3, 3), and show it."""
+        """Set picture and controls to a rotation matrix R (3, 3), and call the lab."""
         matrix = np.asarray(R, dtype=float)
         self.controls.follow(matrix)
         self._by_controls(matrix)

@@ -1,0 +1,67 @@
+"""Reference and predictions at one orientation, computed without a widget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from tests.support.live_views import overlap_model
+from workbench.engines.pyscf_molecules import reference
+from workbench.evaluation.orientation_comparison import Experiment
+
+TURN = wb.rotation((1, 1, 0), 40)
+
+
+@pytest.fixture(scope="module")
+def ref(water):
+    return reference(water, basis="sto-3g", xc="hf")
+
+
+@pytest.fixture(scope="module")
+def model(ref):
+    return overlap_model(ref)
+
+
+def test_an_equivariant_stage_shows_no_symmetry_error_and_a_constant_does(water, model, ref):
+    experiment = Experiment(water, model, ref)
+    snapshot = experiment.at(TURN)
+    assert snapshot.symmetry["baseline"].max_mev < 1e-8
+    assert snapshot.symmetry["refined"].max_mev > 1
+    drift = experiment.drift_mev(snapshot)
+    assert drift["reference"] < 1e-7
+    assert drift["baseline"] < 1e-7
+    assert drift["refined"] > 1
+    assert experiment.n_occupied == 5
+
+
+def test_the_recomputed_reference_is_used_at_its_orientation_only(water, model, ref):
+    experiment = Experiment(water, model, ref)
+    floor = experiment.recompute(TURN)
+    assert floor.errors.max_mev < 1e-3  # Hartree-Fock has no grid: only the SCF threshold is left
+    assert experiment.at(TURN).recomputed
+    assert not experiment.at(np.eye(3)).recomputed
+
+
+def test_levels_need_no_reference(water, ref):
+    experiment = Experiment(water, predictors={"fixed": lambda atoms: ref.H})
+    np.testing.assert_allclose(
+        experiment.upright.levels["fixed"], wb.levels(ref.H, ref.S), atol=1e-8
+    )
+    assert experiment.at(TURN).difference("fixed", "turned").max_abs() > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "nothing to show"),
+        ({"reference": True, "predictors": {"reference": abs}}, "taken"),
+        ({"reference": True, "other": True}, "other atoms"),
+    ],
+)
+def test_senseless_labs_are_refused(water, ref, arguments, message):
+    atoms = wb.load("ammonia") if arguments.pop("other", False) else water
+    if arguments.get("reference"):
+        arguments["reference"] = ref
+    with pytest.raises(ValueError, match=message):
+        Experiment(atoms, **arguments)
