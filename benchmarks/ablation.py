@@ -32,7 +32,7 @@ STAGE1_SHARE = {"water": 0.02}
 """Share of the budget for stage 1; for water its features need no gradients, see the recipe."""
 
 STAGE1_HOW: dict[str, Any] = {"batch_size": 2}
-"""What does best for stage 1 in some minutes, on validation sets (docs/measurements.md)."""
+"""What does best for stage 1 in some minutes, on validation sets (docs/results/measurements.md)."""
 
 STAGE2_HOW: dict[str, Any] = {"batch_size": 16}
 """And for stage 2, at 3e-4 in the global frame; local axes bear and want larger steps."""

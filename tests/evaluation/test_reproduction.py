@@ -16,7 +16,7 @@ import pytest
 import workbench as wb
 from tests.support.command_line import numbers_of, run
 from tests.support.crystal import integrals, sheet, spin_orbit
-from workbench.datasets.conversion import export_deeph
+from workbench.datasets.conversion import export_files
 from workbench.datasets.dataset import Sample
 from workbench.datasets.published_sets import SYSTEMS, benchmark_system
 from workbench.datasets.writing import write
@@ -63,7 +63,7 @@ def folders(root, count, rattle=0.06, spinor=False, seed=0):
     made = root.with_suffix(".h5")
     write(made, (sample(seed + k, rattle, spinor) for k in range(count)), {}, {})
     with wb.Dataset(made) as dataset:
-        return export_deeph(dataset, root, progress=False)
+        return export_files("deeph", dataset, root, progress=False)
 
 
 @pytest.fixture(scope="module")

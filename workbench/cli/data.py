@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -220,10 +219,7 @@ def import_deeph(
     as_json: Json = False,
 ) -> None:
     """Convert folders of DeepH-pack or DeepH-E3; every structure is validated as it is read."""
-    from workbench.datasets.conversion import import_deeph as convert
-
-    shares = {"train": train, "valid": valid, "test": test}
-    _convert(convert, root, out, as_json, shares=shares, seed=seed, basis_name=basis)
+    _import("deeph", [root], out, (train, valid, test), seed, basis, as_json)
 
 
 @importing.command("sisl")
@@ -241,19 +237,31 @@ def import_sisl(
     as_json: Json = False,
 ) -> None:
     """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
-    from workbench.datasets.conversion import import_sisl as convert
-
-    shares = {"train": train, "valid": valid, "test": test}
-    _convert(convert, sources, out, as_json, shares=shares, seed=seed, basis_name=basis)
+    _import("sisl", sources, out, (train, valid, test), seed, basis, as_json)
 
 
-def _convert(
-    convert: Callable[..., Path], source: Any, out: Path, as_json: bool, **settings: Any
+def _import(
+    form: str,
+    sources: list[Path],
+    out: Path,
+    shares: tuple[float, float, float],
+    seed: int,
+    basis: str,
+    as_json: bool,
 ) -> None:
-    """Run a converter, then print the dataset's contents and its largest residuals."""
+    """Convert, then print the dataset's contents and its largest residuals."""
+    from workbench.datasets.conversion import import_files
     from workbench.datasets.dataset import Dataset
 
-    path = convert(source, out, progress=not as_json, **settings)
+    path = import_files(
+        form,
+        sources,
+        out,
+        shares=dict(zip(("train", "valid", "test"), shares, strict=True)),
+        seed=seed,
+        basis_name=basis,
+        progress=not as_json,
+    )
     result = _contents(path)
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
@@ -270,11 +278,11 @@ def export_deeph(
     as_json: Json = False,
 ) -> None:
     """Write each sample as a folder that DeepH-pack and DeepH-E3 can read."""
-    from workbench.datasets.conversion import export_deeph as convert
+    from workbench.datasets.conversion import export_files
     from workbench.datasets.dataset import Dataset
 
     with Dataset(dataset) as data:
-        root = convert(data, out, split=split, progress=not as_json)
-        count = len(data) if split is None else len(data.split(split))
-    result = {"path": str(root), "structures": count}
-    show(result, f"{root}: {count} structures", as_json)
+        root = export_files("deeph", data, out, split=split, progress=not as_json)
+        written = len(data) if split is None else len(data.split(split))
+    result = {"path": str(root), "structures": written}
+    show(result, f"{root}: {written} structures", as_json)

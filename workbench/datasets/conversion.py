@@ -1,10 +1,10 @@
-"""Whole collections of another program's structures into one dataset, and back."""
+"""Many structures of another program into one dataset, and a dataset into files of that program."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.formats import Foreign, FormatError, deeph, sisl
+from workbench.datasets.formats import Format, FormatError, deeph, sisl
 from workbench.datasets.published_sets import PUBLISHED_SHARES
-from workbench.datasets.splits import _drawn
+from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
 from workbench.datasets.writing import write
 
-__all__ = ["Collection", "export_deeph", "import_deeph", "import_sisl"]
+__all__ = ["FORMATS", "Collection", "export_files", "import_files"]
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+FORMATS = {"deeph": deeph.FORMAT, "sisl": sisl.FORMAT}
+"""All formats, by the name that the command line uses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,69 +33,82 @@ class Collection:
     """Files of another program that become one dataset, and the split of each.
 
     Attributes:
-        sources: one per sample, in their order: a folder, or a file among those of its run.
+        sources: one per sample, in their order: a folder, or a file of a run.
         splits: name -> numbers of its samples.
-        recipe: how these came about, JSON-able; part of the dataset's provenance.
-        read: the format's own: a source and a name for the basis -> one structure.
+        recipe: how the splits were drawn from which sources, JSON-able; part of the provenance.
+        form: the format of the files.
     """
 
     sources: list[Path]
     splits: Mapping[str, NDArray[np.int64]]
     recipe: Mapping[str, Any]
-    read: Callable[[Path, str], Foreign] = deeph.read
+    form: Format = deeph.FORMAT
 
     @classmethod
     def found(
         cls,
-        root: str | os.PathLike[str],
+        sources: Paths,
         shares: Mapping[str, float] = PUBLISHED_SHARES,
         seed: int = 0,
         apart: Mapping[str, str | os.PathLike[str]] | None = None,
+        form: Format = deeph.FORMAT,
     ) -> Collection:
-        """All folders of the DeepH format below a folder, split at random.
+        """All structures of a format at or below some paths, split at random.
 
         Args:
-            root: the folder.
+            sources: a folder or file, or several.
             shares: split -> share of the structures.
-            seed: of the drawing, from the sorted list of folders.
+            seed: of the random split of the sorted list.
             apart: name of a further split -> the folder that holds its structures and no others.
-                It may lie below `root`: what it holds is in no other split.
+                It may lie below `sources`: its structures are in no other split.
+            form: the format of the files.
 
         Raises:
-            FormatError: for a folder without structures of its own.
+            FormatError: for paths without structures of this format.
             ValueError: for shares that do not add up to 1.
         """
-        own = {name: deeph.folders(folder) for name, folder in (apart or {}).items()}
-        taken = {folder.resolve() for some in own.values() for folder in some}
-        drawn = [folder for folder in deeph.folders(root) if folder.resolve() not in taken]
-        if not drawn:
-            raise FormatError(f"All structures below {root} are set apart: none is left to draw.")
-        names = [str(folder.relative_to(root)) for folder in drawn]
-        splits = _drawn(len(drawn), shares, np.random.default_rng(seed))
-        for name, some in own.items():
-            splits[name] = np.arange(len(names), len(names) + len(some))
-            names += [str(folder.relative_to((apart or {})[name])) for folder in some]
-        recipe = {"format": "DeepH", "folders": names, "split_seed": seed, "shares": dict(shares)}
-        return cls([*drawn, *(folder for some in own.values() for folder in some)], splits, recipe)
+        roots = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
+        taken = {path.resolve() for some in separate.values() for path, _ in some}
+        drawn = [(path, name) for path, name in form.find(roots) if path.resolve() not in taken]
+        if separate and not drawn:
+            raise FormatError(
+                f"All structures below {', '.join(map(str, roots))} are set apart: none is left to "
+                "draw."
+            )
+        splits = draw_splits(len(drawn), shares, np.random.default_rng(seed))
+        for name, some in separate.items():
+            splits[name] = np.arange(len(drawn), len(drawn) + len(some))
+            drawn += some
+        recipe = {
+            "format": form.name,
+            form.listed_as: [name for _, name in drawn],
+            "split_seed": seed,
+            "shares": dict(shares),
+        }
+        return cls([path for path, _ in drawn], splits, recipe, form)
 
     def convert(
-        self, out: str | os.PathLike[str], basis_name: str = "deeph", progress: bool = True
+        self,
+        out: str | os.PathLike[str],
+        basis_name: str | None = None,
+        progress: bool = True,
     ) -> Path:
         """Make the dataset, and validate each structure as it is read (`datasets.validation`).
 
-        They are read one at a time, so there may be more than memory holds. Each waits in a
-        file of its own in `<out>.partial` until the last is read: a killed import goes on there.
+        Structures are read one at a time, so there may be more than memory holds. Each waits in a
+        file of its own in `<out>.partial` until the last is read: a killed import is resumed there.
 
         Args:
             out: the dataset; it appears complete or not at all.
-            basis_name: what to call the basis, of which the format says the shells only.
+            basis_name: name of the basis, by default the format's; the files give its shells only.
             progress: whether to show a bar.
 
         Returns:
             The path of the dataset.
 
         Raises:
-            FormatError: for the first source that is broken or fails its proof, by name.
+            FormatError: for the first source that is broken or fails its validation, by name.
             ValueError: for orbitals of no known shells.
         """
         path = Path(out)
@@ -99,81 +117,55 @@ class Collection:
         parts = [work / f"{number:06d}.h5" for number in range(len(self.sources))]
         bar = tqdm(parts, desc="structures", disable=not progress)
         for source, part in zip(self.sources, bar, strict=True):
-            _take_in(source, part, basis_name, self.read)
+            _import_one(source, part, basis_name or self.form.basis_name, self.form)
         worst: dict[str, float] = {}
-        # Filled while the samples pass; written after the last one.
+        # `worst` is filled while `write` reads the samples; it writes the provenance after that.
         provenance = {**self.recipe, "largest_residuals": worst}
-        write(path, _gathered(parts, worst), self.splits, provenance)
+        write(path, _samples(parts, worst), self.splits, provenance)
         shutil.rmtree(work)
         return path
 
 
-def import_deeph(
-    root: str | os.PathLike[str],
+def import_files(
+    form: str,
+    sources: Paths,
     out: str | os.PathLike[str],
     *,
     shares: Mapping[str, float] = PUBLISHED_SHARES,
     seed: int = 0,
-    basis_name: str = "deeph",
+    basis_name: str | None = None,
     progress: bool = True,
 ) -> Path:
-    """Make one dataset of all folders of the DeepH format below a folder.
-
-    Arguments and errors are those of `Collection.found` and `Collection.convert`.
-
-    Returns:
-        The path of the dataset.
-    """
-    return Collection.found(root, shares, seed).convert(out, basis_name, progress)
-
-
-def import_sisl(
-    sources: Iterable[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    *,
-    shares: Mapping[str, float] = PUBLISHED_SHARES,
-    seed: int = 0,
-    basis_name: str = "siesta",
-    progress: bool = True,
-) -> Path:
-    """Make one dataset of runs of SIESTA, which sisl reads.
+    """Make one dataset of all structures of a format.
 
     Args:
-        sources: files of `formats.sisl.read`, one per structure, and folders of .HSX files.
+        form: a key of `FORMATS`.
+        sources, shares, seed: as of `Collection.found`.
         out, basis_name, progress: as of `Collection.convert`.
-        shares: split -> share of the structures.
-        seed: of their drawing.
 
     Returns:
         The path of the dataset.
 
     Raises:
-        ModuleNotFoundError: without sisl.
-        FormatError: as of `Collection.convert`.
-        ValueError: for Wannier functions, which belong to no known shells, and for shares that do
-            not add up to 1.
+        ModuleNotFoundError: for a format whose package is not installed.
+        FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
-    found = sisl.runs(sources)
-    splits = _drawn(len(found), shares, np.random.default_rng(seed))
-    recipe = {
-        "format": "SIESTA",
-        "files": [str(path) for path in found],
-        "split_seed": seed,
-        "shares": dict(shares),
-    }
-    return Collection(found, splits, recipe, sisl.read).convert(out, basis_name, progress)
+    found = Collection.found(sources, shares, seed, form=FORMATS[form])
+    return found.convert(out, basis_name, progress)
 
 
-def export_deeph(
+def export_files(
+    form: str,
     dataset: Dataset,
     out: str | os.PathLike[str],
     *,
     split: str | None = None,
     progress: bool = True,
 ) -> Path:
-    """Write samples as folders of the DeepH format, named by their number in the dataset.
+    """Write samples in another program's format, a folder each, named by number in the dataset.
 
     Args:
+        form: a key of `FORMATS`.
         dataset: molecules are put in a box.
         out: a folder, made if need be.
         split: only its samples.
@@ -181,55 +173,58 @@ def export_deeph(
 
     Returns:
         The folder.
+
+    Raises:
+        ValueError: for a format that is only read.
     """
-    root = Path(out)
+    root, write_one = Path(out), FORMATS[form].write
+    if write_one is None:
+        raise ValueError(f"The format {form} is only read: choose another to export to.")
     numbers = range(len(dataset)) if split is None else dataset.split(split).tolist()
     digits = len(str(len(dataset) - 1))
     for number in tqdm(numbers, desc="structures", disable=not progress):
         sample = dataset[number]
         folder = root / f"{number:0{digits}d}"
-        deeph.write(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
+        write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
     return root
 
 
-def _take_in(
-    source: Path, part: Path, basis_name: str, read: Callable[[Path, str], Foreign]
-) -> None:
-    """Read and prove one structure, unless its file says that this was done."""
+def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None:
+    """Read and validate one structure, unless its file says that this was done."""
     folder = source if source.is_dir() else source.parent
     changed = max(file.stat().st_mtime_ns for file in folder.iterdir())
     origin = {"folder": str(source.resolve()), "changed": changed, "basis": basis_name}
     if part.exists():
-        with Dataset(part) as made:
-            if made.provenance["origin"] == origin:
+        with Dataset(part) as earlier:
+            if earlier.provenance["origin"] == origin:
                 return
-    found = read(source, basis_name)
-    found.H.basis.to_json()  # refuses orbitals of no known shells
-    proof = check(found.atoms, found.H, found.S)
-    if proof.complaint is not None:
-        raise FormatError(f"{source}: {proof.complaint}")
+    foreign = form.read(source, basis_name)
+    foreign.H.basis.to_json()  # refuses orbitals of no known shells
+    validation = check(foreign.atoms, foreign.H, foreign.S)
+    if validation.complaint is not None:
+        raise FormatError(f"{source}: {validation.complaint}")
     sample = Sample(
-        found.atoms,
-        found.H,
+        foreign.atoms,
+        foreign.H,
         energy=float("nan"),
         n_electrons=0,
-        stored_overlap=found.S,
-        fermi_level=found.fermi_level,
+        stored_overlap=foreign.S,
+        fermi_level=foreign.fermi_level,
     )
-    write(part, [sample], {}, {"origin": origin, "proof": proof.to_json()})
+    write(part, [sample], {}, {"origin": origin, "proof": validation.to_json()})
 
 
-def _gathered(parts: list[Path], worst: dict[str, float]) -> Iterator[Sample]:
+def _samples(parts: list[Path], worst: dict[str, float]) -> Iterator[Sample]:
     """The samples, each a group of its own; their largest residuals go into `worst`."""
     for number, part in enumerate(parts):
-        with Dataset(part) as made:
-            _keep_worst(worst, made.provenance["proof"])
-            yield replace(made[0], group=number)
+        with Dataset(part) as single:
+            _keep_worst(worst, single.provenance["proof"])
+            yield replace(single[0], group=number)
 
 
-def _keep_worst(worst: dict[str, float], proof: Mapping[str, float | None]) -> None:
-    """The largest residual of each kind so far; of the overlap's eigenvalues the smallest."""
-    for name, value in proof.items():
+def _keep_worst(worst: dict[str, float], residuals: Mapping[str, float | None]) -> None:
+    """The largest residual of each kind so far; the smallest eigenvalue of the overlap."""
+    for name, value in residuals.items():
         if value is None:
             continue
         better = min if name in ("overlap_floor", "operations") else max

@@ -19,7 +19,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.datasets.label_settings import LabelSettings
-from workbench.datasets.splits import _names, _refuse_repeats
+from workbench.datasets.splits import identifiers, refuse_repeats
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.structures.loading import load, require_closed_shell
 from workbench.structures.sampling import Sampling, orient
@@ -90,7 +90,7 @@ def collect(
         first = len(atoms)
         atoms += [require_closed_shell(load(s)) for s in structures[split]]
         of_split[split] = range(first, len(atoms))
-    _refuse_repeats(atoms, of_split)
+    refuse_repeats(atoms, of_split)
     return InitialStructures(atoms, of_split, by_split=True)
 
 
@@ -146,7 +146,7 @@ def recipe(
     if starts.by_split:  # a key of their own, so that other jobs keep the recipe they began with
         for split, numbers in starts.of_split.items():
             for i in numbers:
-                described[i] |= {"split": split} | _names(starts.atoms[i])
+                described[i] |= {"split": split} | identifiers(starts.atoms[i])
     return {
         "structures": described,
         "sampling": {"kind": type(sampling).__name__, **asdict(sampling)},  # type: ignore[call-overload]

@@ -1,11 +1,10 @@
-"""How a label job solves one geometry, and the arrays in which a label waits on disk."""
+"""The engine and settings of a label job, and the arrays in which a label waits on disk."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.datasets.dataset import Sample
-from workbench.engines import Reference, SCFError, pyscf_spinors
-from workbench.engines.dispatch import check_engine, reference
-from workbench.engines.pyscf_molecules import basis_of, method, solver
+from workbench.engines import Reference, SCFError, dispatch
+from workbench.engines.pyscf_molecules import basis_of
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, aligned
 from workbench.structures.loading import StructureError
 
 __all__ = ["LabelSettings", "label_arrays", "sample_of"]
 
-_EITHER = {"grid": 4, "conv_tol_grad": 1e-8, "max_cycle": 100}
-_MOLECULES = {**_EITHER, "density_fitting": False}
-_SPINORS = {**_EITHER, "relativity": "ecp", "spin_orbit": True}
-_NO_VALUE = ("max_cycle",)  # decides no label's value, so a job may be taken up with more
+_NOT_RECORDED = ("max_cycle",)  # decides no label's value, so a job may be resumed with more cycles
 
 
 @dataclass(frozen=True)
@@ -33,11 +28,11 @@ class LabelSettings:
     """The engine of a job and its settings, those of `workbench.reference`.
 
     Attributes:
-        periodic: whether the job is about crystals.
+        periodic: whether the job labels crystals.
         engine: "pyscf" or "gpaw".
-        basis: name; None for the engine's own choice.
+        basis: name; None for the engine's default.
         xc: functional.
-        settings: all others.
+        settings: all other settings.
     """
 
     periodic: bool
@@ -55,62 +50,45 @@ class LabelSettings:
         xc: str,
         settings: Mapping[str, Any],
     ) -> LabelSettings:
-        """The way of a job, checked on its structures before anything is computed.
+        """The settings of a job, checked on its structures before anything is computed.
 
         Raises:
-            StructureError: for molecules among crystals, or a structure that makes no sense.
+            StructureError: for molecules and crystals in one job, or a structure that makes no
+                sense.
             ValueError: for an engine, basis, functional or setting that is unknown.
             RuntimeError: for an engine that is not installed.
         """
         periodic = [bool(atoms.pbc.any()) for atoms in structures]
         if len(set(periodic)) != 1:
             raise StructureError("A job labels molecules or crystals, not both: make two datasets.")
-        check_engine(engine, periodic[0], settings)
-        if periodic[0]:
-            return cls(True, engine, basis, xc, settings)
-        coupled = settings.get("spin_orbit", False)
-        settings = {**(_SPINORS if coupled else _MOLECULES), **settings}
-        grid = settings["grid"]
-        if coupled:
-            relativity = settings["relativity"]
-            for atoms in structures:  # raises where a worker would
-                pyscf_spinors.solver(atoms, basis, xc, grid, relativity=relativity)
-            return cls(False, engine, basis or pyscf_spinors.BASES[relativity], xc, settings)
-        basis = basis or "def2-svp"
-        for atoms in structures:
-            solver(atoms, basis, xc, grid)
-        return cls(False, engine, basis, xc, settings)
+        chosen = dispatch.engine_for(engine, periodic[0], settings)
+        for atoms in structures:  # raises here what a worker would raise later
+            chosen.check(atoms, basis, xc, **chosen.accepted(settings))
+        return cls(periodic[0], engine, basis, xc, settings)
 
     def recorded(self) -> dict[str, Any]:
-        """All that decides a label, JSON-able."""
-        kept = {k: v for k, v in self.settings.items() if k not in _NO_VALUE}
-        kept = json.loads(json.dumps(kept))  # tuples come back from a file as lists
-        if not self.periodic:
-            record = pyscf_spinors.method if kept.pop("spin_orbit", False) else method
-            return record(self.basis or "", self.xc, **kept)
-        return {
-            "engine": self.engine,
-            "basis": self.basis,
-            "functional": self.xc,
-            **kept,
-            "version": version(self.engine),
-        }
+        """All settings that decide a label, JSON-able."""
+        kept = {k: v for k, v in self.settings.items() if k not in _NOT_RECORDED}
+        kept = json.loads(json.dumps(kept))  # a file gives tuples back as lists
+        return dispatch.recorded(self.engine, self.periodic, self.basis, self.xc, kept)
 
     def solve(self, atoms: Atoms) -> dict[str, Any] | str:
         """The label of one geometry, or the sentence of its failure."""
         try:
-            made = reference(atoms, self.basis, self.xc, engine=self.engine, **self.settings)
+            label = dispatch.reference(
+                atoms, self.basis, self.xc, engine=self.engine, **self.settings
+            )
         except SCFError as error:
             return str(error)
-        return label_arrays(made, self.periodic)
+        return label_arrays(label, self.periodic)
 
 
-def label_arrays(made: Reference, periodic: bool) -> dict[str, Any]:
-    """What is kept of a reference: of a molecule the dense H, of a crystal half its blocks."""
-    numbers = {"energy": made.energy, "n_electrons": made.n_electrons}
+def label_arrays(label: Reference, periodic: bool) -> dict[str, Any]:
+    """A molecule's dense H, or one block of each hermitian pair of a crystal, and the numbers."""
+    numbers = {"energy": label.energy, "n_electrons": label.n_electrons}
     if not periodic:
-        return {"hamiltonian": made.H.dense(), **numbers}
-    H, S = aligned(made.H, made.S)
+        return {"hamiltonian": label.H.dense(), **numbers}
+    H, S = aligned(label.H, label.S)
     half = H.half
     return {
         "basis": json.dumps(H.basis.to_json()),
@@ -118,7 +96,7 @@ def label_arrays(made: Reference, periodic: bool) -> dict[str, Any]:
         "shifts": H.shifts[half],
         "hamiltonian": H.values[half],
         "overlap": (S.without_spin() if S.basis.spinor else S).values[half],
-        "fermi_level": made.fermi_level,
+        "fermi_level": label.fermi_level,
         **numbers,
     }
 
@@ -126,15 +104,15 @@ def label_arrays(made: Reference, periodic: bool) -> dict[str, Any]:
 def sample_of(
     atoms: Atoms, arrays: Mapping[str, NDArray[Any]], group: int, basis_name: str
 ) -> Sample:
-    """The sample that `label_arrays` put away.
+    """The sample that `label_arrays` stored.
 
     Args:
         atoms: its geometry.
-        arrays: what was kept.
+        arrays: those of `label_arrays`.
         group: of the sample.
-        basis_name: of a molecule's basis; a crystal's label holds its own.
+        basis_name: of a molecule's basis; the label of a crystal holds its basis.
     """
-    rest: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "energy": float(arrays["energy"]),
         "n_electrons": int(arrays["n_electrons"]),
         "group": group,
@@ -143,7 +121,7 @@ def sample_of(
         dense = arrays["hamiltonian"]
         basis = replace(basis_of(basis_name, atoms.numbers), spinor=np.iscomplexobj(dense))
         H = BlockMatrix.from_dense(basis, atoms.numbers, dense)
-        return Sample(atoms, H, **rest)
+        return Sample(atoms, H, **numbers)
     basis = Basis.from_json(json.loads(str(arrays["basis"])))
     scalar = Basis(basis.name, basis.shells)
     pairs = atoms.numbers.astype(np.int64), arrays["edges"], arrays["shifts"]
@@ -151,7 +129,7 @@ def sample_of(
     return Sample(
         atoms,
         BlockMatrix.from_half(basis, *pairs, arrays["hamiltonian"]),
-        **rest,
+        **numbers,
         stored_overlap=S.with_spin() if basis.spinor else S,
         fermi_level=float(arrays["fermi_level"]),
     )

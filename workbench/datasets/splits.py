@@ -1,4 +1,9 @@
-"""Splits of structures: by molecule and by geometry, with no structure in two of them."""
+"""Splits of structures, by geometry and by molecule, with no structure in two splits.
+
+By geometry: all structures are of the same system, and `draw_splits` divides them at random. By
+molecule: the user names the structures of each split, and `refuse_repeats` makes sure that no
+molecule is in two of them, however it is rotated or renumbered.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +16,63 @@ from numpy.typing import NDArray
 
 from workbench.structures.loading import StructureError
 
-SAME = 1e-3  # A; structures whose distances agree to this are one
+__all__ = ["SAME", "draw_splits", "fingerprint", "identifiers", "refuse_repeats"]
+
+SAME = 1e-3
+"""Structures whose sorted distances agree to this are the same one, A."""
 
 
-def _names(atoms: Atoms) -> dict[str, str]:
-    """What a structure is called; `key` is equal for tautomers and stereoisomers."""
-    return {key: str(atoms.info[key]) for key in ("smiles", "key") if key in atoms.info}
+def draw_splits(
+    n: int, shares: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, NDArray[np.int64]]:
+    """Divide n samples at random.
+
+    Args:
+        n: number of samples.
+        shares: name of the split -> its share of the samples; the shares add up to 1.
+        rng: draws the permutation.
+
+    Returns:
+        Name of the split -> its sample numbers, ascending.
+
+    Raises:
+        ValueError: for negative shares, or shares that do not add up to 1.
+
+    >>> draw_splits(5, {"train": 0.6, "valid": 0.4}, np.random.default_rng(0))
+    {'train': array([0, 2, 4]), 'valid': array([1, 3])}
+    """
+    if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
+        raise ValueError(f"Shares of the splits must add up to 1; {dict(shares)} do not.")
+    ends = np.rint(np.cumsum(list(shares.values())) * n).astype(int)
+    numbers = np.split(rng.permutation(n), ends[:-1])
+    return {name: np.sort(some) for name, some in zip(shares, numbers, strict=True)}
 
 
-def _refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> None:
-    """Turned, shifted, mirrored and renumbered copies count, and so does a key in two splits."""
+def refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> None:
+    """Refuse a structure that comes twice, and a molecule that is in two splits.
+
+    Rotated, shifted, reflected and renumbered copies count as the same structure. Structures with
+    the same `info["key"]` (tautomers, stereoisomers) must be in the same split.
+
+    Args:
+        atoms: all structures.
+        of_split: name of the split -> indices of its structures.
+
+    Raises:
+        StructureError: names the structure and both splits.
+    """
     split_of = {i: split for split, numbers in of_split.items() for i in numbers}
-    alike: dict[str, list[int]] = defaultdict(list)
+    same_formula: dict[str, list[int]] = defaultdict(list)
     split_of_key: dict[str, str] = {}
-    fingerprints = [_fingerprint(a) for a in atoms]
+    fingerprints = [fingerprint(a) for a in atoms]
     for i, a in enumerate(atoms):
         formula, split = a.get_chemical_formula(), split_of[i]
-        name = _names(a).get("smiles", formula)
-        for j in alike[formula]:
+        name = identifiers(a).get("smiles", formula)
+        for j in same_formula[formula]:
             if np.allclose(fingerprints[i], fingerprints[j], rtol=0, atol=SAME):
                 where = split if split == split_of[j] else f"{split_of[j]} and {split}"
                 raise StructureError(f"{name} is there twice ({where}): remove one.")
-        alike[formula].append(i)
+        same_formula[formula].append(i)
         other = split_of_key.setdefault(str(a.info.get("key", f"structure {i}")), split)
         if other != split:
             raise StructureError(
@@ -41,20 +81,21 @@ def _refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> No
             )
 
 
-def _fingerprint(atoms: Atoms) -> NDArray[np.float64]:
-    """Distances in A, by the elements of the pair and then by length."""
+def fingerprint(atoms: Atoms) -> NDArray[np.float64]:
+    """All distances (N(N-1)/2,) in A, sorted by the elements of the pair and then by length.
+
+    Rotations, translations, reflections and renumberings do not change it.
+
+    >>> water, R = wb.load("water"), wb.rotation((1, 2, 3), 40)
+    >>> np.allclose(fingerprint(wb.rotate(water, R)), fingerprint(water))
+    True
+    """
     first, second = np.triu_indices(len(atoms), 1)
     pair = np.sort(atoms.numbers[np.stack([first, second])], axis=0)
     distances = atoms.get_all_distances()[first, second]
     return distances[np.lexsort((distances, pair[1], pair[0]))]
 
 
-def _drawn(
-    n: int, shares: Mapping[str, float], rng: np.random.Generator
-) -> dict[str, NDArray[np.int64]]:
-    """Sample numbers of each split, ascending."""
-    if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
-        raise ValueError(f"Shares of the splits must add up to 1; {dict(shares)} do not.")
-    ends = np.rint(np.cumsum(list(shares.values())) * n).astype(int)
-    parts = np.split(rng.permutation(n), ends[:-1])
-    return {name: np.sort(part) for name, part in zip(shares, parts, strict=True)}
+def identifiers(atoms: Atoms) -> dict[str, str]:
+    """The `smiles` and `key` of a structure, if present; tautomers share a key."""
+    return {key: str(atoms.info[key]) for key in ("smiles", "key") if key in atoms.info}

@@ -1,34 +1,46 @@
-"""Reference engines: programs that compute the true Hamiltonian, each behind one adapter.
+"""Reference engines: programs that compute the self-consistent Hamiltonian, one adapter each.
 
-Every adapter returns a `Reference`, in eV and in the workbench's orbital order. Importing this
-package imports no engine; each module imports its own.
+Every adapter returns a `Reference`, in eV and in the workbench's orbital order, and offers one
+record `ENGINE` to the table in `workbench.engines.dispatch`. Importing this package imports no
+program; each adapter imports its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
+
+from ase import Atoms
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["Reference", "SCFError"]
+__all__ = ["Engine", "Reference", "SCFError"]
 
 
 class SCFError(RuntimeError):
-    """A self-consistent field that did not converge; such a matrix is never returned as a label."""
+    """The self-consistent field did not converge; such a matrix is never returned as a label."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What an engine computed for one structure.
+    """The result of a reference calculation for one structure.
 
     Attributes:
         H: Kohn-Sham or Fock matrix, eV.
         S: overlap, dimensionless.
         energy: total energy, eV.
-        n_electrons: electrons treated, so without the core that an effective core potential hides.
-        method: how it was made: functional, basis, grid, thresholds, program and its version.
+        n_electrons: electrons treated; electrons in effective core potentials are not counted.
+        method: how the result was computed: functional, basis, grid, thresholds, program and its
+            version.
         fermi_level: of a crystal, eV.
+
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> water.H.dense().shape, water.n_electrons
+    ((7, 7), 10)
+    >>> water.method["method"], water.method["basis"]
+    ('RHF', 'sto-3g')
     """
 
     H: BlockMatrix
@@ -37,3 +49,42 @@ class Reference:
     n_electrons: int
     method: dict[str, Any] = field(default_factory=dict)
     fermi_level: float | None = None
+
+
+def _nothing_to_install() -> None:
+    """The program is a dependency of the workbench."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The functions of one program for one kind of structure.
+
+    Attributes:
+        name: the engine's name in `workbench.reference`, e.g. "pyscf".
+        reference: ``(atoms, basis, xc, **settings) -> Reference``; basis None means the engine's
+            default.
+        again: ``(atoms, method) -> Reference``: the reference of another geometry, with the
+            settings that the `method` of one of this engine's references records.
+        check: takes the arguments of `reference`, raises its errors about the input, and computes
+            nothing.
+        method: ``(basis, xc, **settings) -> method`` of a reference, without computing it. None
+            where parts of the method follow from the structure, such as a default k-mesh; label
+            jobs then record the arguments themselves.
+        require: raises a RuntimeError that says how to install the program if it is missing.
+    """
+
+    name: str
+    reference: Callable[..., Reference]
+    again: Callable[[Atoms, Mapping[str, Any]], Reference]
+    check: Callable[..., object]
+    method: Callable[..., dict[str, Any]] | None = None
+    require: Callable[[], None] = _nothing_to_install
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """Names of the keyword settings of `reference`, beside the structure, basis and xc."""
+        return frozenset(signature(self.reference).parameters) - {"atoms", "basis", "xc"}
+
+    def accepted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine."""
+        return {name: value for name, value in settings.items() if name in self.settings}

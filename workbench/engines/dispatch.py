@@ -1,21 +1,32 @@
-"""`workbench.reference`: the engine that a structure needs."""
+"""`workbench.reference`: the table of engines, and the engine that a structure needs.
+
+Beside the `method` of a `Reference` there is one more form of record: a label job of crystals
+records its arguments (key "engine"), since the default k-mesh differs between structures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import signature
+from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 from ase import Atoms
 
-from workbench.engines import Reference
-from workbench.engines.pyscf_molecules import reference as of_molecule
-from workbench.engines.pyscf_spinors import reference as of_spinors
+from workbench.engines import Engine, Reference
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["ENGINES", "again", "check_engine", "pyscf", "reference"]
+__all__ = ["ENGINES", "again", "engine_for", "program", "pyscf", "recorded", "reference"]
 
-ENGINES = ("pyscf", "gpaw")
+# Modules by name, imported on first use: PySCF's periodic code takes half a second.
+_TABLE = {
+    # engine: (program, and the modules for molecules, molecules with spin-orbit coupling, crystals)
+    "pyscf": ("PySCF", "pyscf_molecules", "pyscf_spinors", "pyscf_crystals"),
+    "gpaw": ("GPAW", "gpaw_lcao", "gpaw_lcao", "gpaw_lcao"),  # it refuses molecules itself
+}
+
+ENGINES = tuple(_TABLE)
+"""Names of the engines."""
 
 
 def reference(
@@ -26,45 +37,42 @@ def reference(
     engine: str = "pyscf",
     **settings: Any,
 ) -> Reference:
-    """The Kohn-Sham or Fock matrix of a structure.
+    """The self-consistent Kohn-Sham or Fock matrix of a structure.
 
     Args:
         atoms: a molecule, or a crystal (some `atoms.pbc` set).
-        basis: any that the engine knows; by default "def2-svp" for molecules, of crystals
-            "gth-szv-molopt-sr", with pseudopotentials, from PySCF and "dzp" from GPAW; of
-            molecules with spin-orbit coupling as `engines.spinors.BASES` says.
+        basis: any that the engine knows. Defaults: "def2-svp" for molecules;
+            `pyscf_spinors.BASES` for molecules with spin-orbit coupling; for crystals
+            "gth-szv-molopt-sr" with pseudopotentials (PySCF) or "dzp" (GPAW).
         xc: functional, or "hf" for molecules.
         engine: "pyscf", or for crystals "gpaw", which is far cheaper for layers and has spin-orbit
             coupling; `make crystals` installs it.
-        settings: `engines.molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle,
-            density_fitting), with `spin_orbit=True` `engines.spinors.reference` (grid, relativity,
-            conv_tol, conv_tol_grad, max_cycle), `engines.crystals.reference` (mesh, pseudo,
-            ke_cutoff, smearing, conv_tol, max_cycle) or `engines.lcao.reference` (mesh, spacing,
-            smearing, spin_orbit, density, energy, max_cycle) says what they mean.
+        settings: those of the engine's own function, which documents them:
+            `pyscf_molecules.reference` (grid, conv_tol, conv_tol_grad, max_cycle, density_fitting);
+            with `spin_orbit=True` `pyscf_spinors.reference` (grid, relativity, conv_tol,
+            conv_tol_grad, max_cycle); for crystals `pyscf_crystals.reference` (mesh, pseudo,
+            ke_cutoff, smearing, conv_tol, max_cycle) or `gpaw_lcao.reference` (mesh, spacing,
+            smearing, spin_orbit, longest, by_states, density, energy, max_cycle).
 
     Returns:
         H in eV, S, the energy in eV and the method.
 
     Raises:
         StructureError: a structure that makes no sense or has unpaired electrons.
-        ValueError: an unknown engine, basis, functional, grid or pseudopotential.
+        ValueError: an unknown engine, setting, basis, functional, grid or pseudopotential.
+        RuntimeError: the engine is not installed.
         SCFError: no convergence.
 
-    >>> reference(load("water")).H.dense().shape  # doctest: +SKIP
-    (24, 24)
+    Rotating a molecule rotates its Hamiltonian, ``H' = D H D^T``:
+
+    >>> water, R = wb.load("water"), wb.rotation((1, 1, 0), 30)
+    >>> H = wb.reference(water, basis="sto-3g", xc="hf").H
+    >>> rotated = wb.reference(wb.rotate(water, R), basis="sto-3g", xc="hf").H
+    >>> (rotated - H.rotate(R)).max_abs() < 1e-6  # eV
+    True
     """
-    check_engine(engine, bool(atoms.pbc.any()), settings)
-    if engine == "gpaw":
-        from workbench.engines.gpaw_lcao import reference as by_gpaw
-
-        return by_gpaw(atoms, basis or "dzp", xc, **settings)
-    if not atoms.pbc.any():
-        if settings.pop("spin_orbit", False):
-            return of_spinors(atoms, basis, xc, **settings)
-        return of_molecule(atoms, basis or "def2-svp", xc, **settings)
-    from workbench.engines.pyscf_crystals import reference as of_crystal  # half a second to import
-
-    return of_crystal(atoms, basis or "gth-szv-molopt-sr", xc, **settings)
+    chosen = engine_for(engine, bool(atoms.pbc.any()), settings)
+    return chosen.reference(atoms, basis, xc, **chosen.accepted(settings))
 
 
 def pyscf(
@@ -75,93 +83,118 @@ def pyscf(
     spin_orbit: bool = False,
     relativity: str = "ecp",
 ) -> Callable[[Atoms], BlockMatrix]:
-    """PySCF as a callable `atoms -> H` (eV) of molecules, to stand beside models in `equivariance`.
+    """PySCF as a callable `atoms -> H` (eV) for molecules, e.g. for `equivariance`.
 
     Args:
-        basis: by default "def2-svp", with spin-orbit coupling as `engines.spinors.BASES` says.
-        xc, grid: as in `engines.molecules.reference`.
-        spin_orbit: with spin-orbit coupling; H is then of spinors.
-        relativity: how they couple, "ecp" or "x2c"; without coupling it means nothing.
+        basis: by default "def2-svp"; with spin-orbit coupling see `pyscf_spinors.BASES`.
+        xc, grid: as in `pyscf_molecules.reference`.
+        spin_orbit: with spin-orbit coupling; H is then a spinor matrix.
+        relativity: the kind of spin-orbit coupling, "ecp" or "x2c"; ignored without coupling.
+
+    >>> predictor = wb.pyscf("sto-3g", "hf")
+    >>> predictor(wb.load("water")).dense().shape
+    (7, 7)
     """
 
     def hamiltonian(atoms: Atoms) -> BlockMatrix:
-        if spin_orbit:
-            return of_spinors(atoms, basis, xc, grid, relativity=relativity).H
-        return of_molecule(atoms, basis or "def2-svp", xc, grid).H
+        chosen = _engine("pyscf", periodic=False, spin_orbit=spin_orbit)
+        coupling = {"relativity": relativity} if spin_orbit else {}
+        return chosen.reference(atoms, basis, xc, grid=grid, **coupling).H
 
     return hamiltonian
 
 
-def check_engine(engine: str, periodic: bool, settings: Mapping[str, Any]) -> None:
-    """Refuse an engine that is unknown or not there, or settings that it does not have.
+def engine_for(name: str, periodic: bool, settings: Mapping[str, Any]) -> Engine:
+    """The engine for some structures, after a check of the choice and of the settings' names.
+
+    Args:
+        name: of the engine.
+        periodic: whether the structures are crystals.
+        settings: of `workbench.reference`. Of molecules, "spin_orbit" chooses the engine and may
+            not be among the `settings` of that engine.
 
     Raises:
-        ValueError: for either.
+        ValueError: for an unknown engine, or a setting that the engine does not have.
         RuntimeError: for an engine that is not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"There is no engine {engine!r}: choose {' or '.join(ENGINES)}.")
+    _check_name(name)
     coupled = settings.get("spin_orbit", False)
     if not isinstance(coupled, bool):
         raise ValueError(f"spin_orbit is {coupled!r}: it must be true or false.")
-    function: Callable[..., Reference] = of_spinors if coupled else of_molecule
-    if engine == "gpaw":
-        from workbench.engines import gpaw_lcao
-
-        gpaw_lcao.require()
-        function = gpaw_lcao.reference
-    elif periodic:
-        from workbench.engines.pyscf_crystals import reference as function
-    known = set(signature(function).parameters) - {"atoms", "basis", "xc"}
-    if function in (of_molecule, of_spinors):
-        known.add("spin_orbit")  # what chooses between the two
+    engine = _engine(name, periodic, coupled)
+    engine.require()
+    known = engine.settings | (frozenset() if periodic else {"spin_orbit"})
     if unknown := settings.keys() - known:
-        what = " with spin-orbit coupling" if coupled else ""
+        coupling = " with spin-orbit coupling" if coupled else ""
         raise ValueError(
-            f"{engine} has no setting '{min(unknown)}' for these structures{what}: it has "
+            f"{name} has no setting '{min(unknown)}' for these structures{coupling}: it has "
             f"{', '.join(sorted(known))}."
         )
+    return engine
 
 
 def again(atoms: Atoms, made: Reference) -> Reference:
-    """The reference of another geometry, computed as `made` was.
+    """The reference of another geometry, computed with the method that `made` records.
 
     Raises:
-        ValueError: for one of unknown making; else as `reference`.
+        ValueError: if `made` has no record of its method, or one of an unknown program; otherwise
+            as `reference`.
     """
-    how = dict(made.method)
-    if not how:
-        raise ValueError("It is not on record how this reference was made, so not again.")
-    if "engine" in how:  # as a label job keeps it
-        settings = {k: v for k, v in how.items() if k not in ("functional", "version")}
-        return reference(atoms, settings.pop("basis"), how["functional"], **settings)
-    if how.get("program") == "GPAW":
-        return reference(
-            atoms,
-            how["basis"].removeprefix("gpaw-"),
-            how["functional"],
-            engine="gpaw",
-            mesh=how["k_mesh"],
-            spacing=how["grid_spacing_angstrom"],
-            smearing=how["smearing_ev"],
-            spin_orbit=how["spin_orbit"],
-            density=how["density_tolerance"],
-            energy=how["energy_tolerance_ev"],
+    method = dict(made.method)
+    if not method:
+        raise ValueError(
+            "The method of this reference is not on record, so it cannot be computed again: make "
+            "it with workbench.reference."
         )
-    if not atoms.pbc.any():
-        xc = "hf" if how.get("method") in ("RHF", "GHF") else how["functional"]
-        grid = how.get("grid_level", 4)
-        if how.get("spin_orbit"):
-            return of_spinors(atoms, how["basis"], xc, grid, relativity=how["relativity"])
-        fitted = how.get("density_fitting", False)
-        return of_molecule(atoms, how["basis"], xc, grid, density_fitting=fitted)
-    return reference(
-        atoms,
-        how["basis"],
-        how["functional"],
-        mesh=how["k_mesh"],
-        pseudo=how["pseudopotential"],
-        ke_cutoff=how["ke_cutoff_hartree"],
-        smearing=how["smearing_ev"],
-        conv_tol=how["conv_tol_hartree"],
-    )
+    if "engine" in method:
+        settings = {k: v for k, v in method.items() if k not in ("functional", "version")}
+        return reference(atoms, settings.pop("basis"), method["functional"], **settings)
+    periodic, coupled = bool(atoms.pbc.any()), bool(method.get("spin_orbit"))
+    return _engine(_name_in(method), periodic, coupled).again(atoms, method)
+
+
+def recorded(
+    name: str, periodic: bool, basis: str | None, xc: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The method that a label job records: JSON-able, and read by `again`.
+
+    Args:
+        name: of the engine.
+        periodic: whether the structures are crystals.
+        basis, xc, settings: the job's, JSON-able; basis None for the engine's default.
+    """
+    engine = _engine(name, periodic, settings.get("spin_orbit", False))
+    if engine.method is not None:
+        return engine.method(basis, xc, **engine.accepted(settings))
+    return {
+        "engine": name,
+        "basis": basis,
+        "functional": xc,
+        **settings,
+        "version": version(name),
+    }
+
+
+def program(method: Mapping[str, Any]) -> str:
+    """The program that made a reference with this `method`, e.g. "PySCF"."""
+    return str(method.get("program") or _TABLE[_name_in(method)][0])
+
+
+def _name_in(method: Mapping[str, Any]) -> str:
+    """The engine of a recorded method; PySCF where the record does not say."""
+    by_program = {row[0]: name for name, row in _TABLE.items()}
+    made_by = method.get("program", "PySCF")
+    name = str(method.get("engine", by_program.get(made_by, made_by)))
+    _check_name(name)
+    return name
+
+
+def _check_name(name: str) -> None:
+    if name not in _TABLE:
+        raise ValueError(f"There is no engine {name!r}: choose {' or '.join(ENGINES)}.")
+
+
+def _engine(name: str, periodic: bool, spin_orbit: bool) -> Engine:
+    _, molecules, spinors, crystals = _TABLE[name]
+    module = crystals if periodic else spinors if spin_orbit else molecules
+    return import_module(f"workbench.engines.{module}").ENGINE

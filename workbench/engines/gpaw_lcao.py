@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,14 +25,17 @@ from ase import Atoms
 from ase.io import write
 from numpy.typing import NDArray
 
-from workbench.engines import Reference, SCFError
+from workbench.engines import Engine, Reference, SCFError
 from workbench.engines.openblas import kernel_environment
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.structures.loading import StructureError, validate
 
-__all__ = ["available", "reference", "require", "solve"]
+__all__ = ["BASIS", "ENGINE", "available", "reference", "require", "solve"]
+
+BASIS = "dzp"
+"""The basis unless another is asked for."""
 
 _ENDING = 400  # characters of GPAW's own last words in an error
 _SAME_POINT = 1e-6  # fractions
@@ -52,7 +55,7 @@ def require() -> None:
 
 def reference(
     atoms: Atoms,
-    basis: str = "dzp",
+    basis: str | None = None,
     xc: str = "PBE",
     *,
     mesh: Sequence[int] | None = None,
@@ -70,7 +73,7 @@ def reference(
     Args:
         atoms: periodic in one to three directions, with a cell of three vectors; about 5 A of
             vacuum along the others.
-        basis: a set of GPAW's, "szp" or "dzp".
+        basis: a set of GPAW's, "szp" or "dzp"; by default `BASIS`.
         xc: any functional of libxc that is local or of gradients.
         mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
             where nothing repeats. Blocks reach half as far as its supercell.
@@ -94,9 +97,10 @@ def reference(
         RuntimeError: if GPAW is not installed, or fails.
         SCFError: no convergence.
     """
+    basis = (basis or BASIS).lower()
     points = tuple(mesh) if mesh is not None else default_mesh(atoms)
     settings = {
-        "basis": basis.lower(),
+        "basis": basis,
         "xc": xc.upper(),
         "mesh": list(points),
         "spacing": spacing,
@@ -109,7 +113,7 @@ def reference(
         "max_cycle": max_cycle,
     }
     found, about = solve(atoms, settings)
-    used = Basis(f"gpaw-{basis.lower()}", about["shells"])
+    used = Basis(f"gpaw-{basis}", about["shells"])
 
     def blocks(name: str, of: Basis) -> BlockMatrix:
         whole = _on_mesh(atoms, of, points, found["points"], found[name])
@@ -141,6 +145,31 @@ def reference(
     )
 
 
+def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
+    return reference(
+        atoms,
+        method["basis"].removeprefix("gpaw-"),
+        method["functional"],
+        mesh=method["k_mesh"],
+        spacing=method["grid_spacing_angstrom"],
+        smearing=method["smearing_ev"],
+        spin_orbit=method["spin_orbit"],
+        longest=method.get("longest_orbital_angstrom"),
+        density=method["density_tolerance"],
+        energy=method["energy_tolerance_ev"],
+    )
+
+
+def _check(atoms: Atoms, _basis: str | None, _xc: str, **_settings: object) -> None:
+    require()
+    validate(atoms)
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
+        raise StructureError(
+            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
+            "atoms.cell, with vacuum along directions that do not repeat."
+        )
+
+
 def _in_reach(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
     """Both without the pairs at which the orbitals of finite range have ended.
 
@@ -170,13 +199,7 @@ def solve(
         Arrays: ``hamiltonians`` (eV) and ``overlaps`` at ``points``, one of each k and -k, and
         numbers; and the ``shells`` of each element and the ``version``.
     """
-    require()
-    validate(atoms)
-    if not atoms.pbc.any() or atoms.cell.rank < 3:
-        raise StructureError(
-            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
-            "atoms.cell, with vacuum along directions that do not repeat."
-        )
+    _check(atoms, settings["basis"], settings["xc"])
     with tempfile.TemporaryDirectory(prefix="gpaw-") as name:
         folder = Path(name)
         job = {
@@ -232,3 +255,6 @@ def _on_mesh(
         phase = np.exp(-2j * np.pi * (own @ k))
         result.append(phase[:, None].conj() * matrix * phase)
     return np.array(result)
+
+
+ENGINE = Engine("gpaw", reference, _again, _check, require=require)

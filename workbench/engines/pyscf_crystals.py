@@ -6,13 +6,13 @@ on a grid of plane waves; occupations smeared, so that metals converge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from workbench.engines import Reference, SCFError
+from workbench.engines import Engine, Reference, SCFError
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
 from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
@@ -23,12 +23,15 @@ from workbench.structures.loading import StructureError, validate
 from pyscf.pbc import dft as pbc_dft  # only now: PySCF is loaded with its hint
 from pyscf.pbc import gto as pbc_gto
 
-__all__ = ["reference"]
+__all__ = ["BASIS", "ENGINE", "reference"]
+
+BASIS = "gth-szv-molopt-sr"
+"""The basis unless another is asked for."""
 
 
 def reference(
     atoms: Atoms,
-    basis: str = "gth-szv-molopt-sr",
+    basis: str | None = None,
     xc: str = "pbe",
     *,
     mesh: Sequence[int] | None = None,
@@ -43,7 +46,7 @@ def reference(
     Args:
         atoms: periodic in one to three directions, with a cell of three vectors; leave vacuum along
             the others.
-        basis: any that PySCF has for the pseudopotentials.
+        basis: any that PySCF has for the pseudopotentials, by default `BASIS`.
         xc: any density functional of PySCF that is local or of gradients.
         mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
             where nothing repeats. Blocks reach half as far as its supercell.
@@ -61,6 +64,7 @@ def reference(
         ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms.
         SCFError: no convergence.
     """
+    basis = basis or BASIS
     cell = _cell(atoms, basis, pseudo, ke_cutoff)
     points = tuple(mesh) if mesh is not None else default_mesh(atoms)
     k = k_mesh(points)
@@ -98,6 +102,31 @@ def reference(
         },
         fermi_level=float(field.get_fermi()) * HARTREE,
     )
+
+
+def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
+    return reference(
+        atoms,
+        method["basis"],
+        method["functional"],
+        mesh=method["k_mesh"],
+        pseudo=method["pseudopotential"],
+        ke_cutoff=method["ke_cutoff_hartree"],
+        smearing=method["smearing_ev"],
+        conv_tol=method["conv_tol_hartree"],
+    )
+
+
+def _check(
+    atoms: Atoms,
+    basis: str | None,
+    xc: str,
+    pseudo: str = "gth-pbe",
+    ke_cutoff: float = 100.0,
+    **_settings: object,
+) -> None:
+    _cell(atoms, basis or BASIS, pseudo, ke_cutoff)
+    _known(xc)
 
 
 def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Cell:
@@ -142,3 +171,6 @@ def _known(xc: str) -> str:
     if not known:
         raise ValueError(f"{xc!r} is no local or gradient functional of libxc: use e.g. 'pbe'.")
     return xc
+
+
+ENGINE = Engine("pyscf", reference, _again, _check)

@@ -8,7 +8,7 @@ does so to 1e-10; Kohn-Sham to the noise of the grid (water, PBE/def2-SVP, grid 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.engines import Reference, SCFError
+from workbench.engines import Engine, Reference, SCFError
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, gto, scf
 from workbench.engines.two_grid_scf import converge
 from workbench.hamiltonians.basis import Basis
@@ -26,6 +26,8 @@ from workbench.hamiltonians.conventions import AO_TO_M, BOHR, HARTREE
 from workbench.structures.loading import electron_count, require_closed_shell, validate
 
 __all__ = [
+    "BASIS",
+    "ENGINE",
     "SCFError",
     "ao_order",
     "basis_of",
@@ -40,10 +42,13 @@ __all__ = [
     "solver",
 ]
 
+BASIS = "def2-svp"
+"""The basis unless another is asked for."""
+
 
 def reference(
     atoms: Atoms,
-    basis: str = "def2-svp",
+    basis: str | None = None,
     xc: str = "pbe",
     grid: int = 4,
     *,
@@ -56,8 +61,8 @@ def reference(
 
     Args:
         atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
-        basis: any basis name of PySCF; elements beyond Kr get its effective core potential if
-            the basis comes with one.
+        basis: any basis name of PySCF, by default `BASIS`; elements beyond Kr get its effective
+            core potential if the basis comes with one.
         xc: functional in PySCF's (libxc's) words, or "hf" for Hartree-Fock.
         grid: PySCF's level 0 to 9 of the integration grid, which is not pruned; unused by "hf".
         conv_tol: largest change of the energy in the last cycle, Hartree.
@@ -76,6 +81,7 @@ def reference(
         ValueError: a crystal, an unknown basis, functional or grid.
         SCFError: no convergence.
     """
+    basis = basis or BASIS
     field = solver(atoms, basis, xc, grid, density_fitting=density_fitting)
     field.conv_tol, field.conv_tol_grad, field.max_cycle = conv_tol, conv_tol_grad, max_cycle
     solved = None if _is_hf(xc) else converge(field, conv_tol_grad)
@@ -98,7 +104,7 @@ def reference(
 
 def solver(
     atoms: Atoms,
-    basis: str = "def2-svp",
+    basis: str | None = None,
     xc: str = "pbe",
     grid: int = 4,
     *,
@@ -108,8 +114,9 @@ def solver(
 
     Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
     """
-    molecule = mole(require_closed_shell(validate(atoms)), basis)
-    return _fitted(mean_field(molecule, xc, grid, scf.RHF, dft.RKS), density_fitting)
+    molecule = mole(require_closed_shell(validate(atoms)), basis or BASIS)
+    field = mean_field(molecule, xc, grid, scf.RHF, dft.RKS)
+    return field.density_fit() if density_fitting else field
 
 
 def mean_field(
@@ -155,14 +162,10 @@ def not_converged(atoms: Atoms, basis: str, xc: str, max_cycle: int) -> SCFError
     )
 
 
-def _fitted(field: Any, wanted: bool) -> Any:
-    return field.density_fit() if wanted else field
-
-
 def method(
-    basis: str,
+    basis: str | None,
     xc: str,
-    grid: int,
+    grid: int = 4,
     conv_tol: float = 1e-10,
     conv_tol_grad: float = 1e-8,
     *,
@@ -173,7 +176,7 @@ def method(
     integration = {} if _is_hf(xc) else {"grid_level": grid, "grid_pruning": "none"}
     return {
         **restricted,
-        "basis": basis.lower(),
+        "basis": (basis or BASIS).lower(),
         **integration,
         "density_fitting": density_fitting,
         "conv_tol_hartree": conv_tol,
@@ -181,6 +184,32 @@ def method(
         "program": "PySCF",
         "version": PYSCF_VERSION,
     }
+
+
+def xc_of(method: Mapping[str, Any]) -> str:
+    """The argument `xc` of a recorded method: its functional, or "hf"."""
+    return "hf" if method.get("method") in ("RHF", "GHF") else method["functional"]
+
+
+def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
+    return reference(
+        atoms,
+        method["basis"],
+        xc_of(method),
+        method.get("grid_level", 4),
+        density_fitting=method.get("density_fitting", False),
+    )
+
+
+def _check(
+    atoms: Atoms,
+    basis: str | None,
+    xc: str,
+    grid: int = 4,
+    density_fitting: bool = False,
+    **_thresholds: object,
+) -> None:
+    solver(atoms, basis, xc, grid, density_fitting=density_fitting)
 
 
 def overlap(atoms: Atoms, basis: Basis) -> BlockMatrix:
@@ -329,3 +358,6 @@ def _element(basis: str, symbol: str) -> tuple[list[Any], list[Any]]:
 
 def _is_hf(xc: str) -> bool:
     return xc.strip().lower() in ("hf", "rhf")
+
+
+ENGINE = Engine("pyscf", reference, _again, _check, method)

@@ -17,6 +17,7 @@ no auxiliary basis that belongs to "crenbl".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,17 +26,24 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.engines import Reference, SCFError
+from workbench.engines import Engine, Reference, SCFError
 from workbench.engines import pyscf_molecules as scalar
 from workbench.engines.pyscf_library import dft, gto, scf
-from workbench.engines.pyscf_molecules import ao_order, basis_of, mean_field, mole, not_converged
+from workbench.engines.pyscf_molecules import (
+    ao_order,
+    basis_of,
+    mean_field,
+    mole,
+    not_converged,
+    xc_of,
+)
 from workbench.engines.two_grid_scf import converge
 from workbench.hamiltonians import spin_parts
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.structures.loading import require_closed_shell, validate
 
-__all__ = ["BASES", "blocks", "method", "reference", "solver", "start"]
+__all__ = ["BASES", "ENGINE", "blocks", "method", "reference", "solver", "start"]
 
 BASES = {"ecp": "crenbl", "x2c": "dyall-v2z"}
 """The ways to couple spin and orbit, and the basis of each unless another is asked for."""
@@ -133,18 +141,39 @@ def solver(
 
 
 def method(
-    basis: str,
+    basis: str | None,
     xc: str,
-    grid: int,
+    grid: int = 4,
     conv_tol: float = 1e-10,
     conv_tol_grad: float = 1e-8,
     *,
     relativity: str = "ecp",
 ) -> dict[str, Any]:
     """The JSON-able record of how `reference` computes with these arguments."""
-    without = scalar.method(basis, xc, grid, conv_tol, conv_tol_grad)
+    without = scalar.method(basis or BASES[relativity], xc, grid, conv_tol, conv_tol_grad)
     generalised = without["method"].replace("R", "G")
     return {**without, "method": generalised, "spin_orbit": True, "relativity": relativity}
+
+
+def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
+    return reference(
+        atoms,
+        method["basis"],
+        xc_of(method),
+        method.get("grid_level", 4),
+        relativity=method["relativity"],
+    )
+
+
+def _check(
+    atoms: Atoms,
+    basis: str | None,
+    xc: str,
+    grid: int = 4,
+    relativity: str = "ecp",
+    **_thresholds: object,
+) -> None:
+    solver(atoms, basis, xc, grid, relativity=relativity)
 
 
 def blocks(
@@ -201,3 +230,6 @@ def _paired(fock: NDArray[Any], atoms: Atoms) -> NDArray[np.complex128]:
         )
     even = spin_parts.from_parts(spin_parts.to_parts(fock, spin_parts.EVEN))
     return (even + even.conj().T) / 2
+
+
+ENGINE = Engine("pyscf", reference, _again, _check, method)

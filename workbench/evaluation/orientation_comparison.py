@@ -171,10 +171,10 @@ class Experiment:
 
     @property
     def program(self) -> str:
-        """The program that computed the reference and will recompute it."""
-        method = self.reference.method if self.reference is not None else {}
-        default = {"gpaw": "GPAW"}.get(str(method.get("engine")), "PySCF")
-        return str(method.get("program", default))
+        """The program that computed the reference, and that `recompute` runs."""
+        from workbench.engines import dispatch
+
+        return dispatch.program(self.reference.method if self.reference is not None else {})
 
     def recompute(self, R: ArrayLike) -> Floor:
         """Run the reference program at R x, which takes seconds; `at(R)` then uses the result.

@@ -2,7 +2,7 @@
 
 Gradients find good features but are slow at the last digits of a linear map; least squares finds
 them at once. For a small, smooth system even the features of an untrained network are enough,
-which is why stage 1 can be ready in seconds. Ours; CONTRIBUTING.md has the measurements.
+which is why stage 1 can be ready in seconds. Ours; decision 22 (docs/explanation) has the numbers.
 """
 
 from __future__ import annotations

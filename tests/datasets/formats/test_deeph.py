@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.crystal import integrals, sheet, spin_orbit
-from workbench.datasets.conversion import export_deeph, import_deeph
+from workbench.datasets.conversion import export_files, import_files
 from workbench.datasets.dataset import Dataset, DatasetError
 from workbench.datasets.formats import FormatError, deeph
 from workbench.datasets.validation import check
@@ -153,7 +153,7 @@ def test_many_folders_become_one_dataset_and_folders_again(tmp_path, spinors):
     for k in range(5):
         H = replace(spinors[0], values=spinors[0].values * (1 + 0.1 * k))
         deeph.write(tmp_path / "raw" / f"{k}", ATOMS, H, spinors[1], fermi_level=k)
-    path = import_deeph(tmp_path / "raw", tmp_path / "set.h5", basis_name="def2-svp")
+    path = import_files("deeph", tmp_path / "raw", tmp_path / "set.h5", basis_name="def2-svp")
     with Dataset(path) as dataset:
         dataset.verify()
         assert {name: len(dataset.split(name)) for name in dataset.splits} == {
@@ -169,7 +169,7 @@ def test_many_folders_become_one_dataset_and_folders_again(tmp_path, spinors):
         assert (sample.H - spinors[0] * 1.3).max_abs() < dataset.step
         assert (sample.S - spinors[1]).max_abs() < 1e-14
         assert dataset.provenance["largest_residuals"]["overlap_across"] < 1e-12
-        export_deeph(dataset, tmp_path / "back", split="test")
+        export_files("deeph", dataset, tmp_path / "back", split="test")
         number = int(dataset.split("test")[0])
         again = deeph.read(tmp_path / "back" / str(number), "def2-svp")
         assert (again.H - dataset[number].H).max_abs() == 0
@@ -182,12 +182,12 @@ def test_the_import_names_the_folder_that_fails(tmp_path, matrices):
     spoiled[-1] += 0.1
     deeph.write(tmp_path / "odd", ATOMS, replace(H, values=spoiled), S)
     with pytest.raises(FormatError, match=r"odd: H is not hermitian"):
-        import_deeph(tmp_path, tmp_path / "set.h5", progress=False)
+        import_files("deeph", tmp_path, tmp_path / "set.h5", progress=False)
     assert not (tmp_path / "set.h5").exists()
     with pytest.raises(FormatError, match="No folder of the DeepH format"):
-        import_deeph(tmp_path / "elsewhere", tmp_path / "set.h5")
+        import_files("deeph", tmp_path / "elsewhere", tmp_path / "set.h5")
     with pytest.raises(ValueError, match="add up to 1"):
-        import_deeph(tmp_path, tmp_path / "set.h5", shares={"train": 0.5})
+        import_files("deeph", tmp_path, tmp_path / "set.h5", shares={"train": 0.5})
 
 
 def test_an_overlap_that_is_none_is_refused(matrices):
@@ -205,7 +205,7 @@ def test_an_overlap_that_is_none_is_refused(matrices):
 
 def test_a_crystal_without_its_overlap_says_so(tmp_path, matrices):
     deeph.write(tmp_path / "raw", ATOMS, matrices[0])
-    path = import_deeph(tmp_path / "raw", tmp_path / "set.h5", shares={"train": 1.0})
+    path = import_files("deeph", tmp_path / "raw", tmp_path / "set.h5", shares={"train": 1.0})
     with Dataset(path) as dataset, pytest.raises(DatasetError, match="without its overlap"):
         _ = dataset[0].S
 

@@ -1,18 +1,22 @@
-"""Matrices of other programs: one adapter per file format, each in and out.
+"""Matrices of other programs: one adapter module per file format.
 
-An adapter converts units, orbital orders and signs to the workbench's own. Every structure that it
-reads is validated afterwards (`datasets.validation`): a wrong order survives a round trip.
+An adapter converts units, orbital orders and signs to the workbench's own, and offers one record
+`FORMAT` to the table in `workbench.datasets.conversion`. Every structure is validated after it is
+read (`workbench.datasets.validation`): a wrong orbital order survives a round trip.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ase import Atoms
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["FormatError", "Foreign"]
+__all__ = ["Foreign", "Format", "FormatError"]
 
 
 class FormatError(ValueError):
@@ -27,10 +31,32 @@ class Foreign:
         atoms: positions and cell in A, periodic in all directions.
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
-        fermi_level: eV, on the scale of H.
+        fermi_level: eV, on the energy scale of H.
     """
 
     atoms: Atoms
     H: BlockMatrix
     S: BlockMatrix | None
     fermi_level: float
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format of another program.
+
+    Attributes:
+        name: as the provenance of a dataset records it, e.g. "DeepH".
+        basis_name: name of the basis unless another is asked for; the files give its shells only.
+        listed_as: key under which the provenance lists the sources, "folders" or "files".
+        find: paths -> the source of each structure at or below them, and its name in the
+            provenance; raises a FormatError if there is none.
+        read: a source and a name for the basis -> the structure.
+        write: ``(folder, atoms, H, S, fermi_level)``; None for a format that is only read.
+    """
+
+    name: str
+    basis_name: str
+    listed_as: str
+    find: Callable[[Iterable[str | os.PathLike[str]]], list[tuple[Path, str]]]
+    read: Callable[[Path, str], Foreign]
+    write: Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float], None] | None = None

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index
 from workbench.storage.atomic_write import atomic_path, atomic_write
 from workbench.structures.loading import StructureError, validate
 
-__all__ = ["folders", "read", "structure", "write"]
+__all__ = ["FORMAT", "folders", "read", "structure", "write"]
 
 PROGRAM = "openmx"  # whose order of orbitals the format has
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
@@ -57,6 +57,10 @@ def folders(root: str | os.PathLike[str]) -> list[Path]:
             f"{_MATRIX} and the other files that workbench.datasets.formats.deeph lists."
         )
     return found
+
+
+def _find(roots: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
+    return [(path, str(path.relative_to(root))) for root in roots for path in folders(root)]
 
 
 def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
@@ -303,3 +307,6 @@ def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
             kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
             for e, block in zip(members, kept[:, back[0][:, None], back[1]], strict=True):
                 file.create_dataset(json.dumps(names[e]), data=block)
+
+
+FORMAT = Format("DeepH", "deeph", "folders", _find, read, write)

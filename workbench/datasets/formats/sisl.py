@@ -31,13 +31,13 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index, order_signs
 from workbench.structures.loading import StructureError, validate
 
-__all__ = ["available", "read", "runs"]
+__all__ = ["FORMAT", "available", "read", "runs"]
 
 PROGRAM = "siesta"  # whose order and signs of orbitals the files have
 _SIESTA = (".nc", ".TSHS", ".HSX")  # in the order in which a run's are looked for
@@ -76,6 +76,10 @@ def runs(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
             )
         found += inside
     return found
+
+
+def _find(sources: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
+    return [(path, str(path)) for path in runs(sources)]
 
 
 def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
@@ -386,3 +390,6 @@ def _identity(
         own = basis.slots(int(atoms.numbers[edges[0, k]]))
         values[k, own, own] = 1.0
     return values
+
+
+FORMAT = Format("SIESTA", PROGRAM, "files", _find, read)
