@@ -76,7 +76,7 @@ def test_a_second_run_finds_the_dataset_made(undisturbed):
 
 
 def test_another_job_of_the_same_name_is_refused(undisturbed):
-    with pytest.raises(LabellingError, match="made otherwise"):
+    with pytest.raises(LabellingError, match="made with other arguments"):
         label(["HF", "H2"], undisturbed, SPLITS, **TINY, seed=1)
 
 

@@ -123,7 +123,7 @@ def test_tautomers_stay_together_by_another_opinion_as_well(organic):
 
 
 def test_an_unknown_collection_is_a_sentence():
-    with pytest.raises(StructureError, match="no collection called 'inorganic': there is organic"):
+    with pytest.raises(StructureError, match="no collection called 'inorganic': choose organic"):
         collection("inorganic")
 
 

@@ -1,4 +1,4 @@
-"""Bands against chains whose bands are known in closed form."""
+"""Bands of chains, compared with their closed forms."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ T, SHORT, LONG = 1.5, 2.0, 1.2  # eV
 
 
 def matrix(n, on_site, hops):
-    """A chain of n atoms a cell: ``hops`` are (row, column, cell of the column, value)."""
+    """A chain of n atoms per cell; ``hops`` are (row, column, cell of the column, value)."""
     blocks = [(i, i, 0, on_site) for i in range(n)]
     blocks += [b for i, j, c, v in hops for b in ((i, j, c, v), (j, i, -c, v))]
     rows, columns, cells, values = zip(*blocks, strict=True)
@@ -90,21 +90,21 @@ def test_energies_of_sparse_matrices_are_those_of_dense_ones():
         np.testing.assert_allclose(at_k.toarray(), ring.at_k(k))
 
 
-def test_a_combination_of_no_overlap_makes_no_ghost_if_it_is_left_out():
-    """Two orbitals that are nearly one: 1 meV of error in H puts a band 100 eV too low."""
+def test_leaving_out_tiny_overlaps_removes_spurious_bands():
+    """Two nearly identical orbitals: an error of 1 meV in H puts a band 100 eV too low."""
     S = np.array([[1.0, 1 - 1e-5], [1 - 1e-5, 1.0]])
     H = np.array([[-5.0, -5.0 + 5e-5], [-5.0 + 5e-5, -5.0]])
     shaken = H - 5e-4 * np.array([[1, -1], [-1, 1]])
     true, wrong, overlap = (two(m) for m in (H, shaken, S))
-    at = [0, 0, 0]
-    np.testing.assert_allclose(energies_at(true, overlap, at), -5, atol=1e-3)
-    assert energies_at(wrong, overlap, at)[0] == pytest.approx(-105, abs=1)
-    kept = energies_at(wrong, overlap, at, least=1e-3)
+    gamma = [0, 0, 0]
+    np.testing.assert_allclose(energies_at(true, overlap, gamma), -5, atol=1e-3)
+    assert energies_at(wrong, overlap, gamma)[0] == pytest.approx(-105, abs=1)
+    kept = energies_at(wrong, overlap, gamma, least=1e-3)
     assert kept[0] == pytest.approx(-5, abs=1e-3)
     assert np.isinf(kept[1])
     assert fermi_level(wrong, overlap, 1, (1, 1, 1), least=1e-3) == pytest.approx(-5, abs=1e-3)
 
 
 def two(dense):
-    """A molecule of two atoms with one orbital each, as a crystal of one cell."""
+    """A molecule of two atoms with one orbital each, used as a crystal of one cell."""
     return BlockMatrix.from_dense(BASIS, np.ones(2, dtype=np.int64), dense)

@@ -1,4 +1,4 @@
-"""k-points and cells: exact on the mesh, right between its points, symmetric, hermitian."""
+"""From k-points to real space: exact on the mesh, smooth between its points, hermitian."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ MESH = (5, 5, 1)
 
 @pytest.fixture(scope="module")
 def matrices():
-    """Kinetic energy (Hartree) and overlap; the mesh's supercell holds their whole range."""
+    """Kinetic energy (Hartree) and overlap; the supercell of the mesh contains their range."""
     return [integrals(ATOMS, k, basis="sto-3g", cutoff=7.0) for k in ("int1e_kin", "int1e_ovlp")]
 
 
@@ -27,9 +27,9 @@ def on_mesh(matrix):
 
 def test_blocks_come_back_from_the_mesh(matrices):
     for matrix in matrices:
-        found = to_real_space(matrix.basis, ATOMS, MESH, on_mesh(matrix))
-        assert (found - matrix).max_abs() < 1e-12
-        assert (found - found.hermitian()).max_abs() < 1e-12
+        recovered = to_real_space(matrix.basis, ATOMS, MESH, on_mesh(matrix))
+        assert (recovered - matrix).max_abs() < 1e-12
+        assert (recovered - recovered.hermitian()).max_abs() < 1e-12
     assert check(ATOMS, *matrices).complaint is None
 
 
@@ -43,20 +43,20 @@ def test_spinors_come_back_from_the_mesh(matrices):
 
 
 def test_a_mesh_too_small_is_still_exact_at_its_points_and_symmetric(matrices):
-    """Its range reaches beyond the supercell: images share what is equally near."""
+    """The range exceeds the supercell: images at equal distance share a block."""
     mesh, H = (2, 2, 1), matrices[0]
     at_k = np.array([H.at_k(k) for k in k_mesh(mesh)])
-    found = to_real_space(H.basis, ATOMS, mesh, at_k)
+    recovered = to_real_space(H.basis, ATOMS, mesh, at_k)
     for k, expected in zip(k_mesh(mesh), at_k, strict=True):
-        np.testing.assert_allclose(found.at_k(k), expected, atol=1e-12)
-    assert (found - found.hermitian()).max_abs() < 1e-12
-    proof = check(ATOMS, found)
+        np.testing.assert_allclose(recovered.at_k(k), expected, atol=1e-12)
+    assert (recovered - recovered.hermitian()).max_abs() < 1e-12
+    proof = check(ATOMS, recovered)
     assert proof.operations == 23
     assert proof.symmetry_ev < 1e-10
 
 
 def test_the_nearest_image_is_what_makes_bands_smooth(matrices):
-    """With cells 0 to n - 1, as the transform numbers them, bands between points are wrong."""
+    """With the cells 0 to n - 1 of the transform, bands between the points are wrong."""
     H, S = matrices
     k = np.array([0.13, 0.29, 0.0])
     cells = (k_mesh(MESH) * MESH).round().astype(int)

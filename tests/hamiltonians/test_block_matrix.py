@@ -37,7 +37,7 @@ def test_json_round_trip():
     assert Basis.from_json(SPINOR.to_json()) == SPINOR
 
 
-@settings(deadline=None)  # a loaded machine is no failure
+@settings(deadline=None)  # a busy machine must not fail the test
 @given(st.lists(st.sampled_from([1, 8, 26]), min_size=1, max_size=5), st.booleans())
 def test_dense_round_trip_is_exact(numbers, spinor):
     matrix, dense = random_matrix(numbers, basis=SPINOR if spinor else BASIS)
@@ -57,16 +57,16 @@ def test_block_is_the_dense_slice():
 
 
 def test_rotate_is_the_dense_law():
-    """D H D^T with D put together per atom, shell by shell, in the atom's own order."""
+    """D H D^T, with D built per atom and shell in the AO order of the atom."""
     numbers = [26, 1, 8]
     matrix, dense = random_matrix(numbers)
     R = -random_rotation(np.random.default_rng(1))
     blocks = [wigner_d(l, R) for z in numbers for l in BASIS.shells[z]]
     n = len(dense)
-    D, at = np.zeros((n, n)), 0
+    D, start = np.zeros((n, n)), 0
     for block in blocks:
-        D[at : at + len(block), at : at + len(block)] = block
-        at += len(block)
+        D[start : start + len(block), start : start + len(block)] = block
+        start += len(block)
     np.testing.assert_allclose(matrix.rotate(R).dense(), D @ dense @ D.T, atol=1e-12)
 
 

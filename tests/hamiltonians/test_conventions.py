@@ -1,4 +1,4 @@
-"""Orders of orbitals, against PySCF."""
+"""Orbital orders, compared with PySCF."""
 
 import numpy as np
 import pytest

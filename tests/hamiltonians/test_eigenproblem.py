@@ -38,7 +38,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def run_pyscf(atoms: Atoms, basis: str, xc: str):
-    """A tightly converged PySCF object, made without the workbench's engine."""
+    """A tightly converged PySCF object, independent of the workbench's engine."""
     geometry = list(zip(atoms.symbols, atoms.positions, strict=True))
     mol = gto.M(atom=geometry, basis=basis, verbose=0)
     mf = scf.RHF(mol) if xc == "hf" else dft.RKS(mol, xc=xc)
@@ -104,13 +104,13 @@ def test_solutions_satisfy_the_equation():
 
 @given(seeds)
 @settings(max_examples=20, deadline=None)
-def test_levels_do_not_move_when_the_matrix_turns(seed):
+def test_a_rotation_keeps_the_levels(seed):
     R = random_rotation(np.random.default_rng(seed))
     for name in ("water", "methane"):
         _, H, S = hartree_fock(name)
-        for turn in (R, -R):
-            found = levels(H.rotate(turn), S.rotate(turn))
-            np.testing.assert_allclose(found, levels(H, S), atol=1e-9, rtol=0)
+        for operation in (R, -R):
+            rotated = levels(H.rotate(operation), S.rotate(operation))
+            np.testing.assert_allclose(rotated, levels(H, S), atol=1e-9, rtol=0)
 
 
 def test_rotate_and_recompute():
@@ -251,7 +251,7 @@ def test_electron_counts_must_fit():
         gap(H, S, 4)
 
 
-def test_physics_is_light():
+def test_the_module_imports_nothing_heavy():
     code = (
         "import sys, json, workbench.hamiltonians.eigenproblem\n"
         "print(json.dumps(sorted(sys.modules)))"

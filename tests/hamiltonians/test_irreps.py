@@ -1,4 +1,4 @@
-"""Blocks and irreps: orthogonal both ways, equivariant, norms kept."""
+"""Blocks and irreps: the change is orthogonal and equivariant, and keeps norms."""
 
 import numpy as np
 import pytest
@@ -23,20 +23,20 @@ def test_the_change_is_orthogonal():
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["proper", "improper"])
-def test_coefficients_turn_as_their_irreps_say(sign):
+def test_coefficients_rotate_by_their_irreps(sign):
     rng = np.random.default_rng(0)
     block, R = rng.normal(size=(BASIS.dim, BASIS.dim)), sign * random_rotation(rng)
     D = BASIS.rotation(R)
-    turned = IRREPS.encode(D @ block @ D.T)
-    before, at = IRREPS.encode(block), 0
+    rotated = IRREPS.encode(D @ block @ D.T)
+    before, start = IRREPS.encode(block), 0
     for p in IRREPS.paths:
-        shell = slice(at, at + 2 * p.l + 1)
-        parity = sign if p.pseudo else 1  # wigner_d already carries (-1)^l
+        shell = slice(start, start + 2 * p.l + 1)
+        parity = sign if p.pseudo else 1  # wigner_d includes (-1)^l
         np.testing.assert_allclose(
-            turned[shell], parity * wigner_d(p.l, R) @ before[shell], atol=1e-12
+            rotated[shell], parity * wigner_d(p.l, R) @ before[shell], atol=1e-12
         )
-        at = shell.stop
-    assert at == BASIS.dim**2
+        start = shell.stop
+    assert start == BASIS.dim**2
 
 
 def test_e3nn_irreps_count_every_coefficient():
@@ -51,7 +51,7 @@ def test_numpy_and_torch_agree_and_decode_inverts():
     np.testing.assert_allclose(IRREPS.decode(coefficients).numpy(), block, atol=1e-13)
 
 
-def test_xray_does_not_move_under_rotation():
+def test_rotations_keep_irrep_norms():
     n = BASIS.n_orbitals(8) + BASIS.n_orbitals(1)
     dense = np.random.default_rng(2).normal(size=(n, n))
     matrix = BlockMatrix.from_dense(BASIS, [8, 1], dense + dense.T)
@@ -66,7 +66,7 @@ def test_xray_does_not_move_under_rotation():
         irrep_norms(matrix, 0, 5)
 
 
-def test_xrays_of_all_pairs_of_two_elements_are_those_of_each():
+def test_norms_of_all_pairs_of_two_elements_equal_those_of_each_pair():
     n = 2 * BASIS.n_orbitals(1) + BASIS.n_orbitals(8)
     matrix = BlockMatrix.from_dense(BASIS, [1, 8, 1], np.random.default_rng(5).normal(size=(n, n)))
     blocks, norms = xrays(matrix, 1, 8)
@@ -82,15 +82,15 @@ def test_components_of_p_with_p_are_trace_axial_vector_and_traceless_part():
     n = BASIS.n_orbitals(1) * 2
     matrix = BlockMatrix.from_dense(BASIS, [1, 1], np.random.default_rng(6).normal(size=(n, n)))
     block = matrix.block(0, 1)[2:5, 2:5]
-    found = {l: components(matrix, 0, 1)["2p", "2p", l][0] for l in range(3)}
-    trace, odd = np.trace(block), (block - block.T) / 2
-    assert abs(found[0][0]) == pytest.approx(abs(trace) / np.sqrt(3))
+    irreps = {l: components(matrix, 0, 1)["2p", "2p", l][0] for l in range(3)}
+    trace, antisymmetric = np.trace(block), (block - block.T) / 2
+    assert abs(irreps[0][0]) == pytest.approx(abs(trace) / np.sqrt(3))
     y, z, x = 0, 1, 2
-    vector = np.array([odd[z, x], odd[x, y], odd[y, z]]) * np.sqrt(2)  # along y, z, x
-    sign = np.sign(found[1][0] * vector[0])
-    np.testing.assert_allclose(sign * found[1], vector)
-    left = (block + block.T) / 2 - trace / 3 * np.eye(3)
-    assert np.linalg.norm(found[2]) == pytest.approx(np.linalg.norm(left))
+    vector = antisymmetric[[z, x, y], [x, y, z]] * np.sqrt(2)  # along y, z, x
+    sign = np.sign(irreps[1][0] * vector[0])
+    np.testing.assert_allclose(sign * irreps[1], vector)
+    traceless = (block + block.T) / 2 - trace / 3 * np.eye(3)
+    assert np.linalg.norm(irreps[2]) == pytest.approx(np.linalg.norm(traceless))
     assert [is_pseudo(("2p", "2p", l)) for l in range(3)] == [False, True, False]
 
 

@@ -1,4 +1,4 @@
-"""Kramers pairs, and spinors that are turned once and twice."""
+"""Kramers pairs, and spinors rotated by 360 and 720 degrees."""
 
 import numpy as np
 import pytest
@@ -29,40 +29,40 @@ def states(water):
     return SpinorStates.of(*coupled(water))
 
 
-def test_pairs_are_degenerate_unless_something_is_magnetic(water):
+def test_kramers_pairs_are_degenerate_without_a_magnetic_field(water):
     assert splitting(wb.levels(*coupled(water))) < 1e-10
     assert splitting(wb.levels(*coupled(water, magnetic=0.5))) > 0.1
     assert splitting(np.array([0.0, 0.25, 1.0, 1.125])) == 0.25
 
 
-def test_a_turn_is_minus_one_after_one_round_and_one_after_two(states):
+def test_d_is_minus_one_at_360_degrees_and_one_at_720(states):
     once, twice = turn(states.H.basis, AXIS, [360, 720])
     np.testing.assert_allclose(once, -np.eye(len(once)), atol=1e-13)
     np.testing.assert_allclose(twice, np.eye(len(twice)), atol=1e-13)
 
 
-def test_a_turn_multiplies_up_and_is_that_of_the_basis_but_for_the_sign(states):
+def test_rotations_multiply_and_equal_those_of_the_basis_up_to_the_sign(states):
     basis = states.H.basis
     first, second, both = turn(basis, AXIS, [200.0, 230.0, 430.0])
     np.testing.assert_allclose(second @ first, both, atol=1e-13)
     for D, angle, sign in ((first, 200, -1), (both, 430, -1)):  # 200 is -160, 430 is 70 + 360
-        own = basis.rotation(wb.rotation(AXIS, angle))
-        np.testing.assert_allclose(D, sign * own, atol=1e-13)
+        of_basis = basis.rotation(wb.rotation(AXIS, angle))
+        np.testing.assert_allclose(D, sign * of_basis, atol=1e-13)
 
 
-def test_the_matrix_turns_as_that_of_the_turned_structure(water, states):
+def test_the_rotated_matrix_is_that_of_the_rotated_structure(water, states):
     D = turn(states.H.basis, AXIS, 500)
     R = wb.rotation(AXIS, 500)
-    there = coupled(rotate(water, R))[0]
-    assert (turn_matrix(states.H, D) - there).max_abs() < 1e-10
+    recomputed = coupled(rotate(water, R))[0]
+    assert (turn_matrix(states.H, D) - recomputed).max_abs() < 1e-10
     assert (turn_matrix(states.H, turn(states.H.basis, AXIS, 360)) - states.H).max_abs() < 1e-12
 
 
-def test_a_turned_state_is_a_state_of_the_turned_matrix(water, states):
-    there = SpinorStates.of(*coupled(rotate(water, wb.rotation(AXIS, 130))))
-    turned = turn_state(states.H, states.vectors[:, 9], turn(states.H.basis, AXIS, 130))
-    weight = np.abs(there.vectors.conj().T @ turned) ** 2
-    same = np.abs(there.energies - states.energies[9]) < 1e-6
+def test_a_rotated_state_is_an_eigenstate_of_the_rotated_matrix(water, states):
+    recomputed = SpinorStates.of(*coupled(rotate(water, wb.rotation(AXIS, 130))))
+    rotated = turn_state(states.H, states.vectors[:, 9], turn(states.H.basis, AXIS, 130))
+    weight = np.abs(recomputed.vectors.conj().T @ rotated) ** 2
+    same = np.abs(recomputed.energies - states.energies[9]) < 1e-6
     assert weight[same].sum() == pytest.approx(1, abs=1e-10)
 
 
@@ -91,8 +91,8 @@ def test_overlaps_change_sign_after_360_degrees_whatever_the_state_and_the_axis(
 def test_without_a_coupling_the_overlap_of_an_s_state_is_the_cosine_of_half_the_angle(water):
     atom = SpinorStates.of(*coupled(water[1:2]))  # hydrogen's 1s
     angles = np.arange(0, 721, 30)
-    found = atom.overlaps(0, turn(atom.H.basis, (1, 0, 0), angles))
-    np.testing.assert_allclose(found, np.cos(np.deg2rad(angles) / 2), atol=1e-12)
+    overlaps = atom.overlaps(0, turn(atom.H.basis, (1, 0, 0), angles))
+    np.testing.assert_allclose(overlaps, np.cos(np.deg2rad(angles) / 2), atol=1e-12)
 
 
 def test_leading_orbitals_are_whole_shells(states):

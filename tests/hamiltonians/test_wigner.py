@@ -26,7 +26,7 @@ def test_wigner_d_is_a_representation(axis1, degrees1, axis2, degrees2):
         np.testing.assert_allclose(wigner_d(l, a @ b), product, atol=1e-12)
 
 
-def test_wigner_d_is_orthogonal_and_carries_parity():
+def test_wigner_d_is_orthogonal_and_includes_parity():
     R = random_rotation(np.random.default_rng(0))
     for l in range(7):
         D = wigner_d(l, R)
@@ -34,7 +34,7 @@ def test_wigner_d_is_orthogonal_and_carries_parity():
         np.testing.assert_allclose(wigner_d(l, -R), (-1) ** l * D, atol=1e-12)
 
 
-def test_l1_turns_as_yzx():
+def test_l1_rotates_as_yzx():
     R = random_rotation(np.random.default_rng(1))
     axes = list(E3NN_AXES)
     np.testing.assert_allclose(wigner_d(1, R), R[np.ix_(axes, axes)], atol=1e-13)
@@ -50,6 +50,6 @@ def test_wigner_d_takes_batches():
 
 def test_harmonics_agree_with_e3nn():
     vectors = np.random.default_rng(3).normal(size=(40, 3))
-    fed = torch.tensor(vectors[:, E3NN_AXES], dtype=torch.float64)
-    theirs = o3.spherical_harmonics(list(range(7)), fed, True, normalization="integral")
+    permuted = torch.tensor(vectors[:, E3NN_AXES], dtype=torch.float64)
+    theirs = o3.spherical_harmonics(list(range(7)), permuted, True, normalization="integral")
     np.testing.assert_allclose(harmonics(6, vectors), theirs.numpy(), atol=1e-12)

@@ -1,4 +1,4 @@
-"""A file appears complete or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The bundled data are found in a checkout and through WORKBENCH_DATA."""
+"""Bundled data are located in a checkout and through WORKBENCH_DATA."""
 
 import hashlib
 
@@ -26,7 +26,7 @@ def test_a_wrong_override_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [p.stem for p in sorted(data_path("datasets").glob("*.h5"))])
-def test_a_dataset_is_whole_and_its_card_is_its_own(name):
+def test_a_dataset_is_complete_and_matches_its_card(name):
     with Dataset(data_path("datasets", f"{name}.h5")) as dataset:
         dataset.verify()
         card = data_path("datasets", f"{name}.md").read_text()
@@ -39,7 +39,7 @@ def test_a_dataset_is_whole_and_its_card_is_its_own(name):
 @pytest.mark.parametrize(
     "name", [p.stem for p in sorted(data_path("checkpoints").glob("*.safetensors"))]
 )
-def test_a_model_loads_and_its_card_is_its_own(name):
+def test_a_model_loads_and_matches_its_card(name):
     path = data_path("checkpoints", f"{name}.safetensors")
     card = data_path("checkpoints", f"{name}.md").read_text()
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card

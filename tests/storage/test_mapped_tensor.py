@@ -1,4 +1,4 @@
-"""Rows gathered in memory and in files are the same rows."""
+"""A tensor filled in memory and one filled in a file have the same rows."""
 
 import os
 import subprocess
@@ -26,8 +26,8 @@ def test_parts_come_back_as_one(monkeypatch, tmp_path, limit, kind):
     assert rows.tensor[torch.tensor([5, 0])].tolist() == torch.cat(PARTS)[[5, 0]].tolist()
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mappings")
-def test_many_rows_lie_in_a_file_that_has_no_name_any_more(monkeypatch, tmp_path):
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc/self/maps (Linux)")
+def test_a_large_tensor_is_in_an_unlinked_file(monkeypatch, tmp_path):
     monkeypatch.setattr(mapped_tensor, "IN_MEMORY", 0)
     monkeypatch.setattr(mapped_tensor.tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -40,17 +40,17 @@ def test_many_rows_lie_in_a_file_that_has_no_name_any_more(monkeypatch, tmp_path
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("come", [0, 1])
-def test_missing_rows_are_no_tensor(come):
+@pytest.mark.parametrize("n_parts", [0, 1])
+def test_missing_rows_are_an_error(n_parts):
     rows = MappedTensor(6)
-    for part in PARTS[:come]:
+    for part in PARTS[:n_parts]:
         rows.add(part)
-    with pytest.raises(ValueError, match="of 6 rows have come"):
+    with pytest.raises(ValueError, match="of 6 rows were added"):
         _ = rows.tensor
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is set aside on Linux only")
-def test_a_full_disk_is_a_sentence_and_no_crash():
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is reserved on Linux only")
+def test_a_full_disk_is_an_error_message_and_no_crash():
     code = (
         "import resource, torch\n"
         "from workbench.storage import mapped_tensor\n"
@@ -58,7 +58,7 @@ def test_a_full_disk_is_a_sentence_and_no_crash():
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "mapped_tensor.MappedTensor(1000).add(torch.zeros(10, 50))\n"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert found.returncode == 1
-    assert "do not fit into" in found.stderr
-    assert "TMPDIR" in found.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 1
+    assert "do not fit into" in process.stderr
+    assert "TMPDIR" in process.stderr

@@ -1,4 +1,4 @@
-"""Bilayers: the right atoms at the right angle, and nothing torn."""
+"""Bilayers: the right atoms at the right angle, with all bonds intact."""
 
 import numpy as np
 import pytest
@@ -15,15 +15,15 @@ spglib.error.OLD_ERROR_HANDLING = False
 
 
 def directions(atoms, above):
-    """Directions of the bonds of one sheet, modulo 60 degrees."""
-    i, _, away = neighbor_list("ijD", atoms, 1.6)
+    """Directions of the bonds in one sheet, degrees modulo 60."""
+    i, _, vectors = neighbor_list("ijD", atoms, 1.6)
     z = atoms.positions[:, 2]
-    own = away[(z[i] > z.mean()) == above]
-    return np.rad2deg(np.arctan2(own[:, 1], own[:, 0])) % 60
+    of_sheet = vectors[(z[i] > z.mean()) == above]
+    return np.rad2deg(np.arctan2(of_sheet[:, 1], of_sheet[:, 0])) % 60
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 2), (2, 1), (2, 3), (1, 3), (3, 8)])
-def test_a_twist_has_its_angle_and_tears_no_bond(m, n):
+def test_a_twist_has_its_angle_and_keeps_all_bonds(m, n):
     atoms = twisted_bilayer(SHEET, m, n, 3.35)
     assert len(atoms) == 4 * (m * m + m * n + n * n)
     i, d = neighbor_list("id", atoms, 1.6)
@@ -39,7 +39,8 @@ def test_a_twist_has_its_angle_and_tears_no_bond(m, n):
     heights = [atoms.positions[s, 2].mean() for s in np.split(np.arange(len(atoms)), 2)]
     assert heights[1] - heights[0] == pytest.approx(3.35)
     cell = atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
-    assert spglib.get_spacegroup(cell, symprec=1e-3).startswith("P321")  # D3, axes of two in plane
+    group = spglib.get_spacegroup(cell, symprec=1e-3)
+    assert group.startswith("P321")  # D3: twofold axes in the plane
 
 
 def test_the_magic_angle_has_eleven_thousand_atoms():
@@ -79,7 +80,7 @@ def test_indices_that_make_no_twist_are_refused(indices):
         twisted_bilayer(SHEET, *indices, 3.35)
 
 
-def test_what_is_no_layer_is_refused():
+def test_structures_that_are_no_layer_are_refused():
     square = Atoms("C", cell=[3, 3, 10], pbc=(True, True, False))
     with pytest.raises(StructureError, match="not hexagonal"):
         twisted_bilayer(square, 1, 2, 3.35)
@@ -93,18 +94,18 @@ def test_what_is_no_layer_is_refused():
 
 
 @pytest.mark.parametrize(("name", "atoms"), [("graphene", 28), ("bismuthene", 28), ("bi2te3", 70)])
-def test_a_bilayer_is_twisted_as_it_stands(name, atoms):
+def test_twisting_a_bilayer_keeps_its_distance_and_vacuum(name, atoms):
     pair = load(f"bilayer-{name}")
-    made = twisted(pair, 1, 2)
-    assert len(made) == atoms
-    apart = [
+    result = twisted(pair, 1, 2)
+    assert len(result) == atoms
+    distances = [
         a.positions[len(a) // 2 :, 2].mean() - a.positions[: len(a) // 2, 2].mean()
-        for a in (pair, made)
+        for a in (pair, result)
     ]
-    assert apart[1] == pytest.approx(apart[0])
-    assert made.cell.lengths()[2] == pytest.approx(pair.cell.lengths()[2])
-    assert made.cell.lengths()[0] == pytest.approx(np.sqrt(7) * pair.cell.lengths()[0])
-    cell = made.cell.array, made.get_scaled_positions(), made.numbers
+    assert distances[1] == pytest.approx(distances[0])
+    assert result.cell.lengths()[2] == pytest.approx(pair.cell.lengths()[2])
+    assert result.cell.lengths()[0] == pytest.approx(np.sqrt(7) * pair.cell.lengths()[0])
+    cell = result.cell.array, result.get_scaled_positions(), result.numbers
     assert spglib.get_spacegroup(cell, symprec=1e-3).startswith("P3")
     for wrong in (pair[::-1], pair[1:]):  # upside down, torn
         with pytest.raises(StructureError, match="no bilayer"):

@@ -1,4 +1,4 @@
-"""The library's table of contents, uploads, sheets and twists, the shortest distance."""
+"""The catalogue of structures, uploads, sheets and twists, and the shortest distance."""
 
 import gzip
 
@@ -22,8 +22,8 @@ WATER = b"3\n\nO 0 0 0\nH 0.757 0.586 0\nH -0.757 0.586 0\n"
 
 
 def test_every_group_lists_its_structures_with_formula_and_atoms():
-    found = {group: entries(group) for group in groups()}
-    assert [str(e) for e in found["crystals"]] == [
+    listed = {group: entries(group) for group in groups()}
+    assert [str(e) for e in listed["crystals"]] == [
         "bismuthene · Bi2 · 2 atoms",
         "graphene · C2 · 2 atoms",
         "mos2 · MoS2 · 3 atoms",
@@ -34,9 +34,9 @@ def test_every_group_lists_its_structures_with_formula_and_atoms():
         "bilayer-bi2se3 · Bi4Se6 · 10 atoms",
         "bilayer-bi2te3 · Bi4Te6 · 10 atoms",
     ]
-    assert str(found["molecules"][0]) == "water · H2O · 3 atoms"
-    assert len(found["G2 set (ASE)"]) == 162
-    assert len(found["organic"]) == 960
+    assert str(listed["molecules"][0]) == "water · H2O · 3 atoms"
+    assert len(listed["G2 set (ASE)"]) == 162
+    assert len(listed["organic"]) == 960
     with pytest.raises(StructureError, match="no group 'metals'"):
         entries("metals")
 
@@ -117,12 +117,13 @@ def test_the_shortest_distance_counts_images():
 @pytest.mark.parametrize("name", bilayers.SHEETS)
 def test_sheets_are_hexagonal_and_twist(name):
     sheet = bilayers.sheet(name)
-    made = bilayers.twisted_bilayer(sheet, 1, 2, bilayers.SHEETS[name])
-    assert len(made) == 14 * len(sheet)
-    between = (
-        made.positions[len(made) // 2 :, 2].mean() - made.positions[: len(made) // 2, 2].mean()
+    twisted = bilayers.twisted_bilayer(sheet, 1, 2, bilayers.SHEETS[name])
+    assert len(twisted) == 14 * len(sheet)
+    distance = (
+        twisted.positions[len(twisted) // 2 :, 2].mean()
+        - twisted.positions[: len(twisted) // 2, 2].mean()
     )
-    assert between == pytest.approx(bilayers.SHEETS[name])
+    assert distance == pytest.approx(bilayers.SHEETS[name])
     with pytest.raises(StructureError, match="no sheet called"):
         bilayers.sheet("phosphorene")
 

@@ -1,4 +1,4 @@
-"""Structures: every source, every sentence, and the law of rotation."""
+"""Structures: every source, every error message, and the law of rotation."""
 
 import importlib.util
 
@@ -70,16 +70,16 @@ def test_bundled_sheets_have_the_lattice_of_graphite():
 
 @pytest.mark.parametrize(("name", "expected"), CUT.items())
 def test_bundled_crystals_are_cut_from_their_bulk(name, expected):
-    """Space group, atoms and the shortest distance, which the bulk has as well."""
+    """The space group, the atoms and the shortest distance of the bulk."""
     formula, group, shortest = expected
     crystal = load(name)
     assert crystal.get_chemical_formula() == formula
     assert crystal.pbc.tolist() == [True, True, False]
     cell = crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers
     assert spglib.get_spacegroup(cell, symprec=1e-3).startswith(group)
-    found = shortest_distance(crystal)
-    assert found is not None
-    assert found[0] == pytest.approx(shortest, abs=2e-3)
+    nearest = shortest_distance(crystal)
+    assert nearest is not None
+    assert nearest[0] == pytest.approx(shortest, abs=2e-3)
     assert len(crystal.info["provenance"]) > 50
 
 
@@ -90,8 +90,8 @@ def test_no_shift_of_a_bundled_bilayer_brings_sheets_nearer_than_in_the_bulk(nam
     facing = pair.positions[half:, 2].min() - pair.positions[:half, 2].max()
     assert facing == pytest.approx(between[name.removeprefix("bilayer-")], abs=0.01)
     pair.positions[half:, :2] += pair.positions[half - 1, :2] - pair.positions[half, :2]
-    found = pair.get_all_distances(mic=True)[:half, half:].min()
-    assert found == pytest.approx(facing)  # one atom right above another: the nearest there is
+    nearest = pair.get_all_distances(mic=True)[:half, half:].min()
+    assert nearest == pytest.approx(facing)  # one atom right above another: the closest shift
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -133,10 +133,10 @@ def test_files_through_ase(tmp_path, suffix):
     path = tmp_path / f"some.{suffix}"
     write(path, atoms)
     for source in (path, str(path)):
-        found = load(source)
-        distances = [a.get_all_distances(mic=atoms.pbc.any()) for a in (found, atoms)]
+        loaded = load(source)
+        distances = [a.get_all_distances(mic=atoms.pbc.any()) for a in (loaded, atoms)]
         np.testing.assert_allclose(*distances, atol=1e-4)
-        assert sorted(found.numbers) == sorted(atoms.numbers)
+        assert sorted(loaded.numbers) == sorted(atoms.numbers)
 
 
 def test_poscar_without_a_suffix(tmp_path):
@@ -155,9 +155,9 @@ def test_frames_of_a_trajectory(tmp_path):
 def test_atoms_are_copied_without_their_calculator():
     atoms = molecule("H2O")
     atoms.calc = SinglePointCalculator(atoms, energy=-1.0)
-    found = load(atoms, charge=1, spin=1)
-    found.positions += 1
-    assert found.calc is None
+    copy = load(atoms, charge=1, spin=1)
+    copy.positions += 1
+    assert copy.calc is None
     assert atoms.info == {}
     assert atoms.positions[0, 0] == 0
 
@@ -192,7 +192,7 @@ def test_smiles_without_rdkit(monkeypatch):
         load("smiles:CCO")
 
 
-# ---- sentences -----------------------------------------------------------------------------------
+# ---- error messages ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_smiles_without_rdkit(monkeypatch):
     [
         ("empty.xyz", "", "is empty"),
         ("blank.xyz", " \n\n", "is empty"),
-        ("none.xyz", "0\n\n", "holds no atoms|cannot be read"),
+        ("none.xyz", "0\n\n", "has no atoms|cannot be read"),
         ("odd.foo", "nothing known", "in no format that ASE knows"),
         ("element.xyz", WATER_XYZ.replace("O ", "Qq "), "names 'Qq', which is no element"),
         ("ghost.xyz", WATER_XYZ.replace("O ", "X "), "Atom 1 has atomic number 0"),

@@ -1,4 +1,4 @@
-"""What axe-core finds wrong with the widgets on a page: names, roles, contrast, focus."""
+"""Accessibility violations of the widgets on a page, from axe-core: names, roles, contrast."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.support.jupyter import settled
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 OURS = ".jp-OutputArea-output:not(.jp-RenderedText, .jp-RenderedPlotly)"
-"""Outputs of cells that this project drew: widgets and HTML, but not plotly's figures."""
+"""Cell outputs of this project: widgets and HTML, but not plotly's figures."""
 
 SEVERE = ("serious", "critical")
 
-_WHOLE = """async () => {  // JupyterLab takes cells out of sight off the page: keep them all
+_WHOLE = """async () => {  // JupyterLab removes cells out of sight from the page: keep all of them
     const { content } = window.jupyterapp.shell.currentWidget;
     content.notebookConfig = { ...content.notebookConfig, windowingMode: 'none' };
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -29,8 +29,8 @@ _IN_SIGHT = """() => {
         return top >= 0 && bottom <= innerHeight;
     });
 }"""
-# JupyterLab's body is nothing high, and what is cut off counts as hidden: axe-core would look at no
-# colour at all.
+# The body of JupyterLab has height zero, and clipped content counts as hidden: without this style
+# axe-core would check no colours.
 _UNCUT = "body { overflow: visible !important }"
 _AXE = """async ([roots, severe]) => {
     const { violations } = await axe.run({ include: [roots] }, { resultTypes: ['violations'] });
@@ -45,7 +45,7 @@ _AXE = """async ([roots, severe]) => {
 
 
 def show_whole(page: Page) -> None:
-    """A window as high as the notebook: axe-core does not look at colours outside of it."""
+    """Make the window as high as the notebook: axe-core checks colours inside it only."""
     page.set_viewport_size({"width": 1280, "height": settled(page, _WHOLE) + 400})
     page.wait_for_function(_IN_SIGHT)
 
@@ -59,7 +59,7 @@ def violations(page: Page, roots: str = OURS) -> list[dict[str, Any]]:
 
 
 def described(found: list[dict[str, Any]]) -> str:
-    """One line per element that is wrong, for a failing test."""
+    """One line per violating element, for the message of a failing test."""
     return "\n".join(
         f"{rule['id']} ({rule['impact']}): {node['target']}: {node['why']}: {node['html'][:160]}"
         for rule in found

@@ -1,4 +1,4 @@
-"""The command line in this process: its result, or the numbers that it prints."""
+"""Run the command line in this process: its result, or the JSON that it prints."""
 
 import json
 

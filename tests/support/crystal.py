@@ -1,4 +1,4 @@
-"""Matrices of a real crystal for tests: integrals over two centres, summed over no image."""
+"""Matrices of a crystal for tests: two-centre integrals, block by block, not summed over images."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ PAULI = np.array([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 
 
 def quickly_trained(config, path):
-    """Readouts solved for on features that nobody trained, then a few steps of stage 2."""
+    """A model with untrained features and solved readouts, after three steps of stage 2."""
     how = wb.TrainConfig(
         stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=3), batch_size=2, learning_rate=2e-3
     )
@@ -31,14 +31,14 @@ def quickly_trained(config, path):
 
 
 def sheet() -> Atoms:
-    """Stretched graphene, turned out of the axes' planes, so that nothing is zero by luck.
+    """Stretched graphene, rotated out of the coordinate planes so that no element vanishes.
 
-    Stretched, because so many diffuse orbitals on carbon's real places are nearly dependent.
+    Stretched, because at the real distances the diffuse orbitals are nearly linearly dependent.
     """
     atoms = graphene(a=3.3, vacuum=7.0)
     atoms.pbc = True
-    turn = rotation((1, 2, 3), 50)
-    atoms.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
+    R = rotation((1, 2, 3), 50)
+    atoms.set_cell(atoms.cell.array @ R.T, scale_atoms=True)
     return atoms
 
 
@@ -51,10 +51,10 @@ def integrals(atoms, kind, basis="def2-svp", cutoff=8.0) -> BlockMatrix:
     shifts = np.concatenate([np.zeros((n, 3), dtype=np.int64), T.astype(np.int64)])
     values = []
     for (a, b), shift in zip(edges.T, shifts, strict=True):
-        two = [atoms.positions[a], atoms.positions[b] + shift @ atoms.cell.array]
+        positions = [atoms.positions[a], atoms.positions[b] + shift @ atoms.cell.array]
         symbols = [atoms.symbols[a], "ghost-" + atoms.symbols[b]]
         pair = gto.M(
-            atom=list(zip(symbols, np.array(two) / BOHR, strict=True)),
+            atom=list(zip(symbols, np.array(positions) / BOHR, strict=True)),
             basis=basis,
             unit="Bohr",
             spin=None,
@@ -62,10 +62,10 @@ def integrals(atoms, kind, basis="def2-svp", cutoff=8.0) -> BlockMatrix:
         )
         order = ao_order(pair)
         dense = pair.intor(kind)[np.ix_(order, order)]
-        first = shells.n_orbitals(int(atoms.numbers[a]))
+        n_rows = shells.n_orbitals(int(atoms.numbers[a]))
         block = np.zeros((shells.dim, shells.dim))
         rows, columns = (shells.slots(int(atoms.numbers[k])) for k in (a, b))
-        block[np.ix_(rows, columns)] = dense[:first, first:]
+        block[np.ix_(rows, columns)] = dense[:n_rows, n_rows:]
         values.append(block)
     numbers = atoms.numbers.astype(np.int64)
     rank = canonical_order(edges, shifts)
@@ -86,14 +86,16 @@ def spin_orbit(basis, strength=0.5):
 
 
 def with_solver(atoms, **settings):
-    """PySCF's reference of a crystal, and the solver of PySCF that it came from."""
-    kept = []
+    """PySCF's reference of a crystal, and the PySCF solver that computed it."""
+    solvers = []
     with pytest.MonkeyPatch.context() as patch:
         make = pyscf_crystals.pbc_dft.KRKS
         patch.setattr(
-            pyscf_crystals.pbc_dft, "KRKS", lambda *a, **k: kept.append(make(*a, **k)) or kept[0]
+            pyscf_crystals.pbc_dft,
+            "KRKS",
+            lambda *a, **k: solvers.append(make(*a, **k)) or solvers[0],
         )
-        return wb.reference(atoms, **settings), kept[0]
+        return wb.reference(atoms, **settings), solvers[0]
 
 
 def with_spin_orbit(atoms, magnetic=0.0):

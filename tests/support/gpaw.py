@@ -1,4 +1,4 @@
-"""GPAW in tests: whether it is installed, and settings that take seconds."""
+"""GPAW in tests: a skip mark if it is missing, and settings that take seconds."""
 
 import pytest
 from ase import Atoms

@@ -66,16 +66,16 @@ def chromium_path() -> str | None:
 
 
 def settled(page: Page, function: str, argument: Any = None) -> Any:
-    """What an asynchronous function of the page gives; raises what it throws.
+    """The result of an asynchronous function on the page; raises its error.
 
-    `page.evaluate` would have the browser wait for its promise, and V8 may collect one that nothing
-    but its inspector waits for (mended in July 2026). So the page keeps the outcome, and is asked.
+    With `page.evaluate` only V8's inspector would wait for the promise, and V8 may collect such a
+    promise (fixed in July 2026). So the page stores the outcome, and it is polled here.
     """
     page.evaluate(_KEEP_OUTCOME.format(function=function), argument)
     until = time.monotonic() + TEN_MINUTES
     while not page.evaluate("() => window.outcome.settled"):
         if time.monotonic() > until:
-            raise TimeoutError(f"Nothing came of {function} in ten minutes.")
+            raise TimeoutError(f"{function} gave no result within ten minutes.")
         page.wait_for_timeout(10)
     outcome = page.evaluate("() => window.outcome")
     if "error" in outcome:
@@ -84,7 +84,7 @@ def settled(page: Page, function: str, argument: Any = None) -> Any:
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
-    """A notebook of these code cells."""
+    """Write a notebook with these code cells."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     notebook.metadata["kernelspec"] = {
         "name": "python3",
@@ -96,7 +96,7 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -104,9 +104,9 @@ def free_port() -> int:
 
 @contextmanager
 def jupyter_server(root: Path) -> Iterator[str]:
-    """Run JupyterLab on `root` with settings of its own; yields its address.
+    """Run JupyterLab on `root` with fresh settings; yields its address.
 
-    No token, as it listens on the loopback only and ends with the block.
+    It needs no token, as it listens on the loopback only and ends with the block.
     """
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as home:
         environment = _own_environment(Path(home))
@@ -129,7 +129,7 @@ def jupyter_server(root: Path) -> Iterator[str]:
 
 @contextmanager
 def class_server(*options: str) -> Iterator[str]:
-    """Run `python -m workbench class` with settings of its own; yields its address."""
+    """Run `python -m workbench class` with fresh settings; yields its address."""
     with tempfile.TemporaryDirectory(prefix="workbench-class-") as home:
         address = f"http://127.0.0.1:{(port := free_port())}"
         command = [sys.executable, "-m", "workbench", "class", *options, "--no-browser"]
@@ -142,14 +142,14 @@ def class_server(*options: str) -> Iterator[str]:
 def _running(
     command: list[str], environment: dict[str, str], address: str, home: Path
 ) -> Iterator[None]:
-    """A server that answers at an address, and ends with the block."""
+    """Run a server until the block ends; the block starts when the address responds."""
     with open(home / "server.log", "w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             _wait_until_up(address, server, Path(output.name))
             yield
         finally:
-            server.terminate()  # it asks its kernels to stop, which a busy machine draws out
+            server.terminate()  # it stops its kernels, which takes time on a busy machine
             try:
                 server.wait(timeout=60)
             except subprocess.TimeoutExpired:
@@ -157,7 +157,7 @@ def _running(
 
 
 def _own_environment(home: Path) -> dict[str, str]:
-    """Environment with fresh Jupyter folders, one thread, and errors raised in the kernel too."""
+    """Environment with new Jupyter folders, one thread, and errors raised in the kernel."""
     settings = home / "app-settings"
     settings.mkdir(parents=True)
     (settings / "overrides.json").write_text(json.dumps(_QUIET))
@@ -171,9 +171,9 @@ def _own_environment(home: Path) -> dict[str, str]:
     }
     for folder in folders.values():
         (home / folder).mkdir()
-    own = {name: str(home / folder) for name, folder in folders.items()}
+    paths = {name: str(home / folder) for name, folder in folders.items()}
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return {**os.environ, **own, **threads, "WORKBENCH_RAISE": "1"}
+    return {**os.environ, **paths, **threads, "WORKBENCH_RAISE": "1"}
 
 
 def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -189,7 +189,7 @@ def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> 
 
 
 class LabPage:
-    """One browser page on a JupyterLab server, with everything that went wrong on it."""
+    """A browser page on a JupyterLab server; records its errors and requests to other hosts."""
 
     def __init__(self, page: Page, address: str):
         self.page, self.address = page, address
@@ -204,9 +204,9 @@ class LabPage:
             self.foreign.append(request.url)
 
     def open(self, notebook: str) -> None:
-        """Open a notebook and wait until its kernel can run cells (else a dialog would ask).
+        """Open a notebook and wait until its kernel can run cells (otherwise a dialog appears).
 
-        Kernels of other notebooks are ended: they would go on computing, and grow in number.
+        Kernels of other notebooks are shut down, so that they do not compute or accumulate.
         """
         self.page.goto(f"{self.address}/lab/tree/{notebook}?reset")
         self.page.wait_for_function("() => window.jupyterapp")
@@ -230,7 +230,7 @@ class LabPage:
         )
 
     def command(self, name: str) -> None:
-        """Run one of JupyterLab's commands and wait for it."""
+        """Run a JupyterLab command and wait for its end."""
         settled(self.page, "name => window.jupyterapp.commands.execute(name).then(() => {})", name)
 
     def run_all(self) -> None:
@@ -238,11 +238,11 @@ class LabPage:
         self.command("notebook:run-all-cells")
 
     def run_code(self, code: str) -> None:
-        """Run code in the notebook's kernel, beside its cells."""
+        """Run code in the notebook's kernel, outside its cells."""
         self._ask_kernel(code, "")
 
     def evaluate(self, expression: str) -> str:
-        """The text (str) of an expression in the notebook's kernel."""
+        """`str` of an expression, evaluated in the notebook's kernel."""
         answer = self._ask_kernel("", f"str({expression})")
         return ast.literal_eval(answer)
 
@@ -263,22 +263,22 @@ class LabPage:
         )
 
     def wait_until_turned(self, picture: str, heat: str = "") -> None:
-        """Until the newest orientation of a picture is answered and, if given, a map painted."""
+        """Wait until a picture's newest orientation is answered and, if given, a map painted."""
         self.page.wait_for_function(TURNED, arg=[picture, heat])
 
     def wait_until_shown(self, where: str, value: str) -> None:
-        """Until an element on the page holds what a widget's HTML is in the kernel.
+        """Wait until an element on the page contains the HTML that a widget has in the kernel.
 
-        To wait until it differs from before is not enough: a repaint under way would do.
+        Waiting for any change would not suffice: an earlier repaint may still be in progress.
 
         Args:
-            where: selector of the HTML widget, or of something around it.
+            where: selector of the HTML widget, or of an element around it.
             value: expression for the HTML.
         """
         self.page.wait_for_function(SHOWN, arg=[where, self.evaluate(value)])
 
     def scroll_to(self, cell: int) -> None:
-        """Show a cell at the top: those out of sight are not on the page."""
+        """Scroll a cell to the top: cells out of sight are not on the page."""
         settled(self.page, _SCROLL, cell)
 
     def hide_sidebar(self) -> None:
@@ -287,11 +287,11 @@ class LabPage:
 
     def cell_errors(self) -> list[str]:
         """Text of every error that a cell shows."""
-        found = self.page.locator(
+        outputs = self.page.locator(
             ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'], "
             ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
         )
-        return [text for text in found.all_inner_texts() if text.strip()]
+        return [text for text in outputs.all_inner_texts() if text.strip()]
 
 
 @contextmanager

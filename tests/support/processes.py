@@ -1,4 +1,4 @@
-"""Processes that tests start: their children, and waiting for what they do."""
+"""Processes that tests start: their children, and waiting for events."""
 
 import subprocess
 import time
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def children_of(pid: int) -> list[int]:
-    found = []
+    children = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it may have ended just now
+        with suppress(OSError):  # the process may have ended
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            found += [int(stat.parent.name)] * (parent == pid)
-    return found
+            children += [int(stat.parent.name)] * (parent == pid)
+    return children
 
 
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen) -> None:
-    """Until it is so, or the process has ended."""
+    """Wait until the condition holds or the process has ended."""
     deadline = time.monotonic() + 120
     while not reached() and process.poll() is None:
         assert time.monotonic() < deadline, "the job makes no progress"
@@ -25,7 +25,7 @@ def wait_for(reached: Callable[[], bool], process: subprocess.Popen) -> None:
 
 
 def wait_for_end(pids: Iterable[int]) -> None:
-    """Until none of these processes is left."""
+    """Wait until all of these processes have ended."""
     deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline, "processes are left behind"

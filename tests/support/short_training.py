@@ -1,4 +1,4 @@
-"""A training run of a second, for tests that train, stop and continue."""
+"""A training run of about one second, for tests that train, stop and continue."""
 
 import time
 from dataclasses import replace
@@ -45,11 +45,11 @@ def assert_same(first, second):
         assert torch.equal(a[name], b[name]), name
 
 
-RARE = replace(HOW, snapshot_seconds=1e9)  # so that only a stop writes one
+RARE = replace(HOW, snapshot_seconds=1e9)  # so that only a stop writes a snapshot
 
 
 def until(run, step, stage="stage 1"):
-    """Wait until a run has come so far."""
+    """Wait until a run has reached this step of this stage."""
     for _ in range(6000):
         latest = run.latest
         if latest and (latest.phase, latest.step) >= (stage, step):
@@ -57,4 +57,4 @@ def until(run, step, stage="stage 1"):
         if run.error:
             raise run.error
         time.sleep(0.01)
-    raise AssertionError("the run does not move")
+    raise AssertionError("the run does not progress")

@@ -1,4 +1,4 @@
-"""Runs of SIESTA and Wannier90 for tests, in files that sisl, or we by the format, write."""
+"""SIESTA and Wannier90 files for tests, written with sisl or directly in their format."""
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -8,7 +8,7 @@ from workbench.hamiltonians.wigner import harmonics
 
 
 def fitted(l):
-    """(2l+1, 2l+1) U with ``sisl's harmonics = U ours``, from their values at some points."""
+    """(2l+1, 2l+1) U with ``sisl's harmonics = U ours``, fitted to their values at 40 points."""
     import sisl
 
     points = np.random.default_rng(l).normal(size=(40, 3))
@@ -56,7 +56,7 @@ def hamiltonian(atoms, H, S, spin="unpolarized", label=None):
     import sisl
 
     place = geometry(atoms, H.basis, np.abs(H.shifts).max(axis=0), label)
-    # Down-up is kept with the sign of its imaginary part in sisl as it is; see its Hamiltonian.
+    # The imaginary part of the down-up block has the sign that sisl's Hamiltonian stores.
     parts = {
         "unpolarized": [lambda b: b],
         "polarized": [lambda b: b, lambda b: 1.1 * b],
@@ -93,9 +93,9 @@ def wannier(folder, seed, cell, cells, weights, matrices, kind="hr", win=True):
     Args:
         folder, seed: of the files.
         cell: (3, 3) A.
-        cells: (n, 3) of each matrix; weights: (n,) by how much it is counted too often.
+        cells: (n, 3) cell of each matrix; weights: (n,) degeneracies, by which readers divide.
         matrices: (n, orbitals, orbitals) eV, complex.
-        kind: "hr" or "tb"; win: whether to write the .win file, too.
+        kind: "hr" or "tb"; win: whether to write the .win file as well.
     """
     n = len(matrices[0])
     lines = (

@@ -14,14 +14,14 @@ ORBITALS = {1: (-13.6,), 8: (-560.0, -32.3, -14.8, -14.8, -14.8)}  # eV, in the 
 
 
 def selenide():
-    """H2Se of no symmetry."""
+    """H2Se without any symmetry."""
     return Atoms("SeHH", [[0.0, 0.1, 0.0], [0.3, 0.9, 1.1], [0.1, -1.1, 1.0]])
 
 
 def coupled(atoms, magnetic=0.0):
     """``(h S + S h) / 2 + S sigma.L + sigma.L S`` and S; a field along z breaks time reversal.
 
-    h holds energies of shells (Hoffmann 1963, doi 10.1063/1.1734456).
+    h contains the energies of the shells (Hoffmann 1963, doi 10.1063/1.1734456).
     """
     S = overlap(atoms, replace(basis_of("sto-3g", atoms.numbers), spinor=True))
     h = np.zeros((len(atoms), S.basis.dim))
@@ -35,6 +35,6 @@ def coupled(atoms, magnetic=0.0):
 
 
 def reference_of(atoms, magnetic=0.0, n_electrons=10):
-    """What an engine would return."""
+    """The `Reference` that an engine would return."""
     H, S = coupled(atoms, magnetic)
     return Reference(H, S, -1.0, n_electrons, {"functional": "Hückel", "program": "test"})

@@ -1,1 +1,1 @@
-"""Labelled structures on disk: written, read, split, labelled, and other programs' files."""
+"""Labelled structures on disk: label jobs, dataset files, splits, and other programs' formats."""

@@ -1,6 +1,6 @@
-"""Datasets: one HDF5 file of geometries and their Hamiltonians, with all it takes to trust it.
+"""Datasets: one HDF5 file of geometries and Hamiltonians, with splits, provenance and a hash.
 
-`workbench.datasets.hdf5_layout` says what lies where in the file; `workbench.datasets.writing`
+`workbench.datasets.hdf5_layout` describes the layout of the file; `workbench.datasets.writing`
 writes one.
 """
 
@@ -41,10 +41,10 @@ class Sample:
     Attributes:
         atoms: positions and, for crystals, cell in A; charge and spin in `info`.
         H: eV.
-        energy: total energy, eV; nan where the source does not say.
-        n_electrons: electrons that the reference treated; 0 where the source does not say.
-        group: samples of one group are correlated and stand in one split.
-        stored_overlap: S if the file holds it.
+        energy: total energy, eV; nan if the source has none.
+        n_electrons: electrons that the reference treated; 0 if unknown.
+        group: samples of one group are correlated (e.g. one trajectory) and are in one split.
+        stored_overlap: S if the file contains it.
         fermi_level: of a crystal, eV.
     """
 
@@ -58,7 +58,7 @@ class Sample:
 
     @cached_property
     def S(self) -> BlockMatrix:
-        """Overlap: the stored one, else computed, which is exact and takes milliseconds.
+        """Overlap: the stored one, else computed with PySCF, which is exact and takes milliseconds.
 
         Raises:
             DatasetError: for a crystal whose overlap is not stored.
@@ -75,8 +75,8 @@ class Sample:
 class Dataset:
     """A dataset file, open for reading; a sequence of `Sample`.
 
-    Matrices are read when asked for, everything else at once. Opening checks that the file is
-    whole, ours and of this convention; `verify` also recomputes its hash.
+    Matrices are read on access, everything else at once. Opening checks that the file is complete,
+    a dataset of the workbench, and of this convention; `verify` also recomputes its hash.
 
     Args:
         path: the file, or the name of a bundled one ("water").
@@ -85,11 +85,18 @@ class Dataset:
         DatasetError: for a missing, truncated or foreign file, or another convention.
 
     Attributes:
-        basis: holds every element of the set.
+        basis: covers every element of the set.
         provenance: how the samples were made, JSON-able.
-        hash: sha256 of the content, as a hexadecimal number.
+        hash: sha256 of the content, hexadecimal.
         step: resolution of the Hamiltonians, eV.
-        periodic: whether it holds crystals.
+        periodic: whether the samples are crystals.
+
+    >>> with wb.Dataset("water") as water:
+    ...     train, sample = water.split("train"), water[0]
+    >>> len(train), sample.H.dense().shape, sample.n_electrons
+    (500, (24, 24), 10)
+    >>> np.allclose(np.diag(sample.S.dense()), 1)  # orbitals are normalised
+    True
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -107,7 +114,7 @@ class Dataset:
         return len(self._arrays["energy"])
 
     def __getitem__(self, index: int) -> Sample:
-        i = range(len(self))[index]  # counts negative ones from the end, refuses those outside
+        i = range(len(self))[index]  # resolves a negative index, and raises an IndexError outside
         return Sample(
             atoms=self.atoms(i),
             H=self.hamiltonians([i])[0],
@@ -119,15 +126,20 @@ class Dataset:
         )
 
     def reference(self, index: int) -> Reference:
-        """A label as what the engine returned, with how it was made, e.g. for `RotationLab`."""
+        """The sample as a `Reference`, including the method that produced it.
+
+        >>> with wb.Dataset("water") as water:
+        ...     water.reference(0).method["functional"]
+        'pbe'
+        """
         sample = self[index]
-        whole = self.provenance.get("the_whole", self.provenance)  # of a part
+        origin = self.provenance.get("the_whole", self.provenance)  # a part names its source
         return Reference(
             H=sample.H,
             S=sample.S,
             energy=sample.energy,
             n_electrons=sample.n_electrons,
-            method=dict(whole.get("recipe", {}).get("method", {})),
+            method=dict(origin.get("recipe", {}).get("method", {})),
             fermi_level=sample.fermi_level,
         )
 
@@ -142,23 +154,23 @@ class Dataset:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as the path: an open file cannot."""
+        """Pickled as the path, since an open file cannot be sent to another process."""
         return Dataset, (self.path,)
 
     def close(self) -> None:
-        """Close the file; samples read before stay valid."""
+        """Close the file; samples that were read stay valid."""
         self._file.close()
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits."""
-        return tuple(name[7:] for name in self._arrays if name.startswith("splits/"))
+        return tuple(n.removeprefix("splits/") for n in self._arrays if n.startswith("splits/"))
 
     def split(self, name: str) -> NDArray[np.int64]:
-        """Numbers of the samples of a split, e.g. "train".
+        """The sample numbers of a split, e.g. "train".
 
         Raises:
-            DatasetError: when there is none of that name.
+            DatasetError: for an unknown name.
         """
         if name not in self.splits:
             raise DatasetError(
@@ -193,22 +205,22 @@ class Dataset:
         return atoms
 
     def hamiltonians(self, indices: Sequence[int] | NDArray[np.int64]) -> list[BlockMatrix]:
-        """H of several samples, eV, from one reading of the file."""
-        offset, picked = self._arrays["hamiltonian/offset"], np.asarray(indices, dtype=np.int64)
-        if not len(picked):
+        """H of several samples, eV, read from the file at once."""
+        offset, chosen = self._arrays["hamiltonian/offset"], np.asarray(indices, dtype=np.int64)
+        if not len(chosen):
             return []
-        low, high = int(offset[picked.min()]), int(offset[picked.max() + 1])
+        low, high = int(offset[chosen.min()]), int(offset[chosen.max() + 1])
         values = self._read("hamiltonian/values", low, high) * self.step
         return [
             self._matrix(i, values[offset[i] - low : offset[i + 1] - low], self.basis)
-            for i in picked.tolist()
+            for i in chosen.tolist()
         ]
 
     def verify(self) -> None:
         """Recompute the hash of the content.
 
         Raises:
-            DatasetError: when the content is not what was written.
+            DatasetError: if the content is not what was written.
         """
         if self._guarded(lambda: content_hash(self._file)) != self.hash:
             raise DatasetError(
@@ -219,8 +231,8 @@ class Dataset:
         if "overlap/values" not in self._file:
             return None
         low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
-        plain = replace(self.basis, spinor=False)
-        S = self._matrix(i, self._read("overlap/values", low, high), plain)
+        scalar = replace(self.basis, spinor=False)
+        S = self._matrix(i, self._read("overlap/values", low, high), scalar)
         return S.with_spin() if self.basis.spinor else S
 
     def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
@@ -238,7 +250,7 @@ class Dataset:
         return self._guarded(lambda: array[low:high])
 
     def _guarded(self, read: Callable[[], _T]) -> _T:
-        """Read; a damaged chunk becomes our error."""
+        """Read; a damaged chunk raises a DatasetError."""
         try:
             return read()
         except OSError as error:

@@ -1,6 +1,6 @@
-"""The HDF5 layout of a dataset file: what is where, how matrices are packed, how it is checked.
+"""The HDF5 layout of a dataset file: names of the arrays, packing of the matrices, checks.
 
-n samples, A atoms in all; plain h5py reads every filter used:
+n samples, A atoms in total; plain h5py reads every filter used:
 
 | name                               | content                                                 |
 |------------------------------------|---------------------------------------------------------|
@@ -17,11 +17,11 @@ n samples, A atoms in all; plain h5py reads every filter used:
 | `pairs/offset`, `pairs/values`     | crystals: (n+1,); (E, 5) row atom, column atom, its cell|
 | `splits/<name>`                    | sample numbers                                          |
 
-Matrices are hermitian. Of a molecule the upper triangle is stored, row-major, atom after atom in
-the orbital order of `Basis`; of a crystal one block of each pair (i, j, T), (j, i, -T), in the
-order of `pairs`. A spinor matrix stores all real parts and then the imaginary ones. Fixed point is
-exact arithmetic: a value is off by at most half a step, and the bits below the noise of the label,
-which no compression can shrink, are not kept.
+Matrices are hermitian. For a molecule the upper triangle is stored, row-major, atom after atom in
+the orbital order of `Basis`; for a crystal one block of each pair (i, j, T), (j, i, -T), in the
+order of `pairs`. A spinor matrix stores all real parts and then all imaginary parts. Hamiltonians
+are fixed-point numbers: the error is at most half a step, and the bits below the noise of the
+label, which no compression can shrink, are not stored.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ _COMPRESSION: dict[str, Any] = {
 
 
 class DatasetError(ValueError):
-    """A file that is no dataset of ours, or no longer; the message is one sentence."""
+    """A file that is not an intact dataset of the workbench; the message is one sentence."""
 
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Write header and arrays so that the file appears complete or not at all; returns the hash."""
+    """Write header and arrays; the file appears complete or not at all. Returns the hash."""
     with atomic_path(path) as part, h5py.File(part, "w") as file:
         file.attrs["format"] = FORMAT
-        # Not an attribute: those end at 64 KiB.
+        # Not an attribute: attributes are limited to 64 KiB.
         file.create_dataset("header", data=json.dumps(header, sort_keys=True))
         for name, array in arrays.items():
             large = {**_COMPRESSION, "chunks": (_CHUNK, *array.shape[1:])}
@@ -82,7 +82,7 @@ def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArr
 
 
 def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
-    """Open a dataset file for reading; returns it and its header.
+    """Open a dataset file for reading; returns the file and its header.
 
     Raises:
         DatasetError: for a missing, truncated or foreign file, or another convention.
@@ -104,13 +104,14 @@ def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
         file.close()
         raise DatasetError(
             f"{path} follows convention {header['convention_version']} ({header['layout']}), this "
-            f"workbench {CONVENTION_VERSION}: make it anew, or use the version of then."
+            f"workbench convention {CONVENTION_VERSION}: make the file anew, or use the version of "
+            "the workbench that wrote it."
         )
     return file, header
 
 
 def array_names(file: h5py.File) -> list[str]:
-    """Paths of all arrays in a file (not the header), sorted."""
+    """Paths of all arrays in a file, without the header, sorted."""
     names: list[str] = []
 
     def note(name: str, item: Any) -> None:

@@ -1,8 +1,8 @@
-"""What a label job is made of: its structures, its batches, and the recipe that records it all.
+"""The plan of a label job: its initial structures, its batches, and its recipe.
 
-Two ways of splitting. Structures without splits are sampled in every split, and no two splits share
-a batch (a trajectory): for models of one molecule. Structures by split belong to that split alone:
-for models that are to meet molecules they have never seen.
+There are two ways to split. Structures without splits are sampled in every split, and no two splits
+share a batch (a trajectory): for models of one molecule. Structures given by split are sampled in
+that split only: for models that predict molecules outside their training set.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Batch:
     """Geometries drawn together, all in one split.
 
     Attributes:
-        structure: index into the structures of the job.
+        structure: index of the initial structure in the job.
         split: name of the split.
-        start: number of its first sample in the dataset.
-        count: how many.
-        key: seeds its random generator, together with the seed of the job.
+        start: number of the first sample in the dataset.
+        count: number of samples.
+        key: seeds the random generator, together with the seed of the job.
     """
 
     structure: int
@@ -50,12 +50,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class InitialStructures:
-    """Where sampling starts.
+    """The structures from which sampling starts.
 
     Attributes:
         atoms: every structure of the job.
-        of_split: numbers of the structures that each split samples.
-        by_split: whether each structure belongs to one split alone.
+        of_split: name of the split -> indices of the structures sampled in it.
+        by_split: whether each structure belongs to one split only.
     """
 
     atoms: list[Atoms]
@@ -70,9 +70,9 @@ def collect(
     """The structures of a job, loaded and checked; arguments as of `workbench.label`.
 
     Raises:
-        StructureError: a structure that cannot be loaded, is no closed shell, or, where they come
-            by split, is there twice.
-        ValueError: other splits of structures than of samples.
+        StructureError: a structure that cannot be loaded or is not a closed shell; a repeated
+            structure where structures are given by split.
+        ValueError: if the splits of the structures are not those of the samples.
     """
     if not isinstance(structures, Mapping):
         listed = [structures] if isinstance(structures, str | os.PathLike | Atoms) else structures
@@ -95,10 +95,16 @@ def collect(
 
 
 def plan(starts: InitialStructures, splits: Mapping[str, int], most: int) -> list[Batch]:
-    """The batches of a job, in the order of its samples: split by split, structure by structure."""
+    """The batches of a job, in the order of its samples: split by split, structure by structure.
+
+    Args:
+        starts: the initial structures.
+        splits: samples per structure in each split.
+        most: largest size of a batch.
+    """
     batches, start = [], 0
     for s, (split, total) in enumerate(splits.items()):
-        # The seed counts within the split, so that more structures leave other splits alone.
+        # The key counts within the split, so that more structures do not change other splits.
         for place, structure in enumerate(starts.of_split[split]):
             for first in range(0, total, most):
                 count = min(most, total - first)
@@ -111,9 +117,9 @@ def plan(starts: InitialStructures, splits: Mapping[str, int], most: int) -> lis
 def draw_batch(
     batch: Batch, atoms: Atoms, sampling: Sampling, seed: int, oriented: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """``positions`` (count, N, 3) in A of a batch, of a crystal also its ``cells`` (count, 3, 3).
+    """``positions`` (count, N, 3) of a batch, of a crystal also ``cells`` (count, 3, 3), in A.
 
-    They depend on nothing but the arguments.
+    The result depends only on the arguments.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=batch.key))
     frames = sampling.draw(atoms, batch.count, rng)
@@ -131,19 +137,19 @@ def recipe(
     sampling: Sampling,
     seed: int,
     oriented: bool,
-    way: LabelSettings,
+    settings: LabelSettings,
 ) -> dict[str, Any]:
-    """Everything that decides the content of the dataset, JSON-able."""
+    """Everything that decides the content of the dataset, JSON-able: the identity of the job."""
     described: list[dict[str, Any]] = [
         {
             "numbers": a.numbers.tolist(),
             "positions": a.positions.tolist(),
             **{key: int(a.info.get(key, 0)) for key in ("charge", "spin")},
-            **({"cell": a.cell.array.tolist(), "pbc": a.pbc.tolist()} if way.periodic else {}),
+            **({"cell": a.cell.array.tolist(), "pbc": a.pbc.tolist()} if settings.periodic else {}),
         }
         for a in starts.atoms
     ]
-    if starts.by_split:  # a key of their own, so that other jobs keep the recipe they began with
+    if starts.by_split:  # an extra key, so that the recipes of other jobs stay as they were
         for split, numbers in starts.of_split.items():
             for i in numbers:
                 described[i] |= {"split": split} | identifiers(starts.atoms[i])
@@ -153,7 +159,7 @@ def recipe(
         "samples_per_structure": dict(splits),
         "seed": seed,
         "oriented": "random rotation about the centre of mass" if oriented else "as sampled",
-        "method": way.recorded(),
+        "method": settings.recorded(),
         "convention_version": CONVENTION_VERSION,
         "versions": {"ase": ase.__version__, "numpy": np.__version__, "tblite": _tblite()},
     }

@@ -1,12 +1,12 @@
-"""Draw geometries, solve each with the reference engine in parallel, write one dataset.
+"""Label jobs: sample geometries, compute each label in parallel, write one dataset.
 
-A label job can be killed at any moment and started again with the same arguments: it goes on where
-it stood and the dataset it ends with is the same, bit for bit (on the same machine). To that end
+A label job can be killed at any moment and started again with the same arguments: it resumes, and
+the final dataset is the same, bit for bit (on the same machine). For this purpose
 
-- the whole job is a *recipe* (JSON), and everything random follows from its seed;
+- a *recipe* (JSON) describes the complete job, and everything random follows from its seed;
 - each batch of geometries and each label is a file of its own in `<out>.partial/`, written under
-  another name and then renamed, so that it is either absent or complete;
-- the dataset is written last, likewise, and the folder is then removed.
+  a temporary name and then renamed, so that it is either absent or complete;
+- the dataset is written last, in the same way, and the folder is then removed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS",
 
 
 class LabellingError(RuntimeError):
-    """A label job that cannot go on; the message says why and what to do."""
+    """A label job that cannot continue; the message says why and what to do."""
 
 
 def label(
@@ -64,52 +64,61 @@ def label(
     progress: bool = True,
     **settings: Any,
 ) -> Path:
-    """Make a dataset of reference Hamiltonians; start it again with the same arguments to resume.
+    """Make a dataset of reference Hamiltonians; call again with the same arguments to resume.
 
     Args:
-        structures: what `workbench.load` takes, one or several: where the sampling starts. Each
-            is sampled in every split; to split by structure, give a mapping: name of the split ->
-            its structures, no structure twice.
-        out: the file to write, `<name>.h5`. Work in progress lies in the folder `<out>.partial`.
+        structures: the initial structures for the sampling, one or several, as for
+            `workbench.load`. Each is sampled in every split. To split by structure, give a mapping:
+            name of the split -> its structures, no structure twice.
+        out: the file to write, `<name>.h5`. Work in progress is in the folder `<out>.partial`.
         splits: samples per structure in each split, e.g. {"train": 500, "valid": 100, "test":
             1000}, labelled in this order. No two splits share a batch (a trajectory).
         sampling: `Langevin()` (the default for molecules), `RelaxedAndThermal()`, `Displaced()`
             (for crystals) or `AsGiven()`.
         engine, basis, xc: as in `workbench.reference`.
         seed: of everything random.
-        oriented: turn each geometry by a random rotation about its centre of mass; by default
-            molecules are turned and crystals are not.
-        processes: how many to use, each with one thread; -1 for one per core.
-        allow_failures: how many geometries may fail to converge and be left out (and named in the
-            provenance) before the job counts as failed.
+        oriented: rotate each geometry randomly about its centre of mass; by default molecules are
+            rotated and crystals are not.
+        processes: number of processes, each with one thread; -1 for one per core.
+        allow_failures: number of geometries that may fail to converge; they are left out and named
+            in the provenance. With more failures the job fails.
         progress: show progress bars.
-        settings: the engine's, as in `workbench.reference`. Of molecules grid (4), conv_tol_grad
-            (1e-8 Hartree; for more than a few atoms 1e-6 leaves an error far below that of the
-            grid, and saves a third), density_fitting (False) and max_cycle (100), which decides no
-            label's value: a job that met failures can be taken up again with more. With
-            spin_orbit=True, relativity ("ecp") in place of density_fitting.
+        settings: of the engine, as in `workbench.reference`. For molecules: grid (4), conv_tol_grad
+            (1e-8 Hartree; for more than a few atoms, 1e-6 leaves an error far below that of the
+            grid and saves a third of the time), density_fitting (False) and max_cycle (100).
+            max_cycle does not affect a label, so a job with failures can be resumed with more
+            cycles. With spin_orbit=True, relativity ("ecp") replaces density_fitting.
 
     Returns:
         The path of the dataset.
 
     Raises:
-        LabellingError: more failures than allowed, naming each; another job's files in the way;
-            the job already running.
+        LabellingError: more failures than allowed, naming each; files of another job at `out`; the
+            same job is already running.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
-            a mapping in which a structure comes twice, or whose splits are not those of `splits`.
+            a mapping with a repeated structure, or with other splits than `splits`.
+
+    >>> import tempfile
+    >>> from workbench.structures.sampling import Displaced
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     job = {"basis": "sto-3g", "xc": "hf", "sampling": Displaced(), "progress": False}
+    ...     path = wb.label("H2", f"{folder}/h2.h5", {"train": 2, "test": 1}, **job)
+    ...     with wb.Dataset(path) as dataset:
+    ...         {name: dataset.split(name).tolist() for name in dataset.splits}
+    {'test': [2], 'train': [0, 1]}
     """
     starts = collect(structures, splits)
-    way = LabelSettings.of(starts.atoms, engine, basis, xc, settings)
+    label_settings = LabelSettings.of(starts.atoms, engine, basis, xc, settings)
     if sampling is None:
-        sampling = Displaced() if way.periodic else Langevin()
-    oriented = not way.periodic if oriented is None else oriented
-    record = recipe(starts, splits, sampling, seed, oriented, way)
+        sampling = Displaced() if label_settings.periodic else Langevin()
+    oriented = not label_settings.periodic if oriented is None else oriented
+    record = recipe(starts, splits, sampling, seed, oriented, label_settings)
     job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
     with job.locked():
         job.draw(sampling, seed, oriented, processes, progress)
-        failures = job.solve(way, processes, progress)
+        failures = job.solve(label_settings, processes, progress)
         if len(failures) > allow_failures:
             raise LabellingError(_failure_message(failures, allow_failures, job.work))
         job.finish(sorted(failures))
@@ -127,30 +136,33 @@ class _Job:
         self.total = sum(b.count for b in batches)
 
     def finished(self) -> bool:
-        """Whether the dataset stands already.
+        """Whether the dataset exists already.
 
         Raises:
-            LabellingError: if another dataset has its name.
+            LabellingError: if a dataset of another job has its name.
         """
         if not self.out.exists():
             return False
-        with Dataset(self.out) as made:
-            if made.provenance.get("recipe") != self.recipe:
+        with Dataset(self.out) as existing:
+            if existing.provenance.get("recipe") != self.recipe:
                 raise LabellingError(
-                    f"{self.out} exists and was made otherwise: remove it or choose another name."
+                    f"{self.out} exists and was made with other arguments: remove it or choose "
+                    "another name."
                 )
-        shutil.rmtree(self.work, ignore_errors=True)  # a kill may have come just before this
+        shutil.rmtree(self.work, ignore_errors=True)  # left if the job was killed just before this
         return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Own the work folder; the system lets go of it even if the process is killed."""
+        """Lock the work folder; the system releases the lock even if the process is killed."""
         self.work.mkdir(parents=True, exist_ok=True)
         with (self.work / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise LabellingError(f"Another process is labelling {self.out}: wait.") from error
+                raise LabellingError(
+                    f"Another process is labelling {self.out}: wait for it."
+                ) from error
             self._claim()
             yield
 
@@ -170,28 +182,29 @@ class _Job:
     def draw(
         self, sampling: Sampling, seed: int, oriented: bool, processes: int, progress: bool
     ) -> None:
-        """Draw the batches that are not yet there."""
+        """Sample the missing batches of geometries."""
         missing = [k for k in range(len(self.batches)) if not self._geometry(k).exists()]
-        job, how = os.getpid(), (sampling, seed, oriented)
+        job, options = os.getpid(), (sampling, seed, oriented)
         tasks: Iterator[Task] = (
-            (_numbered, (k, job, draw_batch, self.batches[k], self._start(k), *how))
+            (_numbered, (k, job, draw_batch, self.batches[k], self._start(k), *options))
             for k in missing
         )
         done = _parallel(tasks, processes)
         for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
             _write_arrays(self._geometry(k), **drawn)
 
-    def solve(self, way: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
-        """Label the samples that are not yet there; returns what failed, by sample number."""
+    def solve(self, settings: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
+        """Compute the missing labels; returns the failures by sample number."""
         missing = [i for i in range(self.total) if not self._label(i).exists()]
-        np.random.default_rng(0).shuffle(missing)  # small and large mixed: an honest time to go
+        # Small and large structures mixed, so that the bar's estimate of the time is right.
+        np.random.default_rng(0).shuffle(missing)
         geometries = self.geometries()
         job = os.getpid()
-        tasks = ((_numbered, (i, job, way.solve, geometries[i])) for i in missing)
+        tasks = ((_numbered, (i, job, settings.solve, geometries[i])) for i in missing)
         failures: dict[int, str] = {}
         done = _parallel(tasks, processes)
-        stood = self.total - len(missing)
-        for i, result in _bar(done, "labels", self.total, stood, progress):
+        existing = self.total - len(missing)
+        for i, result in _bar(done, "labels", self.total, existing, progress):
             if isinstance(result, str):
                 failures[i] = f"sample {i} ({self._origin(i)}): {result}"
             else:
@@ -199,7 +212,7 @@ class _Job:
         return failures
 
     def finish(self, failed: Sequence[int]) -> None:
-        """Write the dataset and clear up."""
+        """Write the dataset and remove the work folder."""
         kept = [i for i in range(self.total) if i not in set(failed)]
         provenance = {"recipe": self.recipe, "left_out": list(failed)}
         self.write(self.out, kept, provenance)
@@ -207,10 +220,11 @@ class _Job:
 
     def write(self, out: Path, kept: Sequence[int], provenance: dict[str, Any]) -> None:
         """Write the samples `kept`, all of them labelled, as a dataset."""
-        place = {i: k for k, i in enumerate(kept)}
+        new_number = {i: k for k, i in enumerate(kept)}
         splits: dict[str, list[int]] = {b.split: [] for b in self.batches}
         for b in self.batches:
-            splits[b.split] += [place[i] for i in range(b.start, b.start + b.count) if i in place]
+            numbers = range(b.start, b.start + b.count)
+            splits[b.split] += [new_number[i] for i in numbers if i in new_number]
         geometries = self.geometries()
         groups = {b.start + n: k for k, b in enumerate(self.batches) for n in range(b.count)}
         samples = (self._sample(i, geometries[i], groups[i]) for i in kept)
@@ -252,28 +266,28 @@ class _Job:
 
 
 def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
-    shown = "\n".join(f"  {failures[i]}" for i in sorted(failures)[:10])
+    first = "\n".join(f"  {failures[i]}" for i in sorted(failures)[:10])
     more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
     return (
-        f"{len(failures)} geometries have no label ({allowed} allowed); all others are kept in "
-        f"{work}. Go on with a higher max_cycle, or leave these out with "
-        f"allow_failures={len(failures)}:\n{shown}{more}"
+        f"{len(failures)} geometries have no label ({allowed} allowed); the other labels are kept "
+        f"in {work}. Resume with a higher max_cycle, or leave these geometries out with "
+        f"allow_failures={len(failures)}:\n{first}{more}"
     )
 
 
 def _numbered(number: int, job: int, function: Any, *args: Any) -> tuple[int, Any]:
-    """The result of a task with its number, in a worker of the process ``job``."""
+    """The result of a task with its number, in a worker of the process with ID ``job``."""
     end_with(job)
     return number, function(*args)
 
 
 def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
-    """Results as they come; the parent alone writes files.
+    """Results in order of completion; only the parent process writes files.
 
-    Tasks always run in worker processes of one thread each, even when only one may run at a time:
-    sums over threads end in other last digits, and a trajectory amplifies those. (Of one job
-    `joblib.Parallel` makes none in a process of its own.) So do OpenBLAS kernels: workers are told
-    which to use, whatever the environment of the process that continues the job says.
+    Tasks always run in worker processes with one thread each, even if only one runs at a time: sums
+    over several threads differ in the last digits, and a trajectory amplifies the difference.
+    (`joblib.Parallel` starts no worker for a single job.) OpenBLAS kernels differ in the same way,
+    so workers are told which to use, independent of the environment in which a job is resumed.
     """
     count = cpu_count() if processes == -1 else processes
     environment = dict.fromkeys(_THREADS, "1") | kernel_environment()
@@ -281,8 +295,8 @@ def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]
     queue, running = iter(tasks), set[Future[Any]]()
     try:
         while True:
-            next_ones = islice(queue, 2 * count - len(running))  # none waits for a task
-            running |= {pool.submit(function, *given) for function, given in next_ones}
+            submitted = islice(queue, 2 * count - len(running))  # enough that no worker is idle
+            running |= {pool.submit(function, *arguments) for function, arguments in submitted}
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)

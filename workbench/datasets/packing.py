@@ -1,8 +1,8 @@
-"""How a matrix becomes a row of numbers in a dataset file, and back.
+"""Matrices packed into rows of numbers for a dataset file, and unpacked again.
 
-Of a molecule the upper triangle of the dense matrix is kept. Of a crystal, whose blocks reach into
-other cells, one block of each hermitian pair. Complex matrices put all real parts first; an
-overlap, which does not act on spin, is kept without it.
+A molecule is stored as the upper triangle of the dense matrix. A crystal, whose blocks reach into
+other cells, is stored as one block of each hermitian pair. Complex matrices store all real parts
+first. The overlap does not act on spin, so it is stored without spin.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def pack_triangles(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Upper triangles of a molecule's dense H and S, row-major."""
     triangles = [
-        None if m is None else _parts(m.dense()[np.triu_indices(m.n_ao)]) for m in (H, _plain(S))
+        None if m is None else _as_real(m.dense()[np.triu_indices(m.n_ao)]) for m in (H, _scalar(S))
     ]
     assert triangles[0] is not None
     return triangles[0], triangles[1]
@@ -33,8 +33,8 @@ def pack_triangles(
 def unpack_triangle(
     basis: Basis, numbers: NDArray[np.int64], packed: NDArray[np.float64]
 ) -> BlockMatrix:
-    """The molecule's matrix of a packed triangle."""
-    upper = _joined(packed, basis.spinor)
+    """The matrix of a molecule from its packed triangle."""
+    upper = _from_real(packed, basis.spinor)
     n = (int(np.sqrt(8 * len(upper) + 1)) - 1) // 2
     dense = np.zeros((n, n), dtype=upper.dtype)
     dense[np.triu_indices(n)] = upper
@@ -43,7 +43,12 @@ def unpack_triangle(
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Which blocks of a crystal are kept: (E,) row atoms, column atoms, and (E, 3) cells."""
+    """The stored blocks of a crystal.
+
+    Attributes:
+        edges: (2, E) row atoms and column atoms.
+        shifts: (E, 3) cell of the column atom.
+    """
 
     edges: NDArray[np.int64]
     shifts: NDArray[np.int64]
@@ -54,14 +59,14 @@ class Pairs:
 
     @classmethod
     def of_table(cls, table: NDArray[Any]) -> Pairs:
-        """The pairs that `table` lists."""
+        """The pairs listed in a `table`."""
         return cls(table[:, :2].T.astype(np.int64), table[:, 2:].astype(np.int64))
 
 
 def pack_blocks(
     H: BlockMatrix, S: BlockMatrix | None
 ) -> tuple[Pairs, NDArray[np.float64], NDArray[np.float64] | None]:
-    """One block of each hermitian pair: which, and the existing elements of H and of S in turn.
+    """One block of each hermitian pair: the pairs, and the elements of H and of S without padding.
 
     Raises:
         ValueError: if a block has no partner.
@@ -69,7 +74,9 @@ def pack_blocks(
     if S is not None:
         H, S = aligned(H, S)
     half = H.half
-    packed = [None if m is None else _parts(m.values[half][m.mask[half]]) for m in (H, _plain(S))]
+    packed = [
+        None if m is None else _as_real(m.values[half][m.mask[half]]) for m in (H, _scalar(S))
+    ]
     assert packed[0] is not None
     return Pairs(H.edges[:, half], H.shifts[half]), packed[0], packed[1]
 
@@ -79,26 +86,26 @@ def unpack_blocks(
 ) -> BlockMatrix:
     """The hermitian matrix of packed blocks."""
     m = basis.dim * (2 if basis.spinor else 1)
-    elements = _joined(packed, basis.spinor)
+    elements = _from_real(packed, basis.spinor)
     values = np.zeros((len(pairs.shifts), m, m), dtype=elements.dtype)
     half = BlockMatrix(basis, numbers, pairs.edges, pairs.shifts, values)
     values[half.mask] = elements
     return BlockMatrix.from_half(basis, numbers, pairs.edges, pairs.shifts, values)
 
 
-def _plain(S: BlockMatrix | None) -> BlockMatrix | None:
-    """An overlap as it is kept: without spin, on which it does not act."""
+def _scalar(S: BlockMatrix | None) -> BlockMatrix | None:
+    """The overlap without spin."""
     return S.without_spin() if S is not None and S.basis.spinor else S
 
 
-def _parts(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Real numbers as they are; of complex ones the real and then the imaginary parts."""
+def _as_real(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Real numbers unchanged; of complex numbers all real parts and then all imaginary parts."""
     if not np.iscomplexobj(values):
         return values
     return np.concatenate([np.real(values), np.imag(values)])
 
 
-def _joined(packed: NDArray[np.float64], spinor: bool) -> NDArray[Any]:
-    """What `_parts` took apart."""
+def _from_real(packed: NDArray[np.float64], spinor: bool) -> NDArray[Any]:
+    """The inverse of `_as_real`."""
     half = len(packed) // 2
     return packed[:half] + 1j * packed[half:] if spinor else packed

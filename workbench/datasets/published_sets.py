@@ -1,10 +1,10 @@
-"""The six published sets of crystals that networks for Hamiltonians are compared on.
+"""Six published sets of crystals on which networks for Hamiltonians are compared.
 
 They were computed with OpenMX (PBE) for DeepH and DeepH-E3 (Gong et al. 2023, doi
-10.1038/s41467-023-38468-8) and lie on Zenodo (records 6555484, 7553640, 7553827 and 7553843) in the
+10.1038/s41467-023-38468-8) and are on Zenodo (records 6555484, 7553640, 7553827 and 7553843) in the
 folder format of `workbench.datasets.formats.deeph`.
-Models are trained on cells that are not twisted, and tested on more of them ("test") and, of
-bilayers, on twisted ones ("twisted").
+Models are trained on cells without twist, and tested on other cells without twist ("test") and,
+for bilayers, on twisted cells ("twisted").
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = [
 ]
 
 PUBLISHED_SHARES: Mapping[str, float] = {"train": 0.6, "valid": 0.2, "test": 0.2}
-"""How the public sets of DeepH-E3 are split: of BG's 300 structures 180, 60 and 60."""
+"""Split shares of the public sets of DeepH-E3: 180, 60 and 60 of BG's 300 structures."""
 
 LITERATURE = (
     "Literature: MAE_all in meV on the large published sets, quoted from memory and not checked "
     "again; for plausibility only, and not to be compared with sets of another origin or size."
 )
-"""What stands beside every value of `BenchmarkSystem.literature`."""
+"""The note beside every value of `BenchmarkSystem.literature`."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class BenchmarkSystem:
     """One of the six sets.
 
     Attributes:
-        code: the literature's abbreviation.
-        name: in words.
+        code: abbreviation in the literature.
+        name: full name.
         elements: symbols of all its elements.
         spin_orbit: whether it was computed with spin-orbit coupling.
-        structures: how many are published, twisted ones aside, in words.
+        structures: number of published structures without twist, as text.
         literature: split -> method -> MAE_all, meV; see `LITERATURE`.
-        shares: split -> share of the structures. Of BB, BT and BS we know no published split and
-            take that of the others.
+        shares: split -> share of the structures. For BB, BT and BS no published split is known;
+            the shares of the other sets are used.
     """
 
     code: str
@@ -97,10 +97,13 @@ SYSTEMS: Mapping[str, BenchmarkSystem] = {
 
 
 def benchmark_system(code: str) -> BenchmarkSystem:
-    """One of the six by its code, in capitals or not.
+    """One of the six sets by its code, in upper or lower case.
 
     Raises:
-        ValueError: for another code, with those there are.
+        ValueError: for an unknown code; the message lists the known ones.
+
+    >>> benchmark_system("bg").name
+    'bilayer graphene'
     """
     if code.upper() not in SYSTEMS:
         known = ", ".join(f"{s.code} ({s.name})" for s in SYSTEMS.values())

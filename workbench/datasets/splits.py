@@ -39,7 +39,7 @@ def draw_splits(
         ValueError: for negative shares, or shares that do not add up to 1.
 
     >>> draw_splits(5, {"train": 0.6, "valid": 0.4}, np.random.default_rng(0))
-    {'train': array([0, 2, 4]), 'valid': array([1, 3])}
+    {'train': array([2, 3, 4]), 'valid': array([0, 1])}
     """
     if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
         raise ValueError(f"Shares of the splits must add up to 1; {dict(shares)} do not.")

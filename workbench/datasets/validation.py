@@ -1,16 +1,17 @@
-"""Whether matrices from elsewhere are what they are taken for: hermitian, and in the right order.
+"""Validation of imported matrices: hermitian, and with the right order and signs of orbitals.
 
-A wrong order or sign of orbitals survives every round trip; it shows when something is turned.
-Two laws tell it without a second calculation.
+A wrong order or sign of orbitals survives every round trip; it shows under rotation. Two laws
+detect it without a second calculation.
 
-Two centres. An overlap integral knows no direction but the one between its atoms. Turned so that
-this is z, a block keeps only elements between equal m, alike for m and -m (Slater and Koster 1954,
-doi 10.1103/PhysRev.94.1498). That is exact, for any structure whatever; projector augmented waves
-add small terms of third atoms (1 % in graphene). A Hamiltonian's blocks obey it roughly, near pairs
-best.
+Two centres. The only direction in an overlap integral is that between its two atoms. Rotated so
+that this direction is z, a block has nonzero elements only between equal m, and the same ones for m
+and -m (Slater and Koster 1954, doi 10.1103/PhysRev.94.1498). This is exact for any structure;
+projector augmented waves add small terms of third atoms (1 % in graphene). The blocks of a
+Hamiltonian obey it approximately, those of near pairs best.
 
-Space group. Each operation of a crystal maps its Hamiltonian onto itself: the block of the images
-is ``D H D^dagger``, up to the noise of the integration grid. It needs a crystal with symmetry.
+Space group. Each operation of a crystal's space group maps its Hamiltonian onto itself: the block
+of the image atoms is ``D H D^dagger``, up to the noise of the integration grid. This needs a
+crystal with symmetry.
 """
 
 from __future__ import annotations
@@ -45,29 +46,30 @@ HERMITIAN = 1e-4
 
 ACROSS_OVERLAP = 0.05
 ACROSS_HAMILTONIAN = 0.5
-"""Shares across the pair that an overlap and a Hamiltonian in the right order stay below."""
+"""Limits of `across_the_pair` for an overlap and a Hamiltonian in the right orbital order."""
 
 SYMMETRY = 0.02
-"""Share of the off-site blocks that an operation may leave unexplained: a grid's noise is less."""
+"""Largest relative deviation under an operation of the space group; the noise of a grid is less."""
 
-spglib.error.OLD_ERROR_HANDLING = False  # errors are raised, as they will be by default one day
+spglib.error.OLD_ERROR_HANDLING = False  # raise errors, which will become spglib's default
 
-PRECISION = 1e-3  # A; atoms this near to their images are taken to be in place
+PRECISION = 1e-3  # A; tolerance for the position of an atom's image
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What was found out about one structure's matrices.
+    """The residuals of one structure's matrices.
 
     Attributes:
-        hermiticity_ev: largest ``|H_ij(T) - H_ji(-T)^dagger|``.
-        overlap_hermiticity: the same of S; None without S, as for what follows.
-        overlap_floor: smallest eigenvalue of S(k) at the zone's centre and its far corner.
-        overlap_across: share (0 to 1) of S's off-site blocks that two centres cannot have.
-        hamiltonian_across: the same of H, where it is small but not zero.
-        operations: how many of the space group's operations were tried, the identity aside.
-        symmetry_ev: largest element by which one of them does not map H onto itself.
-        symmetry_share: the norm of that difference over the norm of H's off-site blocks.
+        hermiticity_ev: largest ``|H_ij(T) - H_ji(-T)^dagger|``, eV.
+        overlap_hermiticity: the same for S; None without S.
+        overlap_floor: smallest eigenvalue of S(k) at the centre and the far corner of the zone;
+            None without S.
+        overlap_across: `across_the_pair` of S, 0 to 1; None without S.
+        hamiltonian_across: `across_the_pair` of H, which is small but not zero.
+        operations: number of operations of the space group tested, without the identity.
+        symmetry_ev: largest deviation of H from its image under one of them, eV.
+        symmetry_share: the norm of that deviation over the norm of H's off-site blocks.
     """
 
     hermiticity_ev: float
@@ -81,7 +83,7 @@ class DataCheck:
 
     @property
     def complaint(self) -> str | None:
-        """One sentence on the first thing that is wrong, or None."""
+        """One sentence about the first error, or None."""
         if self.hermiticity_ev > HERMITIAN:
             return f"H is not hermitian: partner blocks differ by {self.hermiticity_ev:.2g} eV."
         if (self.overlap_hermiticity or 0.0) > HERMITIAN:
@@ -91,52 +93,65 @@ class DataCheck:
                 f"S has the eigenvalue {self.overlap_floor:.2g}, so it belongs to no set of "
                 "orbitals: look for blocks that are missing or belong to other atoms."
             )
-        order = "the order or the signs of orbitals are not those of the format, or positions are"
+        order = (
+            "the order or the signs of orbitals are not those of the format, or the positions "
+            "belong to another structure."
+        )
         if (self.overlap_across or 0.0) > ACROSS_OVERLAP:
             share = f"{self.overlap_across:.1%}"
-            return f"{share} of S does not turn with its pairs of atoms: {order} another's."
+            return f"{share} of S does not rotate with its pairs of atoms: {order}"
         if (self.symmetry_share or 0.0) > SYMMETRY:
             return (
                 f"The crystal's own symmetry does not map H onto itself (by up to "
-                f"{self.symmetry_ev:.2g} eV): {order} another's."
+                f"{self.symmetry_ev:.2g} eV): {order}"
             )
         if self.hamiltonian_across > ACROSS_HAMILTONIAN:
             share = f"{self.hamiltonian_across:.1%}"
-            return f"{share} of H does not turn with its pairs of atoms: {order} another's."
+            return f"{share} of H does not rotate with its pairs of atoms: {order}"
         return None
 
     def to_json(self) -> dict[str, float | int | None]:
-        """All findings by name."""
+        """All residuals by name."""
         return asdict(self)
 
 
 def check(atoms: Atoms, H: BlockMatrix, S: BlockMatrix | None = None) -> DataCheck:
-    """Examine the matrices of one structure; nothing is raised, see `DataCheck.complaint`.
+    """Validate the matrices of one structure; nothing is raised, see `DataCheck.complaint`.
 
     Args:
         atoms: molecule or crystal.
         H: eV, with both blocks of each hermitian pair.
         S: dimensionless, in the basis of H.
+
+    A wrong order of orbitals (here of oxygen's p) is detected by the overlap:
+
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> check(wb.load("water"), water.H, water.S).complaint is None
+    True
+    >>> S = water.S.dense()[:, [0, 1, 3, 2, 4, 5, 6]][[0, 1, 3, 2, 4, 5, 6]]
+    >>> wrong = wb.BlockMatrix.from_dense(water.S.basis, water.S.numbers, S)
+    >>> check(wb.load("water"), water.H, wrong).complaint
+    '... of S does not rotate with its pairs of atoms: ...'
     """
-    found = [symmetry_residual(H, operation) for operation in operations(atoms)]
-    largest, share = np.array(found).max(axis=0).tolist() if found else (None, None)
+    residuals = [symmetry_residual(H, operation) for operation in operations(atoms)]
+    largest, share = np.array(residuals).max(axis=0).tolist() if residuals else (None, None)
     return DataCheck(
         hermiticity_ev=_asymmetry(H),
         overlap_hermiticity=None if S is None else _asymmetry(S),
         overlap_floor=None if S is None else _floor(S),
         overlap_across=None if S is None else across_the_pair(S, atoms),
         hamiltonian_across=across_the_pair(H, atoms),
-        operations=len(found),
+        operations=len(residuals),
         symmetry_ev=largest,
         symmetry_share=share,
     )
 
 
 def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
-    """Share of the off-site blocks' norm that a function of two centres cannot have.
+    """Share of the off-site blocks' norm that no two-centre integral can have.
 
     Args:
-        matrix: of a spinor matrix the mean over both spins is taken.
+        matrix: for a spinor matrix the mean over both spins is used.
         atoms: its structure, positions and cell in A.
 
     Returns:
@@ -149,10 +164,10 @@ def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
     m, values = matrix.basis.dim, matrix.values[off_site]
     if matrix.basis.spinor:
         values = (values[:, :m, :m] + values[:, m:, m:]) / 2
-    turn = wigner_blocks(matrix.basis.layout, along_z(vectors[off_site]))
-    local = turn @ values @ turn.swapaxes(1, 2)
-    order, mirrored = _components(matrix.basis)
-    axial = np.where(order[:, None] == order, (local + local[:, mirrored][..., mirrored]) / 2, 0)
+    D = wigner_blocks(matrix.basis.layout, along_z(vectors[off_site]))
+    local = D @ values @ D.swapaxes(1, 2)
+    m_of, opposite = _components(matrix.basis)
+    axial = np.where(m_of[:, None] == m_of, (local + local[:, opposite][..., opposite]) / 2, 0)
     return float(np.linalg.norm(local - axial) / max(np.linalg.norm(local), 1e-300))
 
 
@@ -161,10 +176,10 @@ class Operation:
     """One operation of a space group: ``R x_i + t = x_image(i) + shift(i).A``.
 
     Attributes:
-        R: (3, 3) orthogonal, cartesian, proper or not.
-        cells: (3, 3) integers: the same operation on numbers of cells.
-        image: (N,) the atom that each atom is moved to.
-        shift: (N, 3) the cell that it is moved to.
+        R: (3, 3) orthogonal, Cartesian, proper or improper.
+        cells: (3, 3) integers: the same operation on lattice vectors (cell indices).
+        image: (N,) the atom onto which each atom is mapped.
+        shift: (N, 3) the cell of that image.
     """
 
     R: NDArray[np.float64]
@@ -174,33 +189,34 @@ class Operation:
 
 
 def operations(atoms: Atoms) -> Iterator[Operation]:
-    """The operations of a crystal's space group, without pure shifts; none for a molecule."""
+    """The operations of a crystal's space group, without translations; none for a molecule."""
     if not atoms.pbc.any() or atoms.cell.rank < 3:
         return
-    cell, places = atoms.cell.array, atoms.cell.scaled_positions(atoms.positions)
-    crystal: Any = cell, places, atoms.numbers
+    cell, positions = atoms.cell.array, atoms.cell.scaled_positions(atoms.positions)
+    crystal: Any = cell, positions, atoms.numbers
     try:
-        found: Any = spglib.get_symmetry(crystal, symprec=PRECISION)
-    except spglib.SpglibError:  # it finds no group, as for atoms that lie upon each other
+        group: Any = spglib.get_symmetry(crystal, symprec=PRECISION)
+    except spglib.SpglibError:  # no group found, e.g. if two atoms coincide
         return
-    for cells, t in zip(found["rotations"], found["translations"], strict=True):
+    for cells, t in zip(group["rotations"], group["translations"], strict=True):
         if np.array_equal(cells, np.eye(3)):
             continue
-        away = (places @ cells.T + t)[:, None] - places  # (N, N, 3)
-        whole = np.rint(away)
-        distance = np.linalg.norm((away - whole) @ cell, axis=2)
+        difference = (positions @ cells.T + t)[:, None] - positions  # (N, N, 3)
+        nearest_cell = np.rint(difference)
+        distance = np.linalg.norm((difference - nearest_cell) @ cell, axis=2)
         distance[atoms.numbers[:, None] != atoms.numbers] = np.inf
         image = distance.argmin(axis=1)
-        shift = whole[np.arange(len(places)), image].astype(np.int64)
+        shift = nearest_cell[np.arange(len(positions)), image].astype(np.int64)
         R = cell.T @ cells @ np.linalg.inv(cell.T)
         yield Operation(R, cells.astype(np.int64), image, shift)
 
 
 def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, float]:
-    """How far an operation of the space group is from mapping H onto itself.
+    """Deviation of H from its image under an operation of the space group.
 
     Returns:
-        The largest difference, eV, and the norm of the difference over that of the off-site blocks.
+        The largest element of the difference, eV, and the norm of the difference over that of H's
+        off-site blocks.
     """
     (i, j), shift = H.edges, operation.shift
     moved = replace(
@@ -214,17 +230,16 @@ def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, floa
 
 
 def _asymmetry(matrix: BlockMatrix) -> float:
-    """Largest difference of partner blocks."""
+    """Largest difference between a block and the adjoint of its partner."""
     return 2 * (matrix - matrix.hermitian()).max_abs()
 
 
 def _floor(S: BlockMatrix) -> float:
-    """Smallest eigenvalue of S(k) where S(k) is real: at the zone's centre and far corner."""
+    """Smallest eigenvalue of S(k) at the centre and far corner of the zone, where S(k) is real."""
     return min(float(eigvalsh(S.at_k([k] * 3).real)[0]) for k in (0.0, 0.5))
 
 
 def _components(basis: Basis) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The m (M,) of each orbital of the padded frame, and the place (M,) of -m in its shell."""
+    """The m (M,) of each orbital of the padded frame, and the index (M,) of -m in its shell."""
     m = np.concatenate([np.arange(-l, l + 1) for l in basis.layout])
-    place = np.arange(basis.dim)
-    return m, place - 2 * m
+    return m, np.arange(basis.dim) - 2 * m

@@ -1,4 +1,4 @@
-"""Writing a dataset: samples one at a time into a file that appears complete or not at all."""
+"""Writing datasets: one sample at a time, into a file that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def write(
 
     Args:
         path: the file.
-        samples: all molecules or all crystals, in bases of one name; taken one at a time, so a
-            generator may give more than memory holds.
-        splits: name -> numbers of its samples; no sample in two splits.
-        provenance: JSON-able: how the samples were made.
+        samples: all molecules or all crystals, in bases of one name. They are read one at a time,
+            so a generator may yield more than memory holds.
+        splits: name -> sample numbers; no sample in two splits.
+        provenance: how the samples were made, JSON-able.
         step: resolution of the Hamiltonian, eV.
 
     Returns:
         The hash of the content.
 
     Raises:
-        ValueError: for no samples, molecules among crystals, mixed bases, an overlap stored in some
-            samples only, or splits that share samples or point outside.
+        ValueError: for no samples, molecules and crystals in one dataset, mixed bases, an overlap
+            stored in some samples only, or splits that share samples or are out of range.
     """
     path = Path(path)
     collected = _collect(samples, path.absolute().parent, step)
@@ -74,43 +74,45 @@ def write_part(
     """Write the first samples of some splits as a dataset of their own.
 
     Args:
-        source: the whole.
+        source: the complete dataset.
         path: the file.
-        splits: name -> how many of its samples.
-        more: splits that come from elsewhere: name -> a dataset in the same basis, and how many of
-            its tests.
-        step: resolution of the Hamiltonian, eV; that of the source unless given. A coarser one
-            makes a smaller file. Stored overlaps are then rounded as well, to a power of two of
-            about a hundredth of its number, which 20 eV of an orbital make a fifth of its step.
+        splits: name -> number of its samples.
+        step: resolution of the Hamiltonian, eV, by default that of the source. A coarser step makes
+            a smaller file. Stored overlaps are then rounded as well, to the power of two just below
+            a hundredth of the step's number: at an orbital energy of 20 eV this is a fifth of a
+            step.
+        more: splits from other datasets: name -> a dataset in the same basis, and the number of its
+            test samples.
 
     Returns:
         The hash of the content.
 
     Raises:
-        ValueError: for a split that the source lacks, or that is smaller than asked.
+        ValueError: for a split that the source lacks, or that has fewer samples than asked for.
     """
     kept = {name: _first(source, name, count) for name, count in splits.items()}
     order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
-    numbers = {name: np.searchsorted(order, own) for name, own in kept.items()}
+    numbers = {name: np.searchsorted(order, of_split) for name, of_split in kept.items()}
     provenance = _part_of(source)
-    parts, total = [(source, order)], len(order)
+    chosen, total = [(source, order)], len(order)
     for name, (other, count) in (more or {}).items():
-        parts.append((other, _first(other, "test", count)))
+        chosen.append((other, _first(other, "test", count)))
         numbers[name] = np.arange(total, total + count)
         provenance[name], total = _part_of(other), total + count
-    samples = _in_turn(parts)
+    samples = _concatenated(chosen)
     if step is None or step <= source.step:
         return write(path, samples, numbers, provenance, step=step or source.step)
     return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
 
 
 def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:
-    own = source.split(name)
-    if not 0 < count <= len(own):
+    numbers = source.split(name)
+    if not 0 < count <= len(numbers):
         raise ValueError(
-            f"The split {name!r} of {source.path} has {len(own)} samples: ask for 1 to as many."
+            f"The split {name!r} of {source.path} has {len(numbers)} samples: ask for 1 to "
+            f"{len(numbers)}."
         )
-    return own[:count]
+    return numbers[:count]
 
 
 def _part_of(source: Dataset) -> dict[str, Any]:
@@ -120,10 +122,10 @@ def _part_of(source: Dataset) -> dict[str, Any]:
     }
 
 
-def _in_turn(parts: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
-    """Samples of several datasets; no group reaches from one into another."""
+def _concatenated(chosen: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
+    """Samples of several datasets, renumbering groups so that no two datasets share one."""
     first = 0
-    for source, numbers in parts:
+    for source, numbers in chosen:
         for i in numbers:
             sample = source[int(i)]
             yield replace(sample, group=first + sample.group)
@@ -131,7 +133,7 @@ def _in_turn(parts: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sam
 
 
 def _rounded(sample: Sample, step: float) -> Sample:
-    """The sample with a stored overlap of fewer digits: trailing zero bits take no room."""
+    """The sample with a rounded stored overlap: trailing zero bits compress to nothing."""
     S = sample.stored_overlap
     if S is None:
         return sample
@@ -140,10 +142,10 @@ def _rounded(sample: Sample, step: float) -> Sample:
 
 
 class _Collected:
-    """The arrays of a dataset as its samples come in; matrices wait on disk.
+    """Collects the arrays of a dataset sample by sample; matrices are kept on disk meanwhile.
 
     Args:
-        folder: where they wait.
+        folder: for their temporary files.
         step: resolution of the Hamiltonian, eV.
         periodic: whether the samples are crystals.
     """
@@ -157,7 +159,7 @@ class _Collected:
         self._overlaps = GrowingArray(folder, "<f8")
 
     def add(self, sample: Sample) -> None:
-        """Take one sample in."""
+        """Add one sample."""
         H, S = sample.H, sample.stored_overlap
         self.basis = H.basis if self.basis is None else self.basis.merged(H.basis)
         if self.periodic:
@@ -172,7 +174,7 @@ class _Collected:
         self._rows.append((sample.atoms, sample.energy, sample.n_electrons, sample.group, level))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays of the file but the splits.
+        """All arrays of the file except the splits.
 
         Raises:
             ValueError: for an overlap stored in some samples only.
@@ -205,7 +207,7 @@ class _Collected:
 
 
 def _collect(samples: Iterable[Sample], folder: Path, step: float) -> _Collected:
-    """Take in all samples; the first says whether they are crystals."""
+    """Collect all samples; the first decides whether they are crystals."""
     collected: _Collected | None = None
     for sample in samples:
         periodic = bool(sample.atoms.pbc.any())

@@ -1,10 +1,11 @@
-"""Kohn-Sham references of crystals from GPAW in its LCAO mode, in a process of its own.
+"""Kohn-Sham references of crystals from GPAW's LCAO mode, in a process of its own.
 
-Numerical atomic orbitals of strictly finite range, so H(T) and S(T) end; projector augmented
-waves; an order of magnitude cheaper for layers than plane-wave grids under Gaussians. Optional:
-``make crystals`` installs it. Spin-orbit coupling is added once to the self-consistent Hamiltonian
-without it, atom by atom inside the augmentation spheres, which is what GPAW's own
-``soc_eigenstates`` diagonalises (Olsen 2016, doi 10.1103/PhysRevB.94.235106).
+Numerical atomic orbitals of strictly finite range, so H(T) and S(T) vanish beyond it; projector
+augmented waves. For layers this is an order of magnitude cheaper than Gaussians with a plane-wave
+density. GPAW is optional: ``make crystals`` installs it. Spin-orbit coupling is added once to the
+self-consistent Hamiltonian without it, atom by atom inside the augmentation spheres. The sum is the
+matrix that GPAW's own ``soc_eigenstates`` diagonalises (Olsen 2016, doi
+10.1103/PhysRevB.94.235106).
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ __all__ = ["BASIS", "ENGINE", "available", "reference", "require", "solve"]
 BASIS = "dzp"
 """The basis unless another is asked for."""
 
-_ENDING = 400  # characters of GPAW's own last words in an error
-_SAME_POINT = 1e-6  # fractions
-_NOTHING = 1e-6  # eV and 1; pairs of which both matrices stay below this are out of reach
+_ENDING = 400  # characters of GPAW's last output that an error quotes
+_SAME_POINT = 1e-6  # tolerance for k-points, fractions
+_NEGLIGIBLE = 1e-6  # eV (H) and 1 (S); a pair whose elements are all smaller is out of range
 
 
 def available() -> bool:
@@ -74,23 +75,23 @@ def reference(
         atoms: periodic in one to three directions, with a cell of three vectors; about 5 A of
             vacuum along the others.
         basis: a set of GPAW's, "szp" or "dzp"; by default `BASIS`.
-        xc: any functional of libxc that is local or of gradients.
-        mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
-            where nothing repeats. Blocks reach half as far as its supercell.
+        xc: any local (LDA) or gradient-corrected (GGA) functional of libxc.
+        mesh: number of k-points along each cell vector; by default at most 0.25/A apart, and one
+            along directions without periodicity. Blocks reach half as far as the mesh's supercell.
         spacing: of the real-space grid, A. The grid breaks symmetry by some meV ("egg-box").
         smearing: width of the Fermi distribution, eV.
-        spin_orbit: add spin-orbit coupling; the matrices are then those of spinors.
-        longest: leave out orbitals of a larger radius, A: one that is empty in the atom, as 5p of
-            molybdenum, may reach twice as far as all others.
-        by_states: sum the density over occupied states, not over pairs of orbitals: the same to
-            rounding, and two to three times faster (half of a label's time is this sum).
+        spin_orbit: add spin-orbit coupling; the result is then a spinor matrix.
+        longest: leave out orbitals with a larger radius, A. An orbital that is empty in the atom,
+            such as 5p of molybdenum, may reach twice as far as all others.
+        by_states: sum the density over occupied states instead of pairs of orbitals. The result is
+            the same to rounding, two to three times faster (this sum is half of a label's time).
         density: largest change of the density in the last cycle, electrons per valence electron.
         energy: largest change of the energy, eV per valence electron.
-        max_cycle: cycles before giving up.
+        max_cycle: largest number of cycles.
 
     Returns:
-        H in eV, S, the energy per cell in eV (without spin-orbit coupling, as the Fermi level), and
-        the method; of valence electrons.
+        H in eV, S, the energy per cell and the Fermi level in eV (both without spin-orbit
+        coupling), and the method. Energy and `n_electrons` are of the valence electrons.
 
     Raises:
         StructureError: for a molecule, a cell that is not three vectors, or overlapping atoms.
@@ -112,25 +113,25 @@ def reference(
         "energy": energy,
         "max_cycle": max_cycle,
     }
-    found, about = solve(atoms, settings)
-    used = Basis(f"gpaw-{basis}", about["shells"])
+    arrays, about = solve(atoms, settings)
+    scalar = Basis(f"gpaw-{basis}", about["shells"])
 
-    def blocks(name: str, of: Basis) -> BlockMatrix:
-        whole = _on_mesh(atoms, of, points, found["points"], found[name])
-        return to_real_space(of, atoms, points, whole)
+    def blocks(name: str, orbitals: Basis) -> BlockMatrix:
+        at_points = _on_mesh(atoms, orbitals, points, arrays["points"], arrays[name])
+        return to_real_space(orbitals, atoms, points, at_points)
 
-    H, S = _in_reach(
-        blocks("hamiltonians", replace(used, spinor=spin_orbit)), blocks("overlaps", used)
+    H, S = _within_range(
+        blocks("hamiltonians", replace(scalar, spinor=spin_orbit)), blocks("overlaps", scalar)
     )
     return Reference(
         H=H,
         S=S.with_spin() if spin_orbit else S,
-        energy=float(found["energy"]),
-        n_electrons=int(found["n_electrons"]),
+        energy=float(arrays["energy"]),
+        n_electrons=int(arrays["n_electrons"]),
         method={
             "method": "LCAO",
             "functional": xc.lower(),
-            "basis": used.name,
+            "basis": scalar.name,
             "k_mesh": list(points),
             "grid_spacing_angstrom": spacing,
             "smearing_ev": smearing,
@@ -141,7 +142,7 @@ def reference(
             "program": "GPAW",
             "version": about["version"],
         },
-        fermi_level=float(found["fermi_level"]),
+        fermi_level=float(arrays["fermi_level"]),
     )
 
 
@@ -170,15 +171,15 @@ def _check(atoms: Atoms, _basis: str | None, _xc: str, **_settings: object) -> N
         )
 
 
-def _in_reach(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
-    """Both without the pairs at which the orbitals of finite range have ended.
+def _within_range(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:
+    """H and S without the pairs of atoms whose orbitals do not overlap.
 
-    Their zeros would dilute every mean over elements, the more the finer the mesh.
+    The zeros of such pairs would dilute every mean over elements, the more the finer the mesh.
     """
     largest = [np.abs(matrix.values).max(axis=(1, 2)) for matrix in (H, S)]
-    kept = np.maximum(*largest) > _NOTHING
-    where = {"edges": H.edges[:, kept], "shifts": H.shifts[kept]}
-    return replace(H, **where, values=H.values[kept]), replace(S, **where, values=S.values[kept])
+    kept = np.maximum(*largest) > _NEGLIGIBLE
+    pairs = {"edges": H.edges[:, kept], "shifts": H.shifts[kept]}
+    return replace(H, **pairs, values=H.values[kept]), replace(S, **pairs, values=S.values[kept])
 
 
 def solve(
@@ -187,17 +188,17 @@ def solve(
     check: bool = False,
     also_at: Sequence[Sequence[float]] = (),
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Run GPAW and return what its process left.
+    """Run GPAW in its own process and return the results.
 
     Args:
         atoms: the crystal.
         settings: those of `reference`.
-        check: also GPAW's own eigenvalues, for comparison.
-        also_at: k-points, fractions, at which to have eigenvalues of the same potential.
+        check: also return GPAW's own eigenvalues, for comparison.
+        also_at: further k-points, fractions, for eigenvalues in the same potential.
 
     Returns:
         Arrays: ``hamiltonians`` (eV) and ``overlaps`` at ``points``, one of each k and -k, and
-        numbers; and the ``shells`` of each element and the ``version``.
+        scalars; and a dict with the ``shells`` of each element and the ``version``.
     """
     _check(atoms, settings["basis"], settings["xc"])
     with tempfile.TemporaryDirectory(prefix="gpaw-") as name:
@@ -211,12 +212,12 @@ def solve(
             "also_at": [list(k) for k in also_at],
         }
         (folder / "job.json").write_text(json.dumps(job))
-        plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        write(folder / "atoms.json", plain)
+        without_info = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        write(folder / "atoms.json", without_info)
         command = [sys.executable, "-m", "workbench.engines.gpaw_worker", str(folder)]
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        alone = {**os.environ, **one_thread, **kernel_environment()}
-        done = subprocess.run(command, check=False, env=alone, capture_output=True, text=True)
+        environment = {**os.environ, **one_thread, **kernel_environment()}
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
         formula = atoms.get_chemical_formula()
         if (folder / "failed.txt").exists():
             raise SCFError(
@@ -238,21 +239,23 @@ def _on_mesh(
     points: NDArray[np.float64],
     matrices: NDArray[np.complex128],
 ) -> NDArray[np.complex128]:
-    """GPAW's matrices at all points of `k_mesh`, of atoms where they are.
+    """GPAW's matrices at all points of `k_mesh`, for the atoms at their original positions.
 
     GPAW moves atoms into the cell, and keeps one of each k and -k, which time reversal connects.
     """
-    inside = atoms.get_scaled_positions(wrap=True)
-    cells = np.rint(atoms.get_scaled_positions(wrap=False) - inside)
-    own = np.repeat(cells, [basis.n_orbitals(int(z)) for z in atoms.numbers], axis=0)
-    own = np.tile(own, (2 if basis.spinor else 1, 1))  # (n_ao, 3)
-    flip = np.kron([[0, 1], [-1, 0]], np.eye(len(own) // 2)) if basis.spinor else np.eye(len(own))
+    wrapped = atoms.get_scaled_positions(wrap=True)
+    shifts = np.rint(atoms.get_scaled_positions(wrap=False) - wrapped)
+    shifts = np.repeat(shifts, [basis.n_orbitals(int(z)) for z in atoms.numbers], axis=0)
+    shifts = np.tile(shifts, (2 if basis.spinor else 1, 1))  # (n_ao, 3)
+    n = len(shifts)
+    flip = np.kron([[0, 1], [-1, 0]], np.eye(n // 2)) if basis.spinor else np.eye(n)
     result = []
     for k in k_mesh(mesh):
-        apart = np.stack([points - k, points + k])  # (2, kept, 3), 0 modulo 1 where they agree
-        opposite, number = np.argwhere(np.abs(apart - np.rint(apart)).max(axis=2) < _SAME_POINT)[0]
+        difference = np.stack([points - k, points + k])  # (2, kept, 3), 0 modulo 1 if equal
+        distance = np.abs(difference - np.rint(difference)).max(axis=2)
+        opposite, number = np.argwhere(distance < _SAME_POINT)[0]
         matrix = flip @ matrices[number].conj() @ flip.T if opposite else matrices[number]
-        phase = np.exp(-2j * np.pi * (own @ k))
+        phase = np.exp(-2j * np.pi * (shifts @ k))
         result.append(phase[:, None].conj() * matrix * phase)
     return np.array(result)
 

@@ -1,8 +1,9 @@
 """The process that runs GPAW: ``python -m workbench.engines.gpaw_worker FOLDER``.
 
-GPAW is under the GPL and may be absent; nothing but this process imports it. It reads ``job.json``
-in the folder and leaves ``result.npz``, or ``failed.txt`` with one sentence. Matrices leave as they
-are defined, not as GPAW keeps them: GPAW stores the complex conjugate of ``<phi_i|H|phi_j>``.
+GPAW is licensed under the GPL and may be absent; only this process imports it. The process reads
+``job.json`` and ``atoms.json`` in the folder and writes ``result.npz`` and ``result.json``, or
+``failed.txt`` with one sentence. Matrices are written as ``<phi_i|H|phi_j>``; GPAW itself stores
+the complex conjugate.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from workbench.engines.worker_lifetime import end_with
 from workbench.hamiltonians.rotations import PAULI
 
 _EMPTY = 1e-14  # electrons
-_AT_ONCE = 32  # states put on the grid together: as many as the processor's cache likes
+_AT_ONCE = 32  # states evaluated on the grid together, chosen for the processor's cache
 
 
 def main(folder: Path) -> None:
-    """Do the job that lies in a folder."""
+    """Run the job of a folder."""
     from gpaw import GPAW, FermiDirac, KohnShamConvergenceError
 
     job = json.loads((folder / "job.json").read_text())
@@ -43,7 +44,7 @@ def main(folder: Path) -> None:
         occupations=FermiDirac(job["smearing"]),
         convergence={"density": job["density"], "energy": job["energy"]},
         maxiter=job["max_cycle"],
-        # The crystal's own symmetry would leave out k-points whose matrices are wanted.
+        # Point-group symmetry would leave out k-points whose matrices are needed.
         symmetry={"point_group": False, "time_reversal": True},
         txt=str(folder / "gpaw.txt"),
     )
@@ -55,16 +56,16 @@ def main(folder: Path) -> None:
     except KohnShamConvergenceError:
         (folder / "failed.txt").write_text(f"did not converge in {job['max_cycle']} cycles")
         return
-    found = _matrices(calculator, job["spin_orbit"])
+    arrays = _matrices(calculator, job["spin_orbit"])
     if job["check"]:
-        found |= _own_energies(calculator, job)
+        arrays |= _own_energies(calculator, job)
     np.savez(
         folder / "result.npz",
         allow_pickle=False,
         energy=energy,
         fermi_level=calculator.get_fermi_level(),
         n_electrons=round(calculator.get_number_of_electrons()),
-        **found,
+        **arrays,
     )
     shells = {int(s.Z): [int(orbital.l) for orbital in s.basis.bf_j] for s in calculator.setups}
     from gpaw import __version__
@@ -73,43 +74,43 @@ def main(folder: Path) -> None:
 
 
 def _basis(name: str, elements: set[str], longest: float | None) -> Any:
-    """The named set, without the orbitals that reach farther than so many A, if given."""
-    # Its data hold double-zeta sets, of which it takes the part asked for.
+    """The named basis set, without orbitals whose radius exceeds `longest` (A) if given."""
+    # GPAW's data contain double-zeta sets; "szp(dzp)" takes the single-zeta part of one.
     if longest is None:
         return "szp(dzp)" if name == "szp" else name
     from gpaw.basis_data import Basis
 
     sets = {}
     for symbol in elements:
-        whole: Any = Basis.find(symbol, "dzp" if name == "szp" else name)
-        whole = whole.reduce("szp") if name == "szp" else whole
-        kept = [one for one in whole.bf_j if one.rc * Bohr <= longest]
-        sets[symbol] = replace(whole, bf_j=kept)
+        complete: Any = Basis.find(symbol, "dzp" if name == "szp" else name)
+        complete = complete.reduce("szp") if name == "szp" else complete
+        kept = [orbital for orbital in complete.bf_j if orbital.rc * Bohr <= longest]
+        sets[symbol] = replace(complete, bf_j=kept)
     return sets
 
 
 def _sum_over_states() -> None:
-    """Let the density be ``sum_n |psi_n|^2``, of which each costs one pass over the orbitals.
+    """Compute the density as ``sum_n |psi_n|^2``: one pass over the orbitals per state.
 
     GPAW sums over pairs of orbitals. The eigenvectors of the density matrix at a k-point are the
-    states, their eigenvalues the occupations: the same density to rounding.
+    states and its eigenvalues are the occupations, so the density is the same to rounding.
     """
     from gpaw import lfc
 
-    def construct(own: Any, rho: NDArray[Any], density: NDArray[Any], q: int) -> None:
+    def construct(functions: Any, rho: NDArray[Any], density: NDArray[Any], q: int) -> None:
         weights, vectors = np.linalg.eigh(rho)
-        held = weights > _EMPTY
-        states = np.ascontiguousarray((vectors[:, held] * np.sqrt(weights[held])).conj().T)
+        filled = weights > _EMPTY
+        states = np.ascontiguousarray((vectors[:, filled] * np.sqrt(weights[filled])).conj().T)
         on_grid = np.zeros((len(states), *density.shape), states.dtype)
-        own.lcao_to_grid(states, on_grid, q, _AT_ONCE)
+        functions.lcao_to_grid(states, on_grid, q, _AT_ONCE)
         density += (np.real(on_grid) ** 2 + np.imag(on_grid) ** 2).sum(axis=0)
 
-    functions: Any = lfc.BasisFunctions
-    functions.construct_density = construct
+    basis_functions: Any = lfc.BasisFunctions
+    basis_functions.construct_density = construct
 
 
 def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
-    """H (eV) and S at each k-point that GPAW keeps, and where these lie, in fractions."""
+    """H (eV) and S at each k-point that GPAW keeps, and these k-points in fractions."""
     functions = calculator.wfs
     coupling = _coupling(calculator) if spin_orbit else {}
     hamiltonians, overlaps, points = [], [], []
@@ -117,7 +118,7 @@ def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
         h = functions.eigensolver.calculate_hamiltonian_matrix(
             calculator.hamiltonian, functions, kpt
         )
-        H, S = (_whole(m).conj() for m in (h * Hartree, functions.S_qMM[kpt.q]))
+        H, S = (_hermitian(m).conj() for m in (h * Hartree, functions.S_qMM[kpt.q]))
         if spin_orbit:
             H = np.kron(np.eye(2), H)
             for a, dV in coupling.items():
@@ -135,7 +136,7 @@ def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
 
 
 def _coupling(calculator: Any) -> dict[int, NDArray[Any]]:
-    """For each atom the spin-orbit operator between its partial waves, (3, n, n) x y z, eV."""
+    """For each atom the spin-orbit operator between partial waves, (3, n, n) for x, y, z, in eV."""
     from gpaw.spinorbit import soc
 
     density, xc = calculator.density, calculator.hamiltonian.xc
@@ -145,27 +146,27 @@ def _coupling(calculator: Any) -> dict[int, NDArray[Any]]:
     }
 
 
-def _whole(lower: NDArray[Any]) -> NDArray[Any]:
-    """A hermitian matrix of which GPAW fills the lower triangle."""
+def _hermitian(lower: NDArray[Any]) -> NDArray[Any]:
+    """The hermitian matrix with this lower triangle; GPAW does not fill the upper one."""
     strict = np.tril(lower, -1)
     return strict + strict.conj().T + np.diag(np.real(np.diagonal(lower)))
 
 
 def _own_energies(calculator: Any, job: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """GPAW's own eigenvalues, eV, at its k-points and, if given, at others from its potential."""
+    """GPAW's own eigenvalues, eV, at its k-points and at further ones in the same potential."""
     n = len(calculator.wfs.kd.ibzk_kc)
-    found = {"energies": np.array([calculator.get_eigenvalues(kpt=k) for k in range(n)])}
+    energies = {"energies": np.array([calculator.get_eigenvalues(kpt=k) for k in range(n)])}
     if job["spin_orbit"]:
         from gpaw.spinorbit import soc_eigenstates
 
         states = soc_eigenstates(calculator)
-        found["spin_orbit_energies"] = states.eigenvalues()
-        found["spin_orbit_points"] = calculator.get_bz_k_points()
+        energies["spin_orbit_energies"] = states.eigenvalues()
+        energies["spin_orbit_points"] = calculator.get_bz_k_points()
     if job["also_at"]:
-        there = calculator.fixed_density(kpts=job["also_at"], symmetry="off")
-        energies = [there.get_eigenvalues(kpt=k) for k in range(len(job["also_at"]))]
-        found["energies_elsewhere"] = np.array(energies)
-    return found
+        fixed = calculator.fixed_density(kpts=job["also_at"], symmetry="off")
+        further = [fixed.get_eigenvalues(kpt=k) for k in range(len(job["also_at"]))]
+        energies["energies_elsewhere"] = np.array(further)
+    return energies
 
 
 if __name__ == "__main__":

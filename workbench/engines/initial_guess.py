@@ -1,14 +1,14 @@
-"""A Hamiltonian for nothing: electrons in the superposed potentials of the atoms.
+"""The initial guess of the Hamiltonian, H0: superposed atomic potentials, without any SCF cycle.
 
     H0 = T + V_nuc + V_ecp + sum over atoms A and k of  q(Z_A, k) (ij | g_k at A)
 
-The potential of an atom's electrons is that of a few spherical Gaussian charges g_k, whose amounts
-q are fitted, per element, to reference Hamiltonians by least squares. Superposed atomic potentials
-are Lehtola's initial guess (J. Chem. Theory Comput. 2019, 15, 1593); fitting them to the Fock
-matrix itself, so that they take in the mean effect of bonding and of exchange and correlation, is
-ours. All integrals are analytic: H0 turns with the molecule to rounding, unlike one from a grid.
-Its orbitals, filled, give a density matrix: where bonds are and where charge goes, for a
-diagonalisation.
+The potential of an atom's electrons is modelled by a few spherical Gaussian charges g_k. Their
+amounts q are fitted, per element, to reference Hamiltonians by least squares. Superposed atomic
+potentials are Lehtola's initial guess (J. Chem. Theory Comput. 2019, 15, 1593). New here is the fit
+to the Fock matrix itself, which includes the mean effect of bonding and of exchange and
+correlation. All integrals are analytic, so H0 is equivariant to rounding, unlike a Hamiltonian from
+an integration grid. The occupied orbitals of H0 give a density matrix at the cost of one
+diagonalisation: it shows where bonds are and where charge moves.
 """
 
 from __future__ import annotations
@@ -31,24 +31,33 @@ from workbench.hamiltonians.eigenproblem import fill_to
 __all__ = ["EXPONENTS", "density", "fit", "guess", "superposition"]
 
 EXPONENTS = tuple(np.geomspace(0.1, 20.0, 6).tolist())
-"""Of the Gaussian charges, 1/Bohr^2. More, or a wider range, hardly bring H0 closer."""
+"""Exponents of the Gaussian charges, 1/Bohr^2. More, or a wider range, hardly improve H0."""
 
 SMEARING_EV = 0.3
-"""Width of the Fermi distribution: keeps the density smooth where the gap of H0 closes."""
+"""Width of the Fermi distribution, eV: keeps the density smooth where the gap of H0 closes."""
 
-_RIDGE = 1e-10  # of the normal equations, scaled to unit diagonal
+_RIDGE = 1e-10  # added to the diagonal of the normal equations, which are scaled to unit diagonal
 
 
 def superposition(atoms: Atoms, basis: Basis, charges: NDArray[np.float64]) -> BlockMatrix:
-    """H0 of a molecule, eV; a few milliseconds.
+    """H0 of a molecule, eV; takes a few milliseconds.
 
     Args:
         atoms: a molecule, positions in A. Charge and spin do not matter.
         basis: its name must be one of PySCF's and its shells those that PySCF has for it.
-        charges: (elements of the basis, exponents) as `fit` finds them, e.
+        charges: (elements of the basis, exponents) in e, from `fit`.
 
     Raises:
         ValueError: for a crystal, or a basis that is not PySCF's.
+
+    H0 is equivariant, ``H0(R x) = D H0(x) D^T``:
+
+    >>> water, R = wb.load("water"), wb.rotation((1, 1, 0), 30)
+    >>> H = wb.reference(water, basis="sto-3g", xc="hf").H
+    >>> charges = fit([(water, H)], H.basis)
+    >>> H0, rotated = (superposition(a, H.basis, charges) for a in (water, wb.rotate(water, R)))
+    >>> (rotated - H0.rotate(R)).max_abs() < 1e-9  # eV
+    True
     """
     return guess(atoms, basis, charges, orbitals=False)[0]
 
@@ -56,30 +65,36 @@ def superposition(atoms: Atoms, basis: Basis, charges: NDArray[np.float64]) -> B
 def guess(
     atoms: Atoms, basis: Basis, charges: NDArray[np.float64], *, orbitals: bool
 ) -> list[BlockMatrix]:
-    """H0 as `superposition` makes it and, if wanted, the density matrix of its orbitals."""
+    """H0 as of `superposition`; with `orbitals` also the density matrix of its orbitals."""
     check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
     rows = [basis.elements.index(z) for z in atoms.numbers]
     shells = [[(EXPONENTS, tuple(charges[row]))] for row in rows]
     repulsion = _electrostatic(molecule, atoms, shells).sum(axis=-1)
     dense = (scf.hf.get_hcore(molecule) + lib.unpack_tril(repulsion)) * HARTREE
-    found = [dense]
+    matrices = [dense]
     if orbitals:
         electrons = int(molecule.atom_charges().sum()) - int(atoms.info.get("charge", 0))
-        found.append(density(dense, molecule.intor_symmetric("int1e_ovlp"), electrons))
+        matrices.append(density(dense, molecule.intor_symmetric("int1e_ovlp"), electrons))
     order = np.ix_(*[ao_order(molecule)] * 2)
-    return [BlockMatrix.from_dense(basis, atoms.numbers, matrix[order]) for matrix in found]
+    return [BlockMatrix.from_dense(basis, atoms.numbers, matrix[order]) for matrix in matrices]
 
 
 def density(
     hamiltonian: NDArray[np.float64], overlap: NDArray[np.float64], electrons: int
 ) -> NDArray[np.float64]:
-    """Density matrix (n_ao, n_ao) of electrons in a Hamiltonian's orbitals, two in each.
+    """Density matrix (n_ao, n_ao) of a Hamiltonian's orbitals, at most two electrons in each.
 
     Args:
         hamiltonian: (n_ao, n_ao) eV.
         overlap: (n_ao, n_ao).
-        electrons: how many; they fill the orbitals to a Fermi distribution.
+        electrons: number of electrons; occupations follow a Fermi distribution.
+
+    The trace of P S is the number of electrons:
+
+    >>> P = density(np.diag([-10.0, 5.0]), np.eye(2), electrons=2)
+    >>> float(np.trace(P))
+    2.0
     """
     energies, orbitals = eigh(hamiltonian, overlap)
     level = fill_to(energies, electrons, 2, SMEARING_EV)
@@ -87,11 +102,13 @@ def density(
 
 
 def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[np.float64]:
-    """Charges (elements of the basis, exponents), e, whose H0 is nearest to given Hamiltonians.
+    """The charges (elements of the basis, exponents), e, whose H0 is nearest to some Hamiltonians.
+
+    The least-squares distance counts every matrix element of every sample alike.
 
     Args:
-        samples: molecules and their reference Hamiltonians, eV, in this basis. A few dozen do.
-        basis: holds every element of them; one that never comes up gets no charge.
+        samples: molecules and their reference Hamiltonians, eV, in this basis. A few dozen suffice.
+        basis: covers every element of the samples; elements without a sample get charge zero.
 
     Raises:
         ValueError: for a crystal, or a basis that is not PySCF's.
@@ -101,18 +118,18 @@ def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[n
     for atoms, matrix in samples:
         check_known(basis, atoms.numbers)
         molecule = mole(atoms, basis.name, electrons=False)
-        one_by_one = [[((e,), (1.0,)) for e in EXPONENTS] for _ in atoms]
-        per_charge = _electrostatic(molecule, atoms, one_by_one)
+        unit_charges = [[((e,), (1.0,)) for e in EXPONENTS] for _ in atoms]
+        per_charge = _electrostatic(molecule, atoms, unit_charges)
         design = np.zeros((len(per_charge), len(basis.elements), len(EXPONENTS)))
         for atom, z in enumerate(atoms.numbers):
-            at = atom * len(EXPONENTS)
-            design[:, basis.elements.index(z)] += per_charge[:, at : at + len(EXPONENTS)]
+            first = atom * len(EXPONENTS)
+            design[:, basis.elements.index(z)] += per_charge[:, first : first + len(EXPONENTS)]
         back = np.argsort(ao_order(molecule))
-        rest = matrix.dense()[np.ix_(back, back)] / HARTREE - scf.hf.get_hcore(molecule)
-        columns, wanted = design.reshape(len(design), n), lib.pack_tril(rest)
-        weight = 2.0 - lib.pack_tril(np.eye(len(rest)))  # both halves of the matrix count
+        two_electron = matrix.dense()[np.ix_(back, back)] / HARTREE - scf.hf.get_hcore(molecule)
+        columns, target = design.reshape(len(design), n), lib.pack_tril(two_electron)
+        weight = 2.0 - lib.pack_tril(np.eye(len(two_electron)))  # both triangles count
         square += columns.T @ (columns * weight[:, None])
-        cross += columns.T @ (wanted * weight)
+        cross += columns.T @ (target * weight)
     scale = np.sqrt(np.diagonal(square))
     scale = np.where(scale > 0, scale, 1.0)
     scaled = square / scale / scale[:, None] + _RIDGE * np.eye(n)
@@ -129,20 +146,22 @@ def _electrostatic(
     Args:
         molecule: of the orbitals.
         atoms: the same atoms.
-        shells: for each atom spherical charges: exponents of their Gaussians and charge in each.
+        shells: for each atom its spherical charges: exponents of their Gaussians, and the charge
+            in each Gaussian.
     """
-    exponents = np.array([e for own in shells for es, _ in own for e in es])
-    amounts = np.array([q for own in shells for _, qs in own for q in qs])
-    # libcint multiplies an s function by 1 / sqrt(4 pi); this makes it hold the charge given.
+    exponents = np.array([e for of_atom in shells for es, _ in of_atom for e in es])
+    amounts = np.array([q for of_atom in shells for _, qs in of_atom for q in qs])
+    # libcint multiplies an s function by 1 / sqrt(4 pi); these heights make its integral `amounts`.
     heights = amounts / (2 * np.sqrt(np.pi) * gto.gaussian_int(2, exponents))
     start = gto.PTR_ENV_START + 3 * len(atoms)
     places = molecule.atom_coords().ravel()
-    table, rows, at = [], [], 0
-    for atom, own in enumerate(shells):
+    table, rows, offset = [], [], 0
+    for atom, of_atom in enumerate(shells):
         rows.append([0, gto.PTR_ENV_START + 3 * atom, 0, 0, 0, 0])
-        for es, _ in own:
-            table.append([atom, 0, len(es), 1, 0, start + at, start + len(exponents) + at, 0])
-            at += len(es)
+        for es, _ in of_atom:
+            first = start + offset
+            table.append([atom, 0, len(es), 1, 0, first, first + len(exponents), 0])
+            offset += len(es)
     charges = gto.Mole(verbose=0)
     charges._atm = np.array(rows, dtype=np.int32)
     charges._bas = np.array(table, dtype=np.int32)

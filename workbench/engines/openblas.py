@@ -1,7 +1,8 @@
-"""OpenBLAS: which kernels the libraries of this process use, and which ones others are told to use.
+"""OpenBLAS kernels: the ones this process uses, and the ones worker processes are told to use.
 
-OpenBLAS has kernels for each kind of processor, and two kinds of kernels round differently. The
-environment variable ``OPENBLAS_CORETYPE`` overrules the choice of a library while it is loaded.
+OpenBLAS has kernels for each kind of processor, and the kernels of two kinds round differently. A
+library chooses its kernels when it is loaded; the environment variable ``OPENBLAS_CORETYPE``
+overrides its choice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _VARIABLE = "OPENBLAS_CORETYPE"
 
 
 def core_type() -> str | None:
-    """The kernels that even an OpenBLAS of 2018 has and this processor can run, or None.
+    """The kernels that an OpenBLAS of 2018 already has and this processor can run, or None.
 
     >>> core_type() in ("Haswell", None)
     True
@@ -30,10 +31,10 @@ def core_type() -> str | None:
 
 
 def kernel_environment() -> dict[str, str]:
-    """What to add to the environment of a worker process, so that all workers round alike.
+    """Variables for the environment of a worker process, so that all workers round alike.
 
-    Reference calculations must not depend on the environment of the process that asks for them: a
-    job that was killed may be continued from another shell.
+    Reference calculations must not depend on the environment of the process that starts them: a
+    killed job may be resumed from another shell.
     """
     kind = core_type()
     return {} if kind is None else {_VARIABLE: kind}
@@ -41,7 +42,7 @@ def kernel_environment() -> dict[str, str]:
 
 @contextmanager
 def hint() -> Iterator[None]:
-    """Libraries that are loaded inside use `core_type`; the environment is put back afterwards."""
+    """Libraries loaded in this context use `core_type`; the environment is restored afterwards."""
     before = os.environ.get(_VARIABLE)
     os.environ.update(kernel_environment())
     try:

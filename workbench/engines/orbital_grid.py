@@ -14,24 +14,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.hamiltonians.basis import Basis
 
-_COARSE = 0.5  # A; of the grid on which an orbital is looked for
-
-
-_MARGIN = 0.65  # A; a lobe reaches no farther beyond the last of its points on that grid
-
-
-_REACH = 6.0  # A; how far from the atoms it is looked for
-
-
-_POINTS = 48_000  # of the grid on which it is drawn
+_COARSE = 0.5  # A; step of the coarse grid on which the extent of an orbital is determined
+_MARGIN = 0.65  # A; a lobe extends no farther beyond its last point on the coarse grid
+_REACH = 6.0  # A; the coarse grid extends this far beyond the atoms
+_POINTS = 48_000  # of the fine grid on which the orbital is drawn
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Points of a box with one step in all directions; in flat arrays z runs fastest.
+    """Grid points in a box, with the same step in all directions; in flat arrays z runs fastest.
 
     Attributes:
-        origin: (3,) its first point, A.
+        origin: (3,) the first point, A.
         step: A.
         shape: points along x, y and z.
     """
@@ -59,34 +53,33 @@ class Grid:
 
     @property
     def cell(self) -> float:
-        """Volume that belongs to a point, A^3."""
+        """Volume per point, A^3."""
         return self.step**3
 
 
 def grid_for(
     atoms: Atoms, basis: Basis, coefficients: ArrayLike, least: float, n_points: int = _POINTS
 ) -> Grid:
-    """The box outside of which some orbitals stay below a value, with about so many points.
+    """A grid over the region where some orbitals exceed a value, with about `n_points` points.
 
     Args:
         atoms: a molecule, A.
         basis: known to PySCF.
-        coefficients: (n_ao, K).
-        least: A^(-3/2), positive.
-        n_points: more of them draw smoother surfaces, and take longer.
+        coefficients: (n_ao, K), one orbital per column.
+        least: A^(-3/2), positive; outside the grid all orbitals stay below it.
+        n_points: more points give smoother surfaces and take longer.
     """
-    from workbench.engines.pyscf_orbitals import (
-        atomic_orbitals,
-    )  # PySCF: widgets appear before it loads
+    # Not at the top: it loads PySCF, and widgets appear before that.
+    from workbench.engines.pyscf_orbitals import atomic_orbitals
 
     low, high = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
     coarse = Grid.around(low - _REACH, high + _REACH, _COARSE).points()
-    # A core orbital may lie between the points of a coarse grid, but not beside its nucleus.
-    places = np.concatenate([coarse, atoms.positions + 0.05])
-    values = atomic_orbitals(atoms, basis, places, coefficients)
-    there = places[(np.abs(values) > least).any(axis=1)]
-    there = there if len(there) else atoms.positions
-    low, high = there.min(axis=0) - _MARGIN, there.max(axis=0) + _MARGIN
+    # A core orbital may fall between the points of the coarse grid: add points at the nuclei.
+    points = np.concatenate([coarse, atoms.positions + 0.05])
+    values = atomic_orbitals(atoms, basis, points, coefficients)
+    occupied = points[(np.abs(values) > least).any(axis=1)]
+    occupied = occupied if len(occupied) else atoms.positions
+    low, high = occupied.min(axis=0) - _MARGIN, occupied.max(axis=0) + _MARGIN
     step = float(np.prod(high - low) / n_points) ** (1 / 3)
     return Grid.around(low, high, step)
 
@@ -99,7 +92,7 @@ def on_grid(atoms: Atoms, basis: Basis, coefficients: ArrayLike, grid: Grid) -> 
 
 
 def inside(values: NDArray[np.float64], level: float, grid: Grid) -> float:
-    """The probability to find an electron where |phi| exceeds a level, a number up to one.
+    """The probability (0 to 1) of finding the electron where |phi| exceeds a level.
 
     Args:
         values: (P,) A^(-3/2).

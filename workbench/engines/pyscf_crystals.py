@@ -1,7 +1,7 @@
-"""Kohn-Sham references of crystals from PySCF's periodic code, for small cells.
+"""Kohn-Sham references of crystals with small cells, from PySCF's periodic code.
 
-Pseudopotentials of Goedecker, Teter and Hutter with the Gaussian bases made for them; the density
-on a grid of plane waves; occupations smeared, so that metals converge.
+Pseudopotentials of Goedecker, Teter and Hutter with Gaussian bases made for them; the density is
+expanded in plane waves; occupations are smeared, so that metals converge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.structures.loading import StructureError, validate
 
 # isort: split
-from pyscf.pbc import dft as pbc_dft  # only now: PySCF is loaded with its hint
+from pyscf.pbc import dft as pbc_dft  # after pyscf_library, which loads PySCF with its hint
 from pyscf.pbc import gto as pbc_gto
 
 __all__ = ["BASIS", "ENGINE", "reference"]
@@ -44,20 +44,21 @@ def reference(
     """H(T) and S(T) of a crystal.
 
     Args:
-        atoms: periodic in one to three directions, with a cell of three vectors; leave vacuum along
-            the others.
+        atoms: periodic in one to three directions, with a cell of three vectors; with vacuum along
+            the other directions.
         basis: any that PySCF has for the pseudopotentials, by default `BASIS`.
-        xc: any density functional of PySCF that is local or of gradients.
-        mesh: numbers of k-points along the cell's vectors; by default 0.25/A apart or less, one
-            where nothing repeats. Blocks reach half as far as its supercell.
-        pseudo: pseudopotentials, of the functional.
-        ke_cutoff: kinetic energy of the density's plane waves, Hartree.
+        xc: any local (LDA) or gradient-corrected (GGA) functional of PySCF.
+        mesh: number of k-points along each cell vector; by default at most 0.25/A apart, and one
+            along directions without periodicity. Blocks reach half as far as the mesh's supercell.
+        pseudo: pseudopotentials, made for the functional.
+        ke_cutoff: kinetic-energy cutoff of the density's plane waves, Hartree.
         smearing: width of the Fermi distribution, eV.
         conv_tol: largest change of the energy per cell in the last cycle, Hartree.
-        max_cycle: cycles before giving up.
+        max_cycle: largest number of cycles.
 
     Returns:
-        H in eV, S, the energy per cell in eV, the Fermi level and the method; of valence electrons.
+        H in eV, S, the energy per cell and the Fermi level in eV, and the method. Energy and
+        `n_electrons` are of the valence electrons.
 
     Raises:
         StructureError: for a molecule, a cell that is not three vectors, or an odd electron count.
@@ -68,7 +69,7 @@ def reference(
     cell = _cell(atoms, basis, pseudo, ke_cutoff)
     points = tuple(mesh) if mesh is not None else default_mesh(atoms)
     k = k_mesh(points)
-    k -= np.rint(k)  # plane waves are cut off around k, and k and -k should be treated alike
+    k -= np.rint(k)  # the plane-wave cutoff depends on k; this treats k and -k alike
     field: Any = pbc_dft.KRKS(cell, cell.get_abs_kpts(k), xc=_known(xc))
     field = scf.addons.smearing_(field, sigma=smearing / HARTREE, method="fermi")
     field.conv_tol, field.max_cycle = conv_tol, max_cycle
@@ -78,14 +79,14 @@ def reference(
             f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
             f"converge in {max_cycle} cycles: check the geometry, raise smearing or max_cycle."
         )
-    molecule: Any = cell  # PySCF's cells have all that its molecules have
-    used, order = basis_of(basis, atoms.numbers), ao_order(molecule)
+    molecule: Any = cell  # PySCF's cells have the attributes of its molecules
+    shells, order = basis_of(basis, atoms.numbers), ao_order(molecule)
     fock, overlap = (
         np.asarray(m)[:, order[:, None], order] for m in (field.get_fock(), field.get_ovlp())
     )
     return Reference(
-        H=to_real_space(used, atoms, points, fock * HARTREE),
-        S=to_real_space(used, atoms, points, overlap),
+        H=to_real_space(shells, atoms, points, fock * HARTREE),
+        S=to_real_space(shells, atoms, points, overlap),
         energy=energy * HARTREE,
         n_electrons=int(cell.nelectron),
         method={
@@ -130,7 +131,7 @@ def _check(
 
 
 def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Cell:
-    """PySCF's cell, checked."""
+    """PySCF's cell, after a check of the structure, the basis and the pseudopotential."""
     validate(atoms)
     if not atoms.pbc.any() or atoms.cell.rank < 3:
         raise StructureError(
@@ -163,7 +164,7 @@ def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Ce
 
 
 def _known(xc: str) -> str:
-    """The functional, if libxc knows it and needs no exact exchange."""
+    """The functional, if libxc knows it and it has no exact exchange."""
     try:
         known = any(dft.libxc.parse_xc(xc)[1]) and not dft.libxc.is_hybrid_xc(xc)
     except (KeyError, ValueError):

@@ -1,10 +1,9 @@
-"""PySCF, imported so that its own OpenBLAS knows the processor. All other modules import it here.
+"""The one place that imports PySCF, with a hint to its OpenBLAS about the processor.
 
-PySCF's wheel carries an OpenBLAS of 2018. That library takes a processor that is newer than itself
-for the oldest one there is, and multiplies matrices at two fifths of the speed (AMD Zen 3). It gets
-a hint while it is loaded, the same one whatever the environment says, so that integrals do not
-depend on the environment. NumPy and SciPy have OpenBLAS libraries of their own, which need no hint:
-these are loaded before.
+PySCF's wheel contains an OpenBLAS of 2018. On a processor newer than itself that library chooses
+its oldest kernels, and multiplies matrices at two fifths of the speed (AMD Zen 3). It gets a hint
+while it is loaded. The hint does not depend on the environment, so neither do the integrals. NumPy
+and SciPy have OpenBLAS libraries of their own, which need no hint and are loaded first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Molecules with PySCF: closed-shell Kohn-Sham or Hartree-Fock in any basis that PySCF knows.
 
-No density fitting unless asked for, an unpruned integration grid and a tight threshold on the
-orbital gradient: a label must obey `H' = D H D^T` far below the error of any model. Hartree-Fock
-does so to 1e-10; Kohn-Sham to the noise of the grid (water, PBE/def2-SVP, grid 4: mean 0.005 uEh).
+By default no density fitting, an unpruned integration grid and a tight threshold on the orbital
+gradient: a label must obey `H' = D H D^T` far below the error of any model. Hartree-Fock does so to
+1e-10, Kohn-Sham to the noise of the grid (water, PBE/def2-SVP, grid 4: 0.005 uEh on average).
 """
 
 from __future__ import annotations
@@ -63,15 +63,16 @@ def reference(
         atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
         basis: any basis name of PySCF, by default `BASIS`; elements beyond Kr get its effective
             core potential if the basis comes with one.
-        xc: functional in PySCF's (libxc's) words, or "hf" for Hartree-Fock.
+        xc: functional by its name in PySCF (libxc), or "hf" for Hartree-Fock.
         grid: PySCF's level 0 to 9 of the integration grid, which is not pruned; unused by "hf".
         conv_tol: largest change of the energy in the last cycle, Hartree.
         conv_tol_grad: norm of the orbital gradient, Hartree. The error of the Fock matrix is of
-            this order (the energy's is of its square): 1e-8 leaves about 0.002 uEh.
-        max_cycle: cycles before giving up.
+            this order (that of the energy is of its square): 1e-8 leaves about 0.002 uEh.
+        max_cycle: largest number of cycles.
         density_fitting: take the Coulomb integrals from a fitted density, in PySCF's auxiliary
-            basis: at 20 atoms less than half the time, for 0.4 to 1 uEh of H in the mean and 20
-            to 40 in the largest element (molecules of H, C, N, O; PBE/def2-SVP).
+            basis. With 20 atoms this takes less than half the time; the error of H is 0.4 to 1 uEh
+            on average and 20 to 40 uEh in the largest element (molecules of H, C, N, O;
+            PBE/def2-SVP).
 
     Returns:
         H in eV, S, the energy in eV and the method.
@@ -90,12 +91,12 @@ def reference(
         solved = (field.get_fock(), float(energy)) if field.converged else None
     if solved is None:
         raise not_converged(atoms, basis, xc, max_cycle)
-    used = basis_of(basis, atoms.numbers)
+    shells = basis_of(basis, atoms.numbers)
     order, numbers = ao_order(field.mol), atoms.numbers
     fock = solved[0][np.ix_(order, order)] * HARTREE
     return Reference(
-        H=BlockMatrix.from_dense(used, numbers, (fock + fock.T) / 2),
-        S=BlockMatrix.from_dense(used, numbers, field.get_ovlp()[np.ix_(order, order)]),
+        H=BlockMatrix.from_dense(shells, numbers, (fock + fock.T) / 2),
+        S=BlockMatrix.from_dense(shells, numbers, field.get_ovlp()[np.ix_(order, order)]),
         energy=solved[1] * HARTREE,
         n_electrons=int(field.mol.nelectron),
         method=method(basis, xc, grid, conv_tol, conv_tol_grad, density_fitting=density_fitting),
@@ -112,7 +113,8 @@ def solver(
 ) -> Any:
     """PySCF's own solver object, RHF or RKS with the unpruned grid, checked but not yet run.
 
-    Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
+    Arguments and errors as of `reference`. Nothing is computed, so this also checks a job in
+    advance.
     """
     molecule = mole(require_closed_shell(validate(atoms)), basis or BASIS)
     field = mean_field(molecule, xc, grid, scf.RHF, dft.RKS)
@@ -126,11 +128,11 @@ def mean_field(
     hartree_fock: Callable[..., Any],
     kohn_sham: Callable[..., Any],
 ) -> Any:
-    """One of two solvers of PySCF, the second with the functional and an unpruned grid.
+    """A Hartree-Fock solver of PySCF, or a Kohn-Sham solver with an unpruned grid.
 
     Args:
-        molecule: as `mole` makes it.
-        xc: functional, or "hf" for the first solver.
+        molecule: from `mole`.
+        xc: functional, or "hf" for the Hartree-Fock solver.
         grid: level 0 to 9; unused by "hf".
         hartree_fock, kohn_sham: PySCF's classes, e.g. `scf.RHF` and `dft.RKS`.
 
@@ -154,7 +156,7 @@ def mean_field(
 
 
 def not_converged(atoms: Atoms, basis: str, xc: str, max_cycle: int) -> SCFError:
-    """The error of a self-consistent field that used up its cycles."""
+    """The error of a self-consistent field that did not converge in `max_cycle` cycles."""
     return SCFError(
         f"The self-consistent field of {atoms.get_chemical_formula()} ({xc}/{basis}) did not "
         f"converge in {max_cycle} cycles: check the geometry and the charge, raise max_cycle, "
@@ -171,7 +173,7 @@ def method(
     *,
     density_fitting: bool = False,
 ) -> dict[str, Any]:
-    """The JSON-able record of how `reference` computes with these arguments."""
+    """The JSON-able record of the method that `reference` uses with these arguments."""
     restricted = {"method": "RHF"} if _is_hf(xc) else {"method": "RKS", "functional": xc.lower()}
     integration = {} if _is_hf(xc) else {"grid_level": grid, "grid_pruning": "none"}
     return {
@@ -213,14 +215,24 @@ def _check(
 
 
 def overlap(atoms: Atoms, basis: Basis) -> BlockMatrix:
-    """The exact overlap matrix of a molecule, a few milliseconds; for spinors `kron(1_2, S)`.
+    """The exact overlap matrix of a molecule; for spinors `kron(1_2, S)`. Takes milliseconds.
 
     Args:
         atoms: a molecule, positions in A. Charge and spin do not matter.
-        basis: its name must be one of PySCF's and its shells those that PySCF has for it.
+        basis: one of PySCF's: its name, and the shells that PySCF has for it.
 
     Raises:
         ValueError: if PySCF's basis of that name has other shells, or lacks an element.
+
+    The overlap is equivariant, ``S(R x) = D S(x) D^T``, and each orbital is normalised:
+
+    >>> water, R = wb.load("water"), wb.rotation((1, 1, 0), 30)
+    >>> basis = wb.reference(water, basis="sto-3g", xc="hf").S.basis
+    >>> S = wb.overlap(water, basis)
+    >>> (wb.overlap(wb.rotate(water, R), basis) - S.rotate(R)).max_abs() < 1e-12
+    True
+    >>> np.allclose(np.diag(S.dense()), 1)
+    True
     """
     check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
@@ -236,23 +248,26 @@ def check_known(basis: Basis, numbers: Iterable[int]) -> None:
     known = basis_of(basis.name, numbers)
     if any(known.shells[z] != basis.shells[z] for z in known.elements):
         raise ValueError(
-            f"PySCF's {basis.name} has other shells than this basis: its integrals cannot be "
-            "computed here; store the overlap with the data, and train with guess='none'."
+            f"PySCF's {basis.name} has other shells than this basis, so its integrals cannot be "
+            "computed here: store the overlap with the data, and train with guess='none'."
         )
 
 
 def electrons(atoms: Atoms, basis: str) -> int:
-    """How many electrons of a molecule are outside the effective cores that a basis comes with.
+    """Number of electrons of a molecule outside the effective core potentials of a basis.
 
     Raises:
         ValueError: for an unknown basis, or an element that it lacks.
+
+    >>> electrons(wb.load("water"), "sto-3g")
+    10
     """
     uncharged = mole(atoms, basis, electrons=False)
     return electron_count(atoms) - int(atoms.numbers.sum() - uncharged.atom_charges().sum())
 
 
 def basis_of(name: str, elements: Iterable[int]) -> Basis:
-    """The shells of the elements (atomic numbers) in a basis that PySCF knows by name.
+    """The shells (l of each) of some elements (atomic numbers) in a basis of PySCF.
 
     Raises:
         ValueError: for a name unknown to PySCF or an element that the basis lacks.
@@ -274,37 +289,37 @@ def mole(atoms: Atoms, basis: str, *, electrons: bool = True) -> gto.Mole:
     Args:
         atoms: no periodic direction; positions in A.
         basis: name.
-        electrons: False when only one-electron integrals are wanted, for which any charge will do.
+        electrons: False for one-electron integrals only, which do not depend on the charge.
 
     Raises:
         ValueError: for a crystal, an unknown basis, or an element that the basis lacks.
     """
     if atoms.pbc.any():
         raise ValueError("This is a crystal (pbc is set): for a molecule set atoms.pbc = False.")
-    # In Bohr by ASE's constant: PySCF's own differs in the tenth digit.
-    numbers, places = tuple(atoms.numbers.tolist()), atoms.positions / BOHR
+    # Converted to Bohr with ASE's constant: PySCF's own differs in the tenth digit.
+    numbers, positions = tuple(atoms.numbers.tolist()), atoms.positions / BOHR
     if not electrons:
-        moved: Any = _somewhere(basis.lower(), numbers)
-        return moved.set_geom_(places, unit="Bohr", inplace=False)
+        cached: Any = _uncharged(basis.lower(), numbers)
+        return cached.set_geom_(positions, unit="Bohr", inplace=False)
     charge, spin = (int(atoms.info.get(name, 0)) for name in ("charge", "spin"))
-    return _molecule(basis.lower(), numbers, places, charge, spin)
+    return _molecule(basis.lower(), numbers, positions, charge, spin)
 
 
 @lru_cache(maxsize=64)
-def _somewhere(basis: str, numbers: tuple[int, ...]) -> gto.Mole:
-    """A molecule of these atoms, to be moved: it is made thirty times as slowly as moved."""
+def _uncharged(basis: str, numbers: tuple[int, ...]) -> gto.Mole:
+    """Cached molecule whose coordinates are then replaced: building one is 30x slower than that."""
     line = np.arange(len(numbers))[:, None] * np.ones(3)
     return _molecule(basis, numbers, line, charge=0, spin=None)
 
 
 def _molecule(
-    basis: str, numbers: tuple[int, ...], places: NDArray[Any], charge: int, spin: int | None
+    basis: str, numbers: tuple[int, ...], positions: NDArray[Any], charge: int, spin: int | None
 ) -> gto.Mole:
-    """PySCF's molecule of atoms at places (N, 3) in Bohr."""
+    """PySCF's molecule of atoms at positions (N, 3) in Bohr."""
     symbols = [chemical_symbols[z] for z in numbers]
     table = {s: _element(basis, s) for s in set(symbols)}
     molecule = gto.Mole(
-        atom=list(zip(symbols, places.tolist(), strict=True)),
+        atom=list(zip(symbols, positions.tolist(), strict=True)),
         unit="Bohr",
         basis={s: shells for s, (shells, _) in table.items()},
         ecp={s: core for s, (_, core) in table.items() if core},
@@ -316,7 +331,7 @@ def _molecule(
 
 
 def ao_order(molecule: gto.Mole) -> NDArray[np.intp]:
-    """Index (n_ao,) that takes PySCF's orbitals to ours: `new = old[index]`, m = -l..l a shell."""
+    """Index (n_ao,) from PySCF's orbital order to ours (m = -l..l): `ours = theirs[index]`."""
     return _order(_shells(molecule)).copy()
 
 
@@ -333,15 +348,15 @@ def _order(shells: tuple[int, ...]) -> NDArray[np.intp]:
 
 def _shells(molecule: gto.Mole) -> tuple[int, ...]:
     """The l of each shell in PySCF's order; a contracted set counts once per contraction."""
-    of_sets, counts = molecule._bas[:, gto.ANG_OF], molecule._bas[:, gto.NCTR_OF]
-    return tuple(np.repeat(of_sets, counts).tolist())
+    angular, counts = molecule._bas[:, gto.ANG_OF], molecule._bas[:, gto.NCTR_OF]
+    return tuple(np.repeat(angular, counts).tolist())
 
 
 @lru_cache(maxsize=1024)
 def _element(basis: str, symbol: str) -> tuple[list[Any], list[Any]]:
-    """PySCF's tables for one element: the shells, and the effective core potential or nothing."""
+    """PySCF's tables for one element: the shells, and the effective core potential or []."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it advertises another package for each missing entry
+        warnings.simplefilter("ignore")  # PySCF advertises another package for each missing entry
         try:
             shells = gto.basis.load(basis, symbol)
         except (BasisNotFoundError, KeyError, OSError) as error:

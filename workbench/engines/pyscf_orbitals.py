@@ -1,4 +1,4 @@
-"""Atomic orbitals as functions of place, evaluated by PySCF and handed out in our order."""
+"""Atomic orbitals as functions in space, evaluated by PySCF and returned in our orbital order."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from workbench.hamiltonians.conventions import BOHR
 
 __all__ = ["atomic_orbitals"]
 
-_CHUNK = 20_000  # points at once: the values of a hundred orbitals then take 16 MB
+_CHUNK = 20_000  # points per chunk: the values of a hundred orbitals then take 16 MB
 
 
 def atomic_orbitals(
     atoms: Atoms, basis: Basis, points: ArrayLike, coefficients: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Values of all atomic orbitals, or of combinations of them, at points in space.
+    """Values of all atomic orbitals, or of linear combinations of them, at points in space.
 
     Args:
         atoms: a molecule, positions in A.
         basis: one that PySCF knows, without spin.
         points: (P, 3) A.
-        coefficients: (n_ao, K), combination k in column k, atoms in turn and in each shell
-            m = -l..l; by default every orbital alone.
+        coefficients: (n_ao, K), combination k in column k; rows atom by atom, in each shell
+            m = -l..l. By default every orbital separately.
 
     Returns:
-        (P, K), or (P, n_ao), in A^(-3/2): their squares integrate over A^3 to one where they are
-        normalised.
+        (P, K), or (P, n_ao), in A^(-3/2): the square of a normalised orbital integrates to one
+        over the volume in A^3.
 
     Raises:
         ValueError: for a crystal, spinors, or a basis that PySCF does not know.
@@ -38,12 +38,12 @@ def atomic_orbitals(
         raise ValueError("A spinor has two values at each point: give a basis without spin.")
     check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
-    order, places = ao_order(molecule), np.asarray(points, dtype=float) / BOHR
+    order, positions = ao_order(molecule), np.asarray(points, dtype=float) / BOHR
     mix = np.eye(len(order)) if coefficients is None else np.asarray(coefficients, dtype=float)
-    theirs = np.empty_like(mix)
-    theirs[order] = mix
+    in_pyscf_order = np.empty_like(mix)
+    in_pyscf_order[order] = mix
     values = [
-        molecule.eval_gto("GTOval_sph", places[start : start + _CHUNK]) @ theirs
-        for start in range(0, len(places), _CHUNK)
+        molecule.eval_gto("GTOval_sph", positions[start : start + _CHUNK]) @ in_pyscf_order
+        for start in range(0, len(positions), _CHUNK)
     ]
     return np.concatenate(values) / BOHR**1.5  # (P, K)

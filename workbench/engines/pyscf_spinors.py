@@ -1,18 +1,18 @@
 """Molecules with spin-orbit coupling: generalised Hartree-Fock and Kohn-Sham from PySCF.
 
-The coupling acts from the first cycle on; orbitals are spinors, and the matrices of closed shells
-obey time reversal. It comes in one of two ways:
+Spin-orbit coupling is included from the first cycle on. Orbitals are spinors, and the matrices of
+closed shells obey time reversal. There are two treatments of relativity:
 
 - ``"ecp"``: effective core potentials with a spin-orbit part (Pitzer and Winter, J. Phys. Chem. 92,
   3061 (1988)), such as those of Christiansen, Ermler and co-workers with the basis "crenbl". They
-  were fitted to four-component atoms, so what electrons do to each other's coupling is in them.
+  were fitted to four-component atoms, so two-electron spin-orbit coupling is included.
 - ``"x2c"``: all electrons in the exact two-component Hamiltonian of one electron (Kutzelnigg and
-  Liu, J. Chem. Phys. 123, 241102 (2005)). The coupling by the repulsion of electrons is left out,
-  so that splittings are too wide: in the bromide ion of 4p by 5 %, of 3d by half.
+  Liu, J. Chem. Phys. 123, 241102 (2005)). Two-electron spin-orbit coupling is left out, so
+  splittings are too large: in the bromide ion that of 4p by 5 %, that of 3d by half.
 
-Kohn-Sham functionals see spins along z alone (PySCF's "col"). This is exact here: a closed shell
-that obeys time reversal has no magnetisation, along whatever axis. No density fitting: PySCF has
-no auxiliary basis that belongs to "crenbl".
+Kohn-Sham functionals see only the spin component along z (PySCF's "col"). This is exact here: a
+closed shell that obeys time reversal has no magnetisation along any axis. There is no density
+fitting: PySCF has no auxiliary basis for "crenbl".
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from workbench.structures.loading import require_closed_shell, validate
 __all__ = ["BASES", "ENGINE", "blocks", "method", "reference", "solver", "start"]
 
 BASES = {"ecp": "crenbl", "x2c": "dyall-v2z"}
-"""The ways to couple spin and orbit, and the basis of each unless another is asked for."""
+"""The treatments of relativity, and the basis of each unless another is asked for."""
 
-_BROKEN = 1e-6  # Hartree; rounding leaves 1e-9 of the core of xenon
+_BROKEN = 1e-6  # Hartree; rounding breaks time reversal by 1e-9, in the core of xenon
 
 
 def reference(
@@ -66,27 +66,28 @@ def reference(
 
     Args:
         atoms: a molecule, positions in A; `info["charge"]` in e (absent: 0).
-        basis: any basis name of PySCF that suits `relativity`; by default as `BASES` says.
-            "crenbl" has H and couples Li to La but Kr, Hf to Hg, Po; "dyall-v2z" has all elements,
-            uncontracted: large and slow. With "x2c", bases contracted without spin-orbit coupling,
-            such as "dzp-dkh", are fair up to Kr but lose a third of the splitting in Xe.
-        xc: functional in PySCF's (libxc's) words, or "hf" for Hartree-Fock.
+        basis: any basis name of PySCF that suits `relativity`; for the defaults see `BASES`.
+            "crenbl" covers H, and has spin-orbit potentials for Li to La except Kr, for Hf to Hg,
+            and for Po. "dyall-v2z" covers all elements but is uncontracted: large and slow. With
+            "x2c", bases contracted without spin-orbit coupling, such as "dzp-dkh", are fair up to
+            Kr but lose a third of the splitting in Xe.
+        xc: functional by its name in PySCF (libxc), or "hf" for Hartree-Fock.
         grid: PySCF's level 0 to 9 of the integration grid, which is not pruned; unused by "hf".
         relativity: "ecp", spin-orbit effective core potentials, or "x2c", all electrons in the
             exact two-component Hamiltonian of one electron.
         conv_tol: largest change of the energy in the last cycle, Hartree.
         conv_tol_grad: norm of the orbital gradient, Hartree.
-        max_cycle: cycles before giving up.
+        max_cycle: largest number of cycles.
 
     Returns:
-        H in eV and S of spinors, all up orbitals first in `dense()`; the energy in eV; the
-        electrons outside effective cores; the method.
+        H in eV and S of spinors, all up orbitals first in `dense()`; the energy in eV; the number
+        of electrons outside effective cores; the method.
 
     Raises:
         StructureError: a structure that makes no sense or has unpaired electrons.
-        ValueError: a crystal; an unknown basis, functional, grid or way to couple; an element whose
+        ValueError: a crystal; an unknown basis, functional, grid or relativity; an element whose
             core potential has no spin-orbit part, or, with "x2c", one that has a core potential.
-        SCFError: no convergence, or to spins that time reversal does not pair.
+        SCFError: no convergence, or a converged state without time-reversal symmetry.
     """
     field = solver(atoms, basis, xc, grid, relativity=relativity)
     basis = basis or BASES[relativity]
@@ -111,7 +112,7 @@ def reference(
 def start(molecule: gto.Mole) -> NDArray[np.complex128]:
     """PySCF's superposed atomic densities in a minimal basis, half in each spin, (2 n_ao, 2 n_ao).
 
-    Its own guess for spinors tilts the spins, which breaks time reversal from the start.
+    PySCF's own guess for spinors tilts the spins, which breaks time reversal from the start.
     """
     return np.kron(np.eye(2), scf.hf.init_guess_by_minao(molecule) / 2).astype(complex)
 
@@ -126,7 +127,8 @@ def solver(
 ) -> Any:
     """PySCF's own solver object, GHF or GKS with spin-orbit coupling, checked but not yet run.
 
-    Args and errors as `reference`; nothing is computed, so this is also how to check a job first.
+    Arguments and errors as of `reference`. Nothing is computed, so this also checks a job in
+    advance.
     """
     if relativity not in BASES:
         raise ValueError(f"There is no relativity {relativity!r}: choose {' or '.join(BASES)}.")
@@ -149,7 +151,7 @@ def method(
     *,
     relativity: str = "ecp",
 ) -> dict[str, Any]:
-    """The JSON-able record of how `reference` computes with these arguments."""
+    """The JSON-able record of the method that `reference` uses with these arguments."""
     without = scalar.method(basis or BASES[relativity], xc, grid, conv_tol, conv_tol_grad)
     generalised = without["method"].replace("R", "G")
     return {**without, "method": generalised, "spin_orbit": True, "relativity": relativity}
@@ -179,17 +181,17 @@ def _check(
 def blocks(
     molecule: gto.Mole, atoms: Atoms, basis: str, dense: NDArray[np.complex128]
 ) -> BlockMatrix:
-    """PySCF's matrix (2 n_ao, 2 n_ao) of spinors as ours, in its unit."""
+    """PySCF's matrix (2 n_ao, 2 n_ao) of spinors in our orbital order, in the same unit."""
     order = ao_order(molecule)
     both = np.concatenate([order, order + molecule.nao])
-    used = replace(basis_of(basis, atoms.numbers), spinor=True)
-    return BlockMatrix.from_dense(used, atoms.numbers, dense[np.ix_(both, both)])
+    spinors = replace(basis_of(basis, atoms.numbers), spinor=True)
+    return BlockMatrix.from_dense(spinors, atoms.numbers, dense[np.ix_(both, both)])
 
 
 def _check_cores(
     molecule: gto.Mole, numbers: NDArray[np.int64], basis: str, relativity: str
 ) -> None:
-    """Refuse core potentials without a spin-orbit part, with which PySCF would silently go on."""
+    """Refuse core potentials without a spin-orbit part, which PySCF would silently accept."""
     rows = np.asarray(molecule._ecpbas, dtype=np.intp).reshape(-1, gto.mole.BAS_SLOTS)
     if relativity == "x2c":
         if len(rows):
@@ -198,13 +200,13 @@ def _check_cores(
                 f"{_names(numbers[rows[:, gto.mole.ATOM_OF]])}: use e.g. {BASES['x2c']!r}."
             )
         return
-    spinning = rows[rows[:, gto.mole.SO_TYPE_OF] == 1]
-    # Of Kr, PySCF's crenbl gives the part of d to s, on which it cannot act.
-    astray = spinning[spinning[:, gto.mole.ANG_OF] == 0, gto.mole.ATOM_OF]
-    coupled = np.setdiff1d(spinning[:, gto.mole.ATOM_OF], astray)
+    spin_orbit = rows[rows[:, gto.mole.SO_TYPE_OF] == 1]
+    # For Kr, PySCF's crenbl assigns the spin-orbit part of d to s, where it has no effect.
+    misassigned = spin_orbit[spin_orbit[:, gto.mole.ANG_OF] == 0, gto.mole.ATOM_OF]
+    coupled = np.setdiff1d(spin_orbit[:, gto.mole.ATOM_OF], misassigned)
     missing = np.delete(numbers, coupled)
     if len(coupled):
-        missing = missing[missing > 2]  # H and He have no core, and no coupling worth the name
+        missing = missing[missing > 2]  # H and He have no core and negligible coupling
     if len(missing):
         raise ValueError(
             f"The basis {basis} has no effective core potential with a spin-orbit part for "
@@ -218,15 +220,15 @@ def _names(numbers: NDArray[np.int64]) -> str:
 
 
 def _paired(fock: NDArray[Any], atoms: Atoms) -> NDArray[np.complex128]:
-    """The hermitian part that obeys time reversal, if the rest is but rounding.
+    """The hermitian part that obeys time reversal, if the remainder is only rounding.
 
     Raises:
-        SCFError: if it is not, which is another state than the closed shell that was asked for.
+        SCFError: for a larger remainder: the state is not the closed shell that was asked for.
     """
     if spin_parts.odd_part(fock) > _BROKEN:
         raise SCFError(
-            f"The self-consistent field of {atoms.get_chemical_formula()} became magnetic, which a "
-            "closed shell is not: check the geometry and the charge."
+            f"The self-consistent field of {atoms.get_chemical_formula()} became magnetic, but a "
+            "closed shell has no magnetisation: check the geometry and the charge."
         )
     even = spin_parts.from_parts(spin_parts.to_parts(fock, spin_parts.EVEN))
     return (even + even.conj().T) / 2

@@ -1,12 +1,12 @@
-"""A predicted Hamiltonian as the start of PySCF's self-consistent field.
+"""A predicted Hamiltonian as the initial guess of PySCF's self-consistent field.
 
-The orbitals of a Hamiltonian H, filled from below, give a density matrix
+The occupied orbitals of a Hamiltonian H give a density matrix
 
     H C = S C eps,    P = 2 sum over occupied k of c_k c_k^T
 
-and any SCF program takes such a P for its first guess. If H is close to the self-consistent one, so
-is P, and only the last cycles are left to do. The result does not depend on the start. Spinors hold
-one electron each: without the 2, and with c_k^+ for c_k^T.
+and any SCF program accepts such a P as its initial guess. If H is close to the self-consistent
+Hamiltonian, so is P, and only the last cycles remain. The converged result does not depend on the
+guess. A spinor holds one electron: there the factor is 1 instead of 2, and c_k^T is c_k^+.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.engines import pyscf_spinors
-from workbench.engines.pyscf_molecules import ao_order, mole, not_converged, overlap, solver
+from workbench.engines.pyscf_molecules import (
+    BASIS,
+    ao_order,
+    mole,
+    not_converged,
+    overlap,
+    solver,
+)
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.hamiltonians.eigenproblem import occupied_count, solve
@@ -29,9 +36,9 @@ from workbench.structures.loading import require_closed_shell
 __all__ = ["Cycles", "DEFAULT", "scf_cycles", "warm_start"]
 
 DEFAULT = "PySCF's default"
-"""Name of PySCF's own first guess, superposed atomic densities in a minimal basis (minao).
+"""Name of PySCF's own initial guess, superposed atomic densities in a minimal basis (minao).
 
-For spinors it is this density without spin, as PySCF's own guess would tilt them.
+For spinors it is this density without spin polarisation: PySCF's own guess would tilt the spins.
 """
 
 
@@ -40,24 +47,35 @@ def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
 
     Args:
         atoms: a closed-shell molecule; `info["charge"]` in e.
-        H: eV, in the basis in which the SCF will run; of spinors for GHF or GKS.
+        H: eV, in the basis of the SCF; a spinor matrix for GHF or GKS.
 
     Returns:
-        (n_ao, n_ao) electrons, in PySCF's order of orbitals; its trace with S counts them. For
+        (n_ao, n_ao) in PySCF's orbital order; the trace of P S is the number of electrons. For
         spinors (2 n_ao, 2 n_ao) and complex, all up orbitals first.
 
     Raises:
         ValueError: for a crystal, a basis that is not PySCF's, other atoms, or an odd number of
             electrons.
 
-    >>> field = pyscf.dft.RKS(molecule, xc="pbe")  # doctest: +SKIP
-    >>> field.kernel(dm0=warm_start(atoms, model.predict(atoms).refined))  # doctest: +SKIP
+    >>> water = wb.load("water")
+    >>> H = wb.reference(water, basis="sto-3g", xc="hf").H
+    >>> P = wb.warm_start(water, H)
+    >>> from pyscf import scf
+    >>> from workbench.engines.pyscf_molecules import mole
+    >>> field = scf.RHF(mole(water, "sto-3g"))
+    >>> float(np.trace(P @ field.get_ovlp()))  # electrons
+    10.000000
+    >>> float(field.kernel(dm0=P))  # Hartree
+    -74.9653
     """
     if not np.array_equal(H.numbers, atoms.numbers):
-        raise ValueError("The Hamiltonian belongs to other atoms than those given.")
+        raise ValueError(
+            "The Hamiltonian belongs to other atoms than the structure: pass the structure for "
+            "which it was computed."
+        )
     molecule = mole(require_closed_shell(atoms), H.basis.name)
-    filled = occupied_count(H, int(molecule.nelectron))
-    occupied = solve(H, overlap(atoms, H.basis))[1][:, :filled]
+    n_occupied = occupied_count(H, int(molecule.nelectron))
+    occupied = solve(H, overlap(atoms, H.basis))[1][:, :n_occupied]
     back = np.argsort(ao_order(molecule))
     if H.basis.spinor:
         back = np.concatenate([back, back + len(back)])
@@ -67,10 +85,10 @@ def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Cycles:
-    """What an SCF took from one start.
+    """The cycles of an SCF from one initial guess.
 
     Attributes:
-        cycles: until both thresholds were met, PySCF's own count.
+        cycles: number of cycles until both thresholds were met, as PySCF counts.
         energy: total energy, eV.
         changes: (cycles,) change of the energy in each cycle, eV.
     """
@@ -92,56 +110,64 @@ def scf_cycles(
     conv_tol: float = 1e-9,
     max_cycle: int = 100,
 ) -> dict[str, Cycles]:
-    """How many cycles PySCF's plain SCF takes from its default guess and from given ones.
+    """Number of cycles of PySCF's plain SCF from its default guess and from some Hamiltonians.
 
-    PySCF's own `RKS` or `RHF` (`GKS` or `GHF` with spin-orbit coupling) with its DIIS, as anybody
-    would run it; nothing of the workbench's faster loop on two grids. All starts meet the same
-    problem.
+    The SCF is PySCF's own `RKS` or `RHF` (`GKS` or `GHF` with spin-orbit coupling) with DIIS and
+    default settings, without the workbench's faster loop on two grids. Every guess starts the same
+    calculation.
 
     Args:
         atoms: a closed-shell molecule.
         starts: name -> Hamiltonian, eV, in this basis.
-        basis, xc, grid, spin_orbit, relativity: as in `workbench.pyscf`; 3 is PySCF's own grid.
-        conv_tol: largest change of the energy in the last cycle, Hartree; 1e-9 is PySCF's own.
-        max_cycle: cycles before giving up.
+        basis, xc, grid, spin_orbit, relativity: as in `workbench.pyscf`; 3 is PySCF's default grid.
+        conv_tol: largest change of the energy in the last cycle, Hartree; 1e-9 is PySCF's default.
+        max_cycle: largest number of cycles.
 
     Returns:
         Name -> cycles and energy; "PySCF's default" first.
 
     Raises:
         SCFError: no convergence.
-        ValueError: as `warm_start`, and for a start in another basis, or with spin where the SCF is
-            without or the other way round.
+        ValueError: as `warm_start`, and for a Hamiltonian in another basis, or with spin where the
+            SCF has none or the other way round.
+
+    The self-consistent Hamiltonian itself needs at most two cycles:
+
+    >>> water = wb.load("water")
+    >>> H = wb.reference(water, basis="sto-3g", xc="hf").H
+    >>> counts = wb.scf_cycles(water, {"self-consistent": H}, basis="sto-3g", xc="hf")
+    >>> counts["self-consistent"].cycles <= 2 < counts["PySCF's default"].cycles
+    True
     """
-    used = basis or (pyscf_spinors.BASES.get(relativity, "") if spin_orbit else "def2-svp")
+    basis = basis or (pyscf_spinors.BASES.get(relativity, "") if spin_orbit else BASIS)
 
     def problem() -> Any:
         if spin_orbit:
-            return pyscf_spinors.solver(atoms, used, xc, grid, relativity=relativity)
-        return solver(atoms, used, xc, grid)
+            return pyscf_spinors.solver(atoms, basis, xc, grid, relativity=relativity)
+        return solver(atoms, basis, xc, grid)
 
-    first = problem()  # what cannot be solved is refused before the starts are looked at
+    first = problem()  # an impossible calculation is refused before the starts are checked
     densities: dict[str, Any] = {DEFAULT: pyscf_spinors.start(first.mol) if spin_orbit else None}
     for name, H in starts.items():
-        if H.basis.name != used.lower():
-            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {used}.")
+        if H.basis.name != basis.lower():
+            raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {basis}.")
         if H.basis.spinor != spin_orbit:
             has, needs = ("with", "without") if H.basis.spinor else ("without", "with")
             raise ValueError(f"The start {name!r} is {has} spin, and the SCF {needs} it.")
         densities[name] = warm_start(atoms, H)
-    found = {}
+    results = {}
     for name, density in densities.items():
         field = problem()
         field.conv_tol, field.max_cycle = conv_tol, max_cycle
         energies: list[float] = []
 
-        def note(now: dict[str, Any], energies: list[float] = energies) -> None:
-            energies.append(float(now["e_tot"]))
+        def note(state: dict[str, Any], energies: list[float] = energies) -> None:
+            energies.append(float(state["e_tot"]))
 
         field.callback = note
         energy = float(field.kernel(dm0=density))
         if not field.converged:
-            raise not_converged(atoms, used, xc, max_cycle)
+            raise not_converged(atoms, basis, xc, max_cycle)
         changes = np.diff(energies, prepend=energies[0]) * HARTREE
-        found[name] = Cycles(len(energies), energy * HARTREE, changes)
-    return found
+        results[name] = Cycles(len(energies), energy * HARTREE, changes)
+    return results

@@ -1,4 +1,4 @@
-"""Processes that must not outlive the one they work for."""
+"""Worker processes that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["end_with"]
 
 @cache
 def end_with(parent: int) -> None:
-    """From now on this process ends when its parent is gone.
+    """From now on this process ends when its parent process does.
 
-    A killed process has no chance to tell those that it started.
+    A killed parent cannot stop its workers itself.
 
     Args:
-        parent: number of the process that started this one.
+        parent: process ID of the process that started this one.
     """
 
     def watch() -> None:

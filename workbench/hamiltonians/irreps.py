@@ -200,8 +200,8 @@ def product_to_irreps(la: int, lb: int) -> NDArray[np.float64]:
     True
     """
     n = (2 * la + 1) * (2 * lb + 1)
-    parts = [_coupling(la, lb, l).reshape(n, -1) for l in range(abs(la - lb), la + lb + 1)]
-    return np.concatenate(parts, axis=1)
+    irreps = [_coupling(la, lb, l).reshape(n, -1) for l in range(abs(la - lb), la + lb + 1)]
+    return np.concatenate(irreps, axis=1)
 
 
 @cache

@@ -1,1 +1,1 @@
-"""Files and memory: where bundled data lie, atomic writes, and arrays larger than memory."""
+"""Files and memory: paths of bundled data, atomic writes, and arrays larger than memory."""

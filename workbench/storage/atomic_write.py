@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all: a job killed while it writes leaves no half of one."""
+"""Atomic writes: a file appears complete or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["atomic_path", "atomic_write"]
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of ``path`` when the block ends without an error.
+    """A temporary path to write to; it replaces ``path`` when the block ends without an error.
 
-    The content is on the disk before the name is: a crash of the machine leaves the old file or the
-    new one. The folder is made if it is missing.
+    The content is written to the disk before the file is renamed: after a crash of the machine
+    either the old or the new file exists. A missing folder is created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    yield part
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.replace(path)
+    temporary = path.with_name(f"{path.name}.part")
+    yield temporary
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def atomic_write(path: Path, content: str | bytes) -> Path:
-    """Write a text (as UTF-8) or bytes; returns the path."""
-    with atomic_path(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
+    """Write text (as UTF-8) or bytes as `atomic_path` does; returns the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     return path

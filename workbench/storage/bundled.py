@@ -1,8 +1,8 @@
-"""Where the data that come with the workbench lie: structures, datasets, checkpoints.
+"""Paths of the data that come with the workbench: structures, datasets, checkpoints.
 
-In a checkout they are `data/` at the repository root; in an installed wheel they are
-`workbench/data`. The environment variable `WORKBENCH_DATA` names another folder of the same
-shape and then nothing else is looked at.
+In a checkout they are in `data/` at the repository root, in an installed wheel in
+`workbench/data`. If the environment variable `WORKBENCH_DATA` is set, only the folder that it names
+is used; it has the same subfolders.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_root() -> Path:
-    """The folder that holds `structures/`, `datasets/` and `checkpoints/`.
+    """The folder that contains `structures/`, `datasets/` and `checkpoints/`.
 
-    Returns: an existing folder, absolute.
-    Raises: FileNotFoundError when `WORKBENCH_DATA` names no folder, or when neither the package nor
-        the checkout around it has a `data` folder.
+    Returns:
+        The absolute path of an existing folder.
+
+    Raises:
+        FileNotFoundError: if `WORKBENCH_DATA` is not a folder, or if neither the package nor the
+            checkout around it has a `data` folder.
     """
     override = os.environ.get("WORKBENCH_DATA")
     if override:
@@ -33,27 +36,35 @@ def data_root() -> Path:
     checkout = _PACKAGE.parent
     if (_PACKAGE / "data").is_dir():
         return _PACKAGE / "data"
-    # "structures" tells a checkout from site-packages, where a neighbour "data" may be anyone's.
+    # In site-packages a folder "data" may belong to another package; "structures" identifies ours.
     if (checkout / "data" / "structures").is_dir():
         return checkout / "data"
     raise FileNotFoundError(
-        f"No bundled data beside {_PACKAGE}: reinstall hamiltonian-workbench, or set "
-        "WORKBENCH_DATA to the folder that holds structures/, datasets/ and checkpoints/."
+        f"There are no bundled data at {_PACKAGE}: reinstall hamiltonian-workbench, or set "
+        "WORKBENCH_DATA to the folder that contains structures/, datasets/ and checkpoints/."
     )
 
 
 def data_path(*parts: str | os.PathLike[str]) -> Path:
-    """A path below the data folder, e.g. `data_path("datasets", "water.h5")`.
+    """A path below the data folder.
 
-    The path need not exist: writers use this too, and a reader says itself what it misses.
+    The path need not exist: writers use this function too, and readers report a missing file.
 
-    Raises: FileNotFoundError as `data_root`.
+    Raises:
+        FileNotFoundError: as `data_root`.
+
+    >>> from workbench.storage.bundled import data_path
+    >>> data_path("datasets", "water.h5").is_file()
+    True
     """
     return data_root().joinpath(*parts)
 
 
 def dataset_path(name: str) -> Path:
-    """A dataset by its path, or by its name among the bundled ones."""
+    """The path of a dataset, given by its path or by the name of a bundled dataset.
+
+    A path is a text that ends with ".h5" or contains a path separator.
+    """
     if name.endswith(".h5") or os.sep in name:
         return Path(name)
     return data_path("datasets", f"{name}.h5")

@@ -1,1 +1,1 @@
-"""Atomic structures: loading them, building bilayers, and sampling displaced geometries."""
+"""Atomic structures: loading, rotating, building bilayers, and sampling geometries."""

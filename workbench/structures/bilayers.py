@@ -1,8 +1,9 @@
-"""Sheets upon sheets: bilayers, shifted or twisted by the angles at which both lattices meet.
+"""Bilayers of two equal sheets: shifted, or twisted by the commensurate angles.
 
-A hexagonal lattice has vectors ``(m+n) a1 + n a2`` and ``(m+n) a1 + m a2`` (a1, a2 at 120 degrees)
-of one length. Two sheets turned so that the two coincide repeat together (Lopes dos Santos, Peres
-and Castro Neto 2007, doi 10.1103/PhysRevLett.99.256802; counted there by other indices).
+In a hexagonal lattice (a1, a2 at 120 degrees) the vectors ``(m+n) a1 + n a2`` and
+``(m+n) a1 + m a2`` have equal length. Two sheets rotated so that these vectors coincide have a
+common period (Lopes dos Santos, Peres and Castro Neto 2007, doi 10.1103/PhysRevLett.99.256802,
+with other indices).
 """
 
 from __future__ import annotations
@@ -26,55 +27,64 @@ SHEETS: Mapping[str, float] = {
     "Bi2Te3": 11.188,
     "Bi2Se3": 10.484,
 }
-"""Sheets by name, and how far apart their mean heights lie, A, in bilayers made of them.
+"""Names of the sheets, and the distance between the mean heights of two sheets in a bilayer, A.
 
-Of the first three it is the bulk's, c/2 (graphite: Trucano and Chen, Nature 258, 136 (1975); boron
-nitride: Pease, Acta Cryst. 5, 356 (1952); MoS2: Bronsema, de Boer and Jellinek, Z. anorg. allg.
-Chem. 540, 15 (1986)). Sheets of the bulk of bismuth and its chalcogenides interlock, so that one
-cannot slide over the other: ours lie as far apart as keeps the atoms that face each other, at any
-shift, no nearer than they are in the bulk (``data/structures/make.py`` has the numbers).
+For the first three it is that of the bulk, c/2 (graphite: Trucano and Chen, Nature 258, 136 (1975);
+boron nitride: Pease, Acta Cryst. 5, 356 (1952); MoS2: Bronsema, de Boer and Jellinek, Z. anorg.
+allg. Chem. 540, 15 (1986)). In bulk bismuth and its chalcogenides the sheets interlock, so one
+cannot slide over the other. Our distance is larger: at any shift, facing atoms of the two sheets
+are no closer than in the bulk (``data/structures/make.py`` has the numbers).
 """
 
-_HEXAGONAL = 1e-6  # relative; how exactly a cell must be hexagonal
+_HEXAGONAL = 1e-6  # relative tolerance of a hexagonal cell
 
 
 def sheet(name: str) -> Atoms:
-    """One of `SHEETS`, not relaxed: lattice constants and heights as in its bulk.
+    """One of `SHEETS`, not relaxed: lattice constants and heights are those of the bulk.
 
     Raises:
         StructureError: for another name.
+
+    >>> from workbench.structures.bilayers import sheet
+    >>> sheet("boron nitride").get_chemical_formula()
+    'BN'
     """
     if name not in SHEETS:
-        raise StructureError(f"There is no sheet called '{name}': there is {', '.join(SHEETS)}.")
+        raise StructureError(f"There is no sheet called '{name}': choose {', '.join(SHEETS)}.")
     if name != "boron nitride":
         return load(name)
-    made = graphene("BN", a=2.504)
-    made.center(vacuum=6.0, axis=2)
-    made.pbc = True, True, False
-    return load(made)
+    atoms = graphene("BN", a=2.504)
+    atoms.center(vacuum=6.0, axis=2)
+    atoms.pbc = True, True, False
+    return load(atoms)
 
 
 def twist_pairs(layer: Atoms, most_atoms: int) -> list[tuple[int, int]]:
-    """Index pairs (m, n), m < n, whose twisted bilayers have so many atoms at most.
+    """Index pairs (m, n), m < n, of the twisted bilayers with at most this number of atoms.
+
+    Args:
+        layer: one sheet.
+        most_atoms: largest number of atoms in the cell of the bilayer.
 
     Returns:
-        In the order of their angles, smallest first.
+        Sorted by angle, smallest first.
     """
-    most = most_atoms / (2 * len(layer))  # cells of one sheet: m2 + mn + n2
-    reach = range(1, int(np.sqrt(most)) + 1)
-    fitting = [
+    most_cells = most_atoms / (2 * len(layer))  # cells of one sheet: m2 + mn + n2
+    indices = range(1, int(np.sqrt(most_cells)) + 1)
+    pairs = [
         (m, n)
-        for m in reach
-        for n in reach
-        if m < n and np.gcd(m, n) == 1 and m * m + m * n + n * n <= most
+        for m in indices
+        for n in indices
+        if m < n and np.gcd(m, n) == 1 and m * m + m * n + n * n <= most_cells
     ]
-    return sorted(fitting, key=lambda pair: twist_angle(*pair))
+    return sorted(pairs, key=lambda pair: twist_angle(*pair))
 
 
 def twist_angle(m: int, n: int) -> float:
     """Angle in degrees of the twist (m, n): ``cos = (m2 + 4mn + n2) / (2 (m2 + mn + n2))``.
 
-    >>> round(twist_angle(1, 2), 2), round(twist_angle(31, 32), 2)
+    >>> from workbench.structures.bilayers import twist_angle
+    >>> twist_angle(1, 2), twist_angle(31, 32)
     (21.79, 1.05)
     """
     cosine = (m * m + 4 * m * n + n * n) / (2 * (m * m + m * n + n * n))
@@ -84,7 +94,7 @@ def twist_angle(m: int, n: int) -> float:
 def bilayer(
     layer: Atoms, distance: float, shift: Sequence[float] = (0.0, 0.0), vacuum: float = 10.0
 ) -> Atoms:
-    """A sheet and the same sheet above it.
+    """Two equal sheets, one above the other.
 
     Args:
         layer: periodic along its first two cell vectors, which lie in the xy plane.
@@ -93,10 +103,14 @@ def bilayer(
         vacuum: above and below, A.
 
     Returns:
-        The lower sheet's atoms first, periodic in the plane.
+        The bilayer, periodic in the plane, the atoms of the lower sheet first.
 
     Raises:
-        StructureError: for a layer that is none, or sheets that overlap.
+        StructureError: if the layer is not periodic in the xy plane, or if the sheets overlap.
+
+    >>> from workbench.structures.bilayers import bilayer, sheet
+    >>> bilayer(sheet("graphene"), 3.3555, shift=(1 / 3, 2 / 3)).get_chemical_formula()
+    'C4'
     """
     lower = _flat(layer)
     upper = lower.copy()
@@ -105,7 +119,7 @@ def bilayer(
 
 
 def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float = 10.0) -> Atoms:
-    """Two hexagonal sheets turned against each other by `twist_angle(m, n)`, about the origin.
+    """Two hexagonal sheets rotated relative to each other by `twist_angle(m, n)` about the origin.
 
     Args:
         layer: hexagonal, periodic along its first two cell vectors, in the xy plane.
@@ -115,13 +129,15 @@ def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float
         vacuum: above and below, A.
 
     Returns:
-        The lower sheet's atoms first, periodic in the plane; half of the turn in each sheet.
+        The bilayer, periodic in the plane, the atoms of the lower sheet first; each sheet is
+        rotated by half of the angle.
 
     Raises:
-        StructureError: for a layer that is not hexagonal, or sheets that overlap.
-        ValueError: for indices that are not two different positive numbers without common factor.
+        StructureError: if the layer is not hexagonal, or if the sheets overlap.
+        ValueError: unless the indices are two different positive numbers without common factor.
 
     >>> from ase.build import graphene
+    >>> from workbench.structures.bilayers import twisted_bilayer
     >>> len(twisted_bilayer(graphene(a=2.46), 1, 2, 3.35))
     28
     """
@@ -136,17 +152,19 @@ def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float
 
 
 def twisted(stack: Atoms, m: int, n: int) -> Atoms:
-    """The twisted bilayer of a bilayer's lower sheet, as far apart and with as much vacuum.
+    """The twisted bilayer made of a bilayer's lower sheet, with the same distance and vacuum.
 
     Args:
-        stack: two equal sheets, the lower one's atoms first.
+        stack: two equal sheets, the atoms of the lower sheet first.
         m: index of the twist.
         n: index of the twist.
 
     Raises:
-        StructureError: for atoms that are not two equal sheets; as `twisted_bilayer`.
+        StructureError: if the atoms are not two equal sheets, and as `twisted_bilayer`.
+        ValueError: as `twisted_bilayer`.
 
-    >>> len(twisted(load("bilayer-graphene"), 1, 2))
+    >>> from workbench.structures.bilayers import twisted
+    >>> len(twisted(wb.load("bilayer-graphene"), 1, 2))
     28
     """
     half = len(stack) // 2
@@ -158,7 +176,7 @@ def twisted(stack: Atoms, m: int, n: int) -> Atoms:
         or lower.max() >= upper.min()
     ):
         raise StructureError(
-            "This is no bilayer: it takes two equal sheets, the lower one's atoms first."
+            "This is no bilayer: give two equal sheets, the atoms of the lower sheet first."
         )
     sheet = stack[:half]
     assert isinstance(sheet, Atoms)
@@ -167,24 +185,23 @@ def twisted(stack: Atoms, m: int, n: int) -> Atoms:
 
 
 def _half(sheet: Atoms, m: int, n: int) -> Atoms:
-    """The supercell (m, n) of a sheet, turned so that its first vector lies along x."""
-    # a1 and a2 stand at 120 degrees, so that a second vector at 120 degrees to the first is
-    # (-n', m' - n') for the first (m', n').
+    """The supercell (m, n) of a sheet, rotated so that its first cell vector is along x."""
+    # a1 and a2 are at 120 degrees, so the vector at 120 degrees to (m', n') is (-n', m' - n').
     first = m + n, n
     cells = np.array([[first[0], first[1], 0], [-first[1], first[0] - first[1], 0], [0, 0, 1]])
     large = make_supercell(sheet, cells)
-    along = large.cell.array[0]
-    return rotate(large, rotation((0, 0, 1), -np.rad2deg(np.arctan2(along[1], along[0]))))
+    x, y, _ = large.cell.array[0]
+    return rotate(large, rotation((0, 0, 1), -np.rad2deg(np.arctan2(y, x))))
 
 
 def _flat(layer: Atoms) -> Atoms:
-    """The sheet around height zero, its third cell vector along z, if it is one."""
+    """The sheet, checked, at mean height zero and with its third cell vector along z."""
     sheet = validate(layer).copy()
     plane = sheet.cell.array[:2]
     if not sheet.pbc[:2].all() or np.abs(plane[:, 2]).max() > 1e-8:
         raise StructureError(
-            "A layer repeats along its first two cell vectors, which lie in the xy plane: set "
-            "atoms.pbc and turn it."
+            "A layer must be periodic along its first two cell vectors, and these in the xy plane: "
+            "set atoms.pbc, or rotate the layer."
         )
     sheet.positions[:, 2] -= sheet.positions[:, 2].mean()
     height = float(np.ptp(sheet.positions[:, 2])) + 20.0
@@ -193,13 +210,13 @@ def _flat(layer: Atoms) -> Atoms:
 
 
 def _hexagonal(sheet: Atoms) -> Atoms:
-    """The sheet with its plane vectors at 120 degrees, if it is hexagonal."""
+    """The sheet, checked to be hexagonal, with its two cell vectors at 120 degrees."""
     a, b = sheet.cell.array[:2]
     squared, inner = float(a @ a), float(a @ b)
     if abs(b @ b / squared - 1) > _HEXAGONAL or abs(abs(inner) / squared - 0.5) > _HEXAGONAL:
         raise StructureError(
-            "This layer is not hexagonal: its first two cell vectors must be equally long and at "
-            "60 or 120 degrees."
+            "This layer is not hexagonal: its first two cell vectors must have equal lengths and "
+            "an angle of 60 or 120 degrees."
         )
     if inner > 0:  # 60 degrees: b - a is a lattice vector at 120
         sheet.cell = [a, b - a, sheet.cell.array[2]]
@@ -207,7 +224,7 @@ def _hexagonal(sheet: Atoms) -> Atoms:
 
 
 def _stacked(lower: Atoms, upper: Atoms, vacuum: float) -> Atoms:
-    """Both in the lower one's cell, wrapped in the plane, centred between the vacua."""
+    """Both sheets in the cell of the lower one, wrapped in the plane, with vacuum on both sides."""
     upper.cell = lower.cell
     both = lower + upper
     both.wrap(pbc=(True, True, False))

@@ -1,4 +1,4 @@
-"""What structures come with the workbench, to look through: by group, with formula and atoms."""
+"""The catalogue of bundled structures: by group, with formula and number of atoms."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MOLECULES, CRYSTALS, G2 = "molecules", "crystals", "G2 set (ASE)"
 
 @dataclass(frozen=True)
 class Entry:
-    """One structure of the library.
+    """One structure of the catalogue.
 
     Attributes:
         group: one of `groups`.
-        name: what `workbench.load` calls it; of a collection its SMILES.
-        formula: in Hill's order.
-        n_atoms: how many.
-        place: of a collection: the line of its file that the structure begins with.
+        name: the name that `workbench.load` takes; in a collection the SMILES.
+        formula: in Hill order.
+        n_atoms: number of atoms.
+        place: in a collection the first line of the structure in its file; otherwise -1.
     """
 
     group: str
@@ -46,10 +46,10 @@ class Entry:
         return f"{self.name} · {self.formula} · {self.n_atoms} {atoms}"
 
     def atoms(self, charge: int | None = None, spin: int | None = None) -> Atoms:
-        """The structure, as `workbench.load` gives it."""
+        """The structure, as `workbench.load` returns it."""
         if self.place < 0:
             return load(self.name, charge=charge, spin=spin)
-        with gzip.open(_file(self.group), "rt") as file:  # ASE would look for it in seconds
+        with gzip.open(_file(self.group), "rt") as file:  # ASE needs seconds to find a frame
             lines = islice(file, self.place, self.place + self.n_atoms + 2)
             frame = read(StringIO("".join(lines)), index=0, format="extxyz")
         assert isinstance(frame, Atoms)  # one index, one structure
@@ -57,7 +57,7 @@ class Entry:
 
 
 def groups() -> list[str]:
-    """Names of the groups: relaxed molecules and sheets of ours, ASE's G2 set, collections."""
+    """Names of the groups: our molecules, our crystals, ASE's G2 set, and the collections."""
     return [MOLECULES, CRYSTALS, G2, *collection_names()]
 
 
@@ -65,7 +65,12 @@ def groups() -> list[str]:
 def entries(group: str) -> tuple[Entry, ...]:
     """All structures of a group.
 
-    Raises: StructureError for an unknown group.
+    Raises:
+        StructureError: for an unknown group.
+
+    >>> from workbench.structures.catalogue import entries
+    >>> print(entries("molecules")[0])
+    water · H2O · 3 atoms
     """
     if group in (MOLECULES, CRYSTALS):
         loaded = {name: load(name) for name in bundled_names()}
@@ -75,27 +80,27 @@ def entries(group: str) -> tuple[Entry, ...]:
         return _described(group, {name: g2[name] for name in g2.names})
     if group in collection_names():
         return _headers(group)
-    raise StructureError(f"There is no group '{group}': there is {', '.join(groups())}.")
+    raise StructureError(f"There is no group '{group}': choose {', '.join(groups())}.")
 
 
-def matching(found: Sequence[Entry], text: str) -> list[Entry]:
-    """Entries that a text is the name or formula of, then those that contain it, shortest first."""
+def matching(candidates: Sequence[Entry], text: str) -> list[Entry]:
+    """Entries whose name or formula contains a text: exact matches, then the shortest names."""
     wanted = text.strip().lower()
     if not wanted:
-        return list(found)
-    hits = [e for e in found if wanted in e.name.lower() or wanted in e.formula.lower()]
-    return sorted(hits, key=lambda e: (wanted not in _own(e), len(e.name)))
+        return list(candidates)
+    hits = [e for e in candidates if wanted in e.name.lower() or wanted in e.formula.lower()]
+    return sorted(hits, key=lambda e: (wanted not in _name_and_formula(e), len(e.name)))
 
 
-def _own(entry: Entry) -> tuple[str, str]:
+def _name_and_formula(entry: Entry) -> tuple[str, str]:
     return entry.name.lower(), entry.formula.lower()
 
 
 def _described(group: str, atoms: Mapping[str, Atoms]) -> tuple[Entry, ...]:
-    found = [
+    listed = [
         Entry(group, name, a.get_chemical_formula("hill"), len(a)) for name, a in atoms.items()
     ]
-    return tuple(sorted(found, key=lambda e: (e.n_atoms, e.name)))
+    return tuple(sorted(listed, key=lambda e: (e.n_atoms, e.name)))
 
 
 def _file(group: str) -> str:
@@ -103,14 +108,14 @@ def _file(group: str) -> str:
 
 
 def _headers(group: str) -> tuple[Entry, ...]:
-    """A collection's table of contents; reading whole frames would take seconds."""
-    found: list[Entry] = []
+    """The entries of a collection, from its header lines: reading all frames would take seconds."""
+    listed: list[Entry] = []
     line = 0
     with gzip.open(_file(group), "rt") as file:
         while count := file.readline().strip():
-            n, about = int(count), key_val_str_to_dict(file.readline())
+            n, info = int(count), key_val_str_to_dict(file.readline())
             symbols = "".join(file.readline().split(maxsplit=1)[0] for _ in range(n))
             formula = Formula(symbols).format("hill")
-            found.append(Entry(group, str(about["smiles"]), formula, n, line))
+            listed.append(Entry(group, str(info["smiles"]), formula, n, line))
             line += n + 2
-    return tuple(found)
+    return tuple(listed)

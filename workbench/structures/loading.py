@@ -1,7 +1,7 @@
-"""Structures in and out: bundled molecules, files, SMILES, `ase.Atoms`; rotating; validating.
+"""Load structures (bundled, files, SMILES, `ase.Atoms`), rotate them, and validate them.
 
-`ase.Atoms` is the structure type throughout. Two numbers ride in `atoms.info`: `charge` (in units
-of e) and `spin` (the number of unpaired electrons, 2S, as in PySCF); absent, they are zero.
+`ase.Atoms` is the structure type throughout. `atoms.info` holds two numbers: `charge` (in units of
+e) and `spin` (the number of unpaired electrons, 2S, as in PySCF). Both default to zero.
 """
 
 from __future__ import annotations
@@ -43,46 +43,53 @@ __all__ = [
     "validate",
 ]
 
-TOO_CLOSE = 0.4  # A; the shortest bond of nature, H2, is 0.74 A
-FRAGMENT_GAP = 3.0  # A between the separate molecules of one SMILES
-_PAIRWISE_LIMIT = 500  # atoms up to which all pairs are cheaper than a neighbour list
+TOO_CLOSE = 0.4  # A; the shortest chemical bond, in H2, is 0.74 A
+FRAGMENT_GAP = 3.0  # A, between the separate molecules of one SMILES
+_PAIRWISE_LIMIT = 500  # atoms; up to here all pairs are faster than a neighbour list
 
 
 class StructureError(ValueError):
-    """A structure that cannot be read or makes no physical sense; the message is one sentence."""
+    """A structure cannot be read or is physically impossible; the message is one sentence."""
 
 
 class ElectronsError(StructureError):
-    """A molecule whose electrons do not fit its charge and spin: another choice may do."""
+    """The electron count of a molecule contradicts its charge and spin; other values may fit."""
 
 
 def bundled_names() -> list[str]:
-    """Names of the molecules and sheets in `data/structures`, smallest first."""
+    """Names of the molecules and crystals in `data/structures`, smallest first."""
     return sorted((p.stem for p in data_path("structures").glob("*.extxyz")), key=_size_then_name)
 
 
 def g2_names() -> list[str]:
-    """Names of ASE's G2 molecules, e.g. "CH3CH2OH"; `load` takes these too."""
+    """Names of ASE's G2 molecules, e.g. "CH3CH2OH"; `load` accepts them too."""
     return list(g2.names)
 
 
 def collection_names() -> list[str]:
-    """Names of the collections in `data/structures`: many molecules, each with its split."""
+    """Names of the collections in `data/structures`: many molecules with splits."""
     return sorted(p.name.partition(".")[0] for p in data_path("structures").glob("*.extxyz.gz"))
 
 
 def collection(name: str, largest: int | None = None) -> dict[str, list[Atoms]]:
     """The structures of a bundled collection by split, as `workbench.label` takes them.
 
-    Each holds in `info` its split, `smiles` and `key`, which tautomers and stereoisomers share.
-    `largest` leaves out molecules of more atoms other than hydrogen: labels of small ones are
-    cheap.
+    The `info` of each structure has its split, `smiles` and `key`. Tautomers and stereoisomers
+    share a key.
 
-    Raises: StructureError for an unknown name, or a structure without a split.
+    Args:
+        name: of the collection, e.g. "organic".
+        largest: leave out molecules with more non-hydrogen atoms; small ones are cheap to label.
+
+    Raises:
+        StructureError: for an unknown name, or a structure without a split.
+
+    >>> {split: len(structures) for split, structures in wb.collection("organic", 3).items()}
+    {'train': 45, 'valid': 7, 'test': 9}
     """
     if name not in collection_names():
         known = ", ".join(collection_names())
-        raise StructureError(f"There is no collection called '{name}': there is {known}.")
+        raise StructureError(f"There is no collection called '{name}': choose {known}.")
     path = data_path("structures", f"{name}.extxyz.gz")
     frames: Any = read(path, index=":", format="extxyz")  # a list, as ":" asks for all
     splits: dict[str, list[Atoms]] = {}
@@ -107,18 +114,22 @@ def load(
 
     Args:
         source: a bundled name ("water"), a G2 name ("CH3OH"), "smiles:CCO" (needs RDKit), a path
-            in any format that ASE reads (xyz, extxyz, cif, POSCAR ...), or Atoms. A name wins over
-            a file of the same name: write "./water" for the file.
-        charge: total charge in e; by default the source's own, else 0.
-        spin: unpaired electrons 2S; by default the source's own, else 0.
-        index: which frame of a file with several, counted as ASE does; the last by default.
+            in any format that ASE reads (xyz, extxyz, cif, POSCAR ...), or Atoms. A name takes
+            precedence over a file of this name: write "./water" for the file.
+        charge: total charge in e; by default that of the source, or 0 if it gives none.
+        spin: unpaired electrons 2S; by default that of the source, or 0 if it gives none.
+        index: frame of a file with several, counted as ASE does; by default the last.
         seed: of the SMILES embedding; the same seed gives the same geometry.
 
-    Returns: new Atoms without a calculator, `info["charge"]` and `info["spin"]` set.
-    Raises: StructureError, one sentence saying what is wrong and what to do.
+    Returns:
+        New Atoms without a calculator; `info["charge"]` and `info["spin"]` are set.
 
-    >>> load("water").get_chemical_formula()
-    'H2O'
+    Raises:
+        StructureError: one sentence that says what is wrong and what to do.
+
+    >>> water = wb.load("water")
+    >>> water.get_chemical_formula(), water.info["charge"], water.info["spin"]
+    ('H2O', 0, 0)
     """
     if isinstance(source, Atoms):
         atoms = source.copy()
@@ -130,53 +141,63 @@ def load(
         raise StructureError(
             f"Cannot load a {type(source).__name__}: give a name, a path, 'smiles:...' or Atoms."
         )
-    # ASE's own idiom for both numbers is the sum of per-atom initial values, often not quite whole.
-    own = {"charge": atoms.get_initial_charges().sum(), "spin": abs(_total_moment(atoms))}
-    for what, asked in (("charge", charge), ("spin", spin)):
-        value = asked if asked is not None else atoms.info.get(what, round(own[what]))
-        atoms.info[what] = _whole(what, value)
+    # ASE stores both numbers as sums of per-atom initial values, often not quite integers.
+    initial = {"charge": atoms.get_initial_charges().sum(), "spin": abs(_total_moment(atoms))}
+    for key, requested in (("charge", charge), ("spin", spin)):
+        value = requested if requested is not None else atoms.info.get(key, round(initial[key]))
+        atoms.info[key] = _whole(key, value)
     return validate(atoms)
 
 
 def rotate(atoms: Atoms, R: ArrayLike) -> Atoms:
-    """The structure turned about the origin, x' = R x, as new Atoms; the input is untouched.
+    """The structure rotated about the origin, x' = R x, as new Atoms.
 
-    Cell rows and momenta turn along; a calculator is dropped, as its results no longer hold.
+    Cell vectors and momenta are rotated too; the calculator is dropped, as its results are invalid.
 
     Args:
+        atoms: the structure; it is not changed.
         R: (3, 3) orthogonal, active; det -1 (a reflection or the inversion) is allowed.
-    Raises: ValueError when R is not orthogonal to 1e-6.
+
+    Raises:
+        ValueError: if R is not orthogonal to 1e-6.
+
+    >>> water, R = wb.load("water"), wb.rotation((0, 0, 1), 90)
+    >>> rotated = wb.rotate(water, R)
+    >>> bool(np.allclose(rotated.positions, water.positions @ R.T))
+    True
+    >>> bool(np.allclose(rotated.get_all_distances(), water.get_all_distances()))
+    True
     """
     matrix = np.asarray(R, dtype=float)
     if matrix.shape != (3, 3) or not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6):
         raise ValueError(
             "R must be an orthogonal (3, 3) matrix: make it with rotation(axis, degrees)."
         )
-    turned = atoms.copy()
-    turned.positions = atoms.positions @ matrix.T
-    turned.cell = atoms.cell.array @ matrix.T
-    if turned.has("momenta"):
-        turned.arrays["momenta"] = turned.arrays["momenta"] @ matrix.T
-    return turned
+    rotated = atoms.copy()
+    rotated.positions = atoms.positions @ matrix.T
+    rotated.cell = atoms.cell.array @ matrix.T
+    if rotated.has("momenta"):
+        rotated.arrays["momenta"] = rotated.arrays["momenta"] @ matrix.T
+    return rotated
 
 
 def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
-    """From the row atom to the column atom of each block, (E, 3) in A; zero for on-site blocks."""
+    """Vectors (E, 3), A, from the row atom to the column atom of each block; zero if on-site."""
     ends: NDArray[np.float64] = atoms.positions[matrix.edges]  # (2, E, 3)
     return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
 
 
 def shortest_distance(atoms: Atoms) -> tuple[float, int, int] | None:
-    """The shortest distance of two atoms, images of a crystal included.
+    """The shortest distance between two atoms, periodic images included.
 
     Returns:
-        Distance in A and the two atoms, counted from 0 (the same one twice where it is nearest to
-        its own image); None for a single atom that has no images.
+        Distance in A and the two atoms, counted from 0 (the same atom twice if it is nearest to
+        its own image); None for a single atom without images.
     """
     if not atoms.pbc.any() and len(atoms) < 2:
         return None
     reach = 2.0
-    while True:  # ends: a second atom, or an image, stands somewhere
+    while True:  # terminates, as there is a second atom or an image
         first, second, distance = neighbor_list("ijd", atoms, reach)
         if len(distance):
             k = int(distance.argmin())
@@ -185,21 +206,22 @@ def shortest_distance(atoms: Atoms) -> tuple[float, int, int] | None:
 
 
 def electron_count(atoms: Atoms) -> int:
-    """Number of electrons, core included: sum of Z minus the charge in `atoms.info`."""
+    """Number of electrons, core electrons included: sum of Z minus the charge in `atoms.info`."""
     return int(atoms.numbers.sum()) - _whole("charge", atoms.info.get("charge", 0))
 
 
 def validate(atoms: Atoms) -> Atoms:
-    """The same atoms if they make sense, else one sentence naming the first thing that does not.
+    """The same atoms if they are physically possible.
 
     Checked: at least one atom, known elements, finite positions, a cell along every periodic
     direction, no two atoms (or images) closer than 0.4 A, and for molecules an electron count that
-    agrees with `info["spin"]` (a crystal may hold an odd number in its cell).
+    agrees with `info["spin"]` (the cell of a crystal may contain an odd number of electrons).
 
-    Raises: StructureError.
+    Raises:
+        StructureError: one sentence about the first check that fails.
     """
     if len(atoms) == 0:
-        raise StructureError("The structure holds no atoms: check the file or the name.")
+        raise StructureError("The structure has no atoms: check the file or the name.")
     unknown = np.flatnonzero((atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols)))
     if len(unknown):
         raise StructureError(
@@ -221,7 +243,8 @@ def validate(atoms: Atoms) -> Atoms:
 def require_closed_shell(atoms: Atoms) -> Atoms:
     """The same atoms if a closed-shell (restricted) method can treat them.
 
-    Raises: StructureError for unpaired electrons, an odd electron count or none at all.
+    Raises:
+        StructureError: for unpaired electrons, an odd number of electrons, or none.
     """
     spin = _whole("spin", atoms.info.get("spin", 0))
     if spin != 0:
@@ -247,20 +270,20 @@ def _from_name_or_file(source: str | os.PathLike[str], index: int) -> Atoms:
     if path.is_file():
         return _read(path, index)
     if path.is_dir():
-        raise StructureError(f"{path} is a folder: name a file in it.")
+        raise StructureError(f"{path} is a folder: give a file in it.")
     raise StructureError(f"There is no structure and no file called '{source}': {_hint(path.stem)}")
 
 
 def _hint(wrong: str) -> str:
     known = {name.lower(): name for name in [*g2_names(), *bundled_names()]}
-    near = [f"'{known[n]}'" for n in difflib.get_close_matches(wrong.lower(), known, n=3)]
-    if near:
-        return f"did you mean {' or '.join(near)}?"
+    similar = [f"'{known[n]}'" for n in difflib.get_close_matches(wrong.lower(), known, n=3)]
+    if similar:
+        return f"did you mean {' or '.join(similar)}?"
     return f"bundled names are {', '.join(bundled_names())}."
 
 
 def _read(path: Path, index: int) -> Atoms:
-    """One frame of a file; whatever ASE raises becomes a sentence."""
+    """One frame of a file; each exception of ASE becomes a StructureError."""
     with path.open("rb") as file:
         if not file.read(4096).strip():
             raise StructureError(f"{path} is empty: write a structure into it.")
@@ -278,18 +301,18 @@ def _read(path: Path, index: int) -> Atoms:
         raise StructureError(
             f"{path} has no complete frame number {index}: check the file."
         ) from error
-    except Exception as error:  # every ASE reader raises its own kinds
+    except Exception as error:  # each ASE reader raises other exceptions
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise StructureError(f"{path} cannot be read ({reason[0]}): correct the file.") from error
     if not isinstance(frame, Atoms):
-        raise StructureError(f"{path} holds no structure that ASE can read: save it as xyz or cif.")
-    # Energies and forces in the file belong to a calculation that is not ours.
+        raise StructureError(f"{path} has no structure that ASE can read: save it as xyz or cif.")
+    # Energies and forces in the file come from another calculation.
     frame.calc = None
     return frame
 
 
 def _from_smiles(smiles: str, seed: int) -> Atoms:
-    """RDKit's ETKDG conformer, relaxed with MMFF94 where it has parameters."""
+    """RDKit's ETKDG conformer, relaxed with MMFF94 if it has parameters for the molecule."""
     try:
         from rdkit import Chem, rdBase
         from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
@@ -297,7 +320,7 @@ def _from_smiles(smiles: str, seed: int) -> Atoms:
         raise StructureError(
             "Reading SMILES needs RDKit: pip install 'hamiltonian-workbench[smiles]'."
         ) from None
-    with rdBase.BlockLogs():  # the sentence below replaces RDKit's lines on stderr
+    with rdBase.BlockLogs():  # our message replaces RDKit's lines on stderr
         parsed = Chem.MolFromSmiles(smiles)
         if parsed is None or parsed.GetNumAtoms() == 0:
             raise StructureError(f"'{smiles}' is not a valid SMILES: check it, e.g. 'smiles:CCO'.")
@@ -310,7 +333,7 @@ def _from_smiles(smiles: str, seed: int) -> Atoms:
             rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=2000)
     positions = mol.GetConformer().GetPositions()
     fragments = [list(f) for f in Chem.GetMolFrags(mol)]
-    for left, right in pairwise(fragments):  # RDKit puts separate molecules on top of each other
+    for left, right in pairwise(fragments):  # RDKit places separate molecules on top of each other
         overlap = positions[left, 0].max() - positions[right, 0].min()
         positions[right, 0] += overlap + FRAGMENT_GAP
     atoms = Atoms([a.GetSymbol() for a in mol.GetAtoms()], positions)
@@ -357,7 +380,7 @@ def _check_parity(atoms: Atoms) -> None:
 
 
 def _label(atoms: Atoms, i: int) -> str:
-    """Symbol and number, counted from 1 like the rows of a file and the orbital labels."""
+    """Symbol and number, counted from 1 as the rows of a file and the orbital labels are."""
     return f"{chemical_symbols[atoms.numbers[i]]}{i + 1}"
 
 
@@ -371,7 +394,7 @@ def _total_moment(atoms: Atoms) -> float:
     return float(np.linalg.norm(moments.sum(axis=0))) if moments.ndim == 2 else float(moments.sum())
 
 
-def _whole(what: str, value: object) -> int:
+def _whole(key: str, value: object) -> int:
     if isinstance(value, numbers.Real) and abs(float(value) - round(float(value))) < 1e-6:
         return round(float(value))
-    raise StructureError(f"The {what} is {value!r}, not a whole number: set atoms.info['{what}'].")
+    raise StructureError(f"The {key} is {value!r}, not a whole number: set atoms.info['{key}'].")

@@ -1,8 +1,8 @@
-"""Where the geometries of a dataset come from: thermal motion, random displacement, or a list.
+"""Sampling the geometries of a dataset: thermal motion, random displacement, or a given list.
 
-Each recipe draws *batches*, geometries that belong together and must not be split between
-training and test: the frames of one trajectory. A batch depends on its structure, its count and
-its own random generator alone, so any batch can be redone by itself.
+Each sampling draws *batches*: geometries that must not be split between training and test, e.g. the
+frames of one trajectory. A batch depends only on its structure, its number of geometries and its
+own random generator, so any batch can be reproduced alone.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["AsGiven", "Displaced", "Langevin", "RelaxedAndThermal", "Sampling", 
 
 
 class Sampling(Protocol):
-    """How to draw geometries of a structure; a frozen dataclass, so that it can be recorded."""
+    """Draws geometries of a structure. A frozen dataclass, so that it can be stored as a recipe."""
 
     @property
     def batch(self) -> int:
-        """Most geometries drawn together."""
+        """Largest number of geometries in a batch."""
         ...
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
@@ -39,16 +39,20 @@ class Sampling(Protocol):
 class Langevin:
     """Frames of Langevin molecular dynamics on the GFN2-xTB surface (tblite, an optional extra).
 
-    Every batch is a trajectory of its own: fresh velocities, then equilibration, then frames.
-    A friction of 0.05/fs makes the energy forget its past in about 20 fs, well below the spacing.
+    Every batch is a separate trajectory: random velocities, equilibration, then the frames. With a
+    friction of 0.05/fs the energy decorrelates in about 20 fs, much less than the interval.
 
     Attributes:
-        temperature_K: of the thermostat.
+        temperature_K: temperature of the thermostat, K.
         batch: frames per trajectory.
-        interval_fs: time between two frames.
-        equilibration_fs: time before the first.
-        timestep_fs: of the integrator.
-        friction_per_fs: of the thermostat.
+        interval_fs: time between two frames, fs.
+        equilibration_fs: time before the first frame, fs.
+        timestep_fs: time step of the integrator, fs.
+        friction_per_fs: friction of the thermostat, 1/fs.
+
+    >>> from workbench.structures.sampling import Langevin
+    >>> Langevin(temperature_K=300, interval_fs=50)
+    Langevin(temperature_K=300, batch=50, interval_fs=50, equilibration_fs=1000.0, ...)
     """
 
     temperature_K: float = 500.0
@@ -62,7 +66,7 @@ class Langevin:
         """`count` frames of one trajectory that starts at `atoms`.
 
         Raises:
-            ImportError: with the command that installs it, when tblite is missing.
+            ImportError: if tblite is missing; the message has the command that installs it.
         """
         moving = atoms.copy()
         moving.calc = _gfn2(int(atoms.info.get("charge", 0)))
@@ -73,7 +77,7 @@ class Langevin:
             self.timestep_fs * units.fs,
             temperature_K=self.temperature_K,
             friction=self.friction_per_fs / units.fs,
-            fixcm=False,  # ASE: pinning the centre of mass this way does not sample the ensemble
+            fixcm=False,  # ASE: True would not sample the canonical ensemble
             rng=rng,
         )
         dynamics.run(round(self.equilibration_fs / self.timestep_fs))
@@ -86,14 +90,14 @@ class Langevin:
 
 @dataclass(frozen=True)
 class RelaxedAndThermal:
-    """The given geometry first, then frames of one short run of dynamics that starts from it.
+    """The given geometry first, then frames of one short trajectory that starts from it.
 
-    For many molecules and few geometries of each. A run in which a bond broke or formed is drawn
-    again: its frames are another molecule, which may belong in another split.
+    For many molecules with few geometries each. A trajectory in which a bond breaks or forms is
+    drawn again: its frames are another molecule, which may belong to another split.
 
     Attributes:
-        motion: the dynamics. Steps of 1 fs, a tenth of the fastest vibration's period, cost half
-            as much as those of 0.5 fs, and no more is asked of geometries than to be plausible.
+        motion: the dynamics. The time step of 1 fs is a tenth of the fastest vibration's period; it
+            costs half as much as 0.5 fs, and the geometries only have to be plausible.
     """
 
     motion: Langevin = field(
@@ -102,15 +106,15 @@ class RelaxedAndThermal:
 
     @property
     def batch(self) -> int:
-        """Most geometries drawn together; a further batch begins with the given one again."""
+        """Largest number of geometries in a batch; every batch begins with the given one."""
         return 1 + self.motion.batch
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """The geometry itself and `count - 1` frames.
 
         Raises:
-            ImportError: with the command that installs it, when tblite is missing.
-            StructureError: when bonds changed in each of ten runs.
+            ImportError: if tblite is missing; the message has the command that installs it.
+            StructureError: if bonds changed in each of ten trajectories.
         """
         if count == 1:
             return [_still(atoms)]
@@ -126,14 +130,19 @@ class RelaxedAndThermal:
 
 @dataclass(frozen=True)
 class Displaced:
-    """Every coordinate displaced by a normal deviate; geometries with clashing atoms are redrawn.
+    """Normally distributed displacements; geometries with atoms too close are drawn again.
 
     Attributes:
         sigma: standard deviation of each Cartesian coordinate, A.
-        batch: geometries drawn by one generator.
-        strain: of crystals, largest component of a random symmetric strain along the periodic
-            directions, atoms carried along.
-        slide: of layers, whether the upper half is shifted by a random vector of the cell's plane.
+        batch: largest number of geometries drawn by one generator.
+        strain: for crystals, the largest component of a random symmetric strain along the periodic
+            directions; the atoms follow the cell.
+        slide: for layers, whether the upper half is shifted by a random vector in the cell plane.
+
+    >>> from workbench.structures.sampling import Displaced
+    >>> frames = Displaced(sigma=0.05).draw(wb.load("water"), 2, np.random.default_rng(0))
+    >>> [frame.get_chemical_formula() for frame in frames]
+    ['H2O', 'H2O']
     """
 
     sigma: float = 0.05
@@ -145,7 +154,7 @@ class Displaced:
         """`count` independent geometries.
 
         Raises:
-            StructureError: when a hundred draws in turn had atoms on top of each other.
+            StructureError: if 100 draws in a row had atoms closer than 0.4 A.
         """
         return [self._one(atoms, rng) for _ in range(count)]
 
@@ -167,7 +176,7 @@ class Displaced:
 
 @dataclass(frozen=True)
 class AsGiven:
-    """The structure itself, unmoved: for geometries that come from elsewhere."""
+    """The structure itself: for geometries that come from another source."""
 
     batch: int = 1
 
@@ -177,7 +186,7 @@ class AsGiven:
 
 
 def _strained(atoms: Atoms, largest: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The cell (3, 3) under a random strain in the span of its periodic vectors."""
+    """The cell (3, 3) after a random strain in the span of its periodic vectors."""
     periodic = np.linalg.qr(atoms.cell.array[atoms.pbc].T)[0]  # (3, n), columns
     strain = rng.uniform(-largest, largest, size=(periodic.shape[1],) * 2)
     strain = periodic @ ((strain + strain.T) / 2) @ periodic.T
@@ -185,28 +194,28 @@ def _strained(atoms: Atoms, largest: float, rng: np.random.Generator) -> NDArray
 
 
 def orient(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """The molecule with its centre of mass at the origin, turned by a Haar-random rotation."""
+    """The molecule with its centre of mass at the origin, rotated at random (Haar measure)."""
     centred = atoms.copy()
     centred.positions -= centred.get_center_of_mass()
     return rotate(centred, random_rotation(rng))
 
 
 def bonded(atoms: Atoms, reach: float = 1.2) -> NDArray[np.bool_]:
-    """Which atoms are bonded, (N, N) bool: nearer than `reach` times the sum of covalent radii."""
+    """(N, N) True for bonded atoms: closer than `reach` times the sum of their covalent radii."""
     radii = covalent_radii[atoms.numbers]  # (N,) A
-    near = atoms.get_all_distances() < reach * (radii[:, None] + radii)
-    return near & ~np.eye(len(atoms), dtype=bool)
+    close = atoms.get_all_distances() < reach * (radii[:, None] + radii)
+    return close & ~np.eye(len(atoms), dtype=bool)
 
 
 def _keeps_bonds(start: Atoms, frame: Atoms) -> bool:
-    """Whether no bond broke or formed; wide margins, as heat stretches and squeezes by a tenth."""
+    """Whether no bond broke or formed; wide margins, as heat changes bond lengths by a tenth."""
     before = bonded(start)
-    kept = bool(bonded(frame, 1.4)[before].all())
-    return kept and not bool(bonded(frame, 1.05)[~before].any())
+    all_kept = bool(bonded(frame, 1.4)[before].all())
+    return all_kept and not bool(bonded(frame, 1.05)[~before].any())
 
 
 def _still(atoms: Atoms) -> Atoms:
-    """Elements, positions, charge and spin alone."""
+    """A copy with only elements, positions, cell, charge and spin."""
     info = {key: int(atoms.info.get(key, 0)) for key in ("charge", "spin")}
     return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
 

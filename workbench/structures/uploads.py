@@ -1,4 +1,4 @@
-"""Structures that arrive as the bytes of a file, as a browser sends them."""
+"""Structures from uploaded files: a name and bytes, as a browser sends them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,44 @@ ACCEPTED = (
     *(".xyz", ".extxyz", ".cif", ".pdb", ".mol", ".sdf", ".vasp", ".gen", ".xsf", ".traj"),
     *("poscar", "contcar"),
 )
-"""Endings of names that are read, and POSCAR and CONTCAR, which have none: ASE's readers of these
-run nothing that a file says."""
+"""Accepted file name endings, and the names POSCAR and CONTCAR, which have no ending.
+
+ASE's readers of these formats execute nothing from the file.
+"""
 
 MOST_BYTES = 5_000_000
-"""A structure that can be looked at takes far less."""
+"""Size limit of an upload, bytes; a structure that can be displayed is far smaller."""
 
 
 def read_upload(
     name: str, content: bytes, charge: int | None = None, spin: int | None = None
 ) -> Atoms:
-    """The structure in an uploaded file; of several the last.
+    r"""The structure in an uploaded file; the last one if there are several.
 
     Args:
-        name: of the file, whose ending tells the format.
-        content: its bytes.
-        charge: in e; None for the file's own, else 0.
-        spin: unpaired electrons; None for the file's own, else 0.
+        name: of the file; its ending determines the format.
+        content: bytes of the file.
+        charge: in e; None for the charge in the file, or 0 if it gives none.
+        spin: unpaired electrons; None for the number in the file, or 0 if it gives none.
 
-    Raises: StructureError, one sentence that speaks of the file by its name alone.
+    Raises:
+        StructureError: one sentence, which contains the name of the file but no folder.
+
+    >>> from workbench.structures.uploads import read_upload
+    >>> read_upload("nitrogen.xyz", b"2\n\nN 0 0 0\nN 0 0 1.1").get_chemical_formula()
+    'N2'
     """
     plain = PurePath(name.replace("\\", "/")).name
     ending = PurePath(plain).suffix.lower()
     if ending not in ACCEPTED and PurePath(plain).stem.lower() not in ACCEPTED:
         raise StructureError(
-            f"{plain or 'The file'} is of no kind that is read here: save it as "
+            f"{plain or 'The file'} is of no kind that can be read here: save it as "
             f"{', '.join(ACCEPTED[:4])} or POSCAR."
         )
     if len(content) > MOST_BYTES:
         raise StructureError(
             f"{plain} has {len(content) / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f} MB: "
-            "save a single structure."
+            "upload a file with a single structure."
         )
     with TemporaryDirectory(prefix="workbench-") as folder:
         path = PurePath(folder) / plain

@@ -126,7 +126,7 @@ def test_wrong_signs_or_order_fail_that_proof(wrong, written, monkeypatch):
     else:
         monkeypatch.setitem(conventions.AO_TO_M["siesta"], 1, (1, 2, 0))
     found = read(written()[0])
-    assert "of S does not turn" in check(found.atoms, found.H, found.S).complaint
+    assert "of S does not rotate" in check(found.atoms, found.H, found.S).complaint
     assert "own symmetry" in check(found.atoms, found.H).complaint
 
 
@@ -197,7 +197,7 @@ def test_a_truncated_file_is_one_sentence(share, written):
     ("how", "says"),
     [
         ({"spin": "polarized"}, "spin-polarised"),
-        ({"label": "Carbon"}, "species 'Carbon', of which no element is certain"),
+        ({"label": "Carbon"}, "species 'Carbon' whose element is uncertain"),
         ({"label": "surface"}, "species 'surface'"),
     ],
 )
@@ -235,7 +235,7 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     with pytest.raises(FormatError, match="There is no file"):
         read(tmp_path / "absent.HSX")
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(FormatError, match="no file that is read through sisl"):
+    with pytest.raises(FormatError, match="not a file that sisl reads here"):
         read(tmp_path / "notes.txt")
 
 

@@ -3,15 +3,15 @@
 | file | content |
 |---|---|
 | `lat.dat`, `rlat.dat` | 3 x 3, lattice and reciprocal (2 pi) vectors as columns, A and 1/A |
-| `site_positions.dat` | 3 x N, cartesian, an atom a column, A |
+| `site_positions.dat` | 3 x N, Cartesian, one column per atom, A |
 | `element.dat` | atomic number of each atom |
-| `orbital_types.dat` | a line per atom: the l of each shell |
+| `orbital_types.dat` | one line per atom: the l of each shell |
 | `info.json` | `isspinful`, `fermi_level` (eV) |
-| `hamiltonians.h5` | an array per block, eV, named `[Rx, Ry, Rz, i, j]`: atoms from 1, j in R |
+| `hamiltonians.h5` | one array per block, eV, named `[Rx, Ry, Rz, i, j]`: atoms from 1, j in R |
 | `overlaps.h5` | the same names; always real and without spin |
 
-Orbitals follow OpenMX's order (`conventions.AO_TO_M`); with spin, blocks are complex and all up
-orbitals of an atom stand before its down ones. Positions are not wrapped into the cell.
+Orbitals follow OpenMX's order (`conventions.AO_TO_M`). With spin, blocks are complex and the up
+orbitals of an atom precede its down orbitals. Positions are not wrapped into the cell.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from workbench.structures.loading import StructureError, validate
 
 __all__ = ["FORMAT", "folders", "read", "structure", "write"]
 
-PROGRAM = "openmx"  # whose order of orbitals the format has
+PROGRAM = "openmx"  # the format has the orbital order of this program
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
-Places = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
+Positions = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
 _TEXT = ("lat.dat", "site_positions.dat", "element.dat", "orbital_types.dat", "info.json")
 
 
@@ -48,15 +48,15 @@ def folders(root: str | os.PathLike[str]) -> list[Path]:
     """Every folder of this format at or below a folder, sorted by path.
 
     Raises:
-        FormatError: when there is none.
+        FormatError: if there is none.
     """
-    found = sorted(p.parent for p in Path(root).rglob("orbital_types.dat"))
-    if not found:
+    complete = sorted(p.parent for p in Path(root).rglob("orbital_types.dat"))
+    if not complete:
         raise FormatError(
             f"No folder of the DeepH format is below {root}: each holds orbital_types.dat, "
             f"{_MATRIX} and the other files that workbench.datasets.formats.deeph lists."
         )
-    return found
+    return complete
 
 
 def _find(roots: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
@@ -68,14 +68,24 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
 
     Args:
         folder: of the files listed above; `overlaps.h5` may be missing.
-        basis_name: what to call the basis, of which the format says the shells only.
+        basis_name: name of the basis; the format gives its shells only.
 
     Returns:
         The structure, periodic in three directions, with H and, if stored, S (for spinors
-        ``kron(1_2, S)``) in the workbench's order of orbitals.
+        ``kron(1_2, S)``) in the workbench's orbital order.
 
     Raises:
         FormatError: for a missing, truncated or inconsistent file.
+
+    What `write` stores, `read` returns:
+
+    >>> import tempfile
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(folder, wb.load("water"), water.H, water.S)
+    ...     copy = read(folder, "sto-3g")
+    >>> float((copy.H - water.H).max_abs())  # eV
+    0.0
     """
     path = Path(folder)
     atoms, basis = structure(path, basis_name)
@@ -93,10 +103,10 @@ def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tupl
 
     Args:
         folder: as for `read`, and complete.
-        basis_name: what to call the basis.
+        basis_name: name of the basis.
 
     Raises:
-        FormatError: for a missing file, or an inconsistent small one.
+        FormatError: for a missing file, or an inconsistent small file.
     """
     path = Path(folder)
     for name in (*_TEXT, _MATRIX):
@@ -116,10 +126,10 @@ def write(
     """Write one structure; both blocks of each hermitian pair are stored, as DeepH expects.
 
     Args:
-        folder: is made; files in it are replaced.
-        atoms: with a cell; a molecule without one gets a box that leaves 20 A between images.
+        folder: made if need be; files in it are replaced.
+        atoms: with a cell; a molecule without a cell gets a box that leaves 20 A between images.
         H: eV.
-        S: dimensionless, for spinors ``kron(1_2, S)``; left out if None.
+        S: dimensionless, for spinors ``kron(1_2, S)``; not written if None.
         fermi_level: eV.
 
     Raises:
@@ -175,8 +185,8 @@ def _atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
             f"{path}/orbital_types.dat has {len(types)} lines for {len(numbers)} atoms."
         )
     shells = dict(zip(numbers.tolist(), types, strict=True))
-    for number, own in zip(numbers.tolist(), types, strict=True):
-        if own != shells[number]:
+    for number, of_atom in zip(numbers.tolist(), types, strict=True):
+        if of_atom != shells[number]:
             raise FormatError(
                 f"{path}/orbital_types.dat gives two sets of shells for "
                 f"{chemical_symbols[number]}: all atoms of one element must have the same."
@@ -188,7 +198,7 @@ def _atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
 
 
 def _numbers(path: Path) -> NDArray[np.float64]:
-    """A table of numbers; one column, as a single atom has it, stays a column."""
+    """A table of numbers, 2D; the single column of a single atom stays a column."""
     try:
         return np.loadtxt(path, ndmin=2)
     except ValueError as error:
@@ -196,7 +206,7 @@ def _numbers(path: Path) -> NDArray[np.float64]:
 
 
 def _save(path: Path, table: NDArray[np.float64]) -> None:
-    """Seventeen digits: what is read back is the same number."""
+    """Write a table with seventeen digits, so that exactly the same numbers are read back."""
     rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
     atomic_write(path, "\n".join(rows) + "\n")
 
@@ -205,7 +215,7 @@ def _save(path: Path, table: NDArray[np.float64]) -> None:
 
 
 def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix:
-    """All blocks of a file, in our order, on-site ones first."""
+    """All blocks of a file in our order, on-site blocks first."""
     keys, arrays = _stored(path)
     shifts, pairs = keys[:, :3], keys[:, 3:] - 1
     if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(numbers)):
@@ -217,7 +227,7 @@ def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix
     if absent:
         raise FormatError(f"{path} lacks the block [0, 0, 0, i, i] of atom {min(absent) + 1}.")
     try:
-        matrix.reverse  # noqa: B018 - looks for the partner of each block
+        matrix.reverse  # noqa: B018 - finds the partner of each block, or raises
     except ValueError as error:
         raise FormatError(
             f"{path}: some block [R, i, j] has no partner [-R, j, i]; both must be stored."
@@ -226,7 +236,7 @@ def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix
 
 
 def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
-    """Names as numbers (E, 5) and arrays of all blocks."""
+    """Names of all blocks as numbers (E, 5), and their arrays."""
     names, arrays = [], []
     try:
         with h5py.File(path, "r") as file:
@@ -237,13 +247,13 @@ def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
         raise FormatError(f"{path} is truncated or no HDF5 file: copy it anew.") from error
     if not names:
         raise FormatError(f"{path} holds no block.")
-    wrong = f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is "
+    misnamed = f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is "
     try:
         keys = np.array([json.loads(name) for name in names], dtype=np.int64)
     except (ValueError, TypeError) as error:
-        raise FormatError(f"{wrong}{names[0]}.") from error
+        raise FormatError(f"{misnamed}{names[0]}.") from error
     if keys.shape[1:] != (5,):
-        raise FormatError(f"{wrong}{names[0]}.")
+        raise FormatError(f"{misnamed}{names[0]}.")
     return keys, arrays
 
 
@@ -254,16 +264,16 @@ def _padded(
     pairs: NDArray[np.int64],
     arrays: list[NDArray[Any]],
 ) -> NDArray[Any]:
-    """Blocks (E, M, M) in the padded frame, each species pair at once."""
+    """Blocks (E, M, M) in the padded frame, all blocks of a species pair at once."""
     m = basis.dim * (2 if basis.spinor else 1)
     values = np.zeros((len(pairs), m, m), dtype=np.complex128 if basis.spinor else np.float64)
     for members, rows, columns in _species_pairs(basis, numbers, pairs):
         shape = len(rows[0]), len(columns[0])
         for e in members:
             if arrays[e].shape != shape:
-                (i, j), found = pairs[e] + 1, arrays[e].shape
+                i, j = pairs[e] + 1
                 raise FormatError(
-                    f"{path}: a block of atoms {i} and {j} has the shape {found}, but "
+                    f"{path}: a block of atoms {i} and {j} has the shape {arrays[e].shape}, but "
                     f"orbital_types.dat and isspinful ask for {shape}."
                 )
         stack = np.stack([arrays[e] for e in members])
@@ -278,17 +288,17 @@ def _padded(
 
 def _species_pairs(
     basis: Basis, numbers: NDArray[np.int64], pairs: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.intp], Places, Places]]:
-    """For each pair of elements: its blocks, and the places of their rows and columns."""
-    places = {z: _places(basis, z) for z in set(numbers.tolist())}
+) -> Iterator[tuple[NDArray[np.intp], Positions, Positions]]:
+    """For each pair of elements: its blocks, and the positions of their rows and columns."""
+    positions = {z: _positions(basis, z) for z in set(numbers.tolist())}
     species = numbers[pairs]
     for a, b in np.unique(species, axis=0).tolist():
         members = np.flatnonzero((species == (a, b)).all(axis=1))
-        yield members, places[a], places[b]
+        yield members, positions[a], positions[b]
 
 
-def _places(basis: Basis, number: int) -> Places:
-    """Index of an element's orbitals in a stored block, and in the padded frame, spin included."""
+def _positions(basis: Basis, number: int) -> Positions:
+    """Indices of an element's orbitals in a stored block and in the padded frame, with spin."""
     stored = order_index(PROGRAM, basis.shells[number])
     frame = basis.slots(number)
     if basis.spinor:
@@ -298,12 +308,12 @@ def _places(basis: Basis, number: int) -> Places:
 
 
 def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
-    """One array per block; the file appears complete or not at all."""
+    """Write one array per block; the file appears complete or not at all."""
     pairs = matrix.edges.T
     names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
     with atomic_path(path) as part, h5py.File(part, "w") as file:
         for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
-            back = [np.argsort(place[0]) for place in (rows, columns)]
+            back = [np.argsort(positions[0]) for positions in (rows, columns)]
             kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
             for e, block in zip(members, kept[:, back[0][:, None], back[1]], strict=True):
                 file.create_dataset(json.dumps(names[e]), data=block)

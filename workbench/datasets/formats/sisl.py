@@ -1,18 +1,18 @@
 """Hamiltonians of SIESTA and Wannier90, read by sisl (`pip install 'hamiltonian-workbench[sisl]'`).
 
-| file | what comes of it |
+| file | what is read |
 |---|---|
 | `.HSX` of SIESTA 5 | everything: structure, shells, H, S |
 | `.nc` of SIESTA | the same; sisl needs netCDF4 for it |
 | `.fdf` of SIESTA | its run's `.nc`, `.TSHS` or `.HSX`, with shells from the files beside |
 | `_tb.dat`, `_hr.dat`, `.win` of Wannier90 | bands: orbitals without known symmetry |
 
-SIESTA's shells stand in the order m = -l..l and carry the Condon-Shortley phase
+SIESTA's shells are in the order m = -l..l with the Condon-Shortley phase
 (`conventions.order_signs`): p is (-y, z, -x). sisl sets the zero of energy to the Fermi level.
 
-A Wannier function is what a minimisation made of it: it belongs to no shell and, moved by a
-rotation, is no combination of its neighbours that is known beforehand. Its matrix has bands, but
-cannot be turned, checked against the crystal's symmetry, stored as training data or learnt.
+A Wannier function results from a minimisation: it belongs to no shell, and its transformation under
+rotation is not known in advance. The matrix gives bands, but cannot be rotated, validated against
+the crystal's symmetry, stored as training data or learned.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from workbench.structures.loading import StructureError, validate
 
 __all__ = ["FORMAT", "available", "read", "runs"]
 
-PROGRAM = "siesta"  # whose order and signs of orbitals the files have
-_SIESTA = (".nc", ".TSHS", ".HSX")  # in the order in which a run's are looked for
+PROGRAM = "siesta"  # the files have the orbital order and signs of this program
+_SIESTA = (".nc", ".TSHS", ".HSX")  # in order of preference for a run
 _WANNIER = ("_tb.dat", "_hr.dat")
-_IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its own convergence
-_STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's words for files of two runs
+_IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its convergence
+_STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's warnings about files of two runs
 
 
 def available() -> bool:
@@ -56,15 +56,15 @@ def available() -> bool:
 
 
 def runs(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The files of a list, and for each folder in it every `.HSX` at or below it, sorted by path.
+    """The files among some paths, and every `.HSX` at or below the folders, sorted by path.
 
     Raises:
-        FormatError: for what is neither, or a folder without such a file.
+        FormatError: for a path that does not exist, or a folder without such a file.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for source in map(Path, sources):
         if source.is_file():
-            found.append(source)
+            files.append(source)
             continue
         if not source.is_dir():
             raise FormatError(f"There is no file or folder {source}.")
@@ -74,8 +74,8 @@ def runs(sources: Iterable[str | os.PathLike[str]]) -> list[Path]:
                 f"No .HSX file of SIESTA is below {source}: run SIESTA 5 with `Save.HS true`, or "
                 "name .fdf files one by one."
             )
-        found += inside
-    return found
+        files += inside
+    return files
 
 
 def _find(sources: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
@@ -87,13 +87,13 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
 
     Args:
         file: as listed above.
-        basis_name: what to call the basis, of which the files say the shells only.
+        basis_name: name of the basis; the files give its shells only.
 
     Returns:
-        The structure, periodic in three directions, H in eV over the Fermi level (of Wannier90 as
-        it stands, and the level unknown, nan) and S, for spinors ``kron(1_2, S)``. Of Wannier90
-        the atoms are sites of no element, one a function, at its centre if `<seed>_centres.xyz`
-        lies beside.
+        The structure, periodic in three directions, H in eV relative to the Fermi level, and S, for
+        spinors ``kron(1_2, S)``. For Wannier90 the energies are not shifted and the Fermi level is
+        nan; the atoms are sites without an element, one per function, at the function's centre if
+        `<seed>_centres.xyz` is in the same folder.
 
     Raises:
         ModuleNotFoundError: without sisl.
@@ -109,7 +109,7 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
         return _of_wannier(path)
     if path.suffix.lower() not in (".fdf", *(suffix.lower() for suffix in _SIESTA)):
         raise FormatError(
-            f"{path} is no file that is read through sisl: give .HSX, .nc or .fdf of SIESTA, or "
+            f"{path} is not a file that sisl reads here: give .HSX, .nc or .fdf of SIESTA, or "
             "_tb.dat, _hr.dat or .win of Wannier90."
         )
     with _one_sentence(path):
@@ -132,12 +132,12 @@ def _sisl() -> Any:
 
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Whatever sisl raises becomes one sentence, and files of two runs are no warning but an error.
+    """Turn any error of sisl, and its warning about files of two runs, into one sentence.
 
     Raises:
         FormatError: for both.
     """
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
@@ -154,11 +154,11 @@ def _one_sentence(path: Path) -> Iterator[None]:
             raise FormatError(
                 f"{path} is truncated or not what its name says (sisl: {reason}): copy it anew."
             ) from error
-    for one in said:
-        if _STALE.search(str(one.message)):
+    for warning in caught:
+        if _STALE.search(str(warning.message)):
             raise FormatError(
                 f"{path} and the files beside it belong to different runs (sisl: "
-                f"{str(one.message).splitlines()[0]}): keep those of one run together."
+                f"{str(warning.message).splitlines()[0]}): keep the files of one run together."
             )
 
 
@@ -166,7 +166,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
 
 
 def _hamiltonian(path: Path) -> Any:
-    """Sisl's Hamiltonian of a run, energies over the Fermi level."""
+    """Sisl's Hamiltonian of a run, energies relative to the Fermi level."""
     sile = _opened(path)
     matrix = path if path.suffix.lower() != ".fdf" else _beside(path, sile)
     if matrix.suffix.lower() == ".hsx" and _opened(matrix).version == 0:
@@ -180,12 +180,12 @@ def _hamiltonian(path: Path) -> Any:
 
 
 def _opened(path: Path) -> Any:
-    """Sisl's reader of a file of SIESTA, chosen by name: by itself sisl may take another."""
+    """Sisl's reader of a SIESTA file, chosen by file name: sisl itself may choose another."""
     return getattr(_sisl().io.siesta, f"{path.suffix.lower()[1:]}SileSiesta")(str(path))
 
 
 def _beside(path: Path, sile: Any) -> Path:
-    """The file of a run that holds its matrices."""
+    """The file of a run that contains its matrices."""
     label = sile.get("SystemLabel", default="siesta")
     folder = path.parent
     for suffix in _SIESTA:
@@ -198,12 +198,12 @@ def _beside(path: Path, sile: Any) -> Path:
 
 
 def _structure(path: Path, H: Any, basis_name: str) -> tuple[Atoms, Basis]:
-    """The structure, and the basis whose shells are those of sisl's atoms."""
+    """The structure, and the basis with the shells of sisl's atoms."""
     geometry, shells = H.geometry, {}
     for atom in geometry.atoms.atom:
-        own = _shells(path, atom)
+        of_atom = _shells(path, atom)
         number = _number(path, atom)
-        if shells.setdefault(number, own) != own:
+        if shells.setdefault(number, of_atom) != of_atom:
             raise FormatError(
                 f"{path} gives two sets of shells for {chemical_symbols[number]}: all atoms of "
                 "one element must have the same."
@@ -212,12 +212,12 @@ def _structure(path: Path, H: Any, basis_name: str) -> tuple[Atoms, Basis]:
     atoms = Atoms(numbers, np.array(geometry.xyz), cell=np.array(geometry.cell), pbc=True)
     if H.spin.is_polarized:
         raise FormatError(
-            f"{path} is spin-polarised: its two matrices, of spin up and spin down, have no common "
-            "one here; read runs without spin or with spin-orbit coupling."
+            f"{path} is spin-polarised: its matrices for spin up and spin down cannot be read as "
+            "one; read runs without spin or with spin-orbit coupling."
         )
     spinor = H.spin.is_noncolinear or H.spin.is_spinorbit
     if not (spinor or H.spin.is_unpolarized):
-        raise FormatError(f"{path} has {H.spin}, for which there is no matrix here.")
+        raise FormatError(f"{path} has {H.spin}, which is not supported: read a run without it.")
     try:
         return validate(atoms), Basis(basis_name, shells, spinor)
     except StructureError as error:
@@ -227,8 +227,8 @@ def _structure(path: Path, H: Any, basis_name: str) -> tuple[Atoms, Basis]:
 def _number(path: Path, atom: Any) -> int:
     """The atomic number of sisl's atom.
 
-    HSX files name species by label only, which sisl takes for the element that its first letters
-    spell: "Carbon" for calcium.
+    HSX files give only labels of species. sisl takes the element that the first letters spell, so
+    "Carbon" becomes calcium.
     """
     number, label = int(atom.Z), str(atom.tag)
     spelt = re.match("[A-Za-z]*", label)
@@ -237,65 +237,65 @@ def _number(path: Path, atom: Any) -> int:
     if known and (path.suffix.lower() == ".nc" or letters == chemical_symbols[number]):
         return number
     raise FormatError(
-        f"{path} has a species '{label}', of which no element is certain: labels must be a "
-        "chemical symbol, with what follows set apart, such as C or C_surface; ghosts have none."
+        f"{path} has a species '{label}' whose element is uncertain: labels must be a chemical "
+        "symbol, with any suffix set apart, such as C or C_surface; ghost atoms are not read."
     )
 
 
 def _shells(path: Path, atom: Any) -> tuple[int, ...]:
-    """The l of each shell of sisl's atom, whose orbitals must come as whole shells m = -l..l."""
+    """The l of each shell of sisl's atom; its orbitals must form complete shells m = -l..l."""
     shells: list[int] = []
-    at = 0
-    while at < len(atom.orbitals):
-        l = getattr(atom.orbitals[at], "l", None)
+    start = 0
+    while start < len(atom.orbitals):
+        l = getattr(atom.orbitals[start], "l", None)
         size = 0 if l is None else 2 * l + 1
-        own = [getattr(o, "m", None) for o in atom.orbitals[at : at + size] if _of(o, l)]
-        if l is None or own != list(range(-l, l + 1)):
+        ms = [
+            getattr(o, "m", None)
+            for o in atom.orbitals[start : start + size]
+            if getattr(o, "l", None) == l
+        ]
+        if l is None or ms != list(range(-l, l + 1)):
             raise FormatError(
                 f"{path} does not say which shells its orbitals belong to (a .TSHS never does): "
                 "give the run's .fdf, with its .ORB_INDX, .HSX or .ion.xml files beside it."
             )
         shells.append(int(l))
-        at += size
+        start += size
     return tuple(shells)
-
-
-def _of(orbital: Any, l: int | None) -> bool:
-    return getattr(orbital, "l", None) == l
 
 
 # ---- Wannier90 --------------------------------------------------------------------------------
 
 
 def _of_wannier(path: Path) -> Foreign:
-    """A Wannier90 Hamiltonian, its functions as sites of no element with one orbital each."""
+    """A Wannier90 Hamiltonian; each function is a site without an element, with one orbital."""
     seed = re.sub(r"(_tb\.dat|_hr\.dat|\.win)$", "", path.name, flags=re.IGNORECASE)
     win = path.with_name(f"{seed}.win")
     kind = [name[1:3] for name in _WANNIER if path.name.lower().endswith(name)]
     if not win.is_file() and kind != ["tb"]:
-        raise FormatError(f"{path} does not say what its cell is: put {win.name} beside it.")
-    # sisl leaves out elements below a cutoff and imaginary parts unless told otherwise.
-    how = {"cutoff": 0.0, "dtype": np.complex128}
+        raise FormatError(f"{path} does not contain its cell: put {win.name} beside it.")
+    # By default sisl drops elements below a cutoff, and imaginary parts.
+    options = {"cutoff": 0.0, "dtype": np.complex128}
     readers = _sisl().io.wannier90
     with _one_sentence(path):
         if win.is_file():
             sile = readers.winSileWannier90(str(win))
-            found = sile.read_hamiltonian(order=kind or ["tb", "hr"], **how)
+            wannier = sile.read_hamiltonian(order=kind or ["tb", "hr"], **options)
         else:
-            found = readers.tbSileWannier90(str(path)).read_hamiltonian(**how)
-    if found is None:
+            wannier = readers.tbSileWannier90(str(path)).read_hamiltonian(**options)
+    if wannier is None:
         raise FormatError(f"Beside {path} lies no {seed}_tb.dat or {seed}_hr.dat: write_hr = true.")
-    largest = float(np.abs(found.tocsr(dim=0).data.imag).max(initial=0.0))
+    largest = float(np.abs(wannier.tocsr(dim=0).data.imag).max(initial=0.0))
     if largest > _IMAGINARY:
         raise FormatError(
             f"{path} has imaginary elements up to {largest:.2g} eV, as spinors have: only Wannier "
             "functions without spin are read."
         )
-    geometry = found.geometry
+    geometry = wannier.geometry
     sites = Atoms(np.zeros(geometry.na, int), np.array(geometry.xyz), pbc=True)
     sites.cell = np.array(geometry.cell)
     basis = Basis("wannier", {0: (0,)}, is_harmonic=False)
-    H, S = _matrices(path, found, sites, basis)
+    H, S = _matrices(path, wannier, sites, basis)
     return Foreign(sites, H, S, fermi_level=float("nan"))
 
 
@@ -303,24 +303,24 @@ def _of_wannier(path: Path) -> Foreign:
 
 
 def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatrix, BlockMatrix]:
-    """H and S of sisl's Hamiltonian, in the workbench's order and signs of orbitals."""
+    """H and S of sisl's Hamiltonian, with the workbench's order and signs of orbitals."""
     slots, signs = _layout(atoms.numbers, basis)
     pattern = H.tocsr(dim=0).tocoo()  # (orbitals, cells x orbitals)
     cell, column = np.divmod(pattern.col, H.no)
     edges, shifts, block = _pairs(H.geometry, pattern.row, column, cell)
-    place = block, slots[pattern.row], slots[column]
+    position = block, slots[pattern.row], slots[column]
     sign = signs[pattern.row] * signs[column]
     m = basis.dim
 
-    def blocks(of: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
-        """(E, M, M) of what a function makes of the components that sisl keeps of an element."""
-        found = sign * of(lambda dim: H.tocsr(dim=dim).tocoo().data)
-        values = np.zeros((len(shifts), m, m), found.dtype)
-        values[place] = found
+    def blocks(combine: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
+        """(E, M, M) of a combination of the components that sisl stores for each element."""
+        elements = sign * combine(lambda dim: H.tocsr(dim=dim).tocoo().data)
+        values = np.zeros((len(shifts), m, m), elements.dtype)
+        values[position] = elements
         return values
 
     if basis.spinor:
-        quarters = [[blocks(of) for of in row] for row in _quarters(H.spin.is_spinorbit)]
+        quarters = [[blocks(c) for c in row] for row in _quarters(H.spin.is_spinorbit)]
         values = np.block(quarters)
     else:
         values = np.ascontiguousarray(np.real(blocks(lambda c: c(0))))
@@ -330,15 +330,15 @@ def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatr
         overlap = blocks(lambda c: np.real(c(H.S_idx)))
     if not (np.isfinite(values).all() and np.isfinite(overlap).all()):
         raise FormatError(f"{path} has values that are not finite.")
-    where = atoms.numbers.astype(np.int64), edges, shifts
-    S = BlockMatrix(replace(basis, spinor=False), *where, overlap)
-    return BlockMatrix(basis, *where, values), S.with_spin() if basis.spinor else S
+    pairs = atoms.numbers.astype(np.int64), edges, shifts
+    S = BlockMatrix(replace(basis, spinor=False), *pairs, overlap)
+    return BlockMatrix(basis, *pairs, values), S.with_spin() if basis.spinor else S
 
 
 def _quarters(full: bool) -> list[list[Callable[[Any], Any]]]:
-    """Up-up, up-down, down-up and down-down in sisl's components; `full` with spin-orbit coupling.
+    """Up-up, up-down, down-up and down-down from sisl's components; `full` for spin-orbit coupling.
 
-    Without it, of non-collinear spins, the diagonal is real and down-up follows from up-down.
+    For non-collinear spins without it, the diagonal is real and down-up follows from up-down.
     """
     if full:
         return [
@@ -354,7 +354,7 @@ def _quarters(full: bool) -> list[list[Callable[[Any], Any]]]:
 def _layout(
     numbers: NDArray[np.int64], basis: Basis
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Slot in the padded frame and sign of each orbital, atoms in turn, in SIESTA's order."""
+    """Slot in the padded frame and sign of each orbital, atom by atom, in SIESTA's order."""
     slots, signs = [], []
     for z in numbers.tolist():
         stored = np.argsort(order_index(PROGRAM, basis.shells[z]))
@@ -366,15 +366,15 @@ def _layout(
 def _pairs(
     geometry: Any, row: NDArray[Any], column: NDArray[Any], cell: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """Edges and shifts of all blocks and of their partners, and the block of each element."""
+    """Edges and shifts of all blocks and of their partners, and the block index of each element."""
     owner = np.asarray(geometry.o2a(np.arange(geometry.no)), dtype=np.int64)
     shift = np.asarray(geometry.sc_off, dtype=np.int64)[cell]
     keys = np.stack([owner[row], owner[column], *shift.T])
     partners = np.stack([keys[1], keys[0], *-keys[2:]])
     atoms = np.arange(geometry.na)
-    own = np.stack([atoms, atoms, *np.zeros((3, geometry.na), np.int64)])
+    on_site = np.stack([atoms, atoms, *np.zeros((3, geometry.na), np.int64)])
     every, index = np.unique(
-        np.concatenate([keys, partners, own], axis=1), axis=1, return_inverse=True
+        np.concatenate([keys, partners, on_site], axis=1), axis=1, return_inverse=True
     )
     rank = canonical_order(every[:2], every[2:].T)
     block = np.argsort(rank)[index.ravel()[: len(row)]]
@@ -384,11 +384,11 @@ def _pairs(
 def _identity(
     edges: NDArray[np.int64], shifts: NDArray[np.int64], atoms: Atoms, basis: Basis
 ) -> NDArray[np.float64]:
-    """(E, M, M) the overlap of an orthogonal basis."""
+    """(E, M, M) overlap of an orthogonal basis."""
     values = np.zeros((len(shifts), basis.dim, basis.dim))
     for k in np.flatnonzero((edges[0] == edges[1]) & ~shifts.any(axis=1)):
-        own = basis.slots(int(atoms.numbers[edges[0, k]]))
-        values[k, own, own] = 1.0
+        slots = basis.slots(int(atoms.numbers[edges[0, k]]))
+        values[k, slots, slots] = 1.0
     return values
 
 
