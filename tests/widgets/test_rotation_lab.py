@@ -15,7 +15,6 @@ from ipywidgets.widgets.widget import _instances
 from scipy.spatial.transform import Rotation
 
 import workbench as wb
-from tests.support.crystal import integrals, sheet
 from workbench.engines.pyscf_molecules import overlap, reference
 from workbench.evaluation.orientation_comparison import Experiment
 from workbench.views.level_picture import level_picture, tick_values, window
@@ -25,7 +24,7 @@ from workbench.widgets import Heat, RotationLab, StructureView
 from workbench.widgets.orbital_pictures import OrbitalPictures
 from workbench.widgets.page import Names
 from workbench.widgets.parts.guard import RAISE, Guard
-from workbench.widgets.parts.readout import error_table, heading
+from workbench.widgets.parts.readout import error_table
 from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
 
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
@@ -196,37 +195,6 @@ def test_levels_need_no_reference(water, ref):
         experiment.upright.levels["fixed"], wb.levels(ref.H, ref.S), atol=1e-8
     )
     assert experiment.at(TURN).difference("fixed", "turned").max_abs() > 1
-
-
-def test_the_lab_rotates_a_crystal():
-    """Matrices are shown at k = 0; a block is chosen with the cell of its column atom."""
-    atoms = sheet()
-    H, S = (integrals(atoms, k, "sto-3g", 6.0) for k in ("int1e_kin", "int1e_ovlp"))
-    reference = wb.Reference(H, S, energy=0.0, n_electrons=8)
-    lab = wb.RotationLab(
-        atoms,
-        reference=reference,
-        predictors={"near": lambda a: integrals(a, "int1e_kin", "sto-3g", 4.0)},
-    )
-    R = wb.rotation((1, 1, 0), 40)
-    lab.turn_to(R)
-    np.testing.assert_allclose(lab.matrices.painted()[0], H.rotate(R).at_gamma(), atol=1e-4)
-    assert lab.snapshot.symmetry["near"].max_mev < 1e-6
-    np.testing.assert_allclose(lab.snapshot.levels["reference"], wb.levels(H, S), atol=1e-9)
-    assert "at k = 0" in heading(lab.experiment)
-    lab.pick(0, 1)
-    cells = [value for _, value in lab.block.cell.options]
-    assert cells[0] == (0, 0, 0)
-    lab.block.cell.value = cells[3]
-    block = H.rotate(R).block(0, 1, cells[3])
-    np.testing.assert_allclose(lab.block.heat.painted()[0], block, atol=1e-4)
-    far = cells[-1]
-    assert np.abs(H.block(0, 1, far)).max() > 0
-    lab.block.quantity.value, lab.block.cell.value = "near", far
-    np.testing.assert_array_equal(lab.block.heat.painted()[0], 0)  # beyond the cutoff of "near"
-    lab.pick(0, 0)
-    assert lab.block.cell.value == (0, 0, 0)
-    lab.close()
 
 
 @pytest.mark.parametrize(
