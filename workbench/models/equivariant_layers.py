@@ -85,10 +85,10 @@ class O2Linear(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(outer[0]))
 
-    def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, by_m: Sequence[Tensor]) -> list[Tensor]:
         """Per |m| (P, 1 or 2, inner) -> (P, 1 or 2, outer)."""
-        first = torch.addmm(self.bias, parts[0][:, 0], self.weights[0])[:, None]  # (P, 1, outer)
-        rest = zip(parts[1:], list(self.weights)[1:], strict=True)
+        first = torch.addmm(self.bias, by_m[0][:, 0], self.weights[0])[:, None]  # (P, 1, outer)
+        rest = zip(by_m[1:], list(self.weights)[1:], strict=True)
         return [first, *(_same_for_a_and_b(y, w) for y, w in rest)]
 
 
@@ -109,15 +109,15 @@ def by_order(x: Tensor, orders: tuple[int, ...]) -> list[Tensor]:
     return [piece.reshape(len(piece), count, n) for piece, count, n in pieces]
 
 
-def joined(parts: Sequence[Tensor]) -> Tensor:
+def joined(by_m: Sequence[Tensor]) -> Tensor:
     """The inverse of `by_order`: lists per |m| -> (P, all components)."""
-    return torch.cat([piece for part in parts for piece in part.unbind(1)], dim=1)
+    return torch.cat([piece for components in by_m for piece in components.unbind(1)], dim=1)
 
 
-def scaled(parts: Sequence[Tensor], factors: Tensor, orders: Sequence[int]) -> list[Tensor]:
+def scaled(by_m: Sequence[Tensor], factors: Tensor, orders: Sequence[int]) -> list[Tensor]:
     """Tensors per |m| times factors (P, sum of orders), equal for A_m and B_m."""
     pieces = factors[:, None].split(list(orders), dim=2)
-    return [part * piece for part, piece in zip(parts, pieces, strict=True)]
+    return [x * factor for x, factor in zip(by_m, pieces, strict=True)]
 
 
 def side_by_side(orders: tuple[int, ...], count: int) -> NDArray[np.intp]:
@@ -143,11 +143,11 @@ class InvariantGate(nn.Module):
         self.context = nn.Linear(context, orders[0])
         self.gates = nn.Linear(orders[0], sum(orders[1:]))
 
-    def forward(self, parts: Sequence[Tensor], context: Tensor) -> list[Tensor]:
+    def forward(self, by_m: Sequence[Tensor], context: Tensor) -> list[Tensor]:
         """Per |m| (P, 1 or 2, channels), and (P, context) -> the same shapes, gated."""
-        free = functional.silu(parts[0][:, 0] + self.context(context))
+        free = functional.silu(by_m[0][:, 0] + self.context(context))
         gates = 2 * torch.sigmoid(self.gates(free))
-        return [free[:, None], *scaled(parts[1:], gates, self.rest)]
+        return [free[:, None], *scaled(by_m[1:], gates, self.rest)]
 
 
 class Norm(nn.Module):

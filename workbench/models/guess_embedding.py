@@ -73,5 +73,5 @@ class PairGuess(nn.Module):
 
     def forward(self, guess: Tensor, pair_class: Tensor) -> Tensor:
         """(P, G*F), each matrix in frame order -> (P, K*C) in frame order."""
-        parts = by_order(guess.index_select(1, self.order(guess)), self.orders)
-        return joined(self.linear(scaled(parts, self.species(pair_class), self.orders)))
+        by_m = by_order(guess.index_select(1, self.order(guess)), self.orders)
+        return joined(self.linear(scaled(by_m, self.species(pair_class), self.orders)))

@@ -166,8 +166,8 @@ class BlockScaler:
                 nodes, pairs = map(self.irreps.encode, (batch.blocks.nodes, batch.blocks.pairs))
                 yield nodes, batch.node_class, pairs, batch.pair_class
 
-        none = np.zeros(len(self.irreps.path_index), dtype=bool)
-        kinds = ((none, self.irreps.path_index),) * 2
+        no_mean = np.zeros(len(self.irreps.path_index), dtype=bool)
+        kinds = ((no_mean, self.irreps.path_index),) * 2
         (_, node_residual), (_, pair_residual) = self._statistics(coefficients, kinds)
         return replace(scaling, node_residual=node_residual, pair_residual=pair_residual)
 

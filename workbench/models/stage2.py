@@ -155,27 +155,27 @@ class TransformerLayer(nn.Module):
         row: Tensor,
         column: Tensor,
         envelope: Tensor,
-        own: range,
+        atoms: range,
     ) -> Tensor:
         """(atoms, width) values, summed over each atom's pairs with softmax weights.
 
         Args:
             inputs: of all atoms.
-            pair: (P, width) normalised tokens of all pairs whose first atom is in ``own``.
+            pair: (P, width) normalised tokens of all pairs whose first atom is in ``atoms``.
             row: (P,) first atoms.
             column: (P,) second atoms.
             envelope: (P, 1) smooth cutoff.
-            own: consecutive atoms, for which attention is computed.
+            atoms: consecutive atoms, for which attention is computed.
         """
-        place = row - own.start
+        place = row - atoms.start
         query = inputs.query.index_select(0, row).unflatten(1, (self.heads, -1))
         key = _of_pairs(pair, self.key, (inputs.key, column)).unflatten(1, (self.heads, -1))
         score = (query * key).sum(-1) * key.shape[-1] ** -0.5  # (P, heads)
-        weight = softmax(score, place, num_nodes=len(own)) * envelope
+        weight = softmax(score, place, num_nodes=len(atoms)) * envelope
         ends = (inputs.value_row, row), (inputs.value_column, column)
         value = _rest(self.value, _of_pairs(pair, _first(self.value), *ends))
         messages = weight[..., None] * value.unflatten(1, (self.heads, -1))
-        return pair.new_zeros(len(own), pair.shape[1]).index_add(0, place, messages.flatten(1))
+        return pair.new_zeros(len(atoms), pair.shape[1]).index_add(0, place, messages.flatten(1))
 
     def atoms(self, x: Tensor, normalised: Tensor, aggregated: Tensor) -> Tensor:
         """(N, width) atoms after attention: gated residual, then a feed-forward network."""
