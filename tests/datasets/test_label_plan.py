@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from workbench.datasets.label_plan import collect, draw_batch, plan, recipe
 from workbench.datasets.label_settings import LabelSettings
+from workbench.engines.pyscf_molecules import method
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.structures.loading import StructureError, load, rotate
-from workbench.structures.sampling import Displaced
+from workbench.structures.sampling import AsGiven, Displaced
 
 SPLITS = {"train": 7, "valid": 2, "test": 4}
 BY_SPLIT = {"train": ["HF", "H2"], "valid": ["water"], "test": ["ammonia"]}
@@ -102,7 +103,31 @@ def test_another_conformation_or_isomer_is_another_structure():
     collect({"train": [ethanol], "test": ["CH3OCH3"]}, splits)
 
 
+def test_a_structure_twice_in_one_split_is_refused():
+    with pytest.raises(StructureError, match=r"H2O is there twice \(train\)"):
+        collect({"train": ["water", "water"], "test": ["HF"]}, {"train": 1, "test": 1})
+
+
+def test_tautomers_in_two_splits_are_refused_if_their_keys_say_so():
+    keto, enol = load("CH3CHO"), load("CH2OCH2")
+    for atoms in (keto, enol):
+        atoms.info["key"] = "CC=O"
+    with pytest.raises(StructureError, match="C2H4O is in test, but its key 'CC=O' is in train"):
+        collect({"train": [keto], "test": [enol]}, {"train": 1, "test": 1})
+    collect({"train": [keto, enol], "test": ["HF"]}, {"train": 1, "test": 1})
+
+
 # ---- the recipe ----------------------------------------------------------------------------------
+
+
+def test_structures_without_splits_keep_the_recipe_they_had():
+    made = the_recipe("H2", {"a": 1}, AsGiven(), grid=4, conv_tol_grad=1e-8)
+    assert made["method"] == method("sto-3g", "hf", 4, conv_tol_grad=1e-8)
+    assert list(made) == [
+        *("structures", "sampling", "samples_per_structure", "seed", "oriented", "method"),
+        *("convention_version", "versions"),
+    ]
+    assert list(made["structures"][0]) == ["numbers", "positions", "charge", "spin"]
 
 
 def test_the_same_arguments_are_the_same_job():

@@ -15,7 +15,6 @@ from ase.build import graphene
 
 from tests.support.processes import children_of, wait_for, wait_for_end
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.label_plan import collect, plan
 from workbench.datasets.labelling import LabellingError, label
 from workbench.engines.dispatch import reference as wb_reference
 from workbench.engines.openblas import core_type
@@ -221,14 +220,6 @@ def test_a_senseless_job_is_refused_before_anything_is_computed(tmp_path):
     with pytest.raises(ValueError, match="functional"):
         label("HF", tmp_path / "a.h5", SPLITS, **{**TINY, "xc": "pbee"})
     assert not list(tmp_path.iterdir())
-
-
-def test_the_plan_counts_every_sample_once():
-    splits = {"train": 7, "test": 3}
-    batches = plan(collect(["HF", "H2"], splits), splits, most=3)
-    assert [b.start for b in batches] == np.cumsum([0, *(b.count for b in batches)])[:-1].tolist()
-    assert sum(b.count for b in batches) == 2 * (7 + 3)
-    assert len({b.key for b in batches}) == len(batches)
 
 
 def test_displacements_have_their_width():

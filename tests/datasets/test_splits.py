@@ -13,17 +13,11 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from ase import Atoms
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from workbench.cli.app import app
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.label_plan import collect, plan, recipe
-from workbench.datasets.label_settings import LabelSettings
 from workbench.datasets.labelling import label
-from workbench.engines.pyscf_molecules import method
-from workbench.hamiltonians.rotations import random_rotation
 from workbench.storage.bundled import data_path
 from workbench.structures.loading import (
     StructureError,
@@ -31,10 +25,9 @@ from workbench.structures.loading import (
     collection_names,
     load,
     require_closed_shell,
-    rotate,
     validate,
 )
-from workbench.structures.sampling import AsGiven, Displaced, Langevin, RelaxedAndThermal, bonded
+from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal, bonded
 
 TINY = {"sampling": Displaced(), "basis": "sto-3g", "xc": "hf", "progress": False}
 BY_SPLIT = {"train": ["HF", "H2"], "test": ["H2O"]}
@@ -156,56 +149,10 @@ def test_a_killed_job_ends_with_the_same_bytes(undisturbed, tmp_path):
     assert out.read_bytes() == undisturbed.read_bytes()
 
 
-def test_more_structures_of_one_split_leave_the_other_as_it_is():
-    more = {**BY_SPLIT, "train": ["HF", "H2", "CH4"]}
-    plans = [plan(collect(structures, SPLITS), SPLITS, 2) for structures in (BY_SPLIT, more)]
-    keys = [[b.key for b in batches if b.split == "test"] for batches in plans]
-    assert keys[0] == keys[1]
-    assert len({b.key for b in plans[1]}) == len(plans[1])
-
-
-@given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
-def test_a_structure_in_two_splits_is_refused_however_it_is_turned(seed):
-    rng, ethanol = np.random.default_rng(seed), load("ethanol")
-    copy = rotate(ethanol, random_rotation(rng))[rng.permutation(len(ethanol))]
-    copy.positions += rng.normal(size=3)
-    with pytest.raises(StructureError, match=r"C2H6O is there twice \(train and test\)"):
-        collect({"train": [ethanol, "water"], "test": ["CH3OCH3", copy]}, SPLITS)
-
-
-def test_a_structure_twice_in_one_split_is_refused():
-    with pytest.raises(StructureError, match=r"H2O is there twice \(train\)"):
-        collect({"train": ["water", "water"], "test": ["HF"]}, SPLITS)
-
-
-def test_tautomers_in_two_splits_are_refused_if_their_keys_say_so():
-    keto, enol = load("CH3CHO"), load("CH2OCH2")
-    for atoms in (keto, enol):
-        atoms.info["key"] = "CC=O"
-    with pytest.raises(StructureError, match="C2H4O is in test, but its key 'CC=O' is in train"):
-        collect({"train": [keto], "test": [enol]}, SPLITS)
-    collect({"train": [keto, enol], "test": ["HF"]}, SPLITS)
-
-
 def test_other_splits_of_structures_than_of_samples_are_refused(tmp_path):
     with pytest.raises(ValueError, match="in the splits train, test, the numbers of samples in a"):
         label(BY_SPLIT, tmp_path / "a.h5", {"a": 1}, **TINY)
     assert not list(tmp_path.iterdir())
-
-
-def test_structures_without_splits_keep_the_recipe_they_had():
-    starts = collect("H2", {"a": 1})
-    way = LabelSettings.of(
-        starts.atoms, "pyscf", "sto-3g", "hf", {"grid": 4, "conv_tol_grad": 1e-8}
-    )
-    made = recipe(starts, {"a": 1}, AsGiven(), 0, True, way)
-    assert made["method"] == method("sto-3g", "hf", 4, conv_tol_grad=1e-8)
-    assert list(made) == [
-        *("structures", "sampling", "samples_per_structure", "seed", "oriented", "method"),
-        *("convention_version", "versions"),
-    ]
-    assert list(made["structures"][0]) == ["numbers", "positions", "charge", "spin"]
 
 
 def test_the_command_takes_a_collection_with_its_splits(tmp_path, monkeypatch):

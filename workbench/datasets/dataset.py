@@ -224,7 +224,7 @@ class Dataset:
         """
         if self._guarded(lambda: content_hash(self._file)) != self.hash:
             raise DatasetError(
-                f"The content of {self.path} is not what was written: fetch it anew."
+                f"The content of {self.path} is not what was written: download or make it again."
             )
 
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
@@ -254,4 +254,4 @@ class Dataset:
         try:
             return read()
         except OSError as error:
-            raise DatasetError(f"{self.path} is damaged: fetch or make it anew.") from error
+            raise DatasetError(f"{self.path} is damaged: download or make it again.") from error

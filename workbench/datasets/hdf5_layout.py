@@ -93,7 +93,7 @@ def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
         file = h5py.File(path, "r", rdcc_nbytes=64 << 20)
     except OSError as error:
         raise DatasetError(
-            f"{path} is truncated or no HDF5 file: fetch or make it anew."
+            f"{path} is truncated or no HDF5 file: download or make it again."
         ) from error
     if file.attrs.get("format") != FORMAT or "sha256" not in file.attrs or "header" not in file:
         file.close()
@@ -104,8 +104,8 @@ def open_checked(path: Path) -> tuple[h5py.File, dict[str, Any]]:
         file.close()
         raise DatasetError(
             f"{path} follows convention {header['convention_version']} ({header['layout']}), this "
-            f"workbench convention {CONVENTION_VERSION}: make the file anew, or use the version of "
-            "the workbench that wrote it."
+            f"workbench convention {CONVENTION_VERSION}: make the file again, or use the workbench "
+            "version that wrote it."
         )
     return file, header
 

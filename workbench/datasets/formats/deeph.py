@@ -244,7 +244,7 @@ def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
                 names.append(name)
                 arrays.append(np.asarray(item))
     except (OSError, RuntimeError) as error:
-        raise FormatError(f"{path} is truncated or no HDF5 file: copy it anew.") from error
+        raise FormatError(f"{path} is truncated or no HDF5 file: copy it again.") from error
     if not names:
         raise FormatError(f"{path} holds no block.")
     misnamed = f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is "

@@ -152,7 +152,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
                 ) from error
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise FormatError(
-                f"{path} is truncated or not what its name says (sisl: {reason}): copy it anew."
+                f"{path} is truncated or not what its name says (sisl: {reason}): copy it again."
             ) from error
     for warning in caught:
         if _STALE.search(str(warning.message)):
