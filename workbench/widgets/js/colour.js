@@ -42,8 +42,8 @@ export function paint(values, limit, scale, rgba) {
   }
 }
 
-// Hue by phase from 0 to 360 degrees (`CYCLIC` in views/parts.py): red and blue on the real axis, as
-// above, light and dark on the imaginary one, so that lightness helps where hues look alike.
+// Hue by phase from 0 to 360 degrees (`CYCLIC` in views/spin_panels.py): red and blue on the real axis, as
+// above, light and dark on the imaginary axis, so that lightness separates similar hues.
 const CYCLE = [
   ...["#b2182b", "#d9681d", "#e8b92e", "#5aa46a", "#2166ac", "#2a3f8f", "#351257", "#7a1650"],
   "#b2182b",
@@ -57,7 +57,7 @@ function hue(phase) {
   return [0, 1, 2].map((c) => CYCLE[low][c] + (place - low) * (CYCLE[low + 1][c] - CYCLE[low][c]));
 }
 
-/** As `paint`, of complex values given as pairs: hue by phase, white at zero. */
+/** As `paint`, for complex values given as pairs: hue by phase, white at zero. */
 export function paintPhases(pairs, limit, scale, rgba) {
   for (let k = 0; 2 * k < pairs.length; k++) {
     const [re, im] = [pairs[2 * k], pairs[2 * k + 1]];
@@ -69,7 +69,7 @@ export function paintPhases(pairs, limit, scale, rgba) {
   }
 }
 
-/** Black or white, whichever can be read on the colour of a value (of a complex one, its modulus). */
+/** Black or white text, whichever is readable on the colour of a value (complex: of its modulus). */
 export function ink(value, limit, scale) {
   return strength(Math.abs(value), limit, scale) > 0.62 ? "#ffffff" : "#14181f";
 }

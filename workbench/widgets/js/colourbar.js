@@ -6,7 +6,7 @@ export const EDGE = 24; // room for the outer tick labels and the arrow heads
 
 export const short = (v) => (v === 0 || Math.abs(v) >= 1e-3 ? String(Number(v.toPrecision(3))) : v.toExponential(0)).replace("-", "−");
 
-/** Tick positions (-1 to 1 along the bar) and values. The bar itself is even in colour. */
+/** Tick positions (-1 to 1 along the bar) and their values. Colours change uniformly along the bar. */
 export function ticks(limit, scale) {
   if (scale !== "log") return [-1, -0.5, 0, 0.5, 1].map((at) => [at, at * limit]);
   const place = (ratio) => Math.log1p(1000 * ratio) / Math.log1p(1000);
@@ -14,7 +14,7 @@ export function ticks(limit, scale) {
   return [...half.map((r) => [-place(r), -r * limit]), [0, 0], ...half.map((r) => [place(r), r * limit])];
 }
 
-/** An arrow head at the end of the bar: the outermost colour also stands for all beyond. */
+/** An arrow head at the end of the bar: the outermost colour also represents all values beyond. */
 function drawArrow(pen, x, direction, rgb) {
   pen.fillStyle = `rgb(${rgb.join()})`;
   pen.beginPath();
@@ -24,7 +24,7 @@ function drawArrow(pen, x, direction, rgb) {
   pen.fill();
 }
 
-/** A canvas of colours, one pixel a value. */
+/** A canvas of colours, one pixel per value. */
 export function strip(width, height, fill) {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
@@ -45,7 +45,7 @@ function drawSigned(pen, length, limit, scale) {
   return ticks(limit, scale).map(([at, value]) => [(at + 1) / 2, short(value)]);
 }
 
-/** Phases from left to right; the modulus grows from white below to the full colours above. */
+/** Phases from left to right; the modulus grows from white at the bottom to saturated colours at the top. */
 function drawPhases(pen, length) {
   const pairs = [];
   for (let row = 10; row >= 0; row--) {
@@ -58,7 +58,7 @@ function drawPhases(pen, length) {
   return [-180, -90, 0, 90, 180].map((degrees) => [(degrees + 180) / 360, `${degrees}°`.replace("-", "−")]);
 }
 
-/** A colour bar with its unit; of complex values a phase's, with the modulus of the full colours. */
+/** A colour bar with its unit; for complex values one of phases, with the modulus of saturated colours. */
 export function drawColourBar(canvas, limit, scale, unit, phases) {
   const ratio = window.devicePixelRatio || 1;
   const key = [limit, scale, unit, phases, ratio].join();
@@ -71,7 +71,7 @@ export function drawColourBar(canvas, limit, scale, unit, phases) {
   canvas.style.height = `${HEIGHT}px`;
   canvas.setAttribute("role", "img");
   const label = phases
-    ? `Colours by phase from minus to plus 180 degrees, white at zero, full from ${limit} ${unit} on`
+    ? `Colours by phase from minus to plus 180 degrees, white at zero, saturated from ${limit} ${unit}`
     : `Colours from minus to plus ${limit} ${unit}, white at zero`;
   canvas.setAttribute("aria-label", label);
   const pen = canvas.getContext("2d");

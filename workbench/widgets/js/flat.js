@@ -1,4 +1,4 @@
-// The whole sphere, laid flat (Mollweide): equal areas stay equal. +z is the middle, +y on top.
+// The whole sphere in the equal-area Mollweide projection. +z is in the middle, +y at the top.
 
 import { Owners } from "./owners.js";
 

@@ -1,4 +1,4 @@
-// The sphere as it is seen from outside, to be turned. Not turned, +z points to the viewer, +x to the right,
+// The sphere from outside, which the user can rotate. At R = 1, +z points to the viewer, +x to the right,
 // +y up, as in a StructureView.
 
 import { Owners } from "./owners.js";
@@ -24,7 +24,7 @@ function cube() {
   );
 }
 
-/** Number of the cube's pixel that a direction goes through. */
+/** Index of the cube's pixel in a direction. */
 function cubePixel(x, y, z) {
   const [a, b, c] = [Math.abs(x), Math.abs(y), Math.abs(z)];
   if (a >= b && a >= c) return facePixel(0, x, y, z);

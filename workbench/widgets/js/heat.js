@@ -1,5 +1,5 @@
-// Heat: small multiples of matrices on one colour scale, with linked hover and picked block.
-// Python sends shape, float32 bytes and a sequence number together; only the sequence redraws.
+// Heat: small multiples of matrices on one colour scale, with linked hover and selected block.
+// Python sends shape, float32 bytes and a sequence number together; only a new sequence number redraws.
 
 import { ink, paint, paintPhases } from "./colour.js";
 import { drawColourBar } from "./colourbar.js";
@@ -18,14 +18,14 @@ function floats(view) {
   return new Float32Array(bytes.slice().buffer);
 }
 
-/** Index of the group (atom) that holds a row. */
+/** Index of the group (atom) that contains a row. */
 function groupOf(borders, index) {
   let group = 0;
   while (group + 2 < borders.length && index >= borders[group + 1]) group++;
   return group;
 }
 
-/** Name of a group: its atom, and where every atom comes twice the spin of its orbitals. */
+/** Name of a group: its atom, and the spin of its orbitals if every atom occurs twice. */
 function groupName({ atoms, borders }, group) {
   const spin = borders.length - 1 > atoms.length ? "↑↓"[Math.floor(group / atoms.length)] : "";
   return (atoms[group % atoms.length] ?? "") + spin;

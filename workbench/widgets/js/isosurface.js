@@ -1,4 +1,4 @@
-// Where a function on a grid takes one value: marching tetrahedra. Each cell of the grid is cut into six
+// Isosurface of a function on a grid by marching tetrahedra. Each cell of the grid is divided into six
 // tetrahedra about its long diagonal, and an edge whose ends lie on both sides is cut where a straight line
 // between its two values says. 3Dmol's own surfaces cut every edge in its middle.
 
@@ -78,7 +78,7 @@ class Surface {
 }
 
 /**
- * The surface on which a volume takes a level, around what lies above it, or below if it is negative.
+ * The isosurface of a volume at a level; it encloses larger values, or smaller ones for a negative level.
  * @returns {{vertexArr: object[], normalArr: object[], faceArr: number[]}}
  */
 export function isosurface(volume, level) {

@@ -1,7 +1,7 @@
 import { paint } from "./colour.js";
 import { EDGE, HEIGHT, short, strip, ticks } from "./colourbar.js";
 
-/** A bar for values that are never negative: from white at zero to the full colour of each limit. */
+/** A colour bar for non-negative values: from white at zero to the saturated colour at each limit. */
 export function drawModulusBar(canvas, limits, scale, unit) {
   const ratio = window.devicePixelRatio || 1;
   const key = [limits, scale, unit, ratio].join();

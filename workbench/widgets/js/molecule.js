@@ -5,7 +5,7 @@ export const COLUMN_COLOUR = "#0f766e";
 const HYDROGEN = 0xe6ebf1; // white would vanish on a white page
 const LABELLED_ATOMS = 40; // beyond this many, names hide the structure
 
-/** @param {number} ball radius of an atom, of its van der Waals radius */
+/** @param {number} ball radius of an atom, relative to its van der Waals radius */
 export function addStructure(viewer, { symbols, positions, bonds, cell }, ball = 0.27) {
   viewer.removeAllModels();
   viewer.removeAllLabels();
@@ -29,8 +29,8 @@ export function addStructure(viewer, { symbols, positions, bonds, cell }, ball =
 }
 
 /**
- * Zoom so that the structure, however it is turned, fills most of the picture.
- * @param {number} beyond the outermost nucleus what shall still be seen, Angstrom
+ * Zoom so that the structure fills most of the picture in any orientation.
+ * @param {number} beyond visible margin around the outermost nucleus, Angstrom
  */
 export function fit(viewer, scene, positions, beyond = 0.45) {
   viewer.zoomTo();
@@ -48,7 +48,7 @@ export function fit(viewer, scene, positions, beyond = 0.45) {
   }
 }
 
-/** Names of the atoms; those of the picked pair stand on the colours of row and column. */
+/** Names of the atoms; those of the selected pair have the colours of row and column. */
 export function labelAtoms(viewer, { symbols, positions }, pair) {
   viewer.removeAllLabels();
   symbols.forEach((symbol, k) => {

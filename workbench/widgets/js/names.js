@@ -1,5 +1,5 @@
-// What ipywidgets leaves out for those who do not see the page: sliders and their numbers without a
-// name, groups of buttons and of answers without one, buttons that do not say which of them is chosen.
+// Accessible names that ipywidgets does not provide: for sliders and their numbers, for groups of buttons
+// and of radio buttons, and the state of buttons that can be selected.
 
 const LABS = ".wb-lab";
 const CHOICES = [
@@ -11,7 +11,7 @@ function set(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** The words of its label, or of one that stands before it, or of its tooltip. */
+/** The text of its label, of a label before it, or of its tooltip. */
 function nameOf(control) {
   const before = control.previousElementSibling;
   const labels = [control.querySelector(":scope > .widget-label"), before?.matches(".widget-label") ? before : null];
@@ -20,7 +20,7 @@ function nameOf(control) {
   return words.find((text) => text && text !== "null") ?? "";
 }
 
-/** The number beside a slider is what its handle says: a logarithmic one would say the exponent. */
+/** The handle announces the number beside the slider: a logarithmic slider would announce the exponent. */
 function nameSlider(slider) {
   const name = nameOf(slider);
   const number = slider.querySelector(".widget-readout");
@@ -47,8 +47,8 @@ function nameAll(lab) {
 }
 
 /**
- * JupyterLab (4.6) keeps what a closed channel to the kernel would have called: its widget, with all
- * that it showed. A page on which cells run again and again would grow; so a closed channel forgets.
+ * JupyterLab (4.6) keeps the callbacks of a closed channel to the kernel, and with them the widget and its
+ * content. A page whose cells run repeatedly would grow, so a closed channel removes them.
  */
 function forgetClosedChannels(model) {
   const channel = model.get("layout")?.comm?.jsServicesComm;
@@ -62,7 +62,7 @@ function forgetClosedChannels(model) {
   };
 }
 
-/** Names everything in the lab that this (invisible) widget lies in, also what comes later. */
+/** Names all controls of the lab that contains this (invisible) widget, also those added later. */
 function render({ model, el }) {
   let frame = null;
   forgetClosedChannels(model);

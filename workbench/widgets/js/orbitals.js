@@ -1,5 +1,5 @@
-// OrbitalPictures: functions in space as two surfaces each, around one molecule, side by side; all pictures
-// turn, zoom and shift together.
+// OrbitalPictures: isosurfaces of functions around one molecule, side by side; all pictures rotate, zoom
+// and move together.
 
 import { isosurface, Volume } from "./isosurface.js";
 import { addStructure, fit, labelAtoms } from "./molecule.js";
@@ -51,7 +51,7 @@ class Picture {
   }
 }
 
-/** What Python sent, one volume a picture. */
+/** The data from Python, one volume per picture. */
 function volumes(model) {
   const view = model.get("values");
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -132,7 +132,7 @@ function render({ model, el }) {
     pictures.forEach((picture, k) => (picture.caption.textContent = titles[k]));
   }
 
-  const apology = "This browser has no WebGL, so orbitals cannot be drawn; the table below still says how they compare.";
+  const apology = "This browser has no WebGL, so orbitals cannot be drawn; the table below still compares them.";
   const place = new Scene(frame, update, refit, apology);
   model.on("change:structure", showStructure);
   model.on("change:sequence", repaint);

@@ -1,5 +1,5 @@
-// For fixed directions the nearest axis among those that are known; further ones can be added, which is
-// how a map sharpens while it fills.
+// The nearest known axis of each of a set of fixed directions. Axes can be added, so that a map becomes
+// sharper while it fills.
 
 export class Owners {
   /** @param {number[][]} directions unit vectors */

@@ -2,7 +2,7 @@
 
 export const IDENTITY = [0, 0, 0, 1];
 
-/** Axes of the screen about which keys turn a picture. */
+/** Axes of the screen about which keys rotate a picture. */
 export const TURN_KEYS = {
   ArrowLeft: [0, -1, 0],
   ArrowRight: [0, 1, 0],
@@ -22,7 +22,7 @@ export function multiply(a, b) {
   ];
 }
 
-/** A turn by some degrees about an axis of the screen: x to the right, y up, z to the viewer. */
+/** A rotation by some degrees about an axis of the screen: x to the right, y up, z to the viewer. */
 export function aboutAxis(axis, degrees) {
   const half = (degrees * Math.PI) / 360;
   return [...axis.map((c) => c * Math.sin(half)), Math.cos(half)];
@@ -33,13 +33,13 @@ export function normalised(q) {
   return q.map((c) => c / length);
 }
 
-/** q and -q are the same rotation; zooming and panning leave both alone. */
+/** q and -q are the same rotation; zooming and panning do not change it. */
 export function same(a, b) {
   const overlap = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
   return 1 - Math.abs(overlap) < 1e-12;
 }
 
-/** Columns of the rotation matrix: where the axes x, y, z have gone. */
+/** Columns of the rotation matrix: the images of the axes x, y, z. */
 export function turnedAxes([x, y, z, w]) {
   return [
     [1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)],
@@ -53,7 +53,7 @@ export function describe(q) {
   const [x, y, z, w] = q[3] < 0 ? q.map((c) => -c) : q;
   const sine = Math.hypot(x, y, z);
   const degrees = (2 * Math.atan2(sine, w) * 180) / Math.PI;
-  if (degrees < 0.05) return "not turned";
+  if (degrees < 0.05) return "not rotated";
   const number = (c) => (c / sine).toFixed(2).replace("-0.00", "0.00").replace("-", "−");
   return `${degrees.toFixed(1)}° about (${number(x)}, ${number(y)}, ${number(z)})`;
 }

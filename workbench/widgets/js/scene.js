@@ -23,7 +23,7 @@ export class Scene {
     try {
       this.library = await sharedLibrary(this.frame.model);
     } catch (error) {
-      this.fail(error, "The script that draws did not arrive: run this cell again.");
+      this.fail(error, "The drawing script is missing: run this cell again.");
     }
     this.place();
   }

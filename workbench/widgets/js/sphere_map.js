@@ -34,7 +34,7 @@ function nearest(axes, direction) {
   return best;
 }
 
-/** Which axis is the nearest one from here towards an arrow key, seen with +y up. */
+/** The nearest axis in the direction of an arrow key, with +y up. */
 function neighbour(axes, from, [right, up]) {
   const here = axes[from];
   let east = [here[2], 0, -here[0]];
@@ -58,7 +58,7 @@ function neighbour(axes, from, [right, up]) {
   return best;
 }
 
-/** The colours of cells that know the axis they belong to, -1 where none is known yet. */
+/** The colours of cells by their nearest axis; -1 for a cell without a known axis. */
 function image(width, height, [pixels, owner], values, limit, scale) {
   const colours = new Uint8ClampedArray(4 * (values.length + 1));
   paint([...values.map((v) => v ?? NaN), NaN], limit, scale, colours);
@@ -197,7 +197,7 @@ function render({ model, el }) {
     host.setAttribute("aria-label", `${model.get("label")}${turned}. ${hint()}`);
     panels.forEach((canvas, k) => {
       const kind = turned ? "globe" : "map";
-      canvas.setAttribute("aria-label", `${model.get("titles")[k]}: ${kind} of the error over the axes of the turn`);
+      canvas.setAttribute("aria-label", `${model.get("titles")[k]}: ${kind} of the error over the rotation axes`);
       canvas.style.cursor = turned ? "grab" : "";
       canvas.style.touchAction = turned ? "none" : "";
     });

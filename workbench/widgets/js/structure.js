@@ -1,5 +1,5 @@
 // StructureView: a molecule or crystal that is turned by mouse, touch or arrow keys (3Dmol.js).
-// Turning it and telling Python is turnable.js's affair, when and how large it is drawn scene.js's.
+// turnable.js handles rotation and messages to Python, scene.js the time and size of drawing.
 
 import { addStructure, COLUMN_COLOUR, fit, labelAtoms, ROW_COLOUR } from "./molecule.js";
 import { Scene } from "./scene.js";

@@ -1,6 +1,6 @@
-// SurfaceView: a function on the sphere as the surface |f(n)| n, turned by mouse, touch or arrow keys.
-// Painted on a plain canvas: the surface is star-shaped, so that drawing its front faces from far to
-// near is exact enough, and it needs no WebGL context, of which a page has few.
+// SurfaceView: a function on the sphere as the surface |f(n)| n, rotated by mouse, touch or arrow keys.
+// Painted on a 2D canvas: the surface is star-shaped, so drawing its front faces from far to near is exact
+// enough, and it needs no WebGL context, whose number per page is limited.
 
 import { aboutAxis, multiply, turnedAxes } from "./quaternion.js";
 import { Turnable } from "./turnable.js";
@@ -10,7 +10,7 @@ const NEGATIVE = [33, 102, 172]; // ... and blue below
 const LIGHT = [0.36, 0.48, 0.8];
 const DEGREES_PER_PIXEL = 0.6;
 
-/** Unit vectors of a grid over the sphere, rows from pole to pole: those of `views/sphere.py`. */
+/** Unit vectors of the grid in `views/sphere.py`, rows from pole to pole. */
 function directions(rows, columns) {
   const found = [];
   for (let row = 0; row < rows; row++) {

@@ -1,5 +1,5 @@
-// What every turnable picture shares: its frame with words and axes, arrow keys, the text for screen
-// readers, and the talk with Python under the flow control of credit.js.
+// Common parts of all pictures that can be rotated: frame with text and axes, arrow keys, the text for screen
+// readers, and the messages to Python with the flow control of credit.js.
 
 import { Credit } from "./credit.js";
 import { aboutAxis, describe, IDENTITY, multiply, normalised, same, TURN_KEYS, turnedAxes } from "./quaternion.js";
@@ -14,7 +14,7 @@ function element(tag, className, parent) {
   return node;
 }
 
-/** The picture's own axes, drawn as they now point; x to the right, y up when not turned. */
+/** The axes of the picture in the present orientation; x to the right, y up at R = 1. */
 function drawAxes(svg, q) {
   const arrows = turnedAxes(q).map(([x, y, z], k) => ({ x: 36 + 22 * x, y: 36 - 22 * y, z, k }));
   arrows.sort((a, b) => a.z - b.z);

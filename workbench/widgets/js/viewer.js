@@ -4,7 +4,7 @@
 
 const PAGE_EVENTS = ["mouseup", "touchend", "resize"];
 
-/** Whether WebGL is drawn by the CPU; then multisampling costs four fifths of the frame rate. */
+/** Whether the CPU renders WebGL; multisampling then costs four fifths of the frame rate. */
 function softwareRenderer() {
   const gl = document.createElement("canvas").getContext("webgl2");
   const info = gl?.getExtension("WEBGL_debug_renderer_info");
@@ -14,7 +14,7 @@ function softwareRenderer() {
   return software;
 }
 
-/** Note which listeners a call adds to the page, so that they can be taken away again. */
+/** Record which listeners a call adds to the page, so that they can be removed again. */
 function recordListeners(call) {
   const added = [];
   const targets = [window, document.body];

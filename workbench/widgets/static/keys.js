@@ -1,11 +1,11 @@
-// Keys that a list or a slider understands stay with it: JupyterLab would move between cells instead.
+// A list or a slider keeps the keys that it handles: JupyterLab would use them to move between cells.
 
 const OWN = new Set(["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", "Home", "End", "PageUp", "PageDown", "Enter", " "]);
 const LISTENING = "select, button, [role='slider'], input[type='radio']";
 
 function keep(event) {
   const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
-  // In a list letters search.
+  // In a list letters start a search.
   const own = OWN.has(event.key) || (event.key.length === 1 && event.target.matches("select"));
   if (plain && own && event.target.matches(LISTENING)) event.stopPropagation();
 }
