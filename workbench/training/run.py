@@ -27,8 +27,8 @@ from workbench.models.checkpoint import read_tensors, restore, save_model, write
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import TwoStageModel
+from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainConfig, TrainingError
-from workbench.training.optimiser_state import OptimiserState
 from workbench.training.transfer import weights_hash
 
 

@@ -1,4 +1,4 @@
-"""AdamW with a running average of the weights, as tensors that a snapshot can hold."""
+"""AdamW, the running average of the weights, and the best average, as a snapshot holds them."""
 
 from __future__ import annotations
 
