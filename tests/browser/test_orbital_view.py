@@ -81,7 +81,7 @@ def test_surfaces_lie_where_the_orbital_takes_its_isovalue(shown: LabPage):
     pictures = shown.page.evaluate(CORNERS)
     assert len(pictures) == 2
     for name, (plus, minus) in zip(("reference", "off"), pictures, strict=True):
-        columns = f"view.state.found['{name}'].coefficients[:, [4]]"
+        columns = f"view.state.solutions['{name}'].coefficients[:, [4]]"
         assert away(shown, plus, columns, 0.1) < 0.05
         assert away(shown, minus, columns, -0.1) < 0.05
         assert away(shown, minus, columns, 0.1) > 0.05

@@ -10,9 +10,9 @@ from tests.support.jupyter import LabPage, write_notebook
 
 SETUP = """
 import workbench as wb
-from workbench.training.monitor import Meter
+from workbench.training.monitor import ErrorMonitor
 model = wb.load_model("water")
-slider = wb.SymmetriseSlider(model, Meter.of(wb.Dataset("water"), count=2, turns=2))
+slider = wb.SymmetriseSlider(model, ErrorMonitor.of(wb.Dataset("water"), count=2, turns=2))
 slider
 """
 SAID = ".wb-turn [aria-live]"

@@ -229,7 +229,7 @@ def test_random_rotations_one_axis_and_the_worst(bench):
     bench.worst.predictor.value, bench.worst.samples.value = "toy", 5
     bench.worst.job.run()
     assert bench.worst.finished
-    assert bench.worst.found.worst >= max(bench.random.series.values("mean")["toy"][:5])
+    assert bench.worst.step.worst >= max(bench.random.series.values("mean")["toy"][:5])
     assert "Done, after" in bench.worst.said.value
     bench.worst.button.click()
     np.testing.assert_allclose(bench.rotation, bench.worst.worst, atol=1e-12)

@@ -142,7 +142,7 @@ def test_reset_and_closing_leave_nothing_behind(water, solved):
 def test_both_stages_of_a_model_stand_beside_the_reference(water):
     view = wb.OrbitalView(water, wb.reference(water), model=wb.load_model("water"))
     assert [t.split(":")[0] for t in view.view.titles] == ["reference", "baseline", "refined"]
-    assert all(abs(found.overlap[4]) > 0.999 for found in view.state.found.values())
+    assert all(abs(found.overlap[4]) > 0.999 for found in view.state.solutions.values())
     view.close()
 
 

@@ -59,8 +59,8 @@ def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
     Right: D h D^T; an element changed by up to 2.00 eV, the norm by nothing.
     """
     h, R = np.asarray(block, dtype=float), np.asarray(R, dtype=float)
-    D, given = wigner_d(1, R), np.asarray(answer, dtype=float)
-    if given.shape != (3, 3):
+    D, submitted = wigner_d(1, R), np.asarray(answer, dtype=float)
+    if submitted.shape != (3, 3):
         return Verdict(False, "a p-p block has 3 x 3 elements: rotate the whole block at once.")
     wrong = {
         "this is the original block: nothing was rotated.": h,
@@ -73,9 +73,9 @@ def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
         "R itself is in the order x, y, z, but the block is in the order y, z, x.": R @ h @ R.T,
         "R is in the order x, y, z, and it is transposed.": R.T @ h @ R,
     }
-    change = np.abs(given - h).max()
+    change = np.abs(submitted - h).max()
     done = f"D h D^T; an element changed by up to {change:.2f} eV, the norm by nothing."
-    return compared(given, D @ h @ D.T, done, wrong)
+    return compared(submitted, D @ h @ D.T, done, wrong)
 
 
 def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
@@ -85,13 +85,13 @@ def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
         answer: (3, 3) eV.
         block: (3, 3) eV.
     """
-    h, given = np.asarray(block, dtype=float), np.asarray(answer, dtype=float)
+    h, submitted = np.asarray(block, dtype=float), np.asarray(answer, dtype=float)
     third, one = np.trace(h) / 3, np.eye(3)
-    if given.ndim == 0:
+    if submitted.ndim == 0:
         names = {third: "the right number", np.trace(h): "the trace, three times too large"}
-        name = next((n for v, n in names.items() if same(given, v)), "not a third of the trace")
+        name = next((n for v, n in names.items() if same(submitted, v)), "not a third of the trace")
         return Verdict(False, f"one number: {name}. The part is a block: put it on the diagonal.")
-    if given.shape != (3, 3):
+    if submitted.shape != (3, 3):
         return Verdict(False, "the part is a block of 3 x 3 elements, as the whole block.")
     even = (h + h.T) / 2
     wrong = {
@@ -113,7 +113,7 @@ def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
     }
     norm = np.sqrt(3) * abs(third)
     done = f"its norm, {norm:.3f} eV, is the bar l = 0 in the picture of the irrep norms."
-    return compared(given, third * one, done, wrong)
+    return compared(submitted, third * one, done, wrong)
 
 
 def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom: int) -> Verdict:
@@ -130,30 +130,30 @@ def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom:
     >>> blocks.on_site_irreps([0, 2], "2p", H, 0).right
     True
     """
-    l, given = SHELL_LETTERS.index(shell[-1]), set(answer)
+    l, submitted = SHELL_LETTERS.index(shell[-1]), set(answer)
     norms = {
         key[2]: v for key, v in irrep_norms(matrix, atom, atom).items() if key[:2] == (shell, shell)
     }
     allowed = set(range(0, 2 * l + 1, 2))
-    if given == allowed:
+    if submitted == allowed:
         most = max((norms[n] for n in norms if n % 2), default=0.0)
         none = "zero" if most < _ROUNDING else f"{most:.1g} eV"
         return Verdict(
             True, f"the even l are symmetric blocks. Norms of odd l in this matrix: {none}."
         )
-    beyond = sorted(given - set(range(2 * l + 1)))
+    beyond = sorted(submitted - set(range(2 * l + 1)))
     if beyond:
         return Verdict(
             False, f"l = {beyond[0]} is not in {shell} x {shell}: l runs from 0 to {2 * l}."
         )
-    odd = sorted(n for n in given if n % 2)
+    odd = sorted(n for n in submitted if n % 2)
     if odd:
         return Verdict(
             False,
             f"l = {odd[0]} changes sign when rows and columns are exchanged, but a real "
             f"hermitian block equals its transpose. Its norm here: {norms[odd[0]]:.1g} eV.",
         )
-    missing = min(allowed - given)
+    missing = min(allowed - submitted)
     return Verdict(
         False,
         f"l = {missing} is missing: it is symmetric, and its norm here is {norms[missing]:.3g} eV.",

@@ -218,26 +218,26 @@ def _coulomb_spectra(structures: list[Atoms]) -> NDArray[np.float64]:
 
 def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -> Verdict:
     """Check the paired 95 % bootstrap interval (low, high) of the mean of a - b, by groups."""
-    given = np.sort(np.asarray(answer, dtype=float).ravel())
-    if given.shape != (2,):
+    submitted = np.sort(np.asarray(answer, dtype=float).ravel())
+    if submitted.shape != (2,):
         return Verdict(False, "an interval is two numbers, low and high.")
     one, other = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     right = paired_difference(one, other, groups)
     middle, width = (right.low + right.high) / 2, right.high - right.low
-    if np.abs(given - [right.low, right.high]).max() < 0.15 * width:
+    if np.abs(submitted - [right.low, right.high]).max() < 0.15 * width:
         side = "zero is outside" if right.decided else "zero is inside: no significant difference"
         return Verdict(True, f"{right.low:.3g} to {right.high:.3g}; {side}.")
     spread = np.percentile(one - other, [2.5, 97.5])
-    if np.abs(given - spread).max() < 0.05 * np.ptp(spread):
+    if np.abs(submitted - spread).max() < 0.05 * np.ptp(spread):
         return Verdict(
             False,
             "that is the interval of single structures; the task asks for that of their mean.",
         )
-    if np.abs(given + np.array([right.high, right.low])).max() < 0.15 * width:
+    if np.abs(submitted + np.array([right.high, right.low])).max() < 0.15 * width:
         return Verdict(False, "the sign is reversed: subtract the second from the first.")
-    size = np.ptp(given) / width
-    if abs(given.mean() - middle) > width:
-        return Verdict(False, f"its middle, {given.mean():.3g}, is not near {middle:.3g}.")
+    size = np.ptp(submitted) / width
+    if abs(submitted.mean() - middle) > width:
+        return Verdict(False, f"its middle, {submitted.mean():.3g}, is not near {middle:.3g}.")
     hint = (
         "did you resample the structures of the two models separately? Resample the differences."
         if size > 1

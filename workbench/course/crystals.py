@@ -30,12 +30,12 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
     k = np.asarray(k, dtype=float)
     by_cell = blocks(H, *block)
     right = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in by_cell.items())
-    given = np.asarray(answer)
-    if given.shape != np.shape(right):
+    submitted = np.asarray(answer)
+    if submitted.shape != np.shape(right):
         return Verdict(
             False,
             f"the block has {' x '.join(map(str, np.shape(right)))} elements, yours "
-            f"{' x '.join(map(str, given.shape)) or 'one'}: add whole blocks.",
+            f"{' x '.join(map(str, submitted.shape)) or 'one'}: add whole blocks.",
         )
     wrong = {
         "this is the sum of the blocks without phases, as at k = 0.": sum(by_cell.values()),
@@ -43,14 +43,14 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
             right
         ),
         "that is only the block of the cell T = 0: the neighbours in other cells are missing.": (
-            by_cell.get((0, 0, 0), np.zeros(given.shape))
+            by_cell.get((0, 0, 0), np.zeros(submitted.shape))
         ),
         "a factor of 2 pi is missing in the phase: k is given in fractions, not in 1/A.": sum(
             np.exp(1j * (k @ T)) * value for T, value in by_cell.items()
         ),
     }
     done = f"{len(by_cell)} cells T, each block with its phase."
-    return compared(given, right, done, wrong, f"the sum has {len(by_cell)} terms")
+    return compared(submitted, right, done, wrong, f"the sum has {len(by_cell)} terms")
 
 
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:

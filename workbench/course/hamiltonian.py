@@ -35,8 +35,8 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
         row, column: atomic numbers.
     """
     right = basis.n_orbitals(row), basis.n_orbitals(column)
-    given = tuple(int(n) for n in np.ravel(answer))
-    if given == right:
+    submitted = tuple(int(n) for n in np.ravel(answer))
+    if submitted == right:
         return Verdict(True, f"{right[0]} orbitals on one atom times {right[1]} on the other.")
     shells = len(basis.shells[row]), len(basis.shells[column])
     wrong = {
@@ -45,12 +45,12 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
         (right[0], right[0]): "that is the block of the first atom with itself.",
         (right[1], right[1]): "that is the block of the second atom with itself.",
     }
-    if len(given) != 2:
+    if len(submitted) != 2:
         return Verdict(False, "a block has rows and columns: give two numbers.")
     fallback = (
         f"count: s shells have 1, p 3, d 5 orbitals; the row atom's l are {basis.shells[row]}."
     )
-    return Verdict(False, wrong.get(given, fallback))
+    return Verdict(False, wrong.get(submitted, fallback))
 
 
 def inverse_root(answer: ArrayLike, S: BlockMatrix) -> Verdict:

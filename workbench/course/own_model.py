@@ -166,12 +166,12 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
     Right: tr(P S) = 10.000000 electrons.
     """
     filled, C = occupied_count(H, n_electrons), solve(H, S)[1]
-    given, occupied, overlap = np.asarray(answer), C[:, :filled], S.dense()
-    if given.shape != overlap.shape:
+    submitted, occupied, overlap = np.asarray(answer), C[:, :filled], S.dense()
+    if submitted.shape != overlap.shape:
         return Verdict(
             False,
             f"P has {len(overlap)} x {len(overlap)} elements, one per pair of orbitals, but your "
-            f"answer has the shape {given.shape}. Try C @ C.T, not C.T @ C.",
+            f"answer has the shape {submitted.shape}. Try C @ C.T, not C.T @ C.",
         )
     right = 2 * occupied @ occupied.T
     electrons = float(np.trace(right @ overlap))
@@ -186,9 +186,9 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
         ),
         "orbitals are the columns of C, not its rows.": 2 * C[:filled].T @ C[:filled],
     }
-    trace = float(np.trace(given @ overlap))
+    trace = float(np.trace(submitted @ overlap))
     done = f"tr(P S) = {electrons:.6f} electrons."
-    return compared(given, right, done, wrong, f"tr(P S) is {trace:.3f} electrons")
+    return compared(submitted, right, done, wrong, f"tr(P S) is {trace:.3f} electrons")
 
 
 def resplit(dataset: Dataset, out: str | Path, splits: Mapping[str, Sequence[int]]) -> Path:

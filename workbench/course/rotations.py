@@ -30,15 +30,15 @@ def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> 
     >>> rotations.turned_components([1, 0, 0], [0, 0, 1], 1, R)  # y, z, x: x becomes y
     Right: D c; the norm is 1.000 as before, the components have changed.
     """
-    before, given, matrix = np.asarray(c, dtype=float), np.asarray(answer), np.asarray(R)
+    before, submitted, matrix = np.asarray(c, dtype=float), np.asarray(answer), np.asarray(R)
     D = wigner_d(l, matrix)
-    if given.shape != before.shape:
+    if submitted.shape != before.shape:
         return Verdict(
             False,
             f"a function of l = {l} has {before.size} components, your answer has the shape "
-            f"{given.shape}. D is a matrix and c a vector: their product is a vector again.",
+            f"{submitted.shape}. D is a matrix and c a vector: their product is a vector again.",
         )
-    if _same(given, D @ before):
+    if _same(submitted, D @ before):
         norm = np.linalg.norm(before)
         return Verdict(True, f"D c; the norm is {norm:.3f} as before, the components have changed.")
     wrong = {
@@ -50,8 +50,8 @@ def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> 
     }
     if l == 1:
         wrong["R mixes (x, y, z), but these components are in the order y, z, x."] = matrix @ before
-    reason = _first_same(given, wrong)
-    lengths = np.linalg.norm(given), np.linalg.norm(before)
+    reason = _first_same(submitted, wrong)
+    lengths = np.linalg.norm(submitted), np.linalg.norm(before)
     if not reason and not np.isclose(*lengths):
         reason = (
             f"its norm is {lengths[0]:.3f}, before the rotation it was {lengths[1]:.3f}: "
@@ -68,12 +68,14 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
         a: (3,).
         b: (3,), not parallel to a.
     """
-    given, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
-    if given.shape != (3, 3):
-        return Verdict(False, f"a tensor of two vectors is 3 x 3; yours has shape {given.shape}.")
+    submitted, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
+    if submitted.shape != (3, 3):
+        return Verdict(
+            False, f"a tensor of two vectors is 3 x 3; yours has shape {submitted.shape}."
+        )
     even, dot = (outer + outer.T) / 2, float(np.trace(outer))
     right = even - dot / 3 * np.eye(3)
-    if _same(given, right):
+    if _same(submitted, right):
         return Verdict(True, "symmetric without trace: 5 independent numbers, an irrep l = 2.")
     wrong = {
         "that is the whole product: it still contains l = 0 and l = 1.": outer,
@@ -86,11 +88,13 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
             even - dot * np.eye(3)
         ),
     }
-    reason = _first_same(given, wrong)
-    if not reason and not _same(given, given.T):
+    reason = _first_same(submitted, wrong)
+    if not reason and not _same(submitted, submitted.T):
         reason = "it is not symmetric: it still contains the cross product, l = 1."
-    if not reason and abs(np.trace(given)) > _CLOSE:
-        reason = f"its trace is {np.trace(given):.3f}: it still contains the dot product, l = 0."
+    if not reason and abs(np.trace(submitted)) > _CLOSE:
+        reason = (
+            f"its trace is {np.trace(submitted):.3f}: it still contains the dot product, l = 0."
+        )
     return Verdict(False, reason or "symmetric and without trace, but not the product of a and b.")
 
 
@@ -112,18 +116,18 @@ def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
     parity = "e" if pa == pb else "o"
     right = {(l, parity) for l in range(abs(la - lb), la + lb + 1)}
     try:
-        given = _parsed(answer)
+        submitted = _parsed(answer)
     except ValueError as error:
         return Verdict(False, str(error))
-    size, total = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in given)
-    if set(given) == right and len(given) == len(right):
-        return Verdict(True, f"{' + '.join(map(str, (2 * l + 1 for l, _ in given)))} = {size}.")
-    if {p for _, p in given} != {parity}:
+    size, total = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in submitted)
+    if set(submitted) == right and len(submitted) == len(right):
+        return Verdict(True, f"{' + '.join(map(str, (2 * l + 1 for l, _ in submitted)))} = {size}.")
+    if {p for _, p in submitted} != {parity}:
         return Verdict(
             False,
             f"parities multiply: {pa} times {pb} is {parity} for every l. It is not (-1)^l.",
         )
-    outside = [l for l, _ in given if not abs(la - lb) <= l <= la + lb]
+    outside = [l for l, _ in submitted if not abs(la - lb) <= l <= la + lb]
     if outside:
         return Verdict(
             False, f"l = {outside[0]} cannot occur: l runs from |{la} - {lb}| to {la} + {lb}."
@@ -177,9 +181,9 @@ def _parsed(text: str) -> list[tuple[int, str]]:
     return [(int(match[1]), match[2]) for match in matches if match]
 
 
-def _first_same(given: NDArray, wrong: dict[str, NDArray]) -> str:
+def _first_same(submitted: NDArray, wrong: dict[str, NDArray]) -> str:
     """Text of the first mistake that gives this answer; empty if there is none."""
-    return next((why for why, mistaken in wrong.items() if _same(given, mistaken)), "")
+    return next((why for why, mistaken in wrong.items() if _same(submitted, mistaken)), "")
 
 
 def _same(a: ArrayLike, b: ArrayLike) -> bool:

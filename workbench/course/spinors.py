@@ -22,11 +22,11 @@ def spin_turn(answer: ArrayLike, degrees: float) -> Verdict:
     >>> spinors.spin_turn(-np.eye(2), 360)
     Right: half the angle, with opposite signs for up and down.
     """
-    given, angle = np.asarray(answer, dtype=complex), np.deg2rad(degrees)
+    submitted, angle = np.asarray(answer, dtype=complex), np.deg2rad(degrees)
     right = spin_half_axis((0, 0, 1), degrees)
-    if given.shape != (2, 2):
+    if submitted.shape != (2, 2):
         return Verdict(False, "a spinor has two components, up and down: give a 2 x 2 matrix.")
-    if np.allclose(given, right, atol=_CLOSE):
+    if np.allclose(submitted, right, atol=_CLOSE):
         return Verdict(True, "half the angle, with opposite signs for up and down.")
     wrong = {
         "that is the whole angle: a vector rotates by it, a spinor by half of it.": np.diag(
@@ -39,9 +39,9 @@ def spin_turn(answer: ArrayLike, degrees: float) -> Verdict:
         ),
     }
     for why, mistaken in wrong.items():
-        if np.allclose(given, mistaken, atol=_CLOSE):
+        if np.allclose(submitted, mistaken, atol=_CLOSE):
             return Verdict(False, why)
-    if not np.allclose(given @ given.conj().T, np.eye(2), atol=_CLOSE):
+    if not np.allclose(submitted @ submitted.conj().T, np.eye(2), atol=_CLOSE):
         return Verdict(False, "it changes the norm of a spinor: a rotation is unitary.")
     return Verdict(False, f"up should have the phase {-degrees / 2:g}°, down {degrees / 2:g}°.")
 

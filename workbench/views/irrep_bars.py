@@ -77,8 +77,10 @@ def norm_bars(now: Irreps, before: Irreps, chosen: tuple[str, str], pseudo: set[
         wide = slot * len(members)
         parts.append(_shell_pair(pair, x, wide, pair == chosen))
         for key in members:
-            norm, stood = (float(np.linalg.norm(irreps[key])) for irreps in (now, before))
-            parts.append(_norm(norm, stood, x, slot, COLOURS[key[2] % len(COLOURS)], key in pseudo))
+            norm, initial = (float(np.linalg.norm(irreps[key])) for irreps in (now, before))
+            parts.append(
+                _norm(norm, initial, x, slot, COLOURS[key[2] % len(COLOURS)], key in pseudo)
+            )
             x += slot
     label = f"Norm of each of {len(keys)} irreps in eV"
     return picture("".join(parts), WIDTH, _TOP + _HEIGHT + 58, label)
@@ -124,9 +126,9 @@ def bar_groups(groups: Sequence[Group], limit: float, label: str, unit: str = ""
         middle = x + slot * (2 * l + 1) / 2
         parts.append(text(middle, 14, group.title, style="wb-strong"))
         parts.append(text(middle, 30, plain(float(np.linalg.norm(group.now)))))
-        for m, value, stood in zip(range(-l, l + 1), group.now, group.before, strict=True):
+        for m, value, initial in zip(range(-l, l + 1), group.now, group.before, strict=True):
             share, colour = value / group.size, COLOURS[l % len(COLOURS)]
-            parts.append(_component(share, stood / group.size, x, slot, top + half, half, colour))
+            parts.append(_component(share, initial / group.size, x, slot, top + half, half, colour))
             if slot >= _NARROW or m in (-l, 0, l):
                 m_name = f"{m:+d}".replace("-", "−") if m else "0"
                 parts.append(text(x + slot / 2, top + 2 * half + 18, m_name))
@@ -155,7 +157,7 @@ def _height(norm: float) -> float:
     return float(np.clip(decades / 6, 0, 1)) * _HEIGHT
 
 
-def _norm(norm: float, stood: float, x: float, slot: float, colour: str, hollow: bool) -> str:
+def _norm(norm: float, initial: float, x: float, slot: float, colour: str, hollow: bool) -> str:
     tall, base, wide = _height(norm), _TOP + _HEIGHT, max(slot - 3, 2)
     fill = "#ffffff" if hollow else colour
     bar = (
@@ -164,11 +166,11 @@ def _norm(norm: float, stood: float, x: float, slot: float, colour: str, hollow:
         if tall
         else ""
     )
-    return bar + across(x, x + slot, base - _height(stood), INK, 2)
+    return bar + across(x, x + slot, base - _height(initial), INK, 2)
 
 
 def _component(
-    part: float, stood: float, x: float, slot: float, zero: float, half: float, colour: str
+    part: float, initial: float, x: float, slot: float, zero: float, half: float, colour: str
 ) -> str:
     def box(share: float, style: str) -> str:
         tall = min(abs(share), 1.0) * half
@@ -177,7 +179,7 @@ def _component(
         return f"<rect {place} {style}/>"
 
     outline = f'fill="none" stroke="{_BEFORE}" stroke-width="1.5" stroke-dasharray="4 3"'
-    return box(part, f'fill="{colour}"') + box(stood, outline)
+    return box(part, f'fill="{colour}"') + box(initial, outline)
 
 
 def _shell_pair(pair: tuple[str, str], x: float, wide: float, chosen: bool) -> str:

@@ -152,7 +152,7 @@ class WorstPanel:
 
     def __init__(self, sphere: SphereMap, go: Callable[[NDArray[np.float64]], None]):
         self._sphere, self._improper, self._measure = sphere, False, sphere.chosen_measure
-        self.found: SearchStep | None = None
+        self.step: SearchStep | None = None
         self.finished, self._searched, self._drawn = False, "", 0
         names = sphere.errors.names
         tooltip = "Predictor whose worst operation is searched for"
@@ -167,7 +167,7 @@ class WorstPanel:
             tooltip="Rotates the structure to the worst operation found",
             layout=widgets.Layout(width="auto"),
         )
-        self.button.on_click(self.job.background.guard(lambda _: self.found and go(self.worst)))
+        self.button.on_click(self.job.background.guard(lambda _: self.step and go(self.worst)))
         self.said = widgets.HTML()
         controls = [self.predictor, self.samples, self.seed, self.job.box, self.button]
         self.box = _page(controls, self.said)
@@ -176,20 +176,20 @@ class WorstPanel:
     @property
     def worst(self) -> NDArray[np.float64]:
         """The worst operation found (3, 3); the identity before the search."""
-        return np.eye(3) if self.found is None else self.found.worst_R
+        return np.eye(3) if self.step is None else self.step.worst_R
 
     @property
     def series(self) -> Series | None:
         """The worst operation found and its errors, or None."""
-        if self.found is None:
+        if self.step is None:
             return None
         settings: dict[str, Any] = {
             "seed": int(self.seed.value),
             "samples": self._drawn,
             "improper": self._improper,
             "measure": self._measure,
-            "evaluations": self.found.evaluations,
-            "largest of the random ones, meV": self.found.drawn,
+            "evaluations": self.step.evaluations,
+            "largest of the random ones, meV": self.step.drawn,
             "finished": self.finished,
         }
         errors = self._sphere.errors.under([self.worst], [self._searched])
@@ -198,16 +198,16 @@ class WorstPanel:
 
     def show(self) -> None:
         """Show the worst operation found so far."""
-        self.button.disabled = self.found is None
-        if self.found is None:
+        self.button.disabled = self.step is None
+        if self.step is None:
             self.said.value = _nothing("the operation with the largest error")
             return
         state = "Done" if self.finished else "So far" if self.job.running else "Stopped"
         self.said.value = (
-            f'<p class="wb-said" role="status">{state}, after {self.found.evaluations} '
+            f'<p class="wb-said" role="status">{state}, after {self.step.evaluations} '
             f"evaluations: the {self._measure} error of {self._searched} is "
-            f"<b>{milli(self.found.worst)} meV</b> {self._where()}. Largest of the random ones: "
-            f"{milli(self.found.drawn)} meV.</p>"
+            f"<b>{milli(self.step.worst)} meV</b> {self._where()}. Largest of the random ones: "
+            f"{milli(self.step.drawn)} meV.</p>"
         )
 
     def _where(self) -> str:
@@ -216,12 +216,12 @@ class WorstPanel:
 
     def _counted(self) -> tuple[int, int, float]:
         """Evaluations done, in total and seconds each; the total is an estimate until the end."""
-        done = self.found.evaluations if self.found else 0
+        done = self.step.evaluations if self.step else 0
         total = done if self.finished else max(int(self.samples.value) + 60 * _STARTS, done + 1)
         return done, total, self._sphere.errors.seconds
 
     def _steps(self) -> Iterator[None]:
-        sphere, self.finished, self.found = self._sphere, False, None
+        sphere, self.finished, self.step = self._sphere, False, None
         self._improper, self._measure = sphere.improper, sphere.chosen_measure
         self._searched, self._drawn = str(self.predictor.value), int(self.samples.value)
         for step in worst_rotation(
@@ -233,7 +233,7 @@ class WorstPanel:
             measure=self._measure,
             improper=self._improper,
         ):
-            self.found = step
+            self.step = step
             yield
         self.finished = True
 

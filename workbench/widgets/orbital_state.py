@@ -65,15 +65,15 @@ class Levels:
         self.basis = template.basis
         first, *others = self.matrices
         truth = orbitals(self.matrices[first], self.S)
-        self.found: dict[str, Orbitals] = {first: truth}
-        self.found |= {name: aligned(truth, self.matrices[name], self.S) for name in others}
+        self.solutions: dict[str, Orbitals] = {first: truth}
+        self.solutions |= {name: aligned(truth, self.matrices[name], self.S) for name in others}
         self._dense = {name: H.dense() for name, H in self.matrices.items()}
         self._overlap = self.S.dense()
 
     @property
     def truth(self) -> Orbitals:
         """The reference orbitals."""
-        return next(iter(self.found.values()))
+        return next(iter(self.solutions.values()))
 
     def name(self, index: int) -> str:
         """Name of a level: HOMO, LUMO+1, ..."""
@@ -105,7 +105,7 @@ class Levels:
 
     def molecular(self, index: int) -> Pictures:
         """The orbital of one level, for each Hamiltonian."""
-        solutions = self.found
+        solutions = self.solutions
         coefficients = np.stack([s.coefficients[:, index] for s in solutions.values()], axis=1)
         grid = grid_for(self.atoms, self.basis, coefficients, LEAST)
         titles = [f"{name}: {_ev(s.energies[index])} eV" for name, s in solutions.items()]
@@ -120,7 +120,7 @@ class Levels:
             "<th title='probability of finding the electron inside the surfaces'>inside, %</th>"
         )
         rows = []
-        for (name, solution), values in zip(self.found.items(), pictures.values, strict=True):
+        for (name, solution), values in zip(self.solutions.items(), pictures.values, strict=True):
             first = solution is self.truth
             cells = [
                 _ev(solution.energies[index]),
@@ -136,7 +136,7 @@ class Levels:
     def notes(self, index: int) -> list[str]:
         """Remarks on the overlaps: degenerate levels, and levels in another order."""
         notes = []
-        for name, solution in list(self.found.items())[1:]:
+        for name, solution in list(self.solutions.items())[1:]:
             if solution.size[index] > 1:
                 notes.append(
                     f"{name}: {solution.size[index]} degenerate levels here. Any orthogonal "
@@ -155,10 +155,10 @@ class Levels:
 
     def molecular_sentence(self, index: int, isovalue: float) -> str:
         """Text equivalent of the pictures, for `aria-live`."""
-        first, *others = self.found
+        first, *others = self.solutions
         clauses = [f"{self.name(index)}, {first}: {_ev(self.truth.energies[index])} eV"]
         for name in others:
-            solution = self.found[name]
+            solution = self.solutions[name]
             clauses.append(
                 f"{name}: {_ev(solution.energies[index])} eV, overlap with the first "
                 f"{_cosine(abs(solution.overlap[index]))}"

@@ -186,9 +186,9 @@ class TrainingPanel(Lab):
             self._drawn = now
             self.errors.value = error_plot(run.curves)
             self.symmetry.value = symmetry_plot(run.curves)
-        self._speak()
+        self._announce()
 
-    def _speak(self) -> None:
+    def _announce(self) -> None:
         """Announce news to screen readers, at most once a second."""
         sentence, now = announcement(self.run), time.monotonic()
         if sentence == self._said or (
