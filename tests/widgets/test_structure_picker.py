@@ -139,7 +139,7 @@ def test_the_structure_chosen_before_can_be_a_sheet(picker, monkeypatch):
     monkeypatch.delenv("WORKBENCH_RAISE", raising=False)
     picker.panel.value = "bilayer"
     picker.bilayer.material.value = picker.bilayer.OWN
-    assert "A layer repeats" in picker.guard.panel.value
+    assert "A layer must be periodic" in picker.guard.panel.value
     assert picker.atoms.get_chemical_formula() == "C4", "graphene twice, as before"
     picker.library.group.value = "crystals"
     names = [label.split(" · ")[0] for label, _ in picker.library.list.options]

@@ -213,7 +213,7 @@ def test_a_crystal_without_its_overlap_says_so(tmp_path, matrices):
 def test_a_shell_that_the_format_does_not_order_is_refused(tmp_path, matrices):
     H = matrices[0].in_basis(Basis("def2-svp", {**matrices[0].basis.shells, 1: (0, 4)}))
     odd = replace(H, numbers=np.array([1, 1]), values=np.zeros_like(H.values))
-    with pytest.raises(ValueError, match="use l <= 3"):
+    with pytest.raises(ValueError, match="use a basis with l <= 3"):
         deeph.write(tmp_path, ATOMS, odd)
 
 
