@@ -15,6 +15,22 @@ def water():
     return load("water")
 
 
+@pytest.fixture(scope="module")
+def ref(water):
+    """Hartree-Fock in STO-3G, for live views of water."""
+    from workbench.engines.pyscf_molecules import reference
+
+    return reference(water, basis="sto-3g", xc="hf")
+
+
+@pytest.fixture(scope="module")
+def model(ref):
+    """Two stages that need no training, see `overlap_model`."""
+    from tests.support.live_views import overlap_model
+
+    return overlap_model(ref)
+
+
 @pytest.fixture
 def raise_errors(monkeypatch):
     """Errors of a widget's callbacks are raised after they have been shown."""

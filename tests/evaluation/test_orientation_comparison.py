@@ -6,21 +6,9 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from tests.support.live_views import overlap_model
-from workbench.engines.pyscf_molecules import reference
 from workbench.evaluation.orientation_comparison import Experiment
 
 TURN = wb.rotation((1, 1, 0), 40)
-
-
-@pytest.fixture(scope="module")
-def ref(water):
-    return reference(water, basis="sto-3g", xc="hf")
-
-
-@pytest.fixture(scope="module")
-def model(ref):
-    return overlap_model(ref)
 
 
 def test_an_equivariant_stage_shows_no_symmetry_error_and_a_constant_does(water, model, ref):

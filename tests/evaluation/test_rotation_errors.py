@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.course.bench import preferred_axis
-from workbench.engines.pyscf_molecules import overlap
 from workbench.evaluation.equivariance import PredictorError
 from workbench.evaluation.errors import matrix_errors
 from workbench.evaluation.rotation_errors import (
@@ -23,19 +21,6 @@ from workbench.evaluation.rotation_errors import (
 from workbench.hamiltonians.rotations import random_rotations
 
 BASIS = "sto-3g"
-
-
-@pytest.fixture(scope="module")
-def exact(water):
-    """Equivariant to rounding, a few milliseconds: the overlap, read as if it were in eV."""
-    basis = wb.reference(water, basis=BASIS, xc="hf").H.basis
-    return lambda atoms: overlap(atoms, basis)
-
-
-@pytest.fixture(scope="module")
-def errors(water, exact):
-    toy = preferred_axis(exact, (1, 2, 2), strength=0.5)
-    return RotationErrors(water, predictors={"exact": exact, "toy": toy})
 
 
 def test_random_operations_are_those_of_equivariance(water, errors):

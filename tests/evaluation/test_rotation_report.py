@@ -7,10 +7,7 @@ import json
 import numpy as np
 import pytest
 
-import workbench as wb
-from workbench.course.bench import preferred_axis
-from workbench.engines.pyscf_molecules import overlap
-from workbench.evaluation.rotation_errors import RotationErrors, about
+from workbench.evaluation.rotation_errors import about
 from workbench.evaluation.rotation_report import RotationReport, Series
 from workbench.evaluation.rotation_search import axes
 from workbench.hamiltonians.rotations import random_rotations
@@ -18,19 +15,6 @@ from workbench.views.rotation_report import drawings, report_html
 from workbench.views.style import number
 
 BASIS = "sto-3g"
-
-
-@pytest.fixture(scope="module")
-def exact(water):
-    """Equivariant to rounding, a few milliseconds: the overlap, read as if it were in eV."""
-    basis = wb.reference(water, basis=BASIS, xc="hf").H.basis
-    return lambda atoms: overlap(atoms, basis)
-
-
-@pytest.fixture(scope="module")
-def errors(water, exact):
-    toy = preferred_axis(exact, (1, 2, 2), strength=0.5)
-    return RotationErrors(water, predictors={"exact": exact, "toy": toy})
 
 
 @pytest.fixture

@@ -8,27 +8,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-import workbench as wb
-from workbench.course.bench import preferred_axis
-from workbench.engines.pyscf_molecules import overlap
-from workbench.evaluation.rotation_errors import RotationErrors, in_mev
+from workbench.evaluation.rotation_errors import in_mev
 from workbench.evaluation.rotation_search import CUBE, axes, worst_rotation
 from workbench.hamiltonians.rotations import random_rotations
 
 BASIS = "sto-3g"
-
-
-@pytest.fixture(scope="module")
-def exact(water):
-    """Equivariant to rounding, a few milliseconds: the overlap, read as if it were in eV."""
-    basis = wb.reference(water, basis=BASIS, xc="hf").H.basis
-    return lambda atoms: overlap(atoms, basis)
-
-
-@pytest.fixture(scope="module")
-def errors(water, exact):
-    toy = preferred_axis(exact, (1, 2, 2), strength=0.5)
-    return RotationErrors(water, predictors={"exact": exact, "toy": toy})
 
 
 # ---- axes -----------------------------------------------------------------------------------

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 import workbench as wb
-from tests.support.live_views import overlap_model
-from workbench.engines.pyscf_molecules import reference
 from workbench.evaluation.orientation_comparison import Experiment
 from workbench.views.level_picture import level_picture, tick_values, window
 
 TURN = wb.rotation((1, 1, 0), 40)
-
-
-@pytest.fixture(scope="module")
-def ref(water):
-    return reference(water, basis="sto-3g", xc="hf")
-
-
-@pytest.fixture(scope="module")
-def model(ref):
-    return overlap_model(ref)
 
 
 def test_the_level_diagram_stands_still_exactly_when_the_levels_do(water, model, ref):

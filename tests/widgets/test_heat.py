@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.engines.pyscf_molecules import reference
 from workbench.widgets import Heat
-
-
-@pytest.fixture(scope="module")
-def ref(water):
-    return reference(water, basis="sto-3g", xc="hf")
 
 
 def test_heat_sends_the_matrix_row_by_row_with_names(ref):

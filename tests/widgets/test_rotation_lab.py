@@ -9,8 +9,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import workbench as wb
-from tests.support.live_views import overlap_model, receive, turn_message
-from workbench.engines.pyscf_molecules import reference
+from tests.support.live_views import receive, turn_message
 from workbench.evaluation.orientation_comparison import Experiment
 from workbench.widgets import RotationLab
 from workbench.widgets.page import Names
@@ -19,16 +18,6 @@ from workbench.widgets.parts.readout import error_table
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
 TURN = wb.rotation((1, 1, 0), 40)
 pytestmark = pytest.mark.usefixtures("raise_errors")
-
-
-@pytest.fixture(scope="module")
-def ref(water):
-    return reference(water, basis="sto-3g", xc="hf")
-
-
-@pytest.fixture(scope="module")
-def model(ref):
-    return overlap_model(ref)
 
 
 @pytest.fixture
