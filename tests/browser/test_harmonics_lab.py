@@ -105,7 +105,7 @@ def test_a_wrong_rule_parts_the_pictures_and_moves_the_meter(shown: LabPage):
 
 def test_the_lab_is_described_and_closes(shown: LabPage):
     shown.page.wait_for_function(
-        "() => /Function 40.0°.*is off by/.test("
+        "() => /Function 40.0°.*has error/.test("
         "document.querySelector('.wb-surface-live').textContent)"
     )
     shown.run_code("lab.close()")
