@@ -121,9 +121,9 @@ def relaxed(smiles: str) -> dict:
     return {"smiles": smiles, "symbols": str(atoms.symbols), "positions": centred.tolist()}
 
 
-def relax_all(molecules: list[tuple[str, str]]) -> dict[str, dict]:
+def relax_all(molecules: list[tuple[str, str]], name: str) -> dict[str, dict]:
     """Results of `relaxed` by SMILES; those of an earlier run are read, not made again."""
-    path = HERE / "organic.partial" / "relaxed.jsonl"
+    path = HERE / f"{name}.partial" / "relaxed.jsonl"
     path.parent.mkdir(exist_ok=True)
     done: dict[str, dict] = {}
     for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
@@ -147,8 +147,10 @@ def split_of(molecules: list[tuple[str, str]], rng: np.random.Generator) -> dict
     return dict(zip(ordered, np.concatenate(drawn).tolist(), strict=False))
 
 
-def write(molecules: list[tuple[str, str]], splits: dict[str, str], found: dict[str, dict]) -> None:
-    """Writes the table and the structures, the same bytes each time."""
+def write(
+    molecules: list[tuple[str, str]], splits: dict[str, str], found: dict[str, dict], name: str
+) -> None:
+    """Writes the table and the structures of a collection, the same bytes each time."""
     rows = ["smiles,split,heavy_atoms,key"]
     frames = []
     for smiles, key in molecules:
@@ -164,9 +166,9 @@ def write(molecules: list[tuple[str, str]], splits: dict[str, str], found: dict[
         )
         for symbol, (x, y, z) in zip(atoms.symbols, atoms.positions, strict=True):
             frames.append(f"{symbol} {x:.4f} {y:.4f} {z:.4f}\n")
-    (HERE / "organic.csv").write_text("\n".join(rows) + "\n")
+    (HERE / f"{name}.csv").write_text("\n".join(rows) + "\n")
     packed = gzip.compress("".join(frames).encode(), 9, mtime=0)
-    (HERE / "organic.extxyz.gz").write_bytes(packed)
+    (HERE / f"{name}.extxyz.gz").write_bytes(packed)
 
 
 def _kind(smiles: str) -> str:
@@ -183,11 +185,11 @@ def main() -> None:
     rdBase.DisableLog("rdApp.*")
     molecules = chosen(np.random.default_rng(SEED))
     sys.stderr.write(f"{Counter(heavy(s) for s, _ in molecules)} molecules chosen\n")
-    found = relax_all(molecules)
+    found = relax_all(molecules, "organic")
     kept = [(s, k) for s, k in molecules if "positions" in found[s]]
     splits = split_of(kept, np.random.default_rng(SEED + 1))
     kept.sort(key=lambda pair: ("train", "valid", "test").index(splits[pair[1]]))
-    write(kept, splits, found)
+    write(kept, splits, found, "organic")
     sys.stderr.write(f"{Counter(splits.values())}; {len(molecules) - len(kept)} dropped\n")
 
 
