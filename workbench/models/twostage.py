@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
+from workbench.hamiltonians.near_dependence import restored
 from workbench.hamiltonians.spin_parts import from_parts
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.blocks import Blocks
@@ -120,8 +121,8 @@ class TwoStageModel(TwoStageNetwork):
             Features(b.nodes, b.pairs, self._feature_irreps)
             for b in Blocks(nodes, edges).split(graphs)
         ]
-        matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
-        return [Prediction(self._matrix(g, b), self._matrix(g, r), f) for g, b, r, f in matrices]
+        answers = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
+        return [Prediction(*self._matrices(g, b, r), f) for g, b, r, f in answers]
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
@@ -131,7 +132,7 @@ class TwoStageModel(TwoStageNetwork):
             )
         baseline, refined, nodes = predict_large(self, join([graph]).to(str(self.device)))
         features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
-        return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
+        return Prediction(*self._matrices(graph, baseline, refined), features)
 
     @property
     def _feature_irreps(self) -> str:
@@ -147,11 +148,12 @@ class TwoStageModel(TwoStageNetwork):
         self._check(atoms)
         graph = self.graph(atoms)
         if self._is_large(graph):
-            return self._matrix(graph, baseline_large(self, join([graph]).to(str(self.device))))
+            blocks = baseline_large(self, join([graph]).to(str(self.device)))
+            return self._matrices(graph, blocks)[0]
         joined, geometry, out = self._stage1([graph])
         correction = self.codec.stage1_blocks(out, joined.reverse, geometry)
         blocks = self.codec.start(joined, geometry) + correction
-        return self._matrix(graph, blocks)
+        return self._matrices(graph, blocks)[0]
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
@@ -185,6 +187,17 @@ class TwoStageModel(TwoStageNetwork):
         ...
         """
         return _summary(self)
+
+    def _matrices(self, graph: Graph, *blocks: Blocks) -> list[BlockMatrix]:
+        """The Hamiltonians of these blocks, without ghost levels if the model has a guess."""
+        matrices = [self._matrix(graph, b) for b in blocks]
+        if self.config.guess == "none":
+            return matrices
+        from workbench.engines.pyscf_molecules import overlap  # PySCF takes a second to import
+
+        guess = self._matrix(graph, Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0]))
+        S = overlap(Atoms(graph.z.numpy(), graph.pos.numpy()), self.basis)
+        return restored(matrices, guess, S, self.config.dependence)
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)
