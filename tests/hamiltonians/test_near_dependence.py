@@ -6,7 +6,9 @@ import pytest
 import workbench as wb
 from workbench.engines.initial_guess import fit, superposition
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.near_dependence import FULL, THRESHOLD, restored
+from workbench.hamiltonians.near_dependence import restored
+
+KAPPA = 0.01
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def error_of(reference, seed: int = 0) -> np.ndarray:
     """A random symmetric error of mean modulus 1 meV, and 1 meV that lowers dependent orbitals."""
     rng = np.random.default_rng(seed)
     s, v = np.linalg.eigh(reference.S.dense())
-    dependent = v[:, s < FULL * THRESHOLD]
+    dependent = v[:, s < 3e-3]
     lowering = -(rows := dependent @ rng.normal(size=(dependent.shape[1],) * 2)) @ rows.T
     drawn = rng.normal(size=reference.S.dense().shape)
     return sum(1e-3 * error / np.abs(error).mean() for error in (drawn + drawn.T, lowering))
@@ -38,7 +40,7 @@ def test_a_small_random_error_makes_ghost_levels_and_the_guess_removes_them(benz
     _, reference, guess, _ = benzene
     S, n = reference.S, reference.n_electrons
     wrong = with_error(reference.H, error_of(reference, seed))
-    (right,) = restored([wrong], guess, S)
+    (right,) = restored([wrong], guess, S, KAPPA)
     true_gap = wb.gap(reference.H, S, n)
     assert abs(wb.gap(wrong, S, n) - true_gap) > 1
     assert abs(wb.gap(right, S, n) - true_gap) < 0.05
@@ -48,13 +50,13 @@ def test_a_small_random_error_makes_ghost_levels_and_the_guess_removes_them(benz
 def test_the_result_is_hermitian_and_equivariant(benzene):
     atoms, reference, guess, charges = benzene
     wrong = with_error(reference.H, error_of(reference))
-    (right,) = restored([wrong], guess, reference.S)
+    (right,) = restored([wrong], guess, reference.S, KAPPA)
     assert np.array_equal(right.dense(), right.dense().T)
     for R in (wb.rotation((1, 2, 3), 77), -wb.rotation((3, 1, 0), 20), -np.eye(3)):
         rotated = wb.rotate(atoms, R)
         S = wb.overlap(rotated, reference.S.basis)
         there = superposition(rotated, reference.H.basis, charges)
-        (again,) = restored([wrong.rotate(R)], there, S)
+        (again,) = restored([wrong.rotate(R)], there, S, KAPPA)
         assert (again - right.rotate(R)).max_abs() < 1e-9
 
 
@@ -62,13 +64,15 @@ def test_the_result_follows_a_permutation_of_the_atoms(benzene):
     _, reference, guess, _ = benzene
     order = np.random.default_rng(1).permutation(12)
     wrong = with_error(reference.H, error_of(reference))
-    (right,) = restored([wrong], guess, reference.S)
-    (again,) = restored([wrong.permute(order)], guess.permute(order), reference.S.permute(order))
+    (right,) = restored([wrong], guess, reference.S, KAPPA)
+    (again,) = restored(
+        [wrong.permute(order)], guess.permute(order), reference.S.permute(order), KAPPA
+    )
     assert (again - right.permute(order)).max_abs() < 1e-10
 
 
-def test_the_result_is_continuous_when_an_eigenvalue_passes_the_threshold():
-    """Eigenvalues of the overlap of two s functions on either side of both ends of the window."""
+def test_the_result_is_continuous_when_an_eigenvalue_passes_kappa():
+    """Two s functions, whose overlap has the eigenvalues s and 2 - s."""
     basis = wb.reference(wb.load("H2"), basis="sto-3g", xc="hf").H.basis
 
     def matrix(dense):
@@ -77,25 +81,25 @@ def test_the_result_is_continuous_when_an_eigenvalue_passes_the_threshold():
     H, guess = matrix([[1.0, 0.5], [0.5, 1.0]]), matrix([[-3.0, 2.0], [2.0, -3.0]])
 
     def change(s):
-        S = matrix([[1.0, 1.0 - s], [1.0 - s, 1.0]])  # the eigenvalues are s and 2 - s
-        return (restored([H], guess, S)[0] - H).max_abs()
+        S = matrix([[1.0, 1.0 - s], [1.0 - s, 1.0]])
+        return (restored([H], guess, S, KAPPA)[0] - H).max_abs()
 
-    assert change(1.001 * THRESHOLD) == 0
-    assert change(0.5 * FULL * THRESHOLD) == pytest.approx(change(FULL * THRESHOLD))
-    values = np.array([change(s) for s in np.geomspace(0.1, 2, 400) * THRESHOLD])
+    values = np.array([change(s) for s in np.geomspace(0.03, 3, 400) * KAPPA])
     assert np.abs(np.diff(values)).max() < 0.05 * values.max()
     assert (np.diff(values) <= 1e-12).all()  # the smaller the eigenvalue, the more of the guess
+    assert change(30 * KAPPA) < 1e-3 * values.max()
+    assert change(KAPPA) == pytest.approx(values.max() / 2, rel=0.01)
 
 
 def test_the_true_hamiltonian_keeps_its_levels(benzene):
     """Also where the guess is taken: its energies of these combinations are high, as they must."""
     _, reference, guess, _ = benzene
-    (same,) = restored([reference.H], guess, reference.S)
+    (same,) = restored([reference.H], guess, reference.S, KAPPA)
     n_occ = reference.n_electrons // 2
     changes = np.abs(wb.levels(same, reference.S) - wb.levels(reference.H, reference.S))
-    assert changes[: n_occ + 1].max() < 1e-3
+    assert changes[: n_occ + 1].max() < 5e-3  # eV
 
 
-def test_a_threshold_of_zero_changes_nothing(benzene):
+def test_a_kappa_of_zero_changes_nothing(benzene):
     _, reference, guess, _ = benzene
-    assert restored([reference.H], guess, reference.S, threshold=0.0)[0] is reference.H
+    assert restored([reference.H], guess, reference.S, kappa=0.0)[0] is reference.H

@@ -34,9 +34,7 @@ def test_in_local_frames_the_mean_of_both_inverted_copies_obeys_inversion(
 @pytest.mark.parametrize("shift", [0.0, 1e-9, 1e-6])
 def test_atoms_whose_local_frame_is_undefined_by_symmetry_get_no_correction(name, shift):
     """Exactly symmetric molecules, and with the rounding of a relaxation or of six digits."""
-    # Benzene has nearly dependent orbitals, which would otherwise take their block of the guess.
-    config = replace(SMALL, refiner_frame="local", dependence=0.0)
-    model = refining_model(config).to(torch.float64)
+    model = refining_model(replace(SMALL, refiner_frame="local")).to(torch.float64)
     atoms = load(name)
     atoms.positions += shift * np.random.default_rng(0).normal(size=atoms.positions.shape)
     error = equivariance({"both": model}, atoms, samples=3)["both"]

@@ -6,15 +6,16 @@ In a basis of several atoms some combinations v of orbitals nearly cancel: their
 level falls among the occupied ones, although the mean error of the matrix looks as always. We call
 it a ghost level.
 
-The integrals of an initial guess G are exact. Its ``v^T G v`` therefore vanishes as s does, and its
-energy of such a combination is sound. There G is the better Hamiltonian:
+The integrals of an initial guess G are exact: it is the matrix of an operator. Between combinations
+i and j, eigenvectors of S, its error is therefore about ``tau sqrt(s_i s_j)``, with tau a fraction
+of an eV. The error of a network is about the same number sigma for all i and j. Where
+``sqrt(s_i s_j)`` is below ``kappa = sigma / tau`` the guess is the better Hamiltonian:
 
-    H' = H + P (G - H) P,    P = sum over k of f(s_k) v_k v_k^T,    S v_k = s_k v_k
+    H'_ij = H_ij + w_ij (G - H)_ij,    w_ij = 1 / (1 + (s_i s_j / kappa^2)^2)
 
-f is 1 for small eigenvalues, 0 for large ones, and smooth between them. P is thus a smooth function
-of the matrix S: H' is hermitian, equivariant if H is, and continuous when an eigenvalue passes the
-threshold. The combinations of the other orbitals, and their coupling to these, are left as they
-are. The method is ours.
+The weights depend on eigenvalues only and are smooth. H' is thus a smooth function of H, G and S:
+it is hermitian, equivariant if H is, and has no jump when an eigenvalue passes kappa. Elements
+between independent combinations stay as they are: there w is below 1e-6. The method is ours.
 """
 
 from __future__ import annotations
@@ -22,25 +23,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["THRESHOLD", "restored"]
-
-THRESHOLD = 1e-2
-"""Eigenvalue of S below which a combination is nearly dependent: from here on f rises from 0."""
-
-FULL = 0.3
-"""At this fraction of the threshold, and below, f is 1."""
+__all__ = ["restored"]
 
 
 def restored(
-    matrices: Sequence[BlockMatrix],
-    guess: BlockMatrix,
-    S: BlockMatrix,
-    threshold: float = THRESHOLD,
+    matrices: Sequence[BlockMatrix], guess: BlockMatrix, S: BlockMatrix, kappa: float
 ) -> list[BlockMatrix]:
     """Hamiltonians that take nearly dependent combinations of orbitals from a guess.
 
@@ -48,13 +39,13 @@ def restored(
         matrices: predicted Hamiltonians of one molecule, eV.
         guess: a Hamiltonian of the same molecule with exact integrals, eV.
         S: its overlap.
-        threshold: of the eigenvalues of S.
+        kappa: geometric mean of two eigenvalues of S at which both Hamiltonians count alike; with
+            0 the matrices are returned as they are.
 
     Returns:
-        The same matrices if no eigenvalue is below the threshold; otherwise matrices that store
-        all pairs of atoms.
+        Matrices that store all pairs of atoms, eV.
 
-    An error of 3 meV in one combination makes a ghost level far below all true ones:
+    An error of 0.3 meV in one combination puts a ghost level below all true ones:
 
     >>> from workbench.hamiltonians.near_dependence import restored
     >>> from workbench.engines.initial_guess import fit, superposition
@@ -65,25 +56,18 @@ def restored(
     >>> error = -0.05 * np.outer(v[:, 0], v[:, 0])  # eV; its mean modulus is 0.3 meV
     >>> wrong = BlockMatrix.from_dense(ref.H.basis, atoms.numbers, ref.H.dense() + error)
     >>> guess = superposition(atoms, ref.H.basis, fit([(atoms, ref.H)], ref.H.basis))
-    >>> (right,) = restored([wrong], guess, ref.S)
+    >>> (right,) = restored([wrong], guess, ref.S, kappa=0.01)
     >>> [round(wb.gap(H, ref.S, ref.n_electrons), 2) for H in (ref.H, wrong, right)]  # eV
     [5.15, 0.0, 5.15]
     """
-    eigenvalues, combinations = eigh(S.dense(), subset_by_value=(-np.inf, threshold))
-    if not len(eigenvalues):
+    if not kappa:
         return list(matrices)
-    weighted = combinations * _weight(eigenvalues / threshold)  # (n_ao, k): v_k f(s_k)
+    s, v = eigh(S.dense())  # (n_ao,), (n_ao, n_ao)
+    weights = 1 / (1 + (np.outer(s, s) / kappa**2) ** 2)
     results = []
     for H in matrices:
         predicted = H.dense()
-        inner = combinations.conj().T @ (guess.dense() - predicted) @ combinations  # (k, k)
-        change = weighted @ inner @ weighted.conj().T
+        change = v @ (weights * (v.conj().T @ (guess.dense() - predicted) @ v)) @ v.conj().T
         change = (change + change.conj().T) / 2  # hermitian to the last bit
         results.append(BlockMatrix.from_dense(H.basis, H.numbers, predicted + change))
     return results
-
-
-def _weight(relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The function f of eigenvalues (k,), in units of the threshold: smooth in their logarithm."""
-    x = np.log(np.maximum(relative, FULL)) / np.log(FULL)  # 0 at the threshold, 1 at FULL
-    return x * x * (3 - 2 * x)

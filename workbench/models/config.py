@@ -11,7 +11,6 @@ from typing import Any
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.hamiltonians.near_dependence import THRESHOLD
 from workbench.hamiltonians.spin_parts import SIGNS
 
 GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
@@ -22,8 +21,8 @@ GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
 class ModelConfig:
     """Sizes of both stages.
 
-    The names ``refiner_...`` set stage 2; all others but ``guess``, ``cutoff``,
-    ``time_reversal`` and ``dependence`` set stage 1.
+    The names ``refiner_...`` set stage 2; all others but ``guess``, ``cutoff`` and
+    ``time_reversal`` set stage 1.
 
     >>> config = wb.ModelConfig(guess="none", cutoff=6.0, channels=16)
     >>> wb.ModelConfig.from_json(config.to_json()) == config
@@ -63,9 +62,6 @@ class ModelConfig:
         time_reversal: whether Hamiltonians with spin are invariant under time reversal, as all
             non-magnetic ones are. Four of the eight real parts of a block are then zero, and only
             the other half is predicted.
-        dependence: eigenvalue of the overlap below which a combination of orbitals is nearly
-            dependent; with a guess, predictions take such combinations from the guess, see
-            `workbench.hamiltonians.near_dependence`. 0: never, and there may be ghost levels.
     """
 
     guess: str = "orbitals"
@@ -86,7 +82,6 @@ class ModelConfig:
     refiner_guess: bool = True
     refiner_baseline: bool = True
     time_reversal: bool = True
-    dependence: float = THRESHOLD
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -189,15 +189,16 @@ class TwoStageModel(TwoStageNetwork):
         return _summary(self)
 
     def _matrices(self, graph: Graph, *blocks: Blocks) -> list[BlockMatrix]:
-        """The Hamiltonians of these blocks, without ghost levels if the model has a guess."""
+        """The Hamiltonians of these blocks; with a guess, without ghost levels."""
         matrices = [self._matrix(graph, b) for b in blocks]
-        if self.config.guess == "none":
+        kappa = float(self.scaling.kappa)
+        if not kappa:
             return matrices
         from workbench.engines.pyscf_molecules import overlap  # PySCF takes a second to import
 
         guess = self._matrix(graph, Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0]))
         S = overlap(Atoms(graph.z.numpy(), graph.pos.numpy()), self.basis)
-        return restored(matrices, guess, S, self.config.dependence)
+        return restored(matrices, guess, S, kappa)
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from workbench.datasets.dataset import Dataset
+from workbench.evaluation.ghost_levels import fit_kappa
 from workbench.hamiltonians.basis import Basis
 from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.config import ModelConfig
@@ -137,6 +138,8 @@ def _stages(
         loop = StageLoop(objective(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
+    kappa = fit_kappa(model, dataset, splits[1].tolist())
+    model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
     run.finish(model, ApplicabilityDomain.of([dataset.atoms(int(i)) for i in splits[0]]))
     if last is not None:
         yield replace(last, finished=True, model=model)
