@@ -122,7 +122,7 @@ class TwoStageModel(TwoStageNetwork):
             for b in Blocks(nodes, edges).split(graphs)
         ]
         answers = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
-        return [Prediction(*self._matrices(g, b, r), f) for g, b, r, f in answers]
+        return [self._prediction(*answer) for answer in answers]
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
@@ -132,7 +132,7 @@ class TwoStageModel(TwoStageNetwork):
             )
         baseline, refined, nodes = predict_large(self, join([graph]).to(str(self.device)))
         features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
-        return Prediction(*self._matrices(graph, baseline, refined), features)
+        return self._prediction(graph, baseline, refined, features)
 
     @property
     def _feature_irreps(self) -> str:
@@ -187,6 +187,12 @@ class TwoStageModel(TwoStageNetwork):
         ...
         """
         return _summary(self)
+
+    def _prediction(
+        self, graph: Graph, baseline: Blocks, refined: Blocks, features: Features
+    ) -> Prediction:
+        of_stage1, of_both = self._matrices(graph, baseline, refined)
+        return Prediction(of_stage1, of_both, features)
 
     def _matrices(self, graph: Graph, *blocks: Blocks) -> list[BlockMatrix]:
         """The Hamiltonians of these blocks; with a guess, without ghost levels."""
