@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 BASIS = Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})
 CONFIG = ModelConfig(
     guess="none",
+    cutoff=10.0,
     lmax=2,
     pseudo_lmax=1,
     channels=4,

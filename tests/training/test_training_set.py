@@ -14,7 +14,7 @@ from workbench.training import training_set
 from workbench.training.loop import train
 from workbench.training.training_set import TrainingSet
 
-WITHOUT_GUESS = replace(CONFIG, guess="none")
+WITHOUT_GUESS = replace(CONFIG, guess="none", cutoff=10.0)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from workbench.models.config import ModelConfig
 from workbench.models.stage1 import Stage1
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.twostage import TwoStageModel
+from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.stage1_objective import Stage1Objective
 from workbench.training.training_set import TrainingSet
@@ -99,6 +100,7 @@ def make(
             network.
         seed: seed of the weights.
     """
+    config = with_cutoff(config, dataset)
     charges = guess_charges(dataset, dataset.split("train"), config)
     training = _labelled(dataset, "train", config, charges)
     torch.manual_seed(seed)
@@ -119,7 +121,7 @@ def solved(
     """
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges
-    training, valid = (_labelled(dataset, s, config, charges) for s in ("train", "valid"))
+    training, valid = (_labelled(dataset, s, model.config, charges) for s in ("train", "valid"))
     Stage1Objective(model, training, valid).solve()
     return model
 

@@ -75,7 +75,7 @@ class Stage2Objective:
         tokens, target = self._turned(part, drawn)
         out = network(tokens)
         error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
-        return matrix_mae(error - target, part.elements)
+        return matrix_mae(error - target, part)
 
     def _turned(self, part: Selection, drawn: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
         """Training tokens and targets, each structure under its own operation (B, 3, 3)."""

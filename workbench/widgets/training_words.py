@@ -38,10 +38,11 @@ def duration(seconds: float) -> str:
 
 
 def state_line(run: LiveTraining) -> str:
-    """The state and the next action, as an HTML paragraph."""
+    """The state and the next action, as an HTML paragraph, and what the cutoff leaves out."""
+    notice = f'<p class="wb-note">{escape(run.notice)}</p>' if run.notice else ""
     return (
         f'<p class="wb-state" data-state="{run.state}" aria-busy="{str(_busy(run)).lower()}">'
-        f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>"
+        f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>{notice}"
     )
 
 
