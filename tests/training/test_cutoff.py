@@ -153,6 +153,13 @@ def test_a_shorter_cutoff_is_announced_with_the_error_that_it_costs(crystals):
     assert f"make {np.mean(costs):.3g} meV of the validation error" in sentence
 
 
+def test_validation_errors_over_other_elements_are_marked(crystals):
+    """Models of crystals from older versions have a history per stored element."""
+    *_, last = wb.train(CONFIG, crystals, HOW)
+    assert "per stored element" not in last.model.summary()
+    assert "per stored element" in wb.load_model("mm-mini").summary()
+
+
 def test_a_run_in_the_background_keeps_the_announcement(crystals):
     run = LiveTraining(replace(CONFIG, cutoff=2.5), crystals, HOW)
     run.go()

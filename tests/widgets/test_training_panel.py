@@ -36,6 +36,14 @@ def enabled(panel):
     return {name for name, button in panel.buttons.items() if not button.disabled}
 
 
+def test_the_panel_says_what_a_short_cutoff_leaves_out(tiny):
+    panel = TrainingPanel(replace(CONFIG, cutoff=1.2), tiny, replace(HOW, stage2=None))
+    panel.start()
+    assert panel.wait(120)
+    assert "cutoff of 1.2 A leaves out" in panel.status.value  # the hydrogens of water, 1.5 A
+    panel.close()
+
+
 def test_buttons_start_pause_go_on_and_stop_to_the_bits_of_an_undisturbed_run(panel, undisturbed):
     assert enabled(panel) == {"Start"}
     assert "Ready" in panel.status.value

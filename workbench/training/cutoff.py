@@ -29,20 +29,21 @@ def with_cutoff(
 
     Args:
         config: settings of the model; a cutoff other than "data" is kept.
-        dataset: with the splits "train" and "valid".
+        dataset: its splits "train" and "valid", as far as it has them, are inspected.
         source: a trained model whose stage 1 is taken over; its cutoff is then taken over, too.
 
     >>> from workbench.training.cutoff import with_cutoff
     >>> with wb.Dataset("water") as water, wb.Dataset("mg-mini") as graphene:
     ...     [with_cutoff(wb.ModelConfig(), data).cutoff for data in (water, graphene)]  # A
-    [10.0, 7.2]
+    [10.0, 7.1]
     """
     if config.cutoff != "data":
         return config
     if source is not None:
         return replace(config, cutoff=source.config.cutoff)
     known = OF_MOLECULES if not dataset.periodic else 0.0
-    samples = (int(i) for split in ("train", "valid") for i in dataset.split(split))
+    splits = [name for name in ("train", "valid") if name in dataset.splits]
+    samples = [int(i) for name in splits for i in dataset.split(name)]
     longest = longest_block(dataset, samples, known)
     if longest == known:  # small molecules, or blocks on the atoms only
         return replace(config, cutoff=OF_MOLECULES)
