@@ -69,8 +69,8 @@ def measure(system: str, steps: int) -> dict[str, float]:
         labelled = TrainingSet.read(dataset, dataset.split("train"), config, dataset.basis, charges)
     model = untrained(dataset.basis, config, labelled, charges)
     result = {}
-    for name, phase in (("stage 1", Stage1Objective), ("stage 2", Stage2Objective)):
-        stage = phase(model, labelled, labelled)
+    for name, objective in (("stage 1", Stage1Objective), ("stage 2", Stage2Objective)):
+        stage = objective(model, labelled, labelled)
         parameters = list(stage.module.parameters())
         optimizer = torch.optim.AdamW(parameters, fused=True)
         times = []

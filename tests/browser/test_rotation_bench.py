@@ -228,7 +228,7 @@ def test_the_bench_shows_inversion_searches_and_exports(shown: LabPage, notebook
 
 def test_the_page_of_the_report_opens_by_itself(shown: LabPage, notebooks: Path):
     shown.page.goto(f"file://{notebooks / 'written' / 'rotations-H2O.html'}")
-    assert "Symmetry errors of H2O" in shown.page.locator("h1").inner_text()
+    assert "Equivariance errors of H2O" in shown.page.locator("h1").inner_text()
     assert shown.page.locator("svg circle").count() > 100
     assert shown.foreign == [f"file://{notebooks / 'written' / 'rotations-H2O.html'}"]
 

@@ -111,7 +111,7 @@ def test_recomputing_says_so_and_measures_the_floor(lab):
 def test_the_text_twin_follows(lab):
     lab.turn_to(TURN)
     assert "40.0° about (0.71, 0.71, 0.00)" in lab.view.announcement
-    assert "refined: symmetry error" in lab.view.announcement
+    assert "refined: equivariance error" in lab.view.announcement
 
 
 @pytest.mark.parametrize("parts", ["reference", "model", "predictors", "all"])

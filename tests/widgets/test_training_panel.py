@@ -90,7 +90,7 @@ def test_pictures_and_numbers_are_those_of_the_run(panel):
     said = panel.spoken.value
     assert 'aria-live="polite"' in said
     assert "stage 2, step 20 with solved readouts: validation error" in said
-    assert "Symmetry error of stage 1" in said
+    assert "Equivariance error of stage 1" in said
 
 
 def test_a_folder_below_the_working_one_is_named_from_there(panel, tmp_path, monkeypatch):

@@ -165,7 +165,7 @@ def turned_pair(
 
 
 def orientations_for(answer: float, factor: float) -> Verdict:
-    """Check the number of orientations that reduces the symmetry error by a factor.
+    """Check the number of orientations that reduces the equivariance error by a factor.
 
     >>> from workbench.course import stage_two
     >>> stage_two.orientations_for(9, 3)
@@ -208,7 +208,7 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
         ),
         "that is divided by K instead of its root, and the bias is not reduced at all.": error
         / count,
-        "the symmetry error compares two predictions: v is half of its square.": (
+        "the equivariance error compares two predictions: v is half of its square.": (
             max(error**2 - symmetry**2 * (1 - 1 / count), 0.0) ** 0.5
         ),
         "that is the bias, the limit of infinitely many orientations.": bias,

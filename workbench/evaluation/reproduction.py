@@ -39,7 +39,7 @@ COLUMNS = {
     "mae_cha_b_mev": "MAE_cha_b",
     "mae_cha_s_where_baseline_is_worst_mev": "cha_s of stage 1",
     "mae_cha_b_where_baseline_is_worst_mev": "cha_b of stage 1",
-    "equivariance_mae_mev": "symmetry",
+    "equivariance_mae_mev": "equivariance",
     "band_mae_mev": "bands",
 }
 """Keys of `evaluate`, and the names of their columns in `table`."""

@@ -79,8 +79,8 @@ class TwoStageModel(TwoStageNetwork):
         Args:
             atoms: one structure, or several, which then share batches.
             symmetrise: number of orientations (the given one and fixed random ones) over which
-                stage 2's correction is averaged. Its symmetry error decreases and its cost grows
-                with this number. Stage 1 is exactly equivariant and needs no average.
+                stage 2's correction is averaged. Its equivariance error decreases and its cost
+                grows with this number. Stage 1 is exactly equivariant and needs no average.
 
         Returns:
             One prediction, or a list with one per structure; eV.
