@@ -99,6 +99,13 @@ def make(
         change: key of `CHANGES`, applied after the weights were drawn; None for the correct
             network.
         seed: seed of the weights.
+
+    >>> from workbench.course import networks
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> with wb.Dataset("uracil") as uracil:
+    ...     model, atoms = networks.make(uracil, small), uracil.atoms(0)
+    >>> wb.equivariance({"untrained": model.stage1}, atoms)["untrained"].mae_mev < 1e-3
+    True
     """
     config = with_cutoff(config, dataset)
     charges = guess_charges(dataset, dataset.split("train"), config)
@@ -118,6 +125,14 @@ def solved(
     Args:
         dataset: with splits "train" and "valid".
         config, change, seed: as for `make`.
+
+    >>> from workbench.course import networks
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> with wb.Dataset("uracil") as data:
+    ...     errors = [networks.error_mev(f(data, small).stage1, data)
+    ...               for f in (networks.make, networks.solved)]
+    >>> errors[1] < errors[0]
+    True
     """
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges

@@ -23,8 +23,8 @@ class SymmetriseSlider(Lab):
     """A slider for the number K of orientations over which stage 2 of a model is averaged.
 
     Each change measures the equivariance error and the error of the matrix on the monitor's
-    structures, and the time of one prediction. The picture keeps all measured points. The line through the
-    first point is the statistical law 1/sqrt(K).
+    structures, and the time of one prediction. The picture keeps all measured points. The line
+    through the first point is the statistical law 1/sqrt(K).
 
     Args:
         model: a two-stage model.
