@@ -36,7 +36,7 @@ CONFIG = ModelConfig(
 
 
 def golden_atoms() -> Atoms:
-    """A bent, turned water."""
+    """A bent, rotated water."""
     return Atoms("OHH", [[0.1, -0.2, 0.3], [0.9, 0.3, 0.4], [-0.6, 0.4, 0.1]])
 
 

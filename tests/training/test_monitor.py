@@ -68,7 +68,7 @@ def test_a_meter_sees_stage_one_obey_and_stage_two_break_the_law(monitored, data
     *_, last = wb.train(CONFIG, data, only_first)
     assert meter.read(last.model).symmetry_mev < 1e-6
     assert monitored.last.symmetry_mev > 1e-3
-    # All of the equivariance error is stage 2's: it grows as that speaks up.
+    # All of the equivariance error is stage 2's: it grows with stage 2's output.
     louder = meter.read(enlarged(monitored.model, 3))
     assert louder.symmetry_mev == pytest.approx(3 * monitored.last.symmetry_mev, rel=1e-3)
 

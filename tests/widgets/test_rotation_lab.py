@@ -80,7 +80,7 @@ def test_a_pair_is_picked_in_the_structure_in_a_map_or_from_the_lists(lab, ref):
     assert lab.block.heat.unit == "meV"
 
 
-def test_differences_are_to_the_reference_or_to_the_turned_prediction(lab):
+def test_differences_are_to_the_reference_or_to_the_rotated_prediction(lab):
     lab.turn_to(TURN)
     assert lab.differences.titles == ["baseline − reference", "refined − reference"]
     lab.against.value = lab.against.options[1]

@@ -166,7 +166,7 @@ def test_a_fresh_panel_says_how_long_it_takes(tiny):
     assert run.seconds_left is None
 
 
-def test_many_losses_are_drawn_as_few_points_on_whole_decades():
+def test_many_losses_are_plotted_as_few_points_on_whole_decades():
     losses = [Point(0, k, 0.01 * k, (10.0 / k,)) for k in range(1, 5001)]
     drawn = error_plot(Curves(losses=losses))
     line = re.search(r'points="([^"]*)"', drawn)[1].split()
