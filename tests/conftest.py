@@ -1,4 +1,4 @@
-"""What several test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
+"""What test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
 
 import numpy as np
 import pytest

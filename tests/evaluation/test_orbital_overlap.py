@@ -91,7 +91,7 @@ def test_a_grid_runs_fastest_along_z():
 
 
 def test_signs_and_mixtures_follow_the_true_orbitals():
-    """Ammonia has degenerate pairs; the same matrix, computed in a rotated orientation, mixes them."""
+    """Ammonia has degenerate pairs; the matrix computed in another orientation mixes them."""
     atoms = wb.load("ammonia")
     ref = wb.reference(atoms, basis="sto-3g", xc="hf")
     truth = orbitals(ref.H, ref.S)
