@@ -30,6 +30,9 @@ from workbench.models.stage1 import Stage1Output
 BATCH = 2_000
 """Pairs per batch of structures: the features of more pairs exceed the processor's cache."""
 
+VALIDATED_OVER = "validated_over"
+"""Key of ``info``: the elements over which the validation errors of the history are means."""
+
 LARGE = 20_000
 """A structure with more pairs is predicted in chunks: its features would take some GB."""
 
@@ -77,8 +80,8 @@ class TwoStageModel(TwoStageNetwork):
         Args:
             atoms: one structure, or several, which then share batches.
             symmetrise: number of orientations (the given one and fixed random ones) over which
-                stage 2's correction is averaged. Its symmetry error decreases and its cost grows
-                with this number. Stage 1 is exactly equivariant and needs no average.
+                stage 2's correction is averaged. Its equivariance error decreases and its cost
+                grows with this number. Stage 1 is exactly equivariant and needs no average.
 
         Returns:
             One prediction, or a list with one per structure; eV.
@@ -179,6 +182,16 @@ class TwoStageModel(TwoStageNetwork):
             else None
         )
 
+    @property
+    def validated_as_evaluated(self) -> bool:
+        """Whether the validation errors in ``info`` are over the same elements as `evaluate`'s.
+
+        Models trained by older versions, without the entry `VALIDATED_OVER`, divided by the number
+        of stored elements and left out blocks beyond the cutoff. Of molecules all elements are
+        stored. Models with a guess are models of molecules.
+        """
+        return VALIDATED_OVER in self.info or self.config.guess != "none"
+
     def summary(self) -> str:
         """Basis, sizes, training set and validation errors of the model, as text.
 
@@ -239,7 +252,8 @@ def _summary(model: TwoStageModel) -> str:
         others = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
         lines.append(f"trained on {info['dataset']['name']}: {first}{others}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-    lines += [f"validation error after {k}: {MEV * v:.3g} meV" for k, v in last.items()]
+    over = "" if model.validated_as_evaluated else " (per stored element)"
+    lines += [f"validation error after {k}: {MEV * v:.3g} meV{over}" for k, v in last.items()]
     if not info:
         lines.append("not trained")
     systems = "crystals and molecules" if model.config.guess == "none" else "molecules"

@@ -71,27 +71,30 @@ class Stage2Objective:
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch in eV, each structure rotated and inverted at random."""
         part = self.train.store.select(indices)
-        drawn = random_rotations(len(part.elements), seed, improper="half")
-        tokens, target = self._turned(part, drawn)
+        rotations = random_rotations(len(part.elements), seed, improper="half")
+        tokens, target = self._rotated(part, rotations)
         out = network(tokens)
         error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
-        return matrix_mae(error - target, part.elements)
+        return matrix_mae(error - target, part)
 
-    def _turned(self, part: Selection, drawn: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
-        """Training tokens and targets, each structure under its own operation (B, 3, 3)."""
+    def _rotated(self, part: Selection, rotations: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
+        """Training tokens and targets, each structure under its own operation (B, 3, 3).
+
+        The operations may be improper: rotations with an inversion.
+        """
         tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
         if not self.turning:
             return tokens, target
         batch = part.graph.batch
         if self.model.is_local:
-            inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
+            inverted = torch.from_numpy(np.linalg.det(rotations) < 0).to(batch.device)
             return tokens.reflected(self.model.local.reflection, inverted[batch]), target
-        turns = self.model.rotations(drawn, tokens.nodes)
-        on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
-        turned = Blocks(
+        matrices = self.model.rotations(rotations, tokens.nodes)
+        on_nodes, on_pairs = matrices.blocks[batch], matrices.blocks[batch[tokens.row]]
+        rotated_target = Blocks(
             rotate_blocks(target.nodes, on_nodes), rotate_blocks(target.pairs, on_pairs)
         )
-        return tokens.rotated(turns, batch), turned
+        return tokens.rotated(matrices, batch), rotated_target
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -117,8 +120,8 @@ class Stage2Objective:
         times = (N_INVERSIONS if model.is_local else N_ROTATIONS) if self.turning else 1
         passes = ((again, part) for again in range(times) for part in self.train.chunks())
         for number, (again, part) in enumerate(passes):
-            drawn = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
-            tokens, target = self._turned(part, drawn)
+            rotations = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
+            tokens, target = self._rotated(part, rotations)
             node_features, pair_features = refiner.readout_features(tokens)
             nodes, pairs = model.codec.stage2_targets(target, tokens)
             node_class, pair_class = tokens.node_class, tokens.pair_class

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from threading import current_thread, main_thread
 from typing import cast
 
@@ -26,6 +26,7 @@ from workbench.models.graph import Graph
 from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
+from workbench.training.element_counts import ElementCounts
 
 CHUNK = 64
 """Structures evaluated at once outside gradient steps, fewer if they are large."""
@@ -53,10 +54,14 @@ class TrainingSet:
     Attributes:
         store: the graphs.
         blocks: the labels.
+        stored_blocks: number of blocks in the dataset, also of pairs beyond the cutoff.
+        left_out: number of those beyond the cutoff that are not zero. No prediction has them.
     """
 
     store: Store
     blocks: Blocks
+    stored_blocks: int
+    left_out: int
 
     @classmethod
     def read(
@@ -93,7 +98,7 @@ class TrainingSet:
             )
         )
         irreps = BlockIrreps(basis, config.time_reversal)
-        counts = []
+        counts: list[ElementCounts] = []
         nodes = MappedTensor(sum(g.z.shape[0] for g in graphs))
         pairs = MappedTensor(sum(g.edge_index.shape[1] for g in graphs))
         # A few at a time: the matrices of all large crystals together exceed the memory.
@@ -102,15 +107,31 @@ class TrainingSet:
         for H, graph in zip(matrices, graphs, strict=True):
             if basis.spinor and config.time_reversal:
                 _check_time_reversal(dataset, H)
-            counts.append(int(H.mask.sum()))
+            counts.append(ElementCounts.of(H, graph))
             blocks = target_blocks(H, graph, irreps)
             nodes.add(blocks.nodes)
             pairs.add(blocks.pairs)
-        return cls(Store(graphs, torch.tensor(counts)), Blocks(nodes.tensor, pairs.tensor))
+        elements, beyond, stored, left_out = torch.tensor(
+            [astuple(c) for c in counts], dtype=torch.float64
+        ).T
+        return cls(
+            Store(graphs, elements, beyond),
+            Blocks(nodes.tensor, pairs.tensor),
+            int(stored.sum()),
+            int(left_out.sum()),
+        )
 
     def to(self, device: torch.device) -> TrainingSet:
         """The training set on a device."""
-        return TrainingSet(self.store.to(device), self.blocks.to(device))
+        return replace(self, store=self.store.to(device), blocks=self.blocks.to(device))
+
+    @property
+    def floor_ev(self) -> float:
+        """Error of the blocks beyond the cutoff alone, eV: no model has a lower error on this set.
+
+        It is their mean modulus over all elements, averaged over structures.
+        """
+        return float((self.store.beyond_ev / self.store.elements).mean())
 
     def chunks(self) -> Iterator[Selection]:
         """All structures in order, some at a time."""

@@ -34,8 +34,8 @@ def evaluation_table(reports: Reports) -> str:
     water, stage 1 ...
     water, stages 1+2 ...
     """
-    head = ["matrix MAE in 1e-6 Hartree; levels, gap, symmetry in meV", "n", "mean", "median"]
-    rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "symmetry"]]
+    head = ["matrix MAE in 1e-6 Hartree; levels, gap, equivariance in meV", "n", "mean", "median"]
+    rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "equivariance"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]
