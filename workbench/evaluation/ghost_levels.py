@@ -20,8 +20,11 @@ from workbench.models.twostage import TwoStageModel
 
 __all__ = ["KAPPAS", "fit_kappa"]
 
-KAPPAS = (0.0, *np.geomspace(1e-3, 1e-1, 9).round(5).tolist())
+KAPPAS = (0.0, *np.geomspace(1e-3, 3.2e-2, 7).round(5).tolist())
 """The values that are tried, ascending."""
+
+_WORTH = 0.95
+"""Kappa stays 0 unless the error falls below this fraction: there are no ghosts to be removed."""
 
 FITTED = 200
 """Largest number of structures to which kappa is fitted."""
@@ -31,9 +34,10 @@ FITTED = 200
 def fit_kappa(
     model: TwoStageModel, dataset: Dataset, samples: Iterable[int], progress: bool = True
 ) -> float:
-    """The kappa whose predictions have the smallest error of the low levels.
+    """The kappa whose predictions have the smallest error of occupied levels and gap.
 
-    Low are the occupied levels and as many empty ones. A model that makes no ghost levels gets 0.
+    The error is the mean over the occupied levels plus that of the gap. A model that makes no ghost
+    levels gets 0.
 
     Args:
         model: starts from a guess; its own kappa does not matter.
@@ -63,11 +67,13 @@ def fit_kappa(
             sample = dataset[int(i)]
             predicted = model.predict(sample.atoms).refined
             guess = superposition(sample.atoms, model.basis, charges)
-            low = 2 * occupied_count(sample.H, sample.n_electrons)
-            true = levels(sample.H, sample.S)[:low]
+            n_occ = occupied_count(sample.H, sample.n_electrons)
+            true = levels(sample.H, sample.S)
             for k, kappa in enumerate(KAPPAS):
                 (H,) = restored([predicted], guess, sample.S, kappa)
-                errors[k] += np.abs(levels(H, sample.S)[:low] - true).mean()
+                error = levels(H, sample.S) - true
+                errors[k] += np.abs(error[:n_occ]).mean() + abs(error[n_occ] - error[n_occ - 1])
     finally:
         model.scaling = kept
-    return float(KAPPAS[int(errors.argmin())])
+    best = int(errors.argmin())
+    return float(KAPPAS[best]) if errors[best] < _WORTH * errors[0] else 0.0

@@ -11,11 +11,12 @@ i and j, eigenvectors of S, its error is therefore about ``tau sqrt(s_i s_j)``, 
 of an eV. The error of a network is about the same number sigma for all i and j. Where
 ``sqrt(s_i s_j)`` is below ``kappa = sigma / tau`` the guess is the better Hamiltonian:
 
-    H'_ij = H_ij + w_ij (G - H)_ij,    w_ij = 1 / (1 + (s_i s_j / kappa^2)^2)
+    H'_ij = H_ij + w_ij (G - H)_ij
 
-The weights depend on eigenvalues only and are smooth. H' is thus a smooth function of H, G and S:
-it is hermitian, equivariant if H is, and has no jump when an eigenvalue passes kappa. Elements
-between independent combinations stay as they are: there w is below 1e-6. The method is ours.
+The weight w falls from 1 at ``s_i s_j = kappa^2 / 10`` to 0 at ``10 kappa^2``, smoothly. It depends
+on eigenvalues only. H' is thus hermitian, equivariant if H is, and has no jump when an eigenvalue
+passes kappa. All other elements stay as they are, and so does the whole matrix of a molecule
+without nearly dependent combinations. The method is ours.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["restored"]
 
+_WIDTH = 10.0  # the weight falls from 1 to 0 over this factor on either side of kappa^2
+
 
 def restored(
     matrices: Sequence[BlockMatrix], guess: BlockMatrix, S: BlockMatrix, kappa: float
@@ -39,11 +42,11 @@ def restored(
         matrices: predicted Hamiltonians of one molecule, eV.
         guess: a Hamiltonian of the same molecule with exact integrals, eV.
         S: its overlap.
-        kappa: geometric mean of two eigenvalues of S at which both Hamiltonians count alike; with
-            0 the matrices are returned as they are.
+        kappa: geometric mean of two eigenvalues of S at which both Hamiltonians count alike.
 
     Returns:
-        Matrices that store all pairs of atoms, eV.
+        The same matrices if no weight is positive, also with kappa 0; otherwise matrices that store
+        all pairs of atoms, eV.
 
     An error of 0.3 meV in one combination puts a ghost level below all true ones:
 
@@ -63,7 +66,11 @@ def restored(
     if not kappa:
         return list(matrices)
     s, v = eigh(S.dense())  # (n_ao,), (n_ao, n_ao)
-    weights = 1 / (1 + (np.outer(s, s) / kappa**2) ** 2)
+    if s[0] ** 2 >= _WIDTH * kappa**2:
+        return list(matrices)
+    relative = np.outer(s, s) / kappa**2
+    x = np.clip(0.5 - np.log(relative) / (2 * np.log(_WIDTH)), 0, 1)  # 1/2 at kappa^2
+    weights = x * x * (3 - 2 * x)
     results = []
     for H in matrices:
         predicted = H.dense()
