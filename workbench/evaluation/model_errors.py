@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
+from workbench.engines.level_of_theory import mismatch
 from workbench.evaluation.band_errors import BandWindow
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.basis import Basis
@@ -124,6 +125,9 @@ def evaluate(
         ValueError: if the split is empty, lacks one of the samples, or has another basis than the
             model.
 
+    Warns:
+        UserWarning: if the labels come from another functional or program than the model's.
+
     >>> model = wb.load_model("water")
     >>> with wb.Dataset("water") as water:
     ...     errors = wb.evaluate(model, water, limit=2, progress=False)
@@ -139,6 +143,12 @@ def evaluate(
     True
     """
     indices = _chosen(dataset, split, samples)[:limit]
+    if other := mismatch(model.info.get("method", {}), dataset.method):
+        warnings.warn(
+            f"Model and labels are of different levels of theory, {other}: the errors include "
+            "this difference.",
+            stacklevel=2,
+        )
     basis = model.basis.merged(dataset.basis)
     stages = {"baseline": _StageErrors(), "refined": _StageErrors()}
     outside_domain = 0

@@ -23,7 +23,6 @@ from weakref import WeakSet, WeakValueDictionary
 
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.equivariance import equivariance
-from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
@@ -110,10 +109,10 @@ class LiveTraining:
         with Dataset(self.path) as data:
             run = Run(config, data, self.how, self.directory, self._sources)
             train_set = [data.atoms(int(i)) for i in data.split("train")]
+            self._info = described(run.settings, train_set, data)
             valid = data.split("valid")
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
-        self._info = described(run.settings, ApplicabilityDomain.of(train_set))
         self.curves = Curves.of(self.directory, run.progress)
         self._resume_from(run)
 
