@@ -13,7 +13,7 @@ from workbench.views.svg import Drawing, across, down, picture, text
 __all__ = ["angle_scan", "error_histogram"]
 
 _WIDTH, _LEFT, _RIGHT = 580, 60, 34
-_SCAN_RIGHT = 78  # px, right margin of a scan, with the errors under inversion
+_SCAN_RIGHT = 100  # px, right margin of a scan, with the errors under inversion
 _ROW = 64  # px, height of a predictor's bars
 _BINS = 8  # per decade
 _LEAST = 1e-12  # meV; smaller errors, also exact zeros, are drawn at the left end

@@ -27,21 +27,18 @@ def error_table(
         program: its name.
     """
     rows = [
-        _row(name, snapshot.errors.get(name), snapshot.symmetry[name], inversion[name])
+        _rows(name, snapshot.errors.get(name), snapshot.symmetry[name], inversion[name])
         for name in snapshot.predictions
     ]
     if snapshot.reference is not None:
         known = (floor.errors, floor.inversion) if floor else (None, None)
-        rows.append(_row("DFT floor", None, *known, style="wb-floor"))
+        rows.append(_rows("DFT floor", None, *known, style="wb-floor"))
     return (
-        '<table class="wb-errors"><caption>errors at this orientation, and under inversion, meV'
-        "</caption><thead><tr><td></td>"
-        '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
-        "vs reference</th>"
-        '<th colspan="2" title="f(Rx) against D f(x) D^T: the error of the rotation law">'
-        "rotation</th>"
-        '<th colspan="2" title="f(−x) against D f(x) D^T: the same for x → −x">'
-        f"inversion</th></tr><tr><td></td>{'<th>mean</th><th>max</th>' * 3}</tr></thead>"
+        '<table class="wb-errors wb-narrow"><caption>errors here and under inversion, meV'
+        '</caption><thead><tr><td colspan="2"></td>'
+        '<th title="f(Rx) against the reference: the prediction error">reference</th>'
+        '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">rotation</th>'
+        '<th title="f(−x) against D f(x) D^T: the same for x → −x">inversion</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
     )
 
@@ -122,10 +119,17 @@ def heading(experiment: Experiment) -> str:
     return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts))}</span>"
 
 
-def _row(name: str, *errors: Errors | None, style: str = "") -> str:
-    numbers = [number for e in errors for number in (e and e.mae_mev, e and e.max_mev)]
-    cells = "".join(f"<td>{_DASH if v is None else milli(v)}</td>" for v in numbers)
-    return f'<tr class="{style}"><th scope="row">{escape(name)}</th>{cells}</tr>'
+def _rows(name: str, *errors: Errors | None, style: str = "") -> str:
+    """A row with the mean and one with the largest of each of these errors."""
+    means, largest = (
+        "".join(f"<td>{_DASH if v is None else milli(v)}</td>" for v in values)
+        for values in zip(*((e and e.mae_mev, e and e.max_mev) for e in errors), strict=True)
+    )
+    return (
+        f'<tr class="{style}"><th scope="rowgroup" rowspan="2">{escape(name)}</th>'
+        f'<th scope="row" class="wb-kind">mean</th>{means}</tr>'
+        f'<tr class="{style}"><th scope="row" class="wb-kind">max</th>{largest}</tr>'
+    )
 
 
 def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
