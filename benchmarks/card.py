@@ -35,6 +35,7 @@ ROWS = (
     ("all levels, MAE, meV", "level_mae_mev", 1, ".3g"),
     ("gap, MAE, meV", "gap_mae_mev", 1, ".3g"),
     ("symmetry error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
+    ("symmetry error under inversion, MAE, meV", "inversion_mae_mev", 1, ".2g"),
 )
 
 
