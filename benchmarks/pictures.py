@@ -37,14 +37,6 @@ bench.sphere.scale.value = "log"
 bench.sphere.pick((1, 1, 1))
 bench
 """
-LAB = """
-import workbench as wb
-atoms = wb.load("water")
-lab = wb.RotationLab(atoms, wb.load_model("water"), wb.reference(atoms))
-lab.turn_to(wb.rotation((1, 1, 0), 40))
-lab.recompute()
-lab
-"""
 SLIDER = """
 import workbench as wb
 from workbench.course import stage_two
@@ -54,7 +46,8 @@ meter = ErrorMonitor.of(data, "valid", count=4, turns=4)
 small = dict(guess="none", channels=8, layers=1, readout=24, pair_readout=12, refiner_width=64)
 steps = dict(stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=400))
 how = wb.TrainConfig(**steps, refiner_learning_rate=6e-3, validations=1, keep_best=False, seed=1)
-slider = wb.SymmetriseSlider(watch(wb.train(wb.ModelConfig(**small), data, how), meter).model, meter)
+run = watch(wb.train(wb.ModelConfig(**small), data, how), meter)
+slider = wb.SymmetriseSlider(run.model, meter)
 for count in slider.slider.options:
     slider.slider.value = count
 slider
@@ -62,7 +55,6 @@ slider
 PICTURES = {
     "training_panel": (TRAINING, ".wb-training", "[data-state='finished']"),
     "rotation_bench": (BENCH, ".wb-bench", ".wb-sphere[data-known='100']"),
-    "rotation_lab": (LAB, ".wb-lab", ".wb-note:has-text('measured')"),
     "symmetrise_slider": (SLIDER, ".wb-lab", ".wb-turn tbody tr:nth-child(5)"),
 }
 """Name -> code of a cell, selector of its widget, and of what appears in it when it is done."""
@@ -77,6 +69,7 @@ def take(name: str, folder: Path) -> None:
         browser_page(address) as page,
     ):
         page.page.set_default_timeout(600_000)
+        page.page.set_viewport_size({"width": 1280, "height": 1400})  # the highest widget fits
         write_notebook(Path(root) / "picture.ipynb", code)
         page.open("picture.ipynb")
         page.hide_sidebar()
