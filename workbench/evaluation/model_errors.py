@@ -26,7 +26,7 @@ from workbench.hamiltonians.eigenproblem import (
     occupied_energy_mae,
     occupied_similarity,
 )
-from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.rotations import INVERSION, random_rotation
 from workbench.models.applicability import DomainWarning
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
@@ -62,6 +62,8 @@ _OVER_STRUCTURES: dict[str, Callable[[Sequence[float]], float]] = {
     "occupied_similarity": _mean,
     "equivariance_mae_mev": _mean,
     "equivariance_max_mev": _largest,
+    "inversion_mae_mev": _mean,
+    "inversion_max_mev": _largest,
 }
 """How the values of a metric on single structures become the split's value."""
 
@@ -97,8 +99,9 @@ def evaluate(
 
     A structure's matrix error is the mean modulus over all its elements, for a crystal over all
     stored blocks, within the model's cutoff or not; reported is the mean over structures. The
-    equivariance error is measured with one seeded random rotation per structure. On one machine
-    the numbers are reproduced bit for bit.
+    equivariance error is measured with one seeded random rotation per structure (the keys
+    ``equivariance_...``), and with the inversion x -> -x (``inversion_...``). On one machine the
+    numbers are reproduced bit for bit.
 
     Errors of levels are reported for molecules, and ``ghost_share``, the share of structures whose
     gap is off by more than 1 eV. For crystals there are the literature's columns,
@@ -141,6 +144,8 @@ def evaluate(
     >>> baseline = errors["baseline"]
     >>> baseline["equivariance_mae_mev"] < 0.01 * baseline["mae_mev"]
     True
+    >>> baseline["inversion_mae_mev"] < 0.01 * baseline["mae_mev"]
+    True
     """
     indices = _chosen(dataset, split, samples)[:limit]
     if other := mismatch(model.info.get("method", {}), dataset.method):
@@ -158,16 +163,20 @@ def evaluate(
         outside_domain += model.outside_domain(sample.atoms) is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DomainWarning)  # they are counted instead
-            here, there = (
+            here, rotated, inverted = (
                 model.predict(a, symmetrise=symmetrise)
-                for a in (sample.atoms, rotate(sample.atoms, R))
+                for a in (sample.atoms, rotate(sample.atoms, R), rotate(sample.atoms, INVERSION))
             )
         window = _band_window(sample)
         for stage, results in stages.items():
-            H, rotated = getattr(here, stage), getattr(there, stage)
+            H = getattr(here, stage)
             errors = matrix_errors(H, sample.H)
             results.errors.append(errors)
-            results.metrics.append(_metrics(H, sample, errors) | _symmetry(H, rotated, R))
+            results.metrics.append(
+                _metrics(H, sample, errors)
+                | _symmetry("equivariance", H, getattr(rotated, stage), R)
+                | _symmetry("inversion", H, getattr(inverted, stage), INVERSION)
+            )
             if dataset.periodic:
                 results.blocks.append(block_errors(H, sample.H))
                 results.bands.append(np.nan if window is None else window.error(H) * MEV)
@@ -353,10 +362,10 @@ def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]
     }
 
 
-def _symmetry(H: BlockMatrix, rotated: BlockMatrix, R: np.ndarray) -> dict[str, float]:
-    """The prediction for the rotated structure against the rotated prediction."""
-    errors = matrix_errors(rotated, H.rotate(R))
-    return {"equivariance_mae_mev": errors.mae_mev, "equivariance_max_mev": errors.max_mev}
+def _symmetry(name: str, H: BlockMatrix, there: BlockMatrix, R: np.ndarray) -> dict[str, float]:
+    """The prediction for the rotated or inverted structure against D H D^T."""
+    errors = matrix_errors(there, H.rotate(R))
+    return {f"{name}_mae_mev": errors.mae_mev, f"{name}_max_mev": errors.max_mev}
 
 
 def _summary(rows: list[dict[str, float]]) -> dict[str, float]:

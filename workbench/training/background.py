@@ -299,7 +299,11 @@ class LiveTraining:
         model = self._copy()  # inference fills caches with tensors that cannot be trained through
         predictors = {"baseline": model.stage1, "refined": model}
         report = equivariance(predictors, self.example, samples=_ROTATIONS)
-        self.curves.add_symmetry(record, *(report[name].mae_mev for name in predictors))
+        rotations, inversion = (
+            [errors[name].mae_mev for name in predictors]
+            for errors in (report.errors, report.inversion)
+        )
+        self.curves.add_symmetry(record, rotations, inversion)
         self._measured = time.monotonic()
         self._cost = self._measured - start
 

@@ -23,8 +23,8 @@ _MICRO = 1e3 / HARTREE  # 1e-6 Hartree per meV
 def evaluation_table(reports: Reports) -> str:
     """One line for each model and stage: errors of the matrix and of levels or bands.
 
-    For crystals the column "levels" contains the error of the bands near the Fermi level. A missing
-    value is a dash.
+    For crystals the column "levels" contains the error of the bands near the Fermi level. The
+    columns "rotations" and "inversion" are the symmetry errors. A missing value is a dash.
 
     >>> from workbench import views
     >>> with wb.Dataset("water") as data:
@@ -34,8 +34,8 @@ def evaluation_table(reports: Reports) -> str:
     water, stage 1 ...
     water, stages 1+2 ...
     """
-    head = ["matrix MAE in 1e-6 Hartree; levels, gap, equivariance in meV", "n", "mean", "median"]
-    rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "equivariance"]]
+    head = ["matrix MAE in 1e-6 Hartree; other errors in meV", "n", "mean", "median", "worst"]
+    rows = [[*head, "levels", "gap", "1 - orbitals", "rotations", "inversion"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]
@@ -43,7 +43,7 @@ def evaluation_table(reports: Reports) -> str:
             values = [1e6 * errors[f"{kind}mae_hartree"] for kind in _KINDS]
             values += [_level_error(errors), errors.get("gap_mae_mev")]
             values.append(None if similarity is None else 1 - similarity)
-            values.append(errors["equivariance_mae_mev"])
+            values += [errors["equivariance_mae_mev"], errors.get("inversion_mae_mev")]
             texts = [_short(value) for value in values]
             rows.append([f"{name}, {stage}", str(report["structures"]), *texts])
     return "\n".join(aligned_rows(rows))
