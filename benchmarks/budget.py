@@ -62,7 +62,7 @@ def table(system: str, budget: float, runs: list[dict[str, Any]]) -> str:
     """The result as text."""
     lines = [
         f"{system}, {budget:g} CPU-seconds of one thread, test MAE in 1e-6 Hartree",
-        "seed   CPU s   stage 1   both stages   symmetry error of both: rotations   inversion",
+        "seed   CPU s   stage 1   both stages   equivariance error of both: rotations   inversion",
     ]
     for r in runs:
         lines.append(

@@ -34,8 +34,8 @@ ROWS = (
     ("occupied levels, MAE, meV", "occupied_level_mae_mev", 1, ".3g"),
     ("all levels, MAE, meV", "level_mae_mev", 1, ".3g"),
     ("gap, MAE, meV", "gap_mae_mev", 1, ".3g"),
-    ("symmetry error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
-    ("symmetry error under inversion, MAE, meV", "inversion_mae_mev", 1, ".2g"),
+    ("equivariance error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
+    ("equivariance error under inversion, MAE, meV", "inversion_mae_mev", 1, ".2g"),
 )
 
 

@@ -129,7 +129,7 @@ def test_there_must_be_something_to_watch(meter):
 
 def test_the_ledger_has_a_line_for_each_run(monitored):
     head, line = summary_table({"two stages": monitored}).splitlines()
-    assert "symmetry error: rotations, meV  inversion, meV" in head
+    assert "equivariance error: rotations, meV  inversion, meV" in head
     name, spent, error, symmetry, inversion = line.rsplit(maxsplit=4)
     assert name.strip() == "two stages"
     assert float(spent) == pytest.approx(monitored.cpu_seconds, abs=0.06)

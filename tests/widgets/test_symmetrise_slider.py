@@ -46,7 +46,7 @@ def test_a_move_measures_anew_and_keeps_what_was_known(slider, model, meter):
     assert read == meter.read(model, symmetrise=4)
     assert spent > 0
     assert read.symmetry_mev < slider.readings[1][0].symmetry_mev
-    assert f"symmetry error {milli(read.symmetry_mev)} meV" in slider.text.value
+    assert f"equivariance error {milli(read.symmetry_mev)} meV" in slider.text.value
     assert f"{milli(read.inversion_mev)} meV under inversion" in slider.text.value
     assert slider.text.value.count("<tr>") == 4  # a head of two lines and two rows
     assert slider.plot.value.count("<polygon") == 3  # triangles: the legend's and two points

@@ -94,8 +94,8 @@ def test_pictures_and_numbers_are_those_of_the_run(panel):
     said = panel.spoken.value
     assert 'aria-live="polite"' in said
     assert "stage 2, step 20 with solved readouts: validation error" in said
-    assert "Symmetry error of stage 1: rotations" in said
-    assert f"Symmetry error of both: rotations {milli(values[1])} meV, inversion" in said
+    assert "Equivariance error of stage 1: rotations" in said
+    assert f"Equivariance error of both: rotations {milli(values[1])} meV, inversion" in said
 
 
 def test_a_run_that_an_older_version_began_has_no_errors_under_inversion(panel):

@@ -26,8 +26,8 @@ class Point:
         stage: 0 or 1, the stage that was training.
         step: gradient steps of that stage.
         cpu_seconds: spent in that stage.
-        values: meV; one number, or four symmetry errors: under rotations that of stage 1 and that
-            of both stages, then the same under inversion. Older files have only the first two.
+        values: meV; one number, or four equivariance errors: under rotations that of stage 1 and
+            that of both stages, then the same under inversion. Older files have the first two only.
         solved: whether the readouts had just been refitted by ridge regression.
     """
 

@@ -7,8 +7,8 @@ matrix by the bias b, and a variance v about that mean. As root mean squares the
     error^2 = b^2 + v,    equivariance error^2 = 2 v,
 
 and v becomes v / K if the model is averaged over K orientations (`StageErrors.averaged`). The
-factor 2 arises because the symmetry error compares two predictions. The symmetry error under the
-inversion, x -> -x, is measured as well: a model may obey all rotations and violate it.
+factor 2 arises because the equivariance error compares two predictions. The equivariance error
+under the inversion, x -> -x, is measured as well: a model may obey all rotations and violate it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class StageErrors:
         """The four means in a line."""
         return (
             f"error of the matrix {self.error_mev:.4g} meV, turned {self.turned_mev:.4g} meV; "
-            f"symmetry error: rotations {self.symmetry_mev:.3g} meV, "
+            f"equivariance error: rotations {self.symmetry_mev:.3g} meV, "
             f"inversion {self.inversion_mev:.3g} meV"
         )
 
@@ -68,7 +68,7 @@ class StageErrors:
             count: number of orientations; these errors are those of a single one.
 
         Returns:
-            Symmetry error under rotations and error of the matrix, root mean squares, meV.
+            Equivariance error under rotations and error of the matrix, root mean squares, meV.
 
         >>> from workbench.training.monitor import StageErrors
         >>> single = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0, inversion_mev=0)
@@ -200,7 +200,7 @@ def watch(
     >>> run.steps
     (1, 2)
     >>> print(summary_table({"stage 1 alone": run}))
-                   CPU s  error, meV  symmetry error: rotations, meV  inversion, meV
+                   CPU s  error, meV  equivariance error: rotations, meV  inversion, meV
     stage 1 alone    ...
     """
     start, measuring = time.process_time(), 0.0
@@ -225,7 +225,7 @@ def watch(
 
 def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
     """A line per run: its CPU seconds and the errors of the trained model, meV."""
-    rows = [["", "CPU s", "error, meV", "symmetry error: rotations, meV", "inversion, meV"]]
+    rows = [["", "CPU s", "error, meV", "equivariance error: rotations, meV", "inversion, meV"]]
     for name, run in runs.items():
         errors = (run.last.error_mev, run.last.symmetry_mev, run.last.inversion_mev)
         rows.append([name, f"{run.cpu_seconds:.1f}", *(f"{e:.2g}" for e in errors)])

@@ -23,7 +23,8 @@ def averages_plot(errors: Mapping[int, tuple[float, float, float]], chosen: int)
     """The errors as points, and the law 1/sqrt(K) as a dashed line through the first one.
 
     Args:
-        errors: K -> (symmetry error under rotations, under inversion, error of the matrix), meV.
+        errors: K -> (equivariance error under rotations and under inversion, error of the matrix),
+            meV.
         chosen: the K that has a ring and numbers.
 
     Returns:
@@ -54,8 +55,8 @@ def averages_plot(errors: Mapping[int, tuple[float, float, float]], chosen: int)
                     f"{text(x + 14, line_y + 4.5, milli(value), 'start', 'wb-halo')}"
                 )
     label = (
-        "Symmetry errors under rotations and inversion, and error of the matrix, in meV against "
-        "the number of orientations"
+        "Equivariance errors under rotations and inversion, and error of the matrix, in meV "
+        "against the number of orientations"
     )
     return picture("".join(parts), _WIDTH, _HEIGHT, label)
 

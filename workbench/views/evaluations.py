@@ -24,7 +24,7 @@ def evaluation_table(reports: Reports) -> str:
     """One line for each model and stage: errors of the matrix and of levels or bands.
 
     For crystals the column "levels" contains the error of the bands near the Fermi level. The
-    columns "rotations" and "inversion" are the symmetry errors. A missing value is a dash.
+    columns "rotations" and "inversion" are the equivariance errors. A missing value is a dash.
 
     >>> from workbench import views
     >>> with wb.Dataset("water") as data:

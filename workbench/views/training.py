@@ -78,7 +78,7 @@ def _curve(
 def error_curves(
     runs: Mapping[str, MonitoredRun], title: str = "Errors while training"
 ) -> go.Figure:
-    """Symmetry errors and error of the matrix against the step, for one or several runs.
+    """Equivariance errors and error of the matrix against the step, for one or several runs.
 
     The last point, larger and with a number, is the model after its readouts were solved for.
 
@@ -94,8 +94,8 @@ def error_curves(
     figure, final, positive = go.Figure(), [], []
     for k, (name, run) in enumerate(runs.items()):
         kinds = {
-            "symmetry error, rotations": [r.symmetry_mev for r in run.readings],
-            "symmetry error, inversion": [r.inversion_mev for r in run.readings],
+            "equivariance error, rotations": [r.symmetry_mev for r in run.readings],
+            "equivariance error, inversion": [r.inversion_mev for r in run.readings],
             "error of the matrix": [r.error_mev for r in run.readings],
         }
         order = sorted(values[-1] for values in kinds.values())

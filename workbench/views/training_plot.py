@@ -53,7 +53,7 @@ def error_plot(curves: Curves) -> str:
 
 
 def symmetry_plot(curves: Curves) -> str:
-    """Symmetry errors of stage 1 and of both stages, under rotations and inversion, meV, as SVG."""
+    """Equivariance errors of both stages, under rotations and inversion, meV, as SVG."""
     before = curves.offsets()
     series = []
     for which, (operation, stage) in enumerate(product(("rotations", "inversion"), (0, 1))):
@@ -68,7 +68,7 @@ def symmetry_plot(curves: Curves) -> str:
                 [p.solved for p in points],
             )
         )
-    return _plot("symmetry error, meV", series, before[1], _spent(curves))
+    return _plot("equivariance error, meV", series, before[1], _spent(curves))
 
 
 def _spent(curves: Curves) -> float:

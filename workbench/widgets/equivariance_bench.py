@@ -288,7 +288,9 @@ class TestBench(Lab):
             f"{n} {milli(e.mae_mev)} meV, {milli(inversion[n].mae_mev)} under inversion"
             for n, e in self._now.items()
         )
-        self.view.announcement = f"Structure {self._operation()}. Mean symmetry errors: {errors}."
+        self.view.announcement = (
+            f"Structure {self._operation()}. Mean equivariance errors: {errors}."
+        )
 
 
 def _bench_table(
@@ -305,7 +307,7 @@ def _bench_table(
         for name in now
     )
     return (
-        f'<table class="wb-errors"><caption>{operation}; symmetry errors, meV</caption><thead>'
+        f'<table class="wb-errors"><caption>{operation}; equivariance errors, meV</caption><thead>'
         f'<tr><td></td><th colspan="2">{operation_name(improper)}</th>'
         '<th colspan="2">inversion</th></tr>'
         f"<tr><td></td>{'<th>mean</th><th>largest</th>' * 2}</tr></thead>"

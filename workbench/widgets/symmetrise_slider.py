@@ -22,7 +22,7 @@ COUNTS = (1, 2, 4, 8, 16)
 class SymmetriseSlider(Lab):
     """A slider for the number K of orientations over which stage 2 of a model is averaged.
 
-    Each change measures the symmetry errors under rotations and inversion and the error of the
+    Each change measures the equivariance errors under rotations and inversion and the error of the
     matrix on the monitor's structures, and the time of one prediction. The picture keeps all
     measured points. The line through the first point is the statistical law 1/sqrt(K).
 
@@ -98,7 +98,7 @@ class SymmetriseSlider(Lab):
         """The measured numbers in words and as a table, HTML."""
         errors, milliseconds = self.readings[count]
         sentence = (
-            f"K = {count}: symmetry error {milli(errors.symmetry_mev)} meV under rotations, "
+            f"K = {count}: equivariance error {milli(errors.symmetry_mev)} meV under rotations, "
             f"{milli(errors.inversion_mev)} meV under inversion, error against the reference "
             f"{milli(errors.error_mev)} meV, time {milliseconds:.1f} ms."
         )
@@ -106,7 +106,7 @@ class SymmetriseSlider(Lab):
         n, turns = len(self.meter.structures), len(self.meter.rotations)
         return (
             f'<p aria-live="polite"><b>{sentence}</b></p><table class="wb-errors"><thead>'
-            '<tr><td></td><th colspan="3">symmetry error, meV</th><td colspan="2"></td></tr>'
+            '<tr><td></td><th colspan="3">equivariance error, meV</th><td colspan="2"></td></tr>'
             "<tr><th>K</th><th>rotations</th><th>expected from 1/√K</th><th>inversion</th>"
             "<th>error, meV</th>"
             f"<th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"

@@ -56,7 +56,7 @@ def table(run: LiveTraining) -> str:
     total = sum(max((p.cpu_seconds for p in _points(run, s)), default=0.0) for s in (0, 1))
     return (
         '<table class="wb-errors"><thead><tr><td colspan="5"></td>'
-        '<th colspan="2">symmetry error, meV</th><td></td></tr>'
+        '<th colspan="2">equivariance error, meV</th><td></td></tr>'
         "<tr><th></th><th>budget used</th><th>step</th><th>loss, meV</th><th>validation, meV</th>"
         "<th>rotations</th><th>inversion</th>"
         f"<th>CPU, s</th></tr></thead><tbody>{rows}</tbody></table>"
@@ -84,7 +84,7 @@ def announcement(run: LiveTraining) -> str:
                 f"{operation} {milli(value)} meV"
                 for operation, value in zip(_OPERATIONS, values[stage::2], strict=False)
             ]
-            text += f" Symmetry error of {name}: {', '.join(errors)}."
+            text += f" Equivariance error of {name}: {', '.join(errors)}."
     return escape(text)
 
 

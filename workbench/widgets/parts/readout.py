@@ -50,7 +50,7 @@ def operation_table(
     degrees: float,
     improper: bool,
 ) -> str:
-    """HTML table, meV: symmetry errors at one operation and under inversion, by predictor.
+    """HTML table, meV: equivariance errors at one operation and under inversion, by predictor.
 
     The table also names the pair of shells with the largest mean error.
     """
@@ -70,7 +70,7 @@ def operation_table(
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     body = "".join(rows) or '<tr><td colspan="6">not computed yet</td></tr>'
     return (
-        f'<table class="wb-errors"><caption>{title}; symmetry errors in meV</caption><thead>'
+        f'<table class="wb-errors"><caption>{title}; equivariance errors in meV</caption><thead>'
         f'<tr><td></td><th colspan="3">{operation_name(improper)}</th>'
         f'<th colspan="2">inversion</th></tr><tr><td></td><th>mean</th><th>largest</th>'
         '<th title="the pair of shells with the largest mean error">worst shells, mean</th>'
@@ -88,7 +88,7 @@ def summary(snapshot: Snapshot, inversion: Mapping[str, Errors], drift: Mapping[
     sentences = [f"Structure {orientation(snapshot.R)}."]
     for name, symmetry in snapshot.symmetry.items():
         sentence = (
-            f"{name}: symmetry error {milli(symmetry.mae_mev)} meV on average, "
+            f"{name}: equivariance error {milli(symmetry.mae_mev)} meV on average, "
             f"{milli(inversion[name].mae_mev)} meV under inversion"
         )
         if name in snapshot.errors:
@@ -137,8 +137,8 @@ def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
         return '<p class="wb-note">No reference: only the equivariance error can be measured.</p>'
     if floor is None:
         return (
-            f'<p class="wb-note">DFT floor: symmetry error of {escape(program)} itself, due to its '
-            "grid. To measure it (two SCF calculations: Rx and −x), press the button.</p>"
+            f'<p class="wb-note">DFT floor: equivariance error of {escape(program)} itself, due to '
+            "its grid. To measure it (two SCF calculations: Rx and −x), press the button.</p>"
         )
     where = escape(orientation(floor.R))
     return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'
