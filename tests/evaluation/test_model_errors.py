@@ -57,9 +57,15 @@ def test_a_metric_is_reduced_as_it_declares(uninterrupted, tiny):
             is_largest = key in ("max_mev", "equivariance_max_mev", "inversion_max_mev")
             expected = max(values) if is_largest else np.mean(values)
             assert report[stage][key] == pytest.approx(expected, rel=1e-12), key
-        assert list(report[stage])[-2:] == [
-            *("median_structure_mae_hartree", "worst_structure_mae_hartree")
-        ]
+        over_structures = set(report[stage]) - set(structures[0])
+        assert over_structures == {
+            *("median_structure_mae_hartree", "worst_structure_mae_hartree"),
+            *("median_structure_gap_mae_mev", "worst_structure_gap_mae_mev"),
+            *("worst_structure_occupied_level_mae_mev", "ghost_share"),
+        }
+        gaps = [structure["gap_mae_mev"] for structure in structures]
+        assert report[stage]["worst_structure_gap_mae_mev"] == max(gaps)
+        assert report[stage]["ghost_share"] == np.mean(np.array(gaps) > 1000)
 
 
 def test_a_model_of_one_hand_is_found_by_its_inversion_error(tiny):
