@@ -11,6 +11,8 @@ from .engines.warm_start import warm_start as warm_start
 from .evaluation.equivariance import EquivarianceReport as EquivarianceReport
 from .evaluation.equivariance import equivariance as equivariance
 from .evaluation.model_errors import evaluate as evaluate
+from .evaluation.self_consistency import Check as Check
+from .evaluation.self_consistency import check as check
 from .hamiltonians.basis import Basis as Basis
 from .hamiltonians.block_matrix import BlockMatrix as BlockMatrix
 from .hamiltonians.eigenproblem import gap as gap

@@ -21,26 +21,11 @@ import typer
 from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
-from workbench.cli.options import (
-    DatasetSource,
-    Functional,
-    Grid,
-    Json,
-    ModelName,
-    Seed,
-    Settings,
-    Stage1,
-    Stage2,
-    Structure,
-    show,
-)
+from workbench.cli import models as model_commands
+from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
 from workbench.cli.settings import budget, configured, second_budget
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
-    from workbench.hamiltonians.block_matrix import BlockMatrix
-    from workbench.models.prediction import Prediction
     from workbench.training.loop import StepRecord
 
 _FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
@@ -69,6 +54,10 @@ app.command()(data_commands.label)
 app.command()(data_commands.part)
 app.add_typer(data_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
+app.command()(model_commands.evaluate)
+app.command()(model_commands.calibrate)
+app.command()(model_commands.predict)
+app.command()(model_commands.rotate)
 
 
 def main() -> None:
@@ -206,145 +195,6 @@ def reproduce(
     show(report | {"checkpoint": str(run.checkpoint)}, text, as_json)
 
 
-@app.command()
-def evaluate(
-    model: ModelName = "water",
-    dataset: Annotated[str, typer.Option(help="Bundled dataset or .h5 file.")] = "water",
-    split: Annotated[str, typer.Option(help="Split to use, e.g. train, valid or test.")] = "test",
-    limit: Annotated[int | None, typer.Option(help="Use at most this many samples.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure the errors of both stages on a dataset: matrix, energy levels and orbitals."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.evaluation.model_errors import evaluate as evaluated
-    from workbench.models.checkpoint import load_model
-
-    with Dataset(dataset) as data:
-        errors = evaluated(load_model(model), data, split=split, limit=limit, progress=not as_json)
-    show(errors, _lines(errors), as_json)
-
-
-@app.command()
-def predict(
-    source: Structure,
-    model: ModelName = "water",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write H of both stages and S, .npz.")
-    ] = None,
-    warm_start: Annotated[
-        Path | None,
-        typer.Option(help="Write a density matrix for PySCF's kernel(dm0=...), .npy."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Predict the Hamiltonian of a structure and, for a molecule, its energy levels."""
-    import numpy as np
-
-    from workbench.engines.pyscf_molecules import overlap
-    from workbench.engines.warm_start import warm_start as density_matrix
-    from workbench.hamiltonians.conventions import MEV
-    from workbench.models.checkpoint import load_model
-    from workbench.structures.loading import load
-
-    atoms = load(source)
-    if warm_start is not None and atoms.pbc.any():
-        raise ValueError("A warm start is for molecules only: omit --warm-start.")
-    prediction = load_model(model).predict(atoms)
-    result = {
-        "formula": atoms.get_chemical_formula(),
-        "orbitals": prediction.refined.n_ao,
-        "refinement_mae_mev": (prediction.refined - prediction.baseline).mae() * MEV,
-    }
-    if atoms.pbc.any():
-        result["blocks"] = len(prediction.refined.values)
-        result["note"] = "bands also need the overlap matrix, which `wb.reference` computes"
-        arrays = _blocks(prediction)
-    else:
-        S = overlap(atoms, prediction.refined.basis)
-        result |= _levels(atoms, prediction, S)
-        arrays = _dense(baseline=prediction.baseline, refined=prediction.refined, overlap=S)
-    if out is not None:
-        np.savez(out, allow_pickle=False, **arrays)
-        result["written"] = str(out)
-    if warm_start is not None:
-        np.save(warm_start, density_matrix(atoms, prediction.refined), allow_pickle=False)
-        result["warm_start"] = str(warm_start)
-    show(result, _lines(result), as_json)
-
-
-def _levels(atoms: Atoms, prediction: Prediction, S: BlockMatrix) -> dict[str, Any]:
-    """HOMO-LUMO gap and energy levels of a molecule, eV."""
-    from workbench.engines.pyscf_molecules import electrons
-    from workbench.hamiltonians.eigenproblem import gap, levels
-
-    H = prediction.refined
-    gap_ev = gap(H, S, electrons(atoms, H.basis.name))
-    return {"gap_ev": gap_ev, "levels_ev": levels(H, S).tolist()}
-
-
-@app.command()
-def rotate(
-    source: Structure,
-    axis: Annotated[tuple[float, float, float], typer.Option(help="Rotation axis x y z.")] = (
-        1.0,
-        1.0,
-        0.0,
-    ),
-    degrees: Annotated[float, typer.Option(help="Rotation angle, degrees.")] = 40.0,
-    samples: Annotated[
-        int | None, typer.Option(help="Use this many random rotations instead.")
-    ] = None,
-    model: ModelName = "water",
-    xc: Functional = "pbe",
-    grid: Grid = 4,
-    relativity: Annotated[
-        str,
-        typer.Option(help="Spin-orbit coupling in PySCF for a model with spin: ecp or x2c."),
-    ] = "ecp",
-    seed: Seed = 0,
-    as_json: Json = False,
-) -> None:
-    """Report the equivariance errors of PySCF and both stages under rotations and inversion."""
-    from workbench.engines.dispatch import pyscf
-    from workbench.evaluation.equivariance import equivariance
-    from workbench.hamiltonians.rotations import rotation
-    from workbench.models.checkpoint import load_model
-    from workbench.structures.loading import load
-
-    trained = load_model(model)
-    basis = trained.basis
-    report = equivariance(
-        {
-            "PySCF": pyscf(basis.name, xc, grid, spin_orbit=basis.spinor, relativity=relativity),
-            "stage 1": trained.stage1,
-            "stages 1+2": trained,
-        },
-        load(source),
-        rotation(axis, degrees) if samples is None else None,
-        samples=samples or 1,
-        seed=seed,
-    )
-    show(report.to_json(), report.table(), as_json)
-
-
-def _lines(numbers: dict[str, Any], indent: str = "") -> str:
-    """Nested numbers as aligned text."""
-    width = max((len(key) for key in numbers), default=0)
-    lines = []
-    for key, value in numbers.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}", _lines(value, indent + "  ")]
-        else:
-            lines.append(f"{indent}{key:<{width}}  {_text(value)}")
-    return "\n".join(lines)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(_text(v) for v in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 @contextmanager
 def _resumable(out: Path) -> Iterator[None]:
     """Turn Ctrl-C into exit code 130 and a sentence that says how to resume."""
@@ -378,16 +228,3 @@ def _with_progress(records: Iterable[StepRecord], silent: bool) -> Iterator[Step
             bar.set_postfix(errors, refresh=False)
             bar.update(record.progress - bar.n)
             yield record
-
-
-def _dense(**matrices: BlockMatrix) -> dict[str, Any]:
-    """Dense matrices by name, H in eV and the dimensionless overlap, and the name of each row."""
-    arrays: dict[str, Any] = {name: m.dense() for name, m in matrices.items()}
-    return {"labels": next(iter(matrices.values())).orbital_labels(), **arrays}
-
-
-def _blocks(prediction: Prediction) -> dict[str, Any]:
-    """Blocks (E, M, M) of a crystal in eV, with their atom pairs (2, E) and cells (E, 3)."""
-    H = prediction.refined
-    arrays = {"baseline": prediction.baseline.values, "refined": H.values}
-    return {"labels": H.orbital_labels(), "edges": H.edges, "shifts": H.shifts, **arrays}

@@ -20,6 +20,7 @@ __all__ = [
     "Stage1",
     "Stage2",
     "Structure",
+    "lines",
     "show",
 ]
 
@@ -53,3 +54,21 @@ Settings = Annotated[
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
     """Print a result as text or as one JSON object."""
     typer.echo(json.dumps(numbers, indent=1) if as_json else text)
+
+
+def lines(numbers: dict[str, Any], indent: str = "") -> str:
+    """Nested numbers as aligned text."""
+    width = max((len(key) for key in numbers), default=0)
+    rows = []
+    for key, value in numbers.items():
+        if isinstance(value, dict):
+            rows += [f"{indent}{key}", lines(value, indent + "  ")]
+        else:
+            rows.append(f"{indent}{key:<{width}}  {_text(value)}")
+    return "\n".join(rows)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_text(v) for v in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

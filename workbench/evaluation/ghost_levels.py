@@ -18,7 +18,7 @@ from workbench.hamiltonians.eigenproblem import levels, occupied_count
 from workbench.hamiltonians.near_dependence import restored
 from workbench.models.twostage import TwoStageModel
 
-__all__ = ["KAPPAS", "fit_kappa"]
+__all__ = ["KAPPAS", "fit_kappa", "with_fitted_kappa"]
 
 KAPPAS = (0.0, *np.geomspace(1e-3, 3.2e-2, 7).round(5).tolist())
 """The values that are tried, ascending."""
@@ -77,3 +77,12 @@ def fit_kappa(
         model.scaling = kept
     best = int(errors.argmin())
     return float(KAPPAS[best]) if errors[best] < _WORTH * errors[0] else 0.0
+
+
+def with_fitted_kappa(
+    model: TwoStageModel, dataset: Dataset, samples: Iterable[int], progress: bool = True
+) -> float:
+    """Give a model the kappa that `fit_kappa` finds, and return it."""
+    kappa = fit_kappa(model, dataset, samples, progress)
+    model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
+    return kappa

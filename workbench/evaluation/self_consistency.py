@@ -193,7 +193,7 @@ def calibrate(
         "ratios": {name: values.tolist() for name, values in ratios.items()},
         "true_matrix_mae_mev": np.quantile([t["matrix"] for t in true], [0.5, 0.9, 1.0]).tolist(),
         "samples": len(chosen),
-        "molecules": len({int(g) for g in dataset.groups[np.array(chosen)]}),
+        "groups": len({int(g) for g in dataset.groups[np.array(chosen)]}),
         "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
     }
 

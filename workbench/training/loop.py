@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from workbench.datasets.dataset import Dataset
-from workbench.evaluation.ghost_levels import fit_kappa
+from workbench.evaluation.ghost_levels import with_fitted_kappa
 from workbench.hamiltonians.basis import Basis
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
@@ -145,8 +145,7 @@ def _stages(
         loop = StageLoop(objective(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
-    kappa = fit_kappa(model, dataset, splits[1].tolist())
-    model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
+    with_fitted_kappa(model, dataset, splits[1].tolist())
     structures = [dataset.atoms(int(i)) for i in splits[0]]
     run.finish(model, described(run.settings, structures, dataset))
     if last is not None:

@@ -1,0 +1,183 @@
+"""The commands that use a trained model: ``evaluate``, ``calibrate``, ``predict``, ``rotate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli.options import Functional, Grid, Json, ModelName, Seed, Structure, lines, show
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from workbench.hamiltonians.block_matrix import BlockMatrix
+    from workbench.models.prediction import Prediction
+
+
+def evaluate(
+    model: ModelName = "water",
+    dataset: Annotated[str, typer.Option(help="Bundled dataset or .h5 file.")] = "water",
+    split: Annotated[str, typer.Option(help="Split to use, e.g. train, valid or test.")] = "test",
+    limit: Annotated[int | None, typer.Option(help="Use at most this many samples.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the errors of both stages on a dataset: matrix, energy levels and orbitals."""
+    from workbench.datasets.dataset import Dataset
+    from workbench.evaluation.model_errors import evaluate as evaluated
+    from workbench.models.checkpoint import load_model
+
+    with Dataset(dataset) as data:
+        errors = evaluated(load_model(model), data, split=split, limit=limit, progress=not as_json)
+    show(errors, lines(errors), as_json)
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="Bundled model or .safetensors file.")],
+    dataset: Annotated[str, typer.Option(help="Bundled dataset or .h5 file of molecules.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model to write, .safetensors.")],
+    split: Annotated[str, typer.Option(help="Split that the model was not trained on.")] = "valid",
+    grid: Annotated[
+        int, typer.Option(help="PySCF grid level of the Fock matrices of `predict --check`.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure on labelled molecules how a model's error can be estimated without labels."""
+    from workbench.datasets.dataset import Dataset
+    from workbench.evaluation.ghost_levels import with_fitted_kappa
+    from workbench.evaluation.self_consistency import calibrate as measured
+    from workbench.models.checkpoint import load_model, save_model
+
+    trained = load_model(model)
+    with Dataset(dataset) as data:
+        samples = data.split(split).tolist()
+        kappa = with_fitted_kappa(trained, data, samples, progress=not as_json)
+        calibration = measured(trained, data, samples, grid=grid, progress=not as_json)
+    save_model(trained, out, {**trained.info, "calibration": calibration})
+    result = {"kappa": kappa, **calibration, "written": str(out)}
+    show(result, lines(result), as_json)
+
+
+def predict(
+    source: Structure,
+    model: ModelName = "water",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write H of both stages and S, .npz.")
+    ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(help="Write a density matrix for PySCF's kernel(dm0=...), .npy."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Molecules: estimate the error by one Fock matrix, seconds."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Predict the Hamiltonian of a structure and, for a molecule, its energy levels."""
+    import numpy as np
+
+    from workbench.engines.level_of_theory import level_of_theory
+    from workbench.engines.pyscf_molecules import overlap
+    from workbench.engines.warm_start import warm_start as density_matrix
+    from workbench.evaluation.self_consistency import check as checked
+    from workbench.hamiltonians.conventions import MEV
+    from workbench.models.checkpoint import load_model
+    from workbench.structures.loading import load
+
+    atoms = load(source)
+    if warm_start is not None and atoms.pbc.any():
+        raise ValueError("A warm start is for molecules only: omit --warm-start.")
+    trained = load_model(model)
+    prediction = trained.predict(atoms)
+    result: dict[str, Any] = {
+        "formula": atoms.get_chemical_formula(),
+        "level_of_theory": level_of_theory(trained.info.get("method", {})),
+        "orbitals": prediction.refined.n_ao,
+        "refinement_mae_mev": (prediction.refined - prediction.baseline).mae() * MEV,
+    }
+    if atoms.pbc.any():
+        result["blocks"] = len(prediction.refined.values)
+        result["note"] = "bands also need the overlap matrix, which `wb.reference` computes"
+        arrays = _blocks(prediction)
+    else:
+        S = overlap(atoms, prediction.refined.basis)
+        result |= _levels(atoms, prediction, S)
+        arrays = _dense(baseline=prediction.baseline, refined=prediction.refined, overlap=S)
+    if check:
+        result["check"] = checked(trained, atoms, prediction).to_json()
+    if out is not None:
+        np.savez(out, allow_pickle=False, **arrays)
+        result["written"] = str(out)
+    if warm_start is not None:
+        np.save(warm_start, density_matrix(atoms, prediction.refined), allow_pickle=False)
+        result["warm_start"] = str(warm_start)
+    show(result, lines(result), as_json)
+
+
+def _levels(atoms: Atoms, prediction: Prediction, S: BlockMatrix) -> dict[str, Any]:
+    """HOMO-LUMO gap and energy levels of a molecule, eV."""
+    from workbench.engines.pyscf_molecules import electrons
+    from workbench.hamiltonians.eigenproblem import gap, levels
+
+    H = prediction.refined
+    gap_ev = gap(H, S, electrons(atoms, H.basis.name))
+    return {"gap_ev": gap_ev, "levels_ev": levels(H, S).tolist()}
+
+
+def rotate(
+    source: Structure,
+    axis: Annotated[tuple[float, float, float], typer.Option(help="Rotation axis x y z.")] = (
+        1.0,
+        1.0,
+        0.0,
+    ),
+    degrees: Annotated[float, typer.Option(help="Rotation angle, degrees.")] = 40.0,
+    samples: Annotated[
+        int | None, typer.Option(help="Use this many random rotations instead.")
+    ] = None,
+    model: ModelName = "water",
+    xc: Functional = "pbe",
+    grid: Grid = 4,
+    relativity: Annotated[
+        str,
+        typer.Option(help="Spin-orbit coupling in PySCF for a model with spin: ecp or x2c."),
+    ] = "ecp",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Report the equivariance errors of PySCF and both stages under rotations and inversion."""
+    from workbench.engines.dispatch import pyscf
+    from workbench.evaluation.equivariance import equivariance
+    from workbench.hamiltonians.rotations import rotation
+    from workbench.models.checkpoint import load_model
+    from workbench.structures.loading import load
+
+    trained = load_model(model)
+    basis = trained.basis
+    report = equivariance(
+        {
+            "PySCF": pyscf(basis.name, xc, grid, spin_orbit=basis.spinor, relativity=relativity),
+            "stage 1": trained.stage1,
+            "stages 1+2": trained,
+        },
+        load(source),
+        rotation(axis, degrees) if samples is None else None,
+        samples=samples or 1,
+        seed=seed,
+    )
+    show(report.to_json(), report.table(), as_json)
+
+
+def _dense(**matrices: BlockMatrix) -> dict[str, Any]:
+    """Dense matrices by name, H in eV and the dimensionless overlap, and the name of each row."""
+    arrays: dict[str, Any] = {name: m.dense() for name, m in matrices.items()}
+    return {"labels": next(iter(matrices.values())).orbital_labels(), **arrays}
+
+
+def _blocks(prediction: Prediction) -> dict[str, Any]:
+    """Blocks (E, M, M) of a crystal in eV, with their atom pairs (2, E) and cells (E, 3)."""
+    H = prediction.refined
+    arrays = {"baseline": prediction.baseline.values, "refined": H.values}
+    return {"labels": H.orbital_labels(), "edges": H.edges, "shifts": H.shifts, **arrays}
