@@ -129,6 +129,7 @@ def test_a_finished_run_is_not_done_again(finished, asked):
     shown = run("reproduce", *asked, "--out", out)
     assert "DeepH-E3 (literature)" in shown.stdout
     assert "MAE_cha_s" in shown.stdout
+    assert "aligned bands" in shown.stdout
 
 
 def test_a_killed_run_goes_on_to_the_same_result(asked, tmp_path):
@@ -284,9 +285,18 @@ def test_small_sets_that_are_bundled_are_measured(finished, tmp_path):
     (tmp_path / "datasets" / "mg-mini.md").write_text("| noise floor, meV | 0.0123 |\n")
     environment = {**os.environ, "WORKBENCH_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, ROOT / "benchmarks" / "six_sets.py"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done, raw = (
+        subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, check=True
+        )
+        for more in ([], ["--raw"])
+    )
     assert done.stdout.count("not shipped") == 5
     assert "noise of the labels" in done.stdout
     assert "0.0123" in done.stdout
     shown = report["measured"]["test"]["refined"]["mae_all_mev"]
     assert f"{shown:.3g}" in done.stdout
+    free = report["measured"]["test"]["refined"]["gauge_free_mae_mev"]
+    assert f"{free:.3g}" in done.stdout
+    assert "without gauge" not in raw.stdout
+    assert f"{shown:.3g}" in raw.stdout
