@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from workbench.evaluation.errors import matrix_errors
 from workbench.evaluation.orientation_comparison import Experiment
 
 TURN = wb.rotation((1, 1, 0), 40)
@@ -29,6 +30,17 @@ def test_the_recomputed_reference_is_used_at_its_orientation_only(water, model, 
     assert floor.errors.max_mev < 1e-3  # Hartree-Fock has no grid: only the SCF threshold is left
     assert experiment.at(TURN).recomputed
     assert not experiment.at(np.eye(3)).recomputed
+
+
+def test_an_equivariant_stage_has_the_same_shift_at_every_orientation(water, model, ref):
+    experiment = Experiment(water, model, ref)
+    upright, turned = experiment.at(np.eye(3)), experiment.at(TURN)
+    H, S = turned.predictions["baseline"], ref.S.rotate(TURN)
+    assert turned.shifts["baseline"] == pytest.approx(upright.shifts["baseline"], rel=1e-9)
+    assert turned.shifts["baseline"] != 0
+    without = H - turned.shifts["baseline"] * S
+    assert turned.gauge_free["baseline"] == matrix_errors(without, ref.H.rotate(TURN))
+    assert turned.gauge_free["baseline"] != turned.errors["baseline"]
 
 
 def test_levels_need_no_reference(water, ref):

@@ -13,7 +13,7 @@ from tests.support.live_views import receive, turn_message
 from workbench.evaluation.orientation_comparison import Experiment
 from workbench.widgets import RotationLab
 from workbench.widgets.page import Names
-from workbench.widgets.parts.readout import error_table
+from workbench.widgets.parts.readout import error_table, summary
 
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
 TURN = wb.rotation((1, 1, 0), 40)
@@ -32,6 +32,22 @@ def test_the_table_has_a_row_per_stage_and_the_floor(water, model, ref):
     table = error_table(experiment.at(TURN), experiment.recompute(TURN))
     for word in ("baseline", "refined", "DFT floor", "measured 40.0°"):
         assert word in table
+
+
+def test_the_table_tells_a_shifted_zero_of_energy_from_an_error(water, ref):
+    """H + mu S: a large error against the reference, and none without the shift by mu."""
+    shifted = ref.H + 0.25 * ref.S
+    experiment = Experiment(water, reference=ref, predictors={"shifted": lambda atoms: shifted})
+    snapshot = experiment.at(np.eye(3))
+    mean = f"{250 * ref.S.mae():.1f}"
+    row = error_table(snapshot, None).split("shifted</th>")[1].split("</tr>")[0]
+    cells = [cell.removesuffix("</td>") for cell in row.split("<td>")[1:]]
+    assert cells[0] == mean
+    assert cells[1] == cells[3].removeprefix("+") == "250"
+    assert snapshot.gauge_free["shifted"].mae_mev < 1e-9
+    sentence = summary(snapshot, {})
+    assert f"error against the reference {mean} meV on average" in sentence
+    assert "without a shift of the zero of energy by +250 meV" in sentence
 
 
 def test_every_way_of_turning_turns_everything(lab, ref):

@@ -7,7 +7,8 @@ from html import escape
 
 from workbench.evaluation.errors import Errors, pair_name
 from workbench.evaluation.orientation_comparison import Experiment, Floor, Snapshot
-from workbench.views.numbers import milli, orientation
+from workbench.hamiltonians.conventions import MEV
+from workbench.views.numbers import milli, milli_signed, orientation
 
 _DASH = "–"
 
@@ -15,19 +16,22 @@ _DASH = "–"
 def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
     """HTML table, meV: errors against the reference and of the rotation law, by predictor."""
     rows = [
-        _row(name, snapshot.errors.get(name), snapshot.symmetry[name])
+        _row(name, _against_reference(snapshot, name), snapshot.symmetry[name])
         for name in snapshot.predictions
     ]
     if snapshot.reference is not None:
-        rows.append(_row("DFT floor", None, floor.errors if floor else None, "wb-floor"))
+        rows.append(_row("DFT floor", (None,) * 4, floor.errors if floor else None, "wb-floor"))
     return (
         '<table class="wb-errors"><caption>errors at this orientation, meV</caption>'
         "<thead><tr><td></td>"
         '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
         "vs reference</th>"
+        '<th colspan="2" title="H + μS has the same orbitals and gaps as H: the prediction error '
+        'without μS, and μ">without zero of energy</th>'
         '<th colspan="2" title="f(Rx) against D f(x) D^T: the error of the rotation law">'
         "symmetry</th></tr>"
-        "<tr><td></td><th>mean</th><th>max</th><th>mean</th><th>max</th></tr></thead>"
+        "<tr><td></td><th>mean</th><th>max</th><th>mean</th><th>μ</th><th>mean</th><th>max</th>"
+        "</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
     )
 
@@ -66,6 +70,11 @@ def summary(snapshot: Snapshot, drift: dict[str, float]) -> str:
                 f", error against the reference {milli(error.mae_mev)} meV on average and "
                 f"{milli(error.max_mev)} meV at most"
             )
+        if name in snapshot.gauge_free:
+            sentence += (
+                f", {milli(snapshot.gauge_free[name].mae_mev)} meV on average without a shift of "
+                f"the zero of energy by {milli_signed(MEV * snapshot.shifts[name])} meV"
+            )
         if name in drift:
             sentence += f", levels change by at most {milli(drift[name])} meV"
         sentences.append(sentence + ".")
@@ -88,10 +97,23 @@ def heading(experiment: Experiment) -> str:
     return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts))}</span>"
 
 
-def _row(name: str, error: Errors | None, symmetry: Errors | None, style: str = "") -> str:
-    numbers = [error and error.mae_mev, error and error.max_mev]
-    numbers += [symmetry and symmetry.mae_mev, symmetry and symmetry.max_mev]
-    cells = "".join(f"<td>{_DASH if v is None else milli(v)}</td>" for v in numbers)
+def _against_reference(snapshot: Snapshot, name: str) -> tuple[str | None, ...]:
+    """Mean and largest error, the mean without the shift of the zero of energy, and the shift."""
+    error, free = snapshot.errors.get(name), snapshot.gauge_free.get(name)
+    return (
+        None if error is None else milli(error.mae_mev),
+        None if error is None else milli(error.max_mev),
+        None if free is None else milli(free.mae_mev),
+        None if free is None else milli_signed(MEV * snapshot.shifts[name]),
+    )
+
+
+def _row(
+    name: str, prediction: Sequence[str | None], symmetry: Errors | None, style: str = ""
+) -> str:
+    numbers = [None, None] if symmetry is None else [symmetry.mae_mev, symmetry.max_mev]
+    texts = [*prediction, *(None if v is None else milli(v) for v in numbers)]
+    cells = "".join(f"<td>{_DASH if text is None else text}</td>" for text in texts)
     return f'<tr class="{style}"><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
