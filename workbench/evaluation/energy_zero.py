@@ -3,6 +3,8 @@
 If ``H c = eps S c``, then ``(H + mu S) c = (eps + mu) S c``: the matrix H + mu S has the same
 orbitals as H, and all its energies are mu higher. The zero of energy of a crystal is a convention,
 so mu is a gauge. The part mu S of an error does not change any orbital, gap or shape of a band.
+(The zero of a molecule is an electron at rest far away. A shift of its levels changes ionisation
+energies, and is one error of all levels.)
 
 The shift is determined by least squares, over all matrix elements, of both spins for spinors::
 

@@ -25,7 +25,7 @@ def bands(
     window: tuple[float, float] = (-8.0, 6.0),
     densities: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> go.Figure:
-    """The bands along one path by several methods, in one diagram relative to the Fermi levels.
+    """The bands along one path by several methods, each relative to its own Fermi level.
 
     Args:
         structures: name -> bands in eV, all along the same path, e.g. from
@@ -58,8 +58,8 @@ def bands(
     _axes(figure, np.asarray(places), list(labels), window, densities is not None)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     alt = (
-        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV relative "
-        f"to the Fermi level{_distances(structures, window)}."
+        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV, "
+        f"each relative to its own Fermi level{_distances(structures, window)}."
     )
     title = "Bands and density of states" if densities else "Bands"
     return finished(figure, title, alt, 1000 if densities else 760, 520, legend=LEGEND_ABOVE)
@@ -126,7 +126,7 @@ def _axes(
         col=1,
     )
     figure.update_yaxes(range=list(window), gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(title="energy relative to the Fermi level in eV", row=1, col=1)
+    figure.update_yaxes(title="energy relative to own Fermi level in eV", row=1, col=1)
     if density:
         figure.update_xaxes(title="states / eV / cell", rangemode="tozero", row=1, col=2)
 

@@ -23,7 +23,10 @@ _MICRO = 1e3 / HARTREE  # 1e-6 Hartree per meV
 def evaluation_table(reports: Reports) -> str:
     """One line for each model and stage: errors of the matrix and of levels or bands.
 
-    For crystals the column "levels" contains the error of the bands near the Fermi level. A missing
+    "no gauge" is the mean error of the matrix without the shift of the zero of energy, and "shift"
+    the mean modulus of this shift (`workbench.evaluation.energy_zero`). For crystals the column
+    "levels" contains the error of the bands near the Fermi level. "aligned" contains the error of
+    levels without the shift, or of bands relative to each Hamiltonian's own Fermi level. A missing
     value is a dash.
 
     >>> from workbench import views
@@ -34,14 +37,23 @@ def evaluation_table(reports: Reports) -> str:
     water, stage 1 ...
     water, stages 1+2 ...
     """
-    head = ["matrix MAE in 1e-6 Hartree; levels, gap, symmetry in meV", "n", "mean", "median"]
-    rows = [[*head, "worst", "levels", "gap", "1 - orbitals", "symmetry"]]
+    head = [
+        "matrix MAE in 1e-6 Hartree; shift, levels, gap, symmetry in meV",
+        "n",
+        "mean",
+        "median",
+        "worst",
+    ]
+    rows = [[*head, "no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals", "symmetry"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]
             similarity = errors.get("occupied_similarity")
             values = [1e6 * errors[f"{kind}mae_hartree"] for kind in _KINDS]
-            values += [_level_error(errors), errors.get("gap_mae_mev")]
+            free = errors.get("gauge_free_mae_hartree")
+            values += [None if free is None else 1e6 * free, errors.get("shift_mev")]
+            values += [_level_error(errors), _level_error(errors, "aligned_")]
+            values.append(errors.get("gap_mae_mev"))
             values.append(None if similarity is None else 1 - similarity)
             values.append(errors["equivariance_mae_mev"])
             texts = [_short(value) for value in values]
@@ -166,8 +178,9 @@ def _points(
     )
 
 
-def _level_error(errors: Mapping[str, Any]) -> float | None:
-    return errors.get("occupied_level_mae_mev", errors.get("band_mae_mev"))
+def _level_error(errors: Mapping[str, Any], kind: str = "") -> float | None:
+    """Of the occupied levels, or of a crystal's bands; `kind` is "" or "aligned_"."""
+    return errors.get(f"{kind}occupied_level_mae_mev", errors.get(f"{kind}band_mae_mev"))
 
 
 def _least(values: Sequence[float]) -> float:
