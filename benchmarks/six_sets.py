@@ -3,8 +3,9 @@
     python benchmarks/six_sets.py [--only MG MM] [--limit 10] [--raw] [--json]
 
 The table has the raw errors, as the literature gives them, and the errors that do not depend on the
-zero of energy; with --raw only the former. A set is measured where a dataset and a checkpoint of its name, such as mg-mini, are bundled. The
-noise of its labels is read from the row "noise floor, meV" of the dataset's card.
+zero of energy; with --raw only the former. A set is measured where a dataset and a checkpoint of
+its name, such as mg-mini, are bundled. The noise of its labels is read from the row "noise floor,
+meV" of the dataset's card.
 """
 
 from __future__ import annotations
