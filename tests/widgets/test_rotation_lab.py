@@ -40,10 +40,12 @@ def test_the_table_tells_a_shifted_zero_of_energy_from_an_error(water, ref):
     experiment = Experiment(water, reference=ref, predictors={"shifted": lambda atoms: shifted})
     snapshot = experiment.at(np.eye(3))
     mean = f"{250 * ref.S.mae():.1f}"
-    row = error_table(snapshot, None).split("shifted</th>")[1].split("</tr>")[0]
-    cells = [cell.removesuffix("</td>") for cell in row.split("<td>")[1:]]
-    assert cells[0] == mean
-    assert cells[1] == cells[3].removeprefix("+") == "250"
+    table = error_table(snapshot, None)
+    means, largest = (
+        row.split("<td>")[1:] for row in table.split("shifted</th>")[1].split("</tr>")[:2]
+    )
+    assert [cell.removesuffix("</td>") for cell in (means[0], largest[0])] == [mean, "250"]
+    assert "Shift μ of the zero of energy: shifted +250 meV" in table
     assert snapshot.gauge_free["shifted"].mae_mev < 1e-9
     sentence = summary(snapshot, {})
     assert f"error against the reference {mean} meV on average" in sentence

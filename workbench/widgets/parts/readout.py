@@ -14,25 +14,30 @@ _DASH = "–"
 
 
 def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
-    """HTML table, meV: errors against the reference and of the rotation law, by predictor."""
+    """HTML table, meV: errors against the reference and of the rotation law, by predictor.
+
+    Against the reference, also without the shift mu S of the zero of energy, and below it each mu.
+    """
     rows = [
-        _row(name, _against_reference(snapshot, name), snapshot.symmetry[name])
+        _rows(
+            name,
+            snapshot.errors.get(name),
+            snapshot.gauge_free.get(name),
+            snapshot.symmetry[name],
+        )
         for name in snapshot.predictions
     ]
     if snapshot.reference is not None:
-        rows.append(_row("DFT floor", (None,) * 4, floor.errors if floor else None, "wb-floor"))
+        known = floor.errors if floor else None
+        rows.append(_rows("DFT floor", None, None, known, style="wb-floor"))
     return (
-        '<table class="wb-errors"><caption>errors at this orientation, meV</caption>'
-        "<thead><tr><td></td>"
-        '<th colspan="2" title="f(Rx) against the reference: the prediction error">'
-        "vs reference</th>"
-        '<th colspan="2" title="H + μS has the same orbitals and gaps as H: the prediction error '
-        'without μS, and μ">without zero of energy</th>'
-        '<th colspan="2" title="f(Rx) against D f(x) D^T: the error of the rotation law">'
-        "symmetry</th></tr>"
-        "<tr><td></td><th>mean</th><th>max</th><th>mean</th><th>μ</th><th>mean</th><th>max</th>"
-        "</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
+        '<table class="wb-errors wb-narrow"><caption>errors at this orientation, meV</caption>'
+        '<thead><tr><td colspan="2"></td>'
+        '<th title="f(Rx) against the reference: the prediction error">vs reference</th>'
+        '<th title="the same without a shift of the zero of energy">without μS</th>'
+        '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">symmetry</th>'
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>{_shift_note(snapshot)}"
+        f"{_floor_note(snapshot, floor, program)}"
     )
 
 
@@ -97,24 +102,28 @@ def heading(experiment: Experiment) -> str:
     return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts))}</span>"
 
 
-def _against_reference(snapshot: Snapshot, name: str) -> tuple[str | None, ...]:
-    """Mean and largest error, the mean without the shift of the zero of energy, and the shift."""
-    error, free = snapshot.errors.get(name), snapshot.gauge_free.get(name)
+def _rows(name: str, *errors: Errors | None, style: str = "") -> str:
+    """A row with the mean and one with the largest of each of these errors."""
+    means, largest = (
+        "".join(f"<td>{_DASH if v is None else milli(v)}</td>" for v in values)
+        for values in zip(*((e and e.mae_mev, e and e.max_mev) for e in errors), strict=True)
+    )
     return (
-        None if error is None else milli(error.mae_mev),
-        None if error is None else milli(error.max_mev),
-        None if free is None else milli(free.mae_mev),
-        None if free is None else milli_signed(MEV * snapshot.shifts[name]),
+        f'<tr class="{style}"><th scope="rowgroup" rowspan="2">{escape(name)}</th>'
+        f'<th scope="row" class="wb-kind">mean</th>{means}</tr>'
+        f'<tr class="{style}"><th scope="row" class="wb-kind">max</th>{largest}</tr>'
     )
 
 
-def _row(
-    name: str, prediction: Sequence[str | None], symmetry: Errors | None, style: str = ""
-) -> str:
-    numbers = [None, None] if symmetry is None else [symmetry.mae_mev, symmetry.max_mev]
-    texts = [*prediction, *(None if v is None else milli(v) for v in numbers)]
-    cells = "".join(f"<td>{_DASH if text is None else text}</td>" for text in texts)
-    return f'<tr class="{style}"><th scope="row">{escape(name)}</th>{cells}</tr>'
+def _shift_note(snapshot: Snapshot) -> str:
+    """The shift of each predictor's zero of energy; empty without a reference."""
+    if not snapshot.shifts:
+        return ""
+    shifts = ", ".join(f"{n} {milli_signed(MEV * mu)} meV" for n, mu in snapshot.shifts.items())
+    return (
+        f'<p class="wb-note">Shift μ of the zero of energy: {escape(shifts)}. H + μS has the '
+        "orbitals and gaps of H.</p>"
+    )
 
 
 def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
