@@ -211,7 +211,7 @@ COLUMNS = (
     ("MAE, uHa", lambda r: r["mae_hartree"] * 1e6),
     ("median, uHa", lambda r: r["median_structure_mae_hartree"] * 1e6),
     ("occupied levels, meV", lambda r: r["occupied_level_mae_mev"]),
-    ("symmetry error, uHa", lambda r: r["equivariance_mae_mev"] / HARTREE * 1e3),
+    ("equivariance error, uHa", lambda r: r["equivariance_mae_mev"] / HARTREE * 1e3),
 )
 
 

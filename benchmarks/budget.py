@@ -61,12 +61,12 @@ def table(system: str, budget: float, runs: list[dict[str, Any]]) -> str:
     """The result as text."""
     lines = [
         f"{system}, {budget:g} CPU-seconds of one thread, test MAE in 1e-6 Hartree",
-        "seed   CPU s   stage 1   both stages   symmetry error of both",
+        "seed   CPU s   stage 1   both stages   equivariance error of both",
     ]
     for r in runs:
         lines.append(
             f"{r['seed']:4d} {r['cpu_seconds']:7.0f} {r['stage1_uha']:9.3f} {r['both_uha']:13.3f} "
-            f"{r['both_equivariance_uha']:24.3f}"
+            f"{r['both_equivariance_uha']:28.3f}"
         )
     both = np.array([r["both_uha"] for r in runs])
     spread = f" +- {both.std(ddof=1):.3f}" if len(both) > 1 else ""

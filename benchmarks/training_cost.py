@@ -26,6 +26,7 @@ from workbench.datasets.dataset import Sample
 from workbench.datasets.writing import write
 from workbench.engines.pyscf_molecules import basis_of
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.stage1_objective import Stage1Objective
 from workbench.training.stage2_objective import Stage2Objective
@@ -63,13 +64,13 @@ def measure(system: str, steps: int) -> dict[str, float]:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         dataset = random_dataset(system, Path(folder) / "random.h5", MOLECULES)
-        config = wb.ModelConfig()
+        config = with_cutoff(wb.ModelConfig(), dataset)
         charges = guess_charges(dataset, dataset.split("train"), config)
         labelled = TrainingSet.read(dataset, dataset.split("train"), config, dataset.basis, charges)
     model = untrained(dataset.basis, config, labelled, charges)
     result = {}
-    for name, phase in (("stage 1", Stage1Objective), ("stage 2", Stage2Objective)):
-        stage = phase(model, labelled, labelled)
+    for name, objective in (("stage 1", Stage1Objective), ("stage 2", Stage2Objective)):
+        stage = objective(model, labelled, labelled)
         parameters = list(stage.module.parameters())
         optimizer = torch.optim.AdamW(parameters, fused=True)
         times = []

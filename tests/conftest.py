@@ -1,4 +1,4 @@
-"""What several test files share: one thread, water, loud widgets and a tiny labelled set."""
+"""What test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def raise_errors(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_path(tmp_path_factory):
-    """Water and hydrogen fluoride, RHF/STO-3G, displaced and turned: 12 train, 4 valid, 4 test."""
+    """Water and hydrogen fluoride, RHF/STO-3G, displaced and rotated: 12 train, 4 valid, 4 test."""
     from workbench.datasets.dataset import Sample
     from workbench.datasets.writing import write
     from workbench.engines.pyscf_molecules import reference

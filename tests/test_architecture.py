@@ -143,7 +143,7 @@ def test_the_extra_all_means_all_but_dev():
     assert named == set(extras) - {"all", "dev"}
 
 
-def test_the_version_is_told_once():
+def test_the_version_is_written_in_one_place():
     citation = (ROOT / "CITATION.cff").read_text()
     assert PROJECT["version"] == wb.__version__
     assert f"\nversion: {wb.__version__}\n" in citation

@@ -13,6 +13,7 @@ from workbench.evaluation.reproduction import TESTED, default_config
 from workbench.hamiltonians.spin_parts import EVEN, odd_part, to_parts
 from workbench.storage.bundled import data_path
 from workbench.structures.loading import pair_vectors
+from workbench.training.cutoff import with_cutoff
 
 SHIPPED = [s for s in SYSTEMS.values() if data_path("datasets", f"{s.mini}.h5").is_file()]
 TRAINED = [s for s in SHIPPED if data_path("checkpoints", f"{s.mini}.safetensors").is_file()]
@@ -45,7 +46,7 @@ def test_labels_are_hermitian_and_turn_with_their_atoms(system):
 def test_the_default_sizes_of_a_reproduction_suit_its_orbitals(system):
     """With spin, two d shells of an atom couple to axial l = 5."""
     with wb.Dataset(system.mini) as data:
-        config = default_config(data, system)
+        config = with_cutoff(default_config(system), data)
         config.check(data.basis)  # raises if an on-site irrep is out of the features' reach
         sample = data[int(data.split("train")[0])]
         distances = np.linalg.norm(pair_vectors(sample.H, sample.atoms), axis=1)

@@ -61,15 +61,16 @@ MOLECULES = {
 def main() -> None:
     """Check that `organic` has none of them, relax and write."""
     rdBase.DisableLog("rdApp.*")
-    molecules = [(smiles, key_of(smiles)) for smiles in MOLECULES.values()]
+    molecules = {name: (smiles, key_of(smiles)) for name, smiles in MOLECULES.items()}
     with (HERE / "organic.csv").open() as file:
         elsewhere = {row["key"] for row in csv.DictReader(file)}
-    if known := [name for name, (_, key) in zip(MOLECULES, molecules) if key in elsewhere]:
+    if known := [name for name, (_, key) in molecules.items() if key in elsewhere]:
         raise SystemExit(f"The collection organic contains {', '.join(known)}: choose others.")
-    found = relax_all(molecules, "familiar")
-    if lost := [name for name, (s, _) in zip(MOLECULES, molecules) if "dropped" in found[s]]:
+    pairs = list(molecules.values())
+    found = relax_all(pairs, "familiar")
+    if lost := [name for name, (smiles, _) in molecules.items() if "dropped" in found[smiles]]:
         raise SystemExit(f"Not relaxed: {', '.join(lost)}.")
-    write(molecules, dict.fromkeys((key for _, key in molecules), "test"), found, "familiar")
+    write(pairs, dict.fromkeys((key for _, key in pairs), "test"), found, "familiar")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_dragging_does_too(shown: LabPage):
     assert inspected(shown, NORMS) == pytest.approx(norms, abs=1e-9)
 
 
-def test_a_pair_is_picked_in_the_map_and_turned_along_its_bond(shown: LabPage):
+def test_a_pair_is_picked_in_the_map_and_rotated_along_its_bond(shown: LabPage):
     inspector = shown.page.locator(".wb-inspector").first
     heat = inspector.locator(".wb-where .wb-heat figure canvas")
     heat.scroll_into_view_if_needed()

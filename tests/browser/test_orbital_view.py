@@ -1,4 +1,4 @@
-"""OrbitalView in real JupyterLab: surfaces where an orbital has its isovalue, turned together."""
+"""OrbitalView in real JupyterLab: surfaces where an orbital has its isovalue, rotated together."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_arrow_keys_turn_both_and_the_wheel_zooms_both(shown: LabPage):
     np.testing.assert_allclose(zoomed[0], zoomed[1], atol=1e-6)
 
 
-def test_a_level_by_keys_and_an_isovalue_are_drawn(shown: LabPage):
+def test_a_level_chosen_by_keys_and_an_isovalue_are_shown(shown: LabPage):
     shown.page.get_by_role("button", name="LUMO", exact=True).click()
     shown.page.wait_for_function(NAMED, arg="LUMO")
     drawn(shown)

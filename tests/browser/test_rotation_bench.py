@@ -113,7 +113,7 @@ def test_arrow_keys_walk_over_the_map_and_home_finds_the_worst(shown: LabPage):
     assert worst == shown.evaluate("int(sphere.values['exact'].argmax())")
 
 
-def test_the_angle_fills_another_map_and_values_are_said(shown: LabPage):
+def test_another_angle_fills_another_map_and_values_are_announced(shown: LabPage):
     slider = shown.page.get_by_role("slider").first
     slider.focus()
     shown.page.keyboard.press("ArrowLeft")
@@ -166,7 +166,7 @@ def test_the_globe_turns_by_mouse_and_keys_and_axes_are_picked_on_it(shown: LabP
 
 
 def globe(lab: LabPage) -> Rotation:
-    """How the globe is turned."""
+    """The orientation of the globe."""
     return Rotation.from_quat(
         json.loads(lab.page.locator(".wb-sphere").get_attribute("data-quaternion"))
     )
@@ -228,7 +228,7 @@ def test_the_bench_shows_inversion_searches_and_exports(shown: LabPage, notebook
 
 def test_the_page_of_the_report_opens_by_itself(shown: LabPage, notebooks: Path):
     shown.page.goto(f"file://{notebooks / 'written' / 'rotations-H2O.html'}")
-    assert "Symmetry errors of H2O" in shown.page.locator("h1").inner_text()
+    assert "Equivariance errors of H2O" in shown.page.locator("h1").inner_text()
     assert shown.page.locator("svg circle").count() > 100
     assert shown.foreign == [f"file://{notebooks / 'written' / 'rotations-H2O.html'}"]
 

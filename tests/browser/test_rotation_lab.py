@@ -163,7 +163,7 @@ def test_an_error_in_the_kernel_shows_as_a_sentence_and_the_page_goes_on(shown):
 
 def test_the_text_twin_is_announced(shown):
     shown.page.wait_for_function(
-        "() => /Structure .*refined: symmetry error/.test("
+        "() => /Structure .*refined: equivariance error/.test("
         "document.querySelector('.wb-structure-live').textContent)"
     )
     live_region = shown.page.locator(".wb-structure-live")

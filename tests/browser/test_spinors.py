@@ -1,4 +1,4 @@
-"""Hamiltonians with spin in real JupyterLab: parts are chosen and turned, and so is a spinor."""
+"""Hamiltonians with spin in real JupyterLab: parts are chosen and rotated, and so is a spinor."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def hover(lab: LabPage, x: int, y: int) -> str:
 
 
 def wait_until_said(lab: LabPage, words: str) -> None:
-    """Until the text of the turned spinor has caught up."""
+    """Until the text shows the rotated spinor."""
     lab.page.wait_for_function(
         "([where, words]) => document.querySelector(where).textContent.includes(words)",
         arg=[SAID, words],

@@ -84,7 +84,7 @@ def test_a_file_is_uploaded(shown: LabPage, tmp_path: Path):
     assert shown.evaluate(FORMULA) == "N2"
 
 
-def test_a_broken_file_is_told_and_the_former_structure_stays(shown: LabPage, tmp_path: Path):
+def test_a_broken_file_is_reported_and_the_former_structure_stays(shown: LabPage, tmp_path: Path):
     shown.run_code("import os; os.environ.pop('WORKBENCH_RAISE', None)")
     bad = tmp_path / "close.xyz"
     bad.write_text("2\n\nN 0 0 0\nN 0 0 0.1\n")

@@ -43,7 +43,7 @@ def test_keys_move_the_slider_and_each_number_is_measured(shown: LabPage):
     handle = shown.page.locator(".wb-stops .noUi-handle")
     for K in (2, 4, 8, 16):
         handle.press("ArrowRight")
-        wait_until_said(shown, f"K = {K}: symmetry error")
+        wait_until_said(shown, f"K = {K}: equivariance error")
     assert shown.page.locator(POINTS).count() == 6
     measured = shown.evaluate("[r.symmetry_mev for r, _ in slider.readings.values()]")
     errors = [float(value) for value in measured.strip("[]").split(",")]
@@ -54,7 +54,7 @@ def test_keys_move_the_slider_and_each_number_is_measured(shown: LabPage):
 @pytest.mark.slow
 def test_reset_empties_the_picture(shown: LabPage):
     shown.page.locator(".wb-lab button", has_text="Reset").click()
-    wait_until_said(shown, "K = 1: symmetry error")
+    wait_until_said(shown, "K = 1: equivariance error")
     shown.page.wait_for_function(
         "where => document.querySelectorAll(where).length === 2", arg=POINTS
     )

@@ -38,7 +38,7 @@ def shown(page: LabPage, notebooks: Path) -> LabPage:
     return page
 
 
-def test_structures_are_drawn(shown: LabPage):
+def test_structures_are_shown(shown: LabPage):
     shown.page.wait_for_function(f"() => ({INKED})().every(count => count > 500)")
     assert len(shown.page.evaluate(INKED)) == 2
     assert shown.page.get_by_role("img", name="H2O, 3 atoms").count() == 1

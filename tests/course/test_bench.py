@@ -61,7 +61,7 @@ def test_a_cube_has_23_turns():
         ({90: 6, 120: 8}, "180° is missing"),
     ],
 )
-def test_wrong_counts_are_told_why(answer, says):
+def test_the_verdict_explains_wrong_counts(answer, says):
     verdict = task.axes_without_error(answer)
     assert not verdict
     assert says in verdict.why
@@ -81,7 +81,7 @@ def test_the_right_counts_are_right():
         ((1, 0, 1), 180, "90° from its line"),
     ],
 )
-def test_turns_that_move_the_axis_are_told_how_far(axis, degrees, says):
+def test_the_verdict_says_how_far_a_rotation_moves_the_axis(axis, degrees, says):
     verdict = task.keeps_axis(axis, degrees)
     assert not verdict
     assert says in verdict.why

@@ -37,7 +37,7 @@ def test_a_shell_block_is_part_of_the_block(H, pp):
         task.shell_block(H, 0, 1, "4f", "2p")
 
 
-def test_a_block_turned_by_hand_is_right(H, pp):
+def test_a_block_rotated_by_hand_is_right(H, pp):
     by_hand = R[[1, 2, 0]][:, [1, 2, 0]]
     verdict = task.turned_block(by_hand @ pp @ by_hand.T, pp, R)
     assert verdict
@@ -59,7 +59,7 @@ def test_a_block_turned_by_hand_is_right(H, pp):
         (lambda h: h[0], "3 x 3"),
     ],
 )
-def test_a_block_turned_wrongly_is_told_how(pp, mistake, says):
+def test_the_verdict_explains_a_wrongly_rotated_block(pp, mistake, says):
     verdict = task.turned_block(mistake(pp), pp, R)
     assert not verdict
     assert says in verdict.why
@@ -90,7 +90,7 @@ def test_the_scalar_part_is_a_third_of_the_trace_and_the_bar_of_the_xray(H, pp):
         (lambda h: h @ h, "off by"),
     ],
 )
-def test_another_part_is_told_what_it_is(pp, mistake, says):
+def test_the_verdict_names_another_part(pp, mistake, says):
     verdict = task.scalar_part(mistake(pp), pp)
     assert not verdict
     assert says in verdict.why

@@ -47,7 +47,7 @@ def test_an_error_moves_the_levels_that_its_place_says(sample):
     assert np.abs(moved["combination of least overlap"]).argmax() >= n, "an empty level"
 
 
-def test_the_mean_over_existing_elements_is_told_from_others():
+def test_the_verdict_distinguishes_the_mean_over_existing_elements():
     ref = reference(molecule("H2O"), basis="sto-3g", xc="hf")
     wrong = ref.H + 0.001 * ref.S
     difference = wrong - ref.H
@@ -166,7 +166,7 @@ def test_an_interval_needs_pairs():
         paired_difference([1, 2], [1, 2], [7, 7])
 
 
-def test_an_interval_is_told_from_others():
+def test_the_verdict_distinguishes_an_interval_from_others():
     rng = np.random.default_rng(4)
     groups = np.repeat(np.arange(8), 6)
     b = rng.lognormal(size=48)

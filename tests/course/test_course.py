@@ -38,7 +38,7 @@ def test_a_bloch_sum_is_right_if_it_is_the_block_at_k(overlaps):
         (lambda T: 2 * np.exp(2j * np.pi * K @ T), "off by"),
     ],
 )
-def test_a_wrong_bloch_sum_is_told_what_is_wrong(overlaps, phase, says):
+def test_the_verdict_explains_a_wrong_bloch_sum(overlaps, phase, says):
     verdict = crystals.bloch_sum(added(overlaps, phase), (0, 1), K, overlaps)
     assert not verdict
     assert says in verdict.why
@@ -110,7 +110,7 @@ def test_the_turn_of_a_spinor_takes_half_the_angle(answer, says):
         (0.7, "not a difference"),
     ],
 )
-def test_a_splitting_is_told_from_other_distances(answer, says):
+def test_the_verdict_distinguishes_a_splitting_from_other_differences(answer, says):
     levels = [-27.4, -27.4, -13.4, -13.4, *[-12.0] * 4]
     assert says in str(spinors.p_splitting(answer, levels))
     assert spinors.multiplets(levels) == [(-27.4, 2), (-13.4, 2), (-12.0, 4)]

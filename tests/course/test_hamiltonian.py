@@ -53,7 +53,7 @@ def test_the_root_of_the_overlap(solved, eigen, make, says):
     assert says in str(task.inverse_root(make(*eigen), solved.S))
 
 
-def test_a_root_of_each_element_is_told_apart(solved):
+def test_the_verdict_recognises_the_root_of_each_element(solved):
     s = solved.S.dense()
     assert "of each element" in task.inverse_root(1 / np.sqrt(np.abs(s) + (s == 0)), solved.S).why
 
@@ -64,7 +64,7 @@ def test_orbitals_are_right_whatever_their_signs(solved):
     assert task.orbitals_of(C * signs, solved.H, solved.S)
 
 
-def test_wrong_orbitals_are_told_what_is_wrong(solved, eigen):
+def test_the_verdict_explains_wrong_orbitals(solved, eigen):
     H, S = solved.H, solved.S
     energies, C = wb.solve(H, S)
     values, U = eigen
@@ -98,7 +98,7 @@ def test_wrong_orbitals_are_told_what_is_wrong(solved, eigen):
         (0.7, "4 electrons occupy 2 orbitals"),
     ],
 )
-def test_a_gap_is_told_from_other_distances(answer, says):
+def test_the_verdict_distinguishes_a_gap_from_other_differences(answer, says):
     energies = [-10.0, -2.0, 1.0, 5.0, 7.5, 20.0]
     assert says in str(task.gap_of(answer, energies, 4))
 

@@ -36,7 +36,7 @@ def test_whole_trajectories_held_out_are_right():
         ([1, 2], "one True or False for each of the 16 frames"),
     ],
 )
-def test_a_leaking_split_is_told_where_it_leaks(answer, says):
+def test_the_verdict_says_where_a_split_leaks(answer, says):
     verdict = task.held_out(answer, GROUPS)
     assert not verdict
     assert says in verdict.why

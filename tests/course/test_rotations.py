@@ -19,7 +19,7 @@ EVEN = (OUTER + OUTER.T) / 2
 
 
 @pytest.mark.parametrize("l", [0, 1, 2, 3])
-def test_turned_components_are_d_times_c(l):
+def test_rotated_components_are_d_times_c(l):
     c = np.arange(1.0, 2 * l + 2)
     assert task.turned_components(wigner_d(l, R) @ c, c, l, R)
 
@@ -36,7 +36,7 @@ def test_turned_components_are_d_times_c(l):
         (-C, "the norm is right"),
     ],
 )
-def test_wrong_components_are_told_why(answer, says):
+def test_the_verdict_explains_wrong_components(answer, says):
     verdict = task.turned_components(answer, C, 1, R)
     assert not verdict
     assert says in verdict.why
@@ -56,7 +56,7 @@ def test_wrong_components_are_told_why(answer, says):
         (A, "3 x 3"),
     ],
 )
-def test_a_wrong_traceless_part_is_told_what_is_left_in_it(answer, says):
+def test_the_verdict_names_what_a_wrong_traceless_part_contains(answer, says):
     assert task.traceless_part(EVEN - TRACE / 3, A, B)
     verdict = task.traceless_part(answer, A, B)
     assert not verdict
@@ -75,7 +75,7 @@ def test_a_wrong_traceless_part_is_told_what_is_left_in_it(answer, says):
         ("", "not an irrep"),
     ],
 )
-def test_wrong_irreps_of_a_product_are_told_why(answer, says):
+def test_the_verdict_explains_wrong_irreps_of_a_product(answer, says):
     assert task.irreps_of_product("3o + 1o+2o", "1o", "2e")
     verdict = task.irreps_of_product(answer, "1o", "2e")
     assert not verdict

@@ -54,7 +54,7 @@ def test_any_message_that_turns_flips_and_depends_on_all_is_right(answer):
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")
-def test_a_wrong_message_is_told_why(answer, says):
+def test_the_verdict_explains_a_wrong_message(answer, says):
     verdict = task.message(answer)
     assert not verdict
     assert says in verdict.why
@@ -118,7 +118,7 @@ def test_a_tensor_product_is_an_so2_map(product):
     np.testing.assert_allclose(edge_maps.so2_map(weights, edges, 2), exact, atol=1e-12)
 
 
-def test_edge_frames_sort_the_components_of_the_turned_edge():
+def test_edge_frames_sort_the_components_of_the_rotated_edge():
     """Rows are those of a turn of the edge onto z, up to a turn about z, which keeps |m|."""
     vector = np.array([0.3, -1.2, 0.7])
     frame = edge_maps.edge_frames([vector], 2)[0]

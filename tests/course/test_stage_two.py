@@ -64,13 +64,13 @@ def test_a_stretched_vector_is_free_and_equivariant():
         (lambda v: np.linalg.norm(v), "shape ()"),
     ],
 )
-def test_other_functions_are_told_what_they_break(mistake, says):
+def test_the_verdict_says_which_law_other_functions_break(mistake, says):
     verdict = task.free_and_equivariant(mistake)
     assert not verdict
     assert says in verdict.why
 
 
-def test_a_pair_turned_by_hand_is_right(pair):
+def test_a_pair_rotated_by_hand_is_right(pair):
     atoms, H = pair
     assert task.turned_pair((wb.rotate(atoms, R), H.rotate(R)), atoms, H, R)
 
@@ -90,7 +90,7 @@ def test_a_pair_turned_by_hand_is_right(pair):
         ),
     ],
 )
-def test_a_pair_turned_wrongly_is_told_how(pair, mistake, says):
+def test_the_verdict_explains_a_wrongly_rotated_pair(pair, mistake, says):
     verdict = task.turned_pair(mistake(*pair), *pair, R)
     assert not verdict
     assert says in verdict.why
@@ -123,7 +123,7 @@ def test_the_error_of_an_average(answer, says):
     assert says in verdict.why
 
 
-def test_a_louder_model_is_a_copy():
+def test_a_model_with_an_enlarged_correction_is_a_copy():
     model = wb.load_model("water")
     atoms = wb.load("water")
     before = model.predict(atoms)

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 BASIS = Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})
 CONFIG = ModelConfig(
     guess="none",
+    cutoff=10.0,
     lmax=2,
     pseudo_lmax=1,
     channels=4,
@@ -35,7 +36,7 @@ CONFIG = ModelConfig(
 
 
 def golden_atoms() -> Atoms:
-    """A bent, turned water."""
+    """A bent, rotated water."""
     return Atoms("OHH", [[0.1, -0.2, 0.3], [0.9, 0.3, 0.4], [-0.6, 0.4, 0.1]])
 
 

@@ -92,7 +92,7 @@ def test_the_density_of_a_solved_hamiltonian_is_that_of_pyscf():
 
 
 @pytest.mark.parametrize("charge", [0, -1, 2])
-def test_the_density_holds_the_electrons_and_turns(charge):
+def test_the_density_contains_the_electrons_and_rotates(charge):
     atoms, R = ATOMS.copy(), random_rotation(np.random.default_rng(1))
     atoms.info["charge"] = charge
     here, there = (guess(a, BASIS, CHARGES, orbitals=True)[1] for a in (atoms, rotate(atoms, R)))

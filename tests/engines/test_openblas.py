@@ -39,5 +39,5 @@ def test_the_hint_reaches_pyscf_and_nothing_else(engine, setting):
     assert left == setting
 
 
-def test_workers_are_told_which_kernels_to_use():
+def test_worker_processes_get_the_names_of_the_kernels():
     assert kernel_environment() == {"OPENBLAS_CORETYPE": core_type()}

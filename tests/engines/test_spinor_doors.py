@@ -136,7 +136,7 @@ def test_it_predicts_with_the_gap_of_its_own_electrons(trained, folder):
     assert np.sum(np.load(start) * field.get_ovlp().T) == pytest.approx(18, abs=1e-6)
 
 
-def test_it_is_turned_beside_pyscf(trained, folder):
+def test_the_equivariance_of_a_spinor_model_is_compared_with_pyscf(trained, folder):
     words = ("rotate", folder / "selenide.xyz", "--model", trained, "--xc", "hf")
     predictors = numbers_of(*words)["predictors"]
     assert predictors["PySCF"]["max_mev"] < 1e-3

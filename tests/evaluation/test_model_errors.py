@@ -64,9 +64,15 @@ def test_a_metric_is_reduced_as_it_declares(uninterrupted, tiny):
         assert report[stage]["shift_mev"] == pytest.approx(np.mean(shifts), rel=1e-12)
         free, raw = (report[stage][key] for key in ("gauge_free_mae_mev", "mae_mev"))
         assert report[stage]["gauge_share"] == pytest.approx(1 - free / raw, rel=1e-12)
-        assert list(report[stage])[-2:] == [
-            *("median_structure_mae_hartree", "worst_structure_mae_hartree")
-        ]
+        over_structures = set(report[stage]) - set(structures[0])
+        assert over_structures == {
+            *("median_structure_mae_hartree", "worst_structure_mae_hartree"),
+            *("median_structure_gap_mae_mev", "worst_structure_gap_mae_mev"),
+            *("worst_structure_occupied_level_mae_mev", "ghost_share"),
+        }
+        gaps = [structure["gap_mae_mev"] for structure in structures]
+        assert report[stage]["worst_structure_gap_mae_mev"] == max(gaps)
+        assert report[stage]["ghost_share"] == np.mean(np.array(gaps) > 1000)
 
 
 GAUGE_KEYS = ["gauge_free_mae_hartree", "gauge_free_mae_mev"]

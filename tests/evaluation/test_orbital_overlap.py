@@ -49,7 +49,7 @@ def test_a_molecular_orbital_agrees_with_cubegen(water, solved, tmp_path):
     np.testing.assert_allclose(ours.ravel() * BOHR**1.5, np.ravel(wanted), atol=1e-12)
 
 
-def test_orbitals_of_a_turned_molecule_are_turned_orbitals(water, solved):
+def test_orbitals_of_a_rotated_molecule_are_rotated_orbitals(water, solved):
     R = random_rotation(RNG)
     there = rotate(water, R)
     H, S = solved.H.rotate(R), solved.S.rotate(R)
@@ -91,7 +91,7 @@ def test_a_grid_runs_fastest_along_z():
 
 
 def test_signs_and_mixtures_follow_the_true_orbitals():
-    """Ammonia has degenerate pairs; the same matrix, computed at a turned place, mixes them."""
+    """Ammonia has degenerate pairs; the matrix computed in another orientation mixes them."""
     atoms = wb.load("ammonia")
     ref = wb.reference(atoms, basis="sto-3g", xc="hf")
     truth = orbitals(ref.H, ref.S)
@@ -127,7 +127,7 @@ def test_levels_have_the_names_of_chemistry():
     assert [level_name(k, 2) for k in range(4)] == ["HOMO−1", "HOMO", "LUMO", "LUMO+1"]
 
 
-def test_what_cannot_be_drawn_is_refused(water, solved):
+def test_orbitals_that_cannot_be_evaluated_are_refused(water, solved):
     with pytest.raises(ValueError, match="two values at each point"):
         atomic_orbitals(water, Basis("def2-svp", solved.H.basis.shells, True), POINTS)
     with pytest.raises(ValueError, match="other shells"):

@@ -57,7 +57,7 @@ def test_solutions_that_are_not_used_are_not_stored(tmp_path):
     ("value", "precision"), [(0.5, torch.float32), (1.1e6, torch.float64), (0.1, torch.float64)]
 )
 def test_a_stage_whose_solution_exceeds_float16_runs_in_float64(value, precision, tmp_path):
-    """Solutions stored as float32 are large: in float32 the symmetry error would be visible."""
+    """Solutions stored as float32 are large: in float32 the equivariance error would be visible."""
     model, path = make(), tmp_path / "m.safetensors"
     model.baseline.double()
     readout = model.baseline.node_head.readout

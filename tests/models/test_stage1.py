@@ -83,8 +83,8 @@ def test_a_prediction_is_continuous_at_the_cutoff():
 def test_a_batch_of_molecules_gives_the_blocks_of_each_molecule():
     model = random_model().to(torch.float64)
     molecules = [molecule(name) for name in ("H2O", "CH4", "CO2")]
-    graphs = [build(a, model.config.cutoff) for a in molecules]
-    store = Store(graphs, torch.tensor([1, 1, 1]))
+    graphs = [build(a, model.config.longest_pair) for a in molecules]
+    store = Store(graphs, torch.ones(3), torch.zeros(3))
     batch = store.select(torch.tensor([2, 0]))
     geometry = model.geometry(batch.graph)
     blocks = model.codec.stage1_blocks(

@@ -11,7 +11,7 @@ from tests.support.jupyter import LabPage
 
 
 def answer_quiz(quiz: Locator) -> None:
-    """Choose every answer: each is told why, and one is right."""
+    """Choose every answer: the quiz explains each, and one is right."""
     quiz.wait_for()
     said: list[str] = []
     for answer in quiz.locator("input[type=radio]").all():

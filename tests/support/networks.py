@@ -36,7 +36,14 @@ BASIS = Basis("def2-svp", {1: (0, 0, 1), 6: (0, 0, 0, 1, 1, 2), 8: (0, 0, 0, 1, 
 
 
 SMALL = ModelConfig(
-    guess="orbitals", channels=8, layers=2, radial=8, readout=16, refiner_width=32, refiner_layers=1
+    guess="orbitals",
+    cutoff=10.0,
+    channels=8,
+    layers=2,
+    radial=8,
+    readout=16,
+    refiner_width=32,
+    refiner_layers=1,
 )
 
 

@@ -8,6 +8,7 @@ import torch
 from workbench.models.checkpoint import read_tensors
 from workbench.models.config import ModelConfig
 from workbench.training.config import Budget, TrainConfig
+from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.training_set import TrainingSet
 
@@ -64,6 +65,7 @@ def until(run, step, stage="stage 1"):
 
 def untrained_model(dataset, config=CONFIG):
     """A model with random weights, and the training and validation sets it is scaled to."""
+    config = with_cutoff(config, dataset)
     charges = guess_charges(dataset, dataset.split("train"), config)
     train_set, valid_set = (
         TrainingSet.read(dataset, dataset.split(split), config, dataset.basis, charges)

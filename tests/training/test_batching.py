@@ -28,17 +28,18 @@ def graphs(tiny):
 
 @pytest.mark.parametrize("indices", [[0, 1, 2, 3, 4, 5], [4], [5, 3, 0], [3, 3, 1]])
 def test_a_selection_is_the_join_of_its_graphs(graphs, indices):
-    store = Store(graphs, torch.arange(6))
+    store = Store(graphs, torch.arange(6), 0.5 * torch.arange(6))
     part = store.select(torch.tensor(indices))
     expected = join([graphs[i] for i in indices])
     for name in ("z", "edge_index", "edge_vec", "reverse", "node_guess", "pair_guess", "batch"):
         assert torch.equal(getattr(part.graph, name), getattr(expected, name)), name
     assert part.elements.tolist() == indices
+    assert part.beyond_ev.tolist() == [0.5 * i for i in indices]
     assert len(store) == 6
 
 
 def test_blocks_of_a_selection_are_its_rows(graphs):
-    store = Store(graphs, torch.ones(6))
+    store = Store(graphs, torch.ones(6), torch.zeros(6))
     blocks = Blocks(torch.arange(len(store.graph.z)), torch.arange(store.graph.edge_index.shape[1]))
     part = store.select(torch.tensor([3, 1]))
     atoms = [len(graph.z) for graph in graphs]

@@ -14,6 +14,7 @@ from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.writing import write
 from workbench.evaluation.energy_zero import energy_shift, gauge_free_errors
 from workbench.training.config import Budget, TrainConfig
+from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.loop import train
 from workbench.training.stage1_objective import Stage1Objective
@@ -50,6 +51,7 @@ def tiny_shifted(tiny_path, tmp_path_factory):
 
 def objectives(dataset, config, scaled_to=None):
     """Both stages with the same untrained weights and scales, free of gauge."""
+    config = with_cutoff(config, dataset)
     charges = guess_charges(scaled_to or dataset, dataset.split("train"), config)
 
     def read(source, split):

@@ -68,7 +68,7 @@ def test_a_meter_sees_stage_one_obey_and_stage_two_break_the_law(monitored, data
     *_, last = wb.train(CONFIG, data, only_first)
     assert meter.read(last.model).symmetry_mev < 1e-6
     assert monitored.last.symmetry_mev > 1e-3
-    # All of the symmetry error is stage 2's: it grows as that speaks up.
+    # All of the equivariance error is stage 2's: it grows with stage 2's output.
     louder = meter.read(enlarged(monitored.model, 3))
     assert louder.symmetry_mev == pytest.approx(3 * monitored.last.symmetry_mev, rel=1e-3)
 
@@ -104,7 +104,7 @@ def test_a_run_is_read_on_the_way_and_at_its_end(monitored, meter):
         monitored.readings[0].symmetry_mev < monitored.readings[1].symmetry_mev
     )  # it begins at zero
     assert monitored.cpu_seconds > 100
-    assert "symmetry error" in str(monitored.last)
+    assert "equivariance error" in str(monitored.last)
 
 
 def test_watching_does_not_disturb_the_training(monitored, data):
@@ -120,7 +120,7 @@ def test_there_must_be_something_to_watch(meter):
 
 def test_the_ledger_has_a_line_for_each_run(monitored):
     head, line = summary_table({"two stages": monitored}).splitlines()
-    assert "symmetry error, meV" in head
+    assert "equivariance error, meV" in head
     name, spent, error, symmetry = line.rsplit(maxsplit=3)
     assert name.strip() == "two stages"
     assert float(spent) == pytest.approx(monitored.cpu_seconds, abs=0.06)

@@ -14,7 +14,7 @@ from workbench.training import training_set
 from workbench.training.loop import train
 from workbench.training.training_set import TrainingSet
 
-WITHOUT_GUESS = replace(CONFIG, guess="none")
+WITHOUT_GUESS = replace(CONFIG, guess="none", cutoff=10.0)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_chunks_are_all_structures_in_order(read, monkeypatch, structures, pairs
     )
 
 
-def test_a_set_that_lies_in_files_trains_to_the_same_bytes(
+def test_a_training_set_stored_in_files_trains_to_the_same_bytes(
     uninterrupted, tiny, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(mapped_tensor, "IN_MEMORY", 0)

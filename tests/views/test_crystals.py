@@ -18,7 +18,7 @@ def made(shift: float = 0.0, reference: float = 0.0, path: str = "GMKG") -> Band
     return BandStructure(path=way, energies=energies[None], reference=reference)
 
 
-def test_all_bands_are_drawn_from_the_fermi_level_with_gaps_between():
+def test_all_bands_are_plotted_from_the_fermi_level_with_gaps_between():
     figure = views.bands({"DFT": made(reference=-4.1)})
     (trace,) = figure.data
     drawn = np.reshape(trace.y, (3, 21))
@@ -66,7 +66,7 @@ def test_a_density_stands_beside_its_bands_on_the_same_axis():
         ({"a": made()}, {"b": ([0.0], [1.0])}, "'b' has a density of states but no bands"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(given, densities, says):
+def test_a_plot_that_is_not_possible_raises_an_error_that_says_why(given, densities, says):
     with pytest.raises(ValueError, match=says):
         views.bands(given, densities=densities)
 

@@ -20,7 +20,7 @@ def magnetic():
     return coupled(wb.load("water"), magnetic=0.5)[0]
 
 
-def test_all_parts_are_drawn_and_add_up_to_the_matrix(H):
+def test_the_plot_shows_all_parts_and_they_add_up_to_the_matrix(H):
     figure = views.heat(H)
     one, x, y, z = (np.asarray(trace.z) for trace in figure.data)
     n = len(one)
@@ -40,13 +40,13 @@ def test_magnetic_matrices_have_four_parts_more(magnetic):
 
 
 @pytest.mark.parametrize("part", list(PARTS))
-def test_one_part_is_drawn_alone(magnetic, part):
+def test_one_part_can_be_plotted_alone(magnetic, part):
     figure = views.heat(magnetic, part=part)
     np.testing.assert_allclose(figure.data[0].z, shown(magnetic, part).dense())
     assert PARTS[part].title in figure.layout.title.text
 
 
-def test_modulus_and_phase_are_drawn_with_a_key(H):
+def test_modulus_and_phase_are_plotted_with_a_legend(H):
     figure = views.heat(H, part=COMPLEX)
     image, key = figure.data
     assert np.shape(image.z) == (14, 14, 3)

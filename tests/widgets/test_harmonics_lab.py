@@ -42,7 +42,7 @@ def drag(lab: wb.HarmonicsLab, R: np.ndarray) -> None:
 
 
 def assert_pictures_agree(lab: wb.HarmonicsLab) -> None:
-    """What is built from D c is the function of the left picture, at directions turned back."""
+    """What is built from D c is the function of the left picture, at directions rotated back."""
     lmax = max(lab.shells.ls)
     back = harmonics(lmax, directions() @ lab.rotation)
     columns = [k for l in lab.shells.ls for k in range(l * l, (l + 1) ** 2)]
@@ -67,7 +67,7 @@ def test_a_surface_refuses_another_grid_and_keeps_its_scale():
 
 @pytest.mark.parametrize("shells", ["s", "p", "d", "f", "spd"])
 @pytest.mark.parametrize("inverted", [False, True])
-def test_the_picture_of_the_numbers_is_the_turned_picture(lab, shells, inverted):
+def test_the_picture_of_the_rotated_components_is_the_rotated_picture(lab, shells, inverted):
     lab.choice.value, lab.inversion.value = shells, inverted
     drag(lab, TURN)
     np.testing.assert_allclose(lab.rotation, -TURN if inverted else TURN, atol=1e-12)
@@ -115,7 +115,7 @@ def test_unknown_shells_are_refused(wrong):
         wb.HarmonicsLab(wrong)
 
 
-def test_turned_matrices_follow_the_controls():
+def test_rotated_matrices_follow_the_controls():
     shown = wb.TurnedHeat(lambda R: [R, wigner_d(1, R)], ["R", "D"])
     shown.controls.buttons["90° z"].click()
     quarter = wb.rotation((0, 0, 1), 90)

@@ -98,7 +98,7 @@ def test_a_pair_is_picked_in_the_structure_in_a_map_or_from_the_lists(lab, ref):
     assert lab.block.heat.unit == "meV"
 
 
-def test_differences_are_to_the_reference_or_to_the_turned_prediction(lab):
+def test_differences_are_to_the_reference_or_to_the_rotated_prediction(lab):
     lab.turn_to(TURN)
     assert lab.differences.titles == ["baseline − reference", "refined − reference"]
     lab.against.value = lab.against.options[1]
@@ -129,7 +129,7 @@ def test_recomputing_says_so_and_measures_the_floor(lab):
 def test_the_text_twin_follows(lab):
     lab.turn_to(TURN)
     assert "40.0° about (0.71, 0.71, 0.00)" in lab.view.announcement
-    assert "refined: symmetry error" in lab.view.announcement
+    assert "refined: equivariance error" in lab.view.announcement
 
 
 @pytest.mark.parametrize("parts", ["reference", "model", "predictors", "all"])

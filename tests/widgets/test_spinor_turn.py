@@ -150,7 +150,7 @@ def test_a_lab_with_spin_leaves_no_widget_behind(water, model, ref):
 
 
 @needs_gpaw
-def test_a_crystal_with_spin_is_turned_and_recomputed():
+def test_a_crystal_with_spin_is_rotated_and_recomputed():
     atoms = bismuth()
     made = wb.reference(atoms, engine="gpaw", **QUICK, mesh=(2, 2, 1), spin_orbit=True)
     crystal = RotationLab(atoms, reference=made)
@@ -221,7 +221,7 @@ def test_the_turn_starts_at_the_highest_occupied_level_and_comes_back_to_it(turn
     assert (turned.arrows.value, turned.plot.value) == pictures
 
 
-def test_an_unmoved_part_is_named_and_the_moved_ones_say_where(turned):
+def test_an_unmoved_part_is_named_and_each_moved_part_has_its_position(turned):
     """Oxygen alone is a sphere, so that a turn of it moves nothing at all."""
     turned.turn_to(90)
     assert turned.text.value.count(" | ") == 4

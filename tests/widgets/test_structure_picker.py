@@ -91,7 +91,7 @@ def test_a_file_that_is_rubbish_is_not_tried_again(picker, monkeypatch):
     assert picker.atoms.info["charge"] == 2
 
 
-def test_a_charge_alone_is_told_to_others(picker):
+def test_a_new_charge_alone_is_reported_to_observers(picker):
     seen = []
     picker.observe(lambda change: seen.append(change["new"].info["charge"]), "atoms")
     picker.charge.value = 2

@@ -82,7 +82,7 @@ def test_a_failing_callback_is_acknowledged_too(water, monkeypatch):
     assert sent == [{"kind": "ack", "view": "v", "tick": 1}]
 
 
-def test_a_new_view_is_told_the_present_orientation(water, monkeypatch):
+def test_a_new_view_receives_the_present_orientation(water, monkeypatch):
     view, sent = StructureView(water), []
     view.turn_to(wb.rotation((0, 0, 1), 90))
     monkeypatch.setattr(view, "send", sent.append)

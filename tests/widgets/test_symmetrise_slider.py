@@ -46,7 +46,7 @@ def test_a_move_measures_anew_and_keeps_what_was_known(slider, model, meter):
     assert read == meter.read(model, symmetrise=4)
     assert spent > 0
     assert read.symmetry_mev < slider.readings[1][0].symmetry_mev
-    assert f"symmetry error {milli(read.symmetry_mev)} meV" in slider.text.value
+    assert f"equivariance error {milli(read.symmetry_mev)} meV" in slider.text.value
     assert slider.text.value.count("<tr>") == 3  # a head and two rows
     assert slider.plot.value.count("<rect") == 3  # the legend's and two points
     assert "stroke-dasharray" in slider.plot.value
@@ -61,7 +61,7 @@ def test_reset_forgets(slider):
     assert list(slider.readings) == [1]
 
 
-def test_what_goes_wrong_is_said_in_the_panel(slider, monkeypatch):
+def test_an_error_is_shown_in_the_panel(slider, monkeypatch):
     monkeypatch.delenv("WORKBENCH_RAISE")
     slider.meter = None
     slider.slider.value = 8
@@ -74,7 +74,7 @@ def test_closing_leaves_nothing_behind(model, meter):
     assert set(_instances) == before
 
 
-def test_the_law_is_drawn_through_the_first_point():
+def test_the_plot_shows_the_law_through_the_first_point():
     svg = averages_plot({1: (1.0, 2.0), 16: (0.25, 1.9)}, 16)
     number = r"([\d.]+)"
     line = re.search(f'x1="{number}" y1="{number}" x2="{number}" y2="{number}" .*?dasharray', svg)

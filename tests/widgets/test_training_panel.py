@@ -36,6 +36,14 @@ def enabled(panel):
     return {name for name, button in panel.buttons.items() if not button.disabled}
 
 
+def test_the_panel_says_what_a_short_cutoff_leaves_out(tiny):
+    panel = TrainingPanel(replace(CONFIG, cutoff=1.2), tiny, replace(HOW, stage2=None))
+    panel.start()
+    assert panel.wait(120)
+    assert "cutoff of 1.2 A leaves out" in panel.status.value  # the hydrogens of water, 1.5 A
+    panel.close()
+
+
 def test_buttons_start_pause_go_on_and_stop_to_the_bits_of_an_undisturbed_run(panel, undisturbed):
     assert enabled(panel) == {"Start"}
     assert "Ready" in panel.status.value
@@ -82,7 +90,7 @@ def test_pictures_and_numbers_are_those_of_the_run(panel):
     said = panel.spoken.value
     assert 'aria-live="polite"' in said
     assert "stage 2, step 20 with solved readouts: validation error" in said
-    assert "Symmetry error of stage 1" in said
+    assert "Equivariance error of stage 1" in said
 
 
 def test_a_folder_below_the_working_one_is_named_from_there(panel, tmp_path, monkeypatch):
@@ -158,7 +166,7 @@ def test_a_fresh_panel_says_how_long_it_takes(tiny):
     assert run.seconds_left is None
 
 
-def test_many_losses_are_drawn_as_few_points_on_whole_decades():
+def test_many_losses_are_plotted_as_few_points_on_whole_decades():
     losses = [Point(0, k, 0.01 * k, (10.0 / k,)) for k in range(1, 5001)]
     drawn = error_plot(Curves(losses=losses))
     line = re.search(r'points="([^"]*)"', drawn)[1].split()

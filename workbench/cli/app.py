@@ -150,7 +150,9 @@ def train(
         _resumable(out),
         Dataset(dataset) as data,
         # Closing the generator writes the state of the run.
-        closing(training(config, data, train_config, out, start=first)) as records,
+        closing(
+            training(config, data, train_config, out, start=first, announce=_announce)
+        ) as records,
     ):
         for record in _with_progress(records, silent=as_json):
             last = record
@@ -191,10 +193,10 @@ def reproduce(
     run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
     with _resumable(run.folder):
         with Dataset(run.prepare(data, twisted, seed, progress=not as_json)) as dataset:
-            config, train_config = configured(
-                settings or [], default_config(dataset, system), budgets
-            )
-            with closing(training(config, dataset, train_config, run.folder)) as records:
+            config, train_config = configured(settings or [], default_config(system), budgets)
+            with closing(
+                training(config, dataset, train_config, run.folder, announce=_announce)
+            ) as records:
                 for _ in _with_progress(records, silent=as_json):
                     pass
         report = run.report(progress=not as_json)
@@ -351,6 +353,11 @@ def _resumable(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {out} holds the state: the same command resumes the run.", err=True)
         raise typer.Exit(130) from None
+
+
+def _announce(sentence: str) -> None:
+    """Print a sentence on stderr, so that standard output stays what was asked for."""
+    typer.echo(sentence, err=True)
 
 
 def _with_progress(records: Iterable[StepRecord], silent: bool) -> Iterator[StepRecord]:

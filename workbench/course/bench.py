@@ -75,6 +75,12 @@ def without_parity(predictor: Predictor, strength: float = 0.01) -> Predictor:
 
     Raises:
         ValueError: when called, if there are fewer than three atoms or they are on a line.
+
+    >>> from workbench.course import bench
+    >>> toy, water = bench.without_parity(wb.load_model("water").stage1), wb.load("water")
+    >>> rotation, inversion = wb.rotation((1, 2, 3), 50), -np.eye(3)
+    >>> [wb.equivariance({"toy": toy}, water, R)["toy"].max_mev > 1 for R in (rotation, inversion)]
+    [False, True]
     """
 
     def toy(atoms: Atoms) -> BlockMatrix:
@@ -115,6 +121,10 @@ def axes_without_error(answer: Mapping[int, int]) -> Verdict:
 
     Args:
         answer: angle in degrees -> number of places on the map.
+
+    >>> from workbench.course import bench
+    >>> bench.axes_without_error({90: 6, 120: 8, 180: 18}).right
+    True
     """
     right = {}
     for _, degrees in cube_turns():

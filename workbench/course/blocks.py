@@ -84,6 +84,10 @@ def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
     Args:
         answer: (3, 3) eV.
         block: (3, 3) eV.
+
+    >>> from workbench.course import blocks
+    >>> blocks.scalar_part(2 * np.eye(3), np.diag([1.0, 2.0, 3.0])).right
+    True
     """
     h, submitted = np.asarray(block, dtype=float), np.asarray(answer, dtype=float)
     third, one = np.trace(h) / 3, np.eye(3)

@@ -94,7 +94,13 @@ def misplaced(sample: Sample, place: str, mae_mev: float, seed: int = 0) -> Bloc
 
 
 def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
-    """Check the mean modulus in meV over the existing elements, without padding."""
+    """Check the mean modulus in meV over the existing elements, without padding.
+
+    >>> from workbench.course import comparing
+    >>> H = wb.Dataset("water")[0].H
+    >>> comparing.undiluted(1000 * abs(H.dense()).mean(), H).right
+    True
+    """
     modulus, mask = np.abs(difference.values), difference.mask
     right = matrix_errors(difference, 0.0 * difference).mae_mev
     padded, share = float(modulus.mean()) * MEV, float(mask.mean())
@@ -117,7 +123,15 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
 
 
 def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> float:
-    """Mean error in meV over all pairs of atoms within `reach` (A); missing blocks are zero."""
+    """Mean error in meV over all pairs of atoms within `reach` (A); missing blocks are zero.
+
+    >>> from workbench.course import comparing
+    >>> graphene = wb.Dataset("graphene")[0]
+    >>> pair = 1.001 * graphene.H, graphene.H
+    >>> near, far = (comparing.mae_within(*pair, graphene.atoms, reach) for reach in (3, 20))
+    >>> far < 0.1 * near  # far blocks are missing in both and dilute the mean
+    True
+    """
     i, j, shifts = neighbor_list("ijS", atoms, reach)
     on_site = np.arange(len(atoms))
     edges = np.stack([np.append(on_site, i), np.append(on_site, j)])
@@ -134,7 +148,13 @@ _SHIFTED_OR_USELESS = ("zero of energy", "everywhere", "HOMO")
 def aligned_zero(
     answer: BlockMatrix, shifted: BlockMatrix, H: BlockMatrix, S: BlockMatrix
 ) -> Verdict:
-    """Check whether the zero of energy of a shifted matrix was corrected, so that it is H."""
+    """Check whether the zero of energy of a shifted matrix was corrected, so that it is H.
+
+    >>> from workbench.course import comparing
+    >>> H, S = (water := wb.Dataset("water")[0]).H, water.S
+    >>> comparing.aligned_zero((H + 0.1 * S) - 0.1 * S, H + 0.1 * S, H, S).right
+    True
+    """
     error = matrix_errors(answer, H).mae_mev
     if error < 1e-6:
         before = matrix_errors(shifted, H).mae_mev
@@ -214,6 +234,12 @@ def unseen(dataset: Dataset, samples: ArrayLike, test: ArrayLike) -> float:
         dataset: dataset of molecules.
         samples: (n,) sample numbers.
         test: (n,) boolean mask of the test samples.
+
+    >>> from workbench.course import comparing
+    >>> water, n = wb.Dataset("water"), np.arange(12)
+    >>> leak = comparing.unseen(water, np.r_[n, n], np.arange(24) > 11)  # tested on copies
+    >>> leak < comparing.unseen(water, n, n > 5)
+    True
     """
     tested = np.asarray(test, dtype=bool)
     used = [dataset[int(i)] for i in np.asarray(samples)]
@@ -243,7 +269,15 @@ def _coulomb_spectra(structures: list[Atoms]) -> NDArray[np.float64]:
 
 
 def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -> Verdict:
-    """Check the paired 95 % bootstrap interval (low, high) of the mean of a - b, by groups."""
+    """Check the paired 95 % bootstrap interval (low, high) of the mean of a - b, by groups.
+
+    >>> from workbench.course import comparing
+    >>> from workbench.evaluation.bootstrap import paired_difference
+    >>> a, b, groups = np.arange(8.0), np.zeros(8), np.repeat([0, 1, 2, 3], 2)
+    >>> found = paired_difference(a, b, groups)
+    >>> comparing.interval((found.low, found.high), a, b, groups).right
+    True
+    """
     submitted = np.sort(np.asarray(answer, dtype=float).ravel())
     if submitted.shape != (2,):
         return Verdict(False, "an interval is two numbers, low and high.")
@@ -285,6 +319,11 @@ def flattered(
         predicted: its predicted matrix, eV.
         repaired: fraction of the error that is removed, 0 to 1.
         planted_mev: mean error that is added to the HOMO instead, meV.
+
+    >>> from workbench.course import comparing
+    >>> water = wb.Dataset("water")[0]
+    >>> comparing.flattered(water, 1.001 * water.H, repaired=0.9, planted_mev=1.0).right
+    True
     """
     changed = sample.H + (1 - repaired) * (predicted - sample.H)
     if planted_mev:

@@ -26,6 +26,11 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
         block: the pair of atoms i, j.
         k: (3,) fractions of the reciprocal cell.
         H: the blocks H(T), eV.
+
+    >>> from workbench.course import crystals
+    >>> H, k = wb.Dataset("graphene")[0].H, (0.3, 0.1, 0.0)
+    >>> crystals.bloch_sum(H.at_k(k)[:13, 13:], (0, 1), k, H).right  # 13 orbitals an atom
+    True
     """
     k = np.asarray(k, dtype=float)
     by_cell = blocks(H, *block)
@@ -54,7 +59,13 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
 
 
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
-    """Check whether the highest occupied and lowest empty band touch at a k (3,), fractions."""
+    """Check whether the highest occupied and lowest empty band touch at a k (3,), fractions.
+
+    >>> from workbench.course import crystals
+    >>> sheet = wb.Dataset("graphene")[0]
+    >>> crystals.dirac_point((1 / 3, 1 / 3, 0), sheet.H, sheet.S, sheet.n_electrons).right
+    True
+    """
     k = np.asarray(answer, dtype=float)
     if k.shape != (3,):
         return Verdict(False, "k has three components, in fractions of the reciprocal cell.")
@@ -72,7 +83,13 @@ def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: 
 
 
 def opposite_cells(H: BlockMatrix) -> BlockMatrix:
-    """A plausible mistake of a file reader: every block in the cell -T instead of T."""
+    """A plausible mistake of a file reader: every block in the cell -T instead of T.
+
+    >>> from workbench.course import crystals
+    >>> H, k = wb.Dataset("graphene")[0].H, np.array([0.3, 0.1, 0.0])
+    >>> bool(np.allclose(crystals.opposite_cells(H).at_k(k), H.at_k(-k)))
+    True
+    """
     return replace(H, shifts=-H.shifts)
 
 

@@ -105,7 +105,13 @@ def so2_maps(lmax: int) -> NDArray[np.float64]:
 
 
 def so2_weights(matrix: ArrayLike, vector: ArrayLike) -> NDArray[np.float64]:
-    """(n,) weights of `so2_maps` that approximate a map (K, K) along an edge (3,) best."""
+    """(n,) weights of `so2_maps` that approximate a map (K, K) along an edge (3,) best.
+
+    >>> from workbench.course import edge_maps
+    >>> weights, edge = edge_maps.so2_weights(np.eye(9), [1, 2, 3]), [[1.0, 2.0, 3.0]]
+    >>> bool(np.allclose(edge_maps.so2_map(weights, edge, lmax=2)[0], np.eye(9)))
+    True
+    """
     target = np.asarray(matrix, dtype=float)
     lmax = round(len(target) ** 0.5) - 1
     frame = edge_frames(np.asarray(vector, dtype=float)[None], lmax)[0]
@@ -131,6 +137,14 @@ def map_of_product(product: o3.TensorProduct, vector: ArrayLike) -> NDArray[np.f
     Args:
         product: features x harmonics -> features, made with ``compile_right=True``.
         vector: the edge, x, y, z.
+
+    >>> from e3nn import o3
+    >>> from workbench.course import edge_maps
+    >>> s_and_p = o3.Irreps("0e + 1o")
+    >>> full = o3.FullyConnectedTensorProduct(s_and_p, s_and_p, s_and_p, compile_right=True)
+    >>> W = edge_maps.map_of_product(full, [0, 0, 1])  # s, p_y, p_z, p_x along an edge on z
+    >>> bool(abs(W[[0, 2]][:, [1, 3]]).max() < 1e-6)  # m = 0 and |m| = 1 do not mix
+    True
     """
     permuted = torch.as_tensor(np.asarray(vector, dtype=float)[list(E3NN_AXES)])
     like = next(product.parameters())
@@ -140,14 +154,24 @@ def map_of_product(product: o3.TensorProduct, vector: ArrayLike) -> NDArray[np.f
 
 
 def shell_axis(lmax: int) -> dict[str, object]:
-    """Names and borders of components l = 0..lmax, m = -l..l, for a heat map."""
+    """Names and borders of components l = 0..lmax, m = -l..l, for a heat map.
+
+    >>> from workbench.course import edge_maps
+    >>> edge_maps.shell_axis(1)["borders"]  # s, and three components of p
+    [0, 1, 4]
+    """
     names = [orbital_name(l, m) or "s" for l in range(lmax + 1) for m in range(-l, l + 1)]
     borders = [l * l for l in range(lmax + 2)]
     return {"atoms": list(SHELL_LETTERS[: lmax + 1]), "borders": borders, "orbitals": names}
 
 
 def frame_axis(lmax: int) -> dict[str, object]:
-    """Names and borders of components sorted by |m|, for a heat map."""
+    """Names and borders of components sorted by |m|, for a heat map.
+
+    >>> from workbench.course import edge_maps
+    >>> edge_maps.frame_axis(1)["atoms"], edge_maps.frame_axis(1)["borders"]
+    (['m = 0', 'cos 1', 'sin 1'], [0, 2, 3, 4])
+    """
     counts = [lmax + 1, *(lmax + 1 - m for m in range(1, lmax + 1) for _ in range(2))]
     groups = ["m = 0", *(f"{kind} {m}" for m in range(1, lmax + 1) for kind in ("cos", "sin"))]
     names = [f"l = {l}" for n in counts for l in range(lmax + 1 - n, lmax + 1)]
@@ -164,6 +188,11 @@ def costs(lmax: int, channels: int, pairs: int) -> tuple[float, float]:
         lmax: highest l of the features and of the harmonics.
         channels: number of copies of each l.
         pairs: number of edges.
+
+    >>> from workbench.course import edge_maps
+    >>> full, framed = edge_maps.costs(lmax=1, channels=2, pairs=10)  # ms
+    >>> full > 0 and framed > 0
+    True
     """
     features = o3.Irreps([(channels, (l, (-1) ** l)) for l in range(lmax + 1)])
     harmonics = o3.Irreps.spherical_harmonics(lmax)

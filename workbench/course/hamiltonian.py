@@ -33,6 +33,11 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
         answer: numbers of rows and columns.
         basis: the shells of each element.
         row, column: atomic numbers.
+
+    >>> from workbench.course import hamiltonian
+    >>> basis = wb.Basis("sto-3g", {1: (0,), 8: (0, 0, 1)})
+    >>> hamiltonian.block_shape((1, 5), basis, 1, 8)
+    Right: 1 orbitals on one atom times 5 on the other.
     """
     right = basis.n_orbitals(row), basis.n_orbitals(column)
     submitted = tuple(int(n) for n in np.ravel(answer))
@@ -197,12 +202,25 @@ def usual_levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:
 
 
 def ordinary_levels(H: BlockMatrix) -> NDArray[np.float64]:
-    """A mistake: the levels (n_ao,) of ``H C = C E``, eV, which ignores the overlap."""
+    """A mistake: the levels (n_ao,) of ``H C = C E``, eV, which ignores the overlap.
+
+    >>> from workbench.course import hamiltonian
+    >>> H = wb.Dataset("water")[0].H
+    >>> bool(np.isclose(hamiltonian.ordinary_levels(H).sum(), np.trace(H.dense())))
+    True
+    """
     return np.linalg.eigvalsh(H.dense())
 
 
 def shuffled(H: BlockMatrix) -> BlockMatrix:
-    """A mistake: the p orbitals of H in PySCF's order x, y, z, those of S in the order y, z, x."""
+    """A mistake: the p orbitals of H in PySCF's order x, y, z, those of S in the order y, z, x.
+
+    >>> from workbench.course import hamiltonian
+    >>> water = wb.Dataset("water")[0]
+    >>> mistaken = hamiltonian.shuffled(water.H)
+    >>> float(abs(wb.levels(mistaken, water.S) - wb.levels(water.H, water.S)).max()) > 1  # eV
+    True
+    """
     basis = H.basis
     index = np.arange(basis.dim)
     for start, l in zip(basis.shell_starts, basis.layout, strict=True):
@@ -212,6 +230,12 @@ def shuffled(H: BlockMatrix) -> BlockMatrix:
 
 
 def half_left_out(H: BlockMatrix) -> BlockMatrix:
-    """A mistake: the blocks below the diagonal are missing, so that H is not hermitian."""
+    """A mistake: the blocks below the diagonal are missing, so that H is not hermitian.
+
+    >>> from workbench.course import hamiltonian
+    >>> H = hamiltonian.half_left_out(wb.Dataset("water")[0].H).dense()
+    >>> float(abs(H - H.T).max()) > 1  # eV
+    True
+    """
     row, column = H.edges
     return replace(H, values=np.where((row > column)[:, None, None], 0.0, H.values))

@@ -18,6 +18,7 @@ from workbench.models.config import ModelConfig
 from workbench.models.stage1 import Stage1
 from workbench.models.tensor_product import TensorProductConvolution
 from workbench.models.twostage import TwoStageModel
+from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.stage1_objective import Stage1Objective
 from workbench.training.training_set import TrainingSet
@@ -98,7 +99,15 @@ def make(
         change: key of `CHANGES`, applied after the weights were drawn; None for the correct
             network.
         seed: seed of the weights.
+
+    >>> from workbench.course import networks
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> with wb.Dataset("uracil") as uracil:
+    ...     model, atoms = networks.make(uracil, small), uracil.atoms(0)
+    >>> wb.equivariance({"untrained": model.stage1}, atoms)["untrained"].mae_mev < 1e-3
+    True
     """
+    config = with_cutoff(config, dataset)
     charges = guess_charges(dataset, dataset.split("train"), config)
     training = _labelled(dataset, "train", config, charges)
     torch.manual_seed(seed)
@@ -116,10 +125,18 @@ def solved(
     Args:
         dataset: with splits "train" and "valid".
         config, change, seed: as for `make`.
+
+    >>> from workbench.course import networks
+    >>> small = wb.ModelConfig(guess="none", channels=4, layers=1, readout=8, pair_readout=8)
+    >>> with wb.Dataset("uracil") as data:
+    ...     errors = [networks.error_mev(f(data, small).stage1, data)
+    ...               for f in (networks.make, networks.solved)]
+    >>> errors[1] < errors[0]
+    True
     """
     model = make(dataset, config, change, seed)
     charges = model.scaling.charges
-    training, valid = (_labelled(dataset, s, config, charges) for s in ("train", "valid"))
+    training, valid = (_labelled(dataset, s, model.config, charges) for s in ("train", "valid"))
     Stage1Objective(model, training, valid).solve()
     return model
 

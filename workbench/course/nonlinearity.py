@@ -38,7 +38,13 @@ class Sample:
 
 
 def draw(count: int, rng: np.random.Generator) -> Sample:
-    """Random samples in random orientations: |v| up to 2, s from -1 to 1."""
+    """Random samples in random orientations: |v| up to 2, s from -1 to 1.
+
+    >>> from workbench.course import nonlinearity
+    >>> x = nonlinearity.draw(5, np.random.default_rng(0))
+    >>> x.s.shape, x.v.shape, bool(np.allclose(np.linalg.norm(x.r, axis=1), 1))
+    ((5,), (5, 3), True)
+    """
     r, direction = (rng.normal(size=(count, 3)) for _ in range(2))
     r, direction = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (r, direction))
     length = rng.uniform(0, 2, (count, 1))

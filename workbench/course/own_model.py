@@ -198,6 +198,13 @@ def resplit(dataset: Dataset, out: str | Path, splits: Mapping[str, Sequence[int
         dataset: source of the labels.
         out: file to write.
         splits: name -> sample numbers.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from workbench.course import own_model
+    >>> with TemporaryDirectory() as folder, wb.Dataset("water") as water:
+    ...     path = own_model.resplit(water, folder + "/few.h5", {"train": [5, 7], "test": [9]})
+    ...     wb.Dataset(path).split("test")
+    array([2])
     """
     from workbench.datasets.writing import write
 

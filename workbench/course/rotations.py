@@ -67,6 +67,10 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
         answer: (3, 3).
         a: (3,).
         b: (3,), not parallel to a.
+
+    >>> from workbench.course import rotations
+    >>> rotations.traceless_part([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]], [1, 0, 0], [0, 1, 0]).right
+    True
     """
     submitted, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
     if submitted.shape != (3, 3):
@@ -139,24 +143,47 @@ def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
 
 
 def openmx_order(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: D for orbitals in OpenMX's order, used for the order m = -l..l."""
+    """A mistake: D for orbitals in OpenMX's order, used for the order m = -l..l.
+
+    >>> from workbench.course import rotations
+    >>> D = rotations.openmx_order(2, wb.rotation((1, 2, 3), 50))
+    >>> bool(np.allclose(D @ D.T, np.eye(5)))  # orthogonal: the norm does not show the mistake
+    True
+    """
     order = np.argsort(AO_TO_M["openmx"][l])
     return wigner_d(l, R)[np.ix_(order, order)]
 
 
 def alternating_signs(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: orbitals of odd m with the opposite sign (the Condon-Shortley phase)."""
+    """A mistake: orbitals of odd m with the opposite sign (the Condon-Shortley phase).
+
+    >>> from workbench.course import rotations
+    >>> D = rotations.alternating_signs(1, wb.rotation((1, 2, 3), 50))
+    >>> bool(np.isclose(np.trace(D), 1 + 2 * np.cos(np.deg2rad(50))))  # the trace does not show it
+    True
+    """
     signs = (-1.0) ** np.arange(-l, l + 1)
     return signs[:, None] * wigner_d(l, R) * signs
 
 
 def transposed(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: D of the inverse rotation."""
+    """A mistake: D of the inverse rotation.
+
+    >>> from workbench.course import rotations
+    >>> R = wb.rotation((1, 2, 3), 50)
+    >>> bool(np.allclose(rotations.transposed(2, R), rotations.MISTAKES["right"](2, R.T)))
+    True
+    """
     return wigner_d(l, R).T
 
 
 def without_parity(l: int, R: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A mistake: an improper operation treated as its proper part."""
+    """A mistake: an improper operation treated as its proper part.
+
+    >>> from workbench.course import rotations
+    >>> float(rotations.without_parity(1, -np.eye(3))[0, 0])  # p orbitals must change their sign
+    1.0
+    """
     return wigner_d(l, np.linalg.det(R) * R)
 
 

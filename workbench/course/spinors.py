@@ -64,6 +64,10 @@ def p_splitting(answer: float, energies: ArrayLike) -> Verdict:
     Args:
         answer: eV.
         energies: occupied levels of a closed-shell atom, eV, one per spinor.
+
+    >>> from workbench.course import spinors
+    >>> spinors.p_splitting(1.0, [-20.0, -20.0, -5.0, -5.0, -4.0, -4.0, -4.0, -4.0])
+    Right: j = 1/2, two states, lies 1.000 eV below j = 3/2, four.
     """
     groups = multiplets(energies)
     (lower, two), (upper, four) = groups[-2:]
@@ -92,6 +96,11 @@ def in_a_field(H: BlockMatrix, S: BlockMatrix, energy: float) -> BlockMatrix:
         H: eV.
         S: overlap of the same spinors.
         energy: energy of one spin in the field, eV.
+
+    >>> from workbench.course import spinors
+    >>> S = wb.BlockMatrix.from_dense(wb.Basis("toy", {1: (0,)}, spinor=True), [1], np.eye(2))
+    >>> spinors.in_a_field(0.0 * S, S, 0.5).dense().real  # spin up and down, eV
+    array([[ 0.5,  0. ], [ 0. , -0.5]])
     """
     half = H.basis.dim
     sigma = np.kron(PAULI[2], np.eye(half))

@@ -77,7 +77,13 @@ def laid_alike(name: str, train: int, valid: int) -> Dataset:
 
 
 def superposing(positions: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
-    """The proper rotation that superposes positions (N, 3) onto others best (Kabsch 1976)."""
+    """The proper rotation that superposes positions (N, 3) onto others best (Kabsch 1976).
+
+    >>> from workbench.course import stage_two
+    >>> R, positions = wb.rotation((1, 1, 0), 40), wb.load("ethanol").positions
+    >>> bool(np.allclose(stage_two.superposing(positions, positions @ R.T), R))
+    True
+    """
     p, q = (np.asarray(x, dtype=float) for x in (positions, onto))
     u, _, v = np.linalg.svd((q - q.mean(axis=0)).T @ (p - p.mean(axis=0)))
     return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
@@ -165,7 +171,7 @@ def turned_pair(
 
 
 def orientations_for(answer: float, factor: float) -> Verdict:
-    """Check the number of orientations that reduces the symmetry error by a factor.
+    """Check the number of orientations that reduces the equivariance error by a factor.
 
     >>> from workbench.course import stage_two
     >>> stage_two.orientations_for(9, 3)
@@ -194,6 +200,12 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
         answer: root mean square, meV.
         one: the errors with one orientation.
         count: number of orientations.
+
+    >>> from workbench.course import stage_two
+    >>> from workbench.training.monitor import StageErrors
+    >>> one = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0)
+    >>> stage_two.error_of_average(2.5**0.5, one, 4).right  # v = 2 and b^2 = 2: sqrt(b^2 + v / 4)
+    True
     """
     error, symmetry = one.error_rms_mev, one.symmetry_rms_mev
     right = one.averaged(count)[1]
@@ -208,7 +220,7 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
         ),
         "that is divided by K instead of its root, and the bias is not reduced at all.": error
         / count,
-        "the symmetry error compares two predictions: v is half of its square.": (
+        "the equivariance error compares two predictions: v is half of its square.": (
             max(error**2 - symmetry**2 * (1 - 1 / count), 0.0) ** 0.5
         ),
         "that is the bias, the limit of infinitely many orientations.": bias,
@@ -221,7 +233,14 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
 
 
 def enlarged(model: TwoStageModel, factor: float) -> TwoStageModel:
-    """A copy of a model whose correction by stage 2 is multiplied by a factor."""
+    """A copy of a model whose correction by stage 2 is multiplied by a factor.
+
+    >>> from workbench.course import stage_two
+    >>> model, water = wb.load_model("water"), wb.load("water")
+    >>> one, two = (m.predict(water) for m in (model, stage_two.enlarged(model, 2.0)))
+    >>> (two.refined - two.baseline - 2.0 * (one.refined - one.baseline)).max_abs() < 1e-8  # eV
+    True
+    """
     other = deepcopy(model)
     s = model.scaling
     other.scaling = replace(

@@ -61,6 +61,10 @@ def compared(
         done: text for a right answer.
         wrong: text -> the numbers, eV, that this mistake gives.
         hint: text after the deviation if no known mistake explains the answer.
+
+    >>> from workbench.course.verdict import compared
+    >>> compared([2.0, 4.0], [1.0, 2.0], "half of it.", {"twice too large.": [2.0, 4.0]})
+    Not yet: twice too large.
     """
     if same(answer, right):
         return Verdict(True, done)
@@ -72,6 +76,11 @@ def compared(
 
 
 def same(a: ArrayLike, b: ArrayLike) -> bool:
-    """Whether two arrays of one shape are equal up to rounding."""
+    """Whether two arrays of one shape are equal up to rounding.
+
+    >>> from workbench.course.verdict import same
+    >>> same([1.0, 2.0], [1.0, 2.0 + 1e-12]), same([1.0, 2.0], [1.0, 2.1])
+    (True, False)
+    """
     a, b = np.asarray(a), np.asarray(b)
     return bool(np.abs(a - b).max() <= _CLOSE * max(np.abs(b).max(), 1e-12))

@@ -204,6 +204,17 @@ class Dataset:
             atoms.cell, atoms.pbc = (self._arrays[f"atoms/{key}"][i] for key in ("cell", "pbc"))
         return atoms
 
+    def pairs(self, i: int) -> Pairs:
+        """The pairs of atoms with a stored block in sample i, one of each hermitian pair.
+
+        Of a molecule all pairs are stored.
+        """
+        if self.periodic:
+            low, high = self._arrays["pairs/offset"][i : i + 2].tolist()
+            return Pairs.of_table(self._read("pairs/values", low, high))
+        edges = np.stack(np.triu_indices(len(self.numbers(i)))).astype(np.int64)
+        return Pairs(edges, np.zeros((edges.shape[1], 3), dtype=np.int64))
+
     def hamiltonians(self, indices: Sequence[int] | NDArray[np.int64]) -> list[BlockMatrix]:
         """H of several samples, eV, read from the file at once."""
         offset, chosen = self._arrays["hamiltonian/offset"], np.asarray(indices, dtype=np.int64)
@@ -238,9 +249,7 @@ class Dataset:
     def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
         if not self.periodic:
             return unpack_triangle(basis, self.numbers(i), packed)
-        low, high = self._arrays["pairs/offset"][i : i + 2].tolist()
-        pairs = Pairs.of_table(self._read("pairs/values", low, high))
-        return unpack_blocks(basis, self.numbers(i), pairs, packed)
+        return unpack_blocks(basis, self.numbers(i), self.pairs(i), packed)
 
     def _atoms_of(self, i: int) -> slice:
         return slice(*self._arrays["atoms/offset"][i : i + 2])

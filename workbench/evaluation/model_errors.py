@@ -37,6 +37,10 @@ __all__ = ["Stage", "evaluate"]
 MOST_ORBITALS = 2000
 """Crystals with more orbitals are left out of the band error: a k-point would take minutes."""
 
+GHOST = 1000.0
+"""An error of the gap above this, meV, is taken for a ghost level among the true ones; see
+`workbench.hamiltonians.near_dependence`."""
+
 Stage = Callable[[Atoms], BlockMatrix]
 
 
@@ -119,7 +123,8 @@ def evaluate(
     crystals without an overlap.
 
     Errors of levels are reported for molecules; those under the key that starts with ``aligned``
-    are without mu. For crystals there are the literature's columns, see
+    are without mu. ``ghost_share`` is the share of structures whose gap is off by more than 1 eV.
+    For crystals there are the literature's columns, see
     `workbench.evaluation.literature_columns`, and ``band_mae_mev`` and ``aligned_band_mae_mev``:
     the means of `BandWindow.errors`, raw and relative to each Hamiltonian's own Fermi level, over
     the structures (``band_structures`` of them) that have an overlap, a Fermi level, at most
@@ -317,7 +322,7 @@ def _symmetry(H: BlockMatrix, rotated: BlockMatrix, R: np.ndarray) -> dict[str, 
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Each metric over all structures, and the median and the largest MAE of a structure."""
+    """Each metric over all structures; median and worst structure; share of ghost levels."""
     result: dict[str, Any] = {}
     for key in rows[0]:
         values = [row[key] for row in rows if row[key] is not None]
@@ -325,7 +330,18 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     if result["gauge_share"] is not None:  # of the split's errors, not a mean of shares
         result["gauge_share"] = _gauge_share(result["gauge_free_mae_mev"], result["mae_mev"])
     errors = [row["mae_hartree"] for row in rows]
-    return result | {
+    result |= {
         "median_structure_mae_hartree": float(np.median(errors)),
         "worst_structure_mae_hartree": max(errors),
     }
+    if "gap_mae_mev" in rows[0]:
+        gaps = [row["gap_mae_mev"] for row in rows]
+        result |= {
+            "median_structure_gap_mae_mev": float(np.median(gaps)),
+            "worst_structure_gap_mae_mev": max(gaps),
+            "worst_structure_occupied_level_mae_mev": max(
+                row["occupied_level_mae_mev"] for row in rows
+            ),
+            "ghost_share": float(np.mean(np.array(gaps) > GHOST)),
+        }
+    return result

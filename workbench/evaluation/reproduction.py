@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from workbench.datasets.conversion import Collection
@@ -40,7 +39,7 @@ RAW_COLUMNS = {
     "mae_cha_b_mev": "MAE_cha_b",
     "mae_cha_s_where_baseline_is_worst_mev": "cha_s of stage 1",
     "mae_cha_b_where_baseline_is_worst_mev": "cha_b of stage 1",
-    "equivariance_mae_mev": "symmetry",
+    "equivariance_mae_mev": "equivariance",
     "band_mae_mev": "bands",
 }
 """Keys of `evaluate` that leave the zero of energy as it is, and their columns in `table`."""
@@ -54,8 +53,6 @@ COLUMNS = RAW_COLUMNS | {
 
 BATCH = 2
 """Default batch size: the structures are large, and DeepH-E3 uses one per step."""
-
-_INSPECTED = 8  # structures from which the range of the orbitals is read
 
 
 @dataclass(frozen=True)
@@ -185,22 +182,13 @@ class Reproduction:
         }
 
 
-def default_config(dataset: Dataset, system: BenchmarkSystem) -> ModelConfig:
-    """Settings for a published set: no guess, and a cutoff beyond the longest stored pair.
+def default_config(system: BenchmarkSystem) -> ModelConfig:
+    """Settings for a published set: no guess.
 
     Args:
-        dataset: of crystals; a few of its training structures are inspected.
         system: with spin-orbit coupling, two d shells need axial features up to l = 5.
     """
-    longest = 0.0
-    for i in dataset.split("train")[:_INSPECTED]:
-        atoms, H = dataset.atoms(int(i)), dataset.hamiltonians([int(i)])[0]
-        ends: Any = atoms.positions[H.edges]  # (2, E, 3)
-        vectors = ends[1] - ends[0] + H.shifts @ atoms.cell.array
-        longest = max(longest, float(np.linalg.norm(vectors, axis=1).max()))
-    # Predictions go to zero smoothly at the cutoff, so longer pairs of other structures need room.
-    cutoff = float(np.ceil(10.5 * longest)) / 10
-    return ModelConfig(guess="none", cutoff=cutoff, pseudo_lmax=5 if system.spin_orbit else 2)
+    return ModelConfig(guess="none", pseudo_lmax=5 if system.spin_orbit else 2)
 
 
 def table(

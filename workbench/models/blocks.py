@@ -100,7 +100,7 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
         basis: of the matrices.
         charges: (S, exponents) Gaussian charges of the atoms' potentials, e.
     """
-    graph = build(atoms, config.cutoff)
+    graph = build(atoms, config.longest_pair)
     if config.guess == "none":
         return graph
     from workbench.engines.initial_guess import guess  # PySCF takes a second to import

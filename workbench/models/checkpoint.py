@@ -97,7 +97,7 @@ def _needs_float64(stage: nn.Module) -> bool:
     """Whether a stage must run in float64: a solution in float64 that is not exact in float16.
 
     Such a solution has large weights, which amplify the features' last digits: in float32 its
-    symmetry error would be visible.
+    equivariance error would be visible.
     """
     solutions = [t for name, t in stage.named_buffers() if is_solution(name) and t.any()]
     return any(t.dtype == torch.float64 and compact(t).dtype != torch.float16 for t in solutions)

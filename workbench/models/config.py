@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
@@ -37,7 +37,12 @@ class ModelConfig:
             that PySCF knows. "atoms": it reads that Hamiltonian only. "none": no initial guess,
             the model corrects the means of the training set.
         cutoff: longest pair that exchanges messages and has a block, A; None for all pairs of a
-            molecule. In an atom-centred basis all sizeable elements lie within 10 A.
+            molecule. "data", the default: `train` sets it to what the training and validation
+            sets reach. For crystals that is their longest stored block plus 5 %, since predictions
+            go to zero smoothly at the cutoff. For molecules it is 10 A, so that a model of small
+            molecules can be applied to larger ones; it is more only if a longer block is not zero
+            at the resolution of the dataset. In an atom-centred basis blocks end there, so large
+            molecules do not become slow.
         lmax: highest l of stage 1's features; 2 x the highest l of the basis reaches every element.
         pseudo_lmax: highest l of the pseudo-tensor features, of parity -(-1)^l (axial vectors ...).
         channels: copies of each irrep in stage 1.
@@ -65,7 +70,7 @@ class ModelConfig:
     """
 
     guess: str = "orbitals"
-    cutoff: float | None = 10.0
+    cutoff: float | Literal["data"] | None = "data"
     lmax: int = 4
     pseudo_lmax: int = 2
     channels: int = 24
@@ -109,10 +114,28 @@ class ModelConfig:
                 "ModelConfig.refiner_width must be a multiple of refiner_heads: "
                 f"{self.refiner_width} is not a multiple of {self.refiner_heads}."
             )
-        if self.cutoff is not None and self.cutoff <= 0:
+        if isinstance(self.cutoff, str) and self.cutoff != "data":
+            raise ValueError(
+                f"ModelConfig.cutoff must be a number, None or 'data', not {self.cutoff!r}."
+            )
+        if not isinstance(self.cutoff, str | None) and self.cutoff <= 0:
             raise ValueError(
                 f"ModelConfig.cutoff must be positive, or None for all pairs, not {self.cutoff}."
             )
+
+    @property
+    def longest_pair(self) -> float | None:
+        """`cutoff` in A, or None for all pairs of a molecule.
+
+        Raises:
+            ValueError: while `cutoff` is "data": a model without data needs a number.
+        """
+        if isinstance(self.cutoff, str):
+            raise ValueError(
+                "ModelConfig.cutoff is 'data', which `train` replaces by a number: set a number, "
+                "or None for all pairs of a molecule."
+            )
+        return self.cutoff
 
     def check(self, basis: Basis) -> None:
         """Check that the features reach every irrep of a basis's on-site blocks.
@@ -148,6 +171,7 @@ class ModelConfig:
         # Values of settings that files of older versions do not contain.
         older_files = {
             "guess": "none",
+            "cutoff": 10.0,
             "pair_readout": 2 * data.get("channels", cls.channels),
             "refiner_guess": False,
             "refiner_mirrors": False,

@@ -49,7 +49,7 @@ class GeometryBuilder(nn.Module):
     def __init__(self, irreps: BlockIrreps, config: ModelConfig) -> None:
         super().__init__()
         basis = irreps.basis
-        self.cutoff = config.cutoff
+        self.cutoff = config.longest_pair
         lmax = highest_l(config, irreps)
         self.frames = EdgeFrames(lmax)
         self.to_basis = BlockFrames(irreps, lmax)

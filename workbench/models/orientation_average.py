@@ -1,4 +1,4 @@
-"""How is stage 2's symmetry error reduced? By averaging its correction over rotated inputs.
+"""How is stage 2's equivariance error reduced? By averaging its correction over rotated inputs.
 
 With ``g`` the correction as a function of the structure ``r``, the average over rotations ``R_k``
 is ``1/n sum_k D_k^T g(R_k r) D_k``. Over all rotations it would be exactly equivariant.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -47,6 +48,8 @@ class Scaling:
         node_guess_scale: (S, G*F) as ``node_scale``.
         pair_guess_mean: (S*S, G*F) as ``pair_mean``.
         pair_guess_scale: (S*S, G*F) as ``pair_scale``.
+        kappa: () geometric mean of two eigenvalues of the overlap below which predictions take the
+            guess, see ``workbench.hamiltonians.near_dependence``; 0: they never do.
     """
 
     node_mean: Tensor = field(default_factory=_none)
@@ -60,6 +63,7 @@ class Scaling:
     node_guess_scale: Tensor = field(default_factory=_none)
     pair_guess_mean: Tensor = field(default_factory=_none)
     pair_guess_scale: Tensor = field(default_factory=_none)
+    kappa: Tensor = field(default_factory=partial(torch.zeros, (), dtype=torch.float64))
 
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, for the checkpoint."""

@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
+from workbench.hamiltonians.near_dependence import restored
 from workbench.hamiltonians.spin_parts import from_parts
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.blocks import Blocks
@@ -28,6 +29,9 @@ from workbench.models.stage1 import Stage1Output
 
 BATCH = 2_000
 """Pairs per batch of structures: the features of more pairs exceed the processor's cache."""
+
+VALIDATED_OVER = "validated_over"
+"""Key of ``info``: the elements over which the validation errors of the history are means."""
 
 LARGE = 20_000
 """A structure with more pairs is predicted in chunks: its features would take some GB."""
@@ -76,8 +80,8 @@ class TwoStageModel(TwoStageNetwork):
         Args:
             atoms: one structure, or several, which then share batches.
             symmetrise: number of orientations (the given one and fixed random ones) over which
-                stage 2's correction is averaged. Its symmetry error decreases and its cost grows
-                with this number. Stage 1 is exactly equivariant and needs no average.
+                stage 2's correction is averaged. Its equivariance error decreases and its cost
+                grows with this number. Stage 1 is exactly equivariant and needs no average.
 
         Returns:
             One prediction, or a list with one per structure; eV.
@@ -120,8 +124,8 @@ class TwoStageModel(TwoStageNetwork):
             Features(b.nodes, b.pairs, self._feature_irreps)
             for b in Blocks(nodes, edges).split(graphs)
         ]
-        matrices = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
-        return [Prediction(self._matrix(g, b), self._matrix(g, r), f) for g, b, r, f in matrices]
+        answers = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
+        return [self._prediction(*answer) for answer in answers]
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
@@ -131,7 +135,7 @@ class TwoStageModel(TwoStageNetwork):
             )
         baseline, refined, nodes = predict_large(self, join([graph]).to(str(self.device)))
         features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
-        return Prediction(self._matrix(graph, baseline), self._matrix(graph, refined), features)
+        return self._prediction(graph, baseline, refined, features)
 
     @property
     def _feature_irreps(self) -> str:
@@ -147,11 +151,12 @@ class TwoStageModel(TwoStageNetwork):
         self._check(atoms)
         graph = self.graph(atoms)
         if self._is_large(graph):
-            return self._matrix(graph, baseline_large(self, join([graph]).to(str(self.device))))
+            blocks = baseline_large(self, join([graph]).to(str(self.device)))
+            return self._matrices(graph, blocks)[0]
         joined, geometry, out = self._stage1([graph])
         correction = self.codec.stage1_blocks(out, joined.reverse, geometry)
         blocks = self.codec.start(joined, geometry) + correction
-        return self._matrix(graph, blocks)
+        return self._matrices(graph, blocks)[0]
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
         """The refined Hamiltonian, eV."""
@@ -177,6 +182,16 @@ class TwoStageModel(TwoStageNetwork):
             else None
         )
 
+    @property
+    def validated_as_evaluated(self) -> bool:
+        """Whether the validation errors in ``info`` are over the same elements as `evaluate`'s.
+
+        Models trained by older versions, without the entry `VALIDATED_OVER`, divided by the number
+        of stored elements and left out blocks beyond the cutoff. Of molecules all elements are
+        stored. Models with a guess are models of molecules.
+        """
+        return VALIDATED_OVER in self.info or self.config.guess != "none"
+
     def summary(self) -> str:
         """Basis, sizes, training set and validation errors of the model, as text.
 
@@ -185,6 +200,24 @@ class TwoStageModel(TwoStageNetwork):
         ...
         """
         return _summary(self)
+
+    def _prediction(
+        self, graph: Graph, baseline: Blocks, refined: Blocks, features: Features
+    ) -> Prediction:
+        of_stage1, of_both = self._matrices(graph, baseline, refined)
+        return Prediction(of_stage1, of_both, features)
+
+    def _matrices(self, graph: Graph, *blocks: Blocks) -> list[BlockMatrix]:
+        """The Hamiltonians of these blocks; with a guess, without ghost levels."""
+        matrices = [self._matrix(graph, b) for b in blocks]
+        kappa = float(self.scaling.kappa)
+        if not kappa:
+            return matrices
+        from workbench.engines.pyscf_molecules import overlap  # PySCF takes a second to import
+
+        guess = self._matrix(graph, Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0]))
+        S = overlap(Atoms(graph.z.numpy(), graph.pos.numpy()), self.basis)
+        return restored(matrices, guess, S, kappa)
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)
@@ -219,7 +252,8 @@ def _summary(model: TwoStageModel) -> str:
         others = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
         lines.append(f"trained on {info['dataset']['name']}: {first}{others}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
-    lines += [f"validation error after {k}: {MEV * v:.3g} meV" for k, v in last.items()]
+    over = "" if model.validated_as_evaluated else " (per stored element)"
+    lines += [f"validation error after {k}: {MEV * v:.3g} meV{over}" for k, v in last.items()]
     if not info:
         lines.append("not trained")
     systems = "crystals and molecules" if model.config.guess == "none" else "molecules"

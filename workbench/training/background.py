@@ -30,7 +30,7 @@ from workbench.models.twostage import TwoStageModel
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.curves import Curves
 from workbench.training.loop import train
-from workbench.training.run import Run
+from workbench.training.run import Run, described
 from workbench.training.stage_loop import StepRecord
 
 __all__ = ["LiveTraining"]
@@ -69,6 +69,7 @@ class LiveTraining:
         curves: the errors measured so far, including those of earlier processes.
         latest: the last record; None before the first one of this process.
         error: the exception that ended a failed run, or None.
+        notice: the sentence that `train` announced about the cutoff, or None.
 
     Raises:
         TrainingError: if the directory holds a run with other settings.
@@ -99,6 +100,7 @@ class LiveTraining:
         self._sources = {"stage1": stage1, "start": start}
         self.path = dataset.path if isinstance(dataset, Dataset) else Path(dataset)
         self.state, self.latest, self.error = READY, None, None
+        self.notice: str | None = None
         self._requested, self._thread = RUNNING, None
         self._changed, self._questions = threading.Condition(), SimpleQueue()
         self._records: Generator[StepRecord, None, None] | None = None
@@ -111,7 +113,7 @@ class LiveTraining:
             valid = data.split("valid")
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
-        self._info = {**run.settings, "domain": ApplicabilityDomain.of(train_set).to_json()}
+        self._info = described(run.settings, ApplicabilityDomain.of(train_set))
         self.curves = Curves.of(self.directory, run.progress)
         self._resume_from(run)
 
@@ -257,9 +259,21 @@ class LiveTraining:
             self._changed.notify_all()
 
     def _open_records(self) -> Generator[StepRecord, None, None]:
+        def announce(sentence: str) -> None:
+            self.notice = sentence
+
         with (
             Dataset(self.path) as data,
-            closing(train(self.config, data, self.how, self.directory, **self._sources)) as records,
+            closing(
+                train(
+                    self.config,
+                    data,
+                    self.how,
+                    self.directory,
+                    **self._sources,
+                    announce=announce,
+                )
+            ) as records,
         ):
             yield from records
 

@@ -28,12 +28,14 @@ class Selection:
         nodes: (N,) indices of their atoms in the store.
         pairs: (P,) indices of their pairs in the store.
         elements: (B,) number of matrix elements of each structure, float64.
+        beyond_ev: (B,) sum of the moduli of its blocks beyond the cutoff, eV, float64.
     """
 
     graph: Graph
     nodes: Tensor
     pairs: Tensor
     elements: Tensor
+    beyond_ev: Tensor
 
     def blocks(self, store: Blocks) -> Blocks:
         """The blocks of these structures, from the blocks of all structures."""
@@ -49,18 +51,21 @@ class Store:
 
     Args:
         graphs: one per structure.
-        elements: (structures,) number of matrix elements of each structure.
+        elements: (structures,) number of matrix elements of each structure, in all blocks that
+            its data store or a model predicts.
+        beyond_ev: (structures,) sum of the moduli of the stored blocks beyond the cutoff, eV: the
+            error of a prediction that leaves them out.
 
     Attributes:
         graph: the joined graph.
-        elements: (structures,) float64.
+        elements, beyond_ev: (structures,) float64.
         node_count, pair_count: (structures,) numbers of atoms and of pairs.
         node_start, pair_start: (structures,) indices of the first atom and of the first pair.
     """
 
-    def __init__(self, graphs: Sequence[Graph], elements: Tensor) -> None:
+    def __init__(self, graphs: Sequence[Graph], elements: Tensor, beyond_ev: Tensor) -> None:
         self.graph = join(graphs)
-        self.elements = elements.double()
+        self.elements, self.beyond_ev = elements.double(), beyond_ev.double()
         self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
         self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])
         self.node_start = self.node_count.cumsum(0) - self.node_count
@@ -91,7 +96,7 @@ class Store:
             pair_guess=g.pair_guess[pairs],
             batch=torch.repeat_interleave(torch.arange(len(n), device=n.device), n),
         )
-        return Selection(graph, nodes, pairs, self.elements[indices])
+        return Selection(graph, nodes, pairs, self.elements[indices], self.beyond_ev[indices])
 
 
 class TokenStore:

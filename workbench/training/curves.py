@@ -26,7 +26,8 @@ class Point:
         stage: 0 or 1, the stage that was training.
         step: gradient steps of that stage.
         cpu_seconds: spent in that stage.
-        values: meV; one number, or for the symmetry error that of stage 1 and that of both stages.
+        values: meV; one number, or for the equivariance error that of stage 1 and that of both
+            stages.
         solved: whether the readouts had just been refitted by ridge regression.
     """
 
@@ -39,7 +40,7 @@ class Point:
 
 @dataclass
 class Curves:
-    """Losses, validation errors and symmetry errors of a run.
+    """Losses, validation errors and equivariance errors of a run.
 
     Attributes:
         losses: MAE on the mini-batch of each step, meV.
@@ -111,7 +112,7 @@ class Curves:
         return 0.0, max((p.cpu_seconds for p in points if p.stage == 0), default=0.0)
 
     def write(self, directory: Path) -> None:
-        """Write losses and symmetry errors; the validation errors are in the snapshot."""
+        """Write losses and equivariance errors; the validation errors are in the snapshot."""
         content = {
             name: [[p.stage, p.step, round(p.cpu_seconds, 3), p.values, p.solved] for p in points]
             for name, points in (("losses", self.losses), ("symmetry", self.symmetry))

@@ -8,6 +8,7 @@ the same weights, bit for bit, as one that was not interrupted.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
@@ -16,11 +17,13 @@ from pathlib import Path
 import torch
 
 from workbench.datasets.dataset import Dataset
+from workbench.evaluation.ghost_levels import fit_kappa
 from workbench.hamiltonians.basis import Basis
 from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import Budget, TrainConfig, TrainingError
+from workbench.training.cutoff import announcement
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.objective import Objective
 from workbench.training.run import Run
@@ -40,6 +43,7 @@ def train(
     directory: str | Path | None = None,
     stage1: TwoStageModel | None = None,
     start: TwoStageModel | None = None,
+    announce: Callable[[str], object] = warnings.warn,
 ) -> Generator[StepRecord, None, None]:
     """Train both stages. Each iteration trains one step; leaving the loop stops the run.
 
@@ -55,6 +59,8 @@ def train(
             elements. Training continues from its stage 1, to train longer or to adapt a general
             model to one system; a lower learning rate such as 1e-3 is advisable. Its basis and
             scaling are kept.
+        announce: called before the first step with a sentence, if the cutoff is shorter than the
+            data reach: how many blocks are left out, and the error they cost.
 
     Yields:
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
@@ -87,7 +93,7 @@ def train(
         {"stage1": stage1, "start": start},
     )
     with run.owned():
-        yield from _stages(run, dataset, source, basis, stage1, start)
+        yield from _stages(run, dataset, source, basis, stage1, start, announce)
 
 
 def _stages(
@@ -97,6 +103,7 @@ def _stages(
     basis: Basis,
     stage1: TwoStageModel | None,
     start: TwoStageModel | None,
+    announce: Callable[[str], object],
 ) -> Generator[StepRecord, None, None]:
     """The records of a run whose directory is locked; the arguments are those of `train`."""
     config, settings = run.config, run.train_config
@@ -110,6 +117,8 @@ def _stages(
         TrainingSet.read(dataset, s, config, basis, charges, settings.gauge_free).to(device)
         for s in splits
     )
+    if sentence := announcement(config.longest_pair, training, valid):
+        announce(sentence)
     torch.manual_seed(settings.seed)
     model = untrained(basis, config, training, charges).to(device)
     if start is not None:
@@ -138,6 +147,8 @@ def _stages(
         loop = StageLoop(objective(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
+    kappa = fit_kappa(model, dataset, splits[1].tolist())
+    model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
     run.finish(model, ApplicabilityDomain.of([dataset.atoms(int(i)) for i in splits[0]]))
     if last is not None:
         yield replace(last, finished=True, model=model)

@@ -11,18 +11,23 @@ from workbench.training.batching import Selection
 from workbench.training.training_set import TrainingSet
 
 
-def matrix_mae(error: Blocks, elements: Tensor) -> Tensor:
+def matrix_mae(error: Blocks, part: Selection) -> Tensor:
     """Mean modulus of the error over the existing elements of a batch, eV.
 
-    The loss is the metric that is reported. Padding needs no mask, since prediction and target are
-    both zero there.
+    The elements are those of `evaluate`: all that are stored or predicted. Stored blocks beyond the
+    cutoff are predicted as zero. Padding needs no mask, since prediction and target are both zero
+    there.
 
     Args:
         error: prediction minus target.
-        elements: (B,) number of elements of each structure's matrix.
+        part: the structures of the batch.
     """
-    total = moduli(error.nodes).sum() + moduli(error.pairs).sum()
-    return total / elements.sum().to(total)
+    total = _sum_of_moduli(error)
+    return (total + part.beyond_ev.sum().to(total)) / part.elements.sum().to(total)
+
+
+def _sum_of_moduli(blocks: Blocks) -> Tensor:
+    return moduli(blocks.nodes).sum() + moduli(blocks.pairs).sum()
 
 
 def moduli(blocks: Tensor) -> Tensor:
@@ -45,17 +50,14 @@ def moduli(blocks: Tensor) -> Tensor:
 
 
 def mean_modulus(blocks: Blocks, split: TrainingSet) -> float:
-    """Mean modulus of blocks over all existing elements of a split, eV."""
-    total = sum(
-        float(matrix_mae(part.blocks(blocks), part.elements) * part.elements.sum())
-        for part in split.chunks()
-    )
+    """Mean modulus of blocks within the cutoff over all existing elements of a split, eV."""
+    total = sum(float(_sum_of_moduli(part.blocks(blocks))) for part in split.chunks())
     return total / float(split.store.elements.sum())
 
 
 def per_structure(error: Blocks, part: Selection) -> Tensor:
-    """(B,) mean modulus of the error of each structure, eV."""
+    """(B,) mean modulus of the error of each structure, eV, over the elements of `matrix_mae`."""
     batch = part.graph.batch
     nodes, pairs = (moduli(e).sum((1, 2)).double() for e in (error.nodes, error.pairs))
-    total = torch.zeros_like(part.elements).index_add(0, batch, nodes)
+    total = part.beyond_ev.index_add(0, batch, nodes)
     return total.index_add(0, batch[part.graph.edge_index[0]], pairs) / part.elements

@@ -4,10 +4,10 @@ Both are measured on the same few structures. Predict a structure in a random or
 the prediction back: over all orientations the results have a mean, which differs from the true
 matrix by the bias b, and a variance v about that mean. As root mean squares therefore
 
-    error^2 = b^2 + v,    symmetry error^2 = 2 v,
+    error^2 = b^2 + v,    equivariance error^2 = 2 v,
 
 and v becomes v / K if the model is averaged over K orientations (`StageErrors.averaged`). The
-factor 2 arises because the symmetry error compares two predictions.
+factor 2 arises because the equivariance error compares two predictions.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StageErrors:
         """The three means in a line."""
         return (
             f"error of the matrix {self.error_mev:.4g} meV, turned {self.turned_mev:.4g} meV; "
-            f"symmetry error {self.symmetry_mev:.3g} meV"
+            f"equivariance error {self.symmetry_mev:.3g} meV"
         )
 
     def averaged(self, count: int) -> tuple[float, float]:
@@ -64,7 +64,7 @@ class StageErrors:
             count: number of orientations; these errors are those of a single one.
 
         Returns:
-            Symmetry error and error of the matrix, root mean squares, meV.
+            Equivariance error and error of the matrix, root mean squares, meV.
 
         >>> from workbench.training.monitor import StageErrors
         >>> single = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0)
@@ -85,7 +85,7 @@ class ErrorMonitor:
         references: their Hamiltonians, eV.
         rotations: (n, 3, 3) proper rotations.
 
-    Stage 2 is not equivariant, and averaging it over orientations lowers the symmetry error:
+    Stage 2 is not equivariant, and averaging it over orientations lowers the equivariance error:
 
     >>> from workbench.training.monitor import ErrorMonitor
     >>> with wb.Dataset("water") as water:
@@ -191,7 +191,7 @@ def watch(
     >>> run.steps
     (1, 2)
     >>> print(summary_table({"stage 1 alone": run}))
-                   CPU s  error, meV  symmetry error, meV
+                   CPU s  error, meV  equivariance error, meV
     stage 1 alone    ...
     """
     start, measuring = time.process_time(), 0.0
@@ -216,7 +216,7 @@ def watch(
 
 def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
     """A line per run: its CPU seconds and the errors of the trained model, meV."""
-    rows = [["", "CPU s", "error, meV", "symmetry error, meV"]]
+    rows = [["", "CPU s", "error, meV", "equivariance error, meV"]]
     for name, run in runs.items():
         errors = (f"{e:.2g}" for e in (run.last.error_mev, run.last.symmetry_mev))
         rows.append([name, f"{run.cpu_seconds:.1f}", *errors])

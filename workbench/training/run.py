@@ -26,9 +26,10 @@ from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.checkpoint import read_tensors, restore, save_model, write_tensors
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
-from workbench.models.twostage import TwoStageModel
+from workbench.models.twostage import VALIDATED_OVER, TwoStageModel
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainConfig, TrainingError
+from workbench.training.cutoff import with_cutoff
 from workbench.training.transfer import weights_hash
 
 
@@ -76,7 +77,7 @@ class Run:
     """A training run and its snapshot on disk.
 
     Args:
-        config: sizes of the model.
+        config: sizes of the model; the cutoff "data" becomes a number, see `with_cutoff`.
         dataset: the labelled structures.
         train_config: how to train.
         directory: of the snapshot, which is read if it exists; None keeps nothing on disk.
@@ -99,7 +100,9 @@ class Run:
         directory: Path | None,
         sources: Mapping[str, TwoStageModel | None],
     ) -> None:
-        self.config, self.train_config, self.directory = config, train_config, directory
+        source = next((model for model in sources.values() if model is not None), None)
+        self.config = with_cutoff(config, dataset, source)
+        self.train_config, self.directory = train_config, directory
         self.fabric = Fabric(
             accelerator="auto" if torch.cuda.is_available() else "cpu",
             devices=train_config.devices,
@@ -108,7 +111,7 @@ class Run:
         self.fabric.launch()
         settings = {
             "convention_version": CONVENTION_VERSION,
-            "model": config.to_json(),
+            "model": self.config.to_json(),
             "train": train_config.to_json(),
             "dataset": {"name": dataset.path.name, "sha256": dataset.hash},
         }
@@ -192,9 +195,14 @@ class Run:
     def finish(self, model: TwoStageModel, domain: ApplicabilityDomain) -> None:
         """Complete the model's ``info`` and write ``model.safetensors``."""
         history = self.progress.history
-        model.info = {**self.settings, "domain": domain.to_json(), "history": history}
+        model.info = {**described(self.settings, domain), "history": history}
         if self.directory is not None and self.fabric.is_global_zero:
             save_model(model, self.directory / "model.safetensors", model.info)
+
+
+def described(settings: Mapping[str, Any], domain: ApplicabilityDomain) -> dict[str, Any]:
+    """A model's ``info`` without the history: settings, domain, and what errors are means over."""
+    return {**settings, "domain": domain.to_json(), VALIDATED_OVER: "all stored or predicted"}
 
 
 def _rounding() -> str:

@@ -84,7 +84,7 @@ class Stage1Objective:
         guess = (inputs[0][part.nodes], inputs[1][part.pairs]) if inputs else None
         geometry = self.model.geometry(part.graph, guess)
         error = self._error(network, part, geometry, self.targets[0])
-        return matrix_mae(self.train.gauge_free(error, part), part.elements)
+        return matrix_mae(self.train.gauge_free(error, part), part)
 
     def _error(
         self, network: Callable[..., object], part: Selection, geometry: Geometry, target: Blocks

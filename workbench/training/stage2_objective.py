@@ -72,34 +72,40 @@ class Stage2Objective:
     def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
         """MAE of a mini-batch in eV, each structure rotated and inverted at random."""
         part = self.train.store.select(indices)
-        drawn = random_rotations(len(part.elements), seed, improper="half")
+        rotations = random_rotations(len(part.elements), seed, improper="half")
         target, overlap = part.blocks(self.targets), self.train.overlaps
         matrices = [target] if overlap is None else [target, part.blocks(overlap).to(target.nodes)]
-        tokens, (target, *overlaps) = self._turned(part, drawn, matrices)
+        tokens, (target, *overlaps) = self._rotated(part, rotations, matrices)
         out = network(tokens)
         error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse) - target  # type: ignore[arg-type]
         for S in overlaps:
             error = without_shift(error, S, part)
-        return matrix_mae(error, part.elements)
+        return matrix_mae(error, part)
 
-    def _turned(
-        self, part: Selection, drawn: NDArray[np.float64], matrices: Sequence[Blocks]
+    def _rotated(
+        self, part: Selection, rotations: NDArray[np.float64], matrices: Sequence[Blocks]
     ) -> tuple[Tokens, list[Blocks]]:
-        """Training tokens and matrices, each structure under its own operation (B, 3, 3)."""
+        """Training tokens and matrices, each structure under its own operation (B, 3, 3).
+
+        The operations may be improper: rotations with an inversion.
+        """
         tokens = part.tokens(self.tokens)
         if not self.turning:
             return tokens, list(matrices)
         batch = part.graph.batch
         if self.model.is_local:
-            inverted = torch.from_numpy(np.linalg.det(drawn) < 0).to(batch.device)
+            inverted = torch.from_numpy(np.linalg.det(rotations) < 0).to(batch.device)
             return tokens.reflected(self.model.local.reflection, inverted[batch]), list(matrices)
-        turns = self.model.rotations(drawn, tokens.nodes)
-        on_nodes, on_pairs = turns.blocks[batch], turns.blocks[batch[tokens.row]]
-        turned = [
+        feature_rotations = self.model.rotations(rotations, tokens.nodes)
+        on_nodes, on_pairs = (
+            feature_rotations.blocks[batch],
+            feature_rotations.blocks[batch[tokens.row]],
+        )
+        rotated = [
             Blocks(rotate_blocks(of.nodes, on_nodes), rotate_blocks(of.pairs, on_pairs))
             for of in matrices
         ]
-        return tokens.rotated(turns, batch), turned
+        return tokens.rotated(feature_rotations, batch), rotated
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -141,11 +147,11 @@ class Stage2Objective:
         times = (N_INVERSIONS if model.is_local else N_ROTATIONS) if self.turning else 1
         passes = ((n, k, part) for n in range(times) for k, part in enumerate(self.train.chunks()))
         for number, (again, chunk, part) in enumerate(passes):
-            drawn = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
+            rotations = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
             target = part.blocks(self.targets)
             if mu is not None:
                 target = self.train.shifted(target, mu[chunk], part)
-            tokens, (target,) = self._turned(part, drawn, [target])
+            tokens, (target,) = self._rotated(part, rotations, [target])
             node_features, pair_features = refiner.readout_features(tokens)
             nodes, pairs = model.codec.stage2_targets(target, tokens)
             node_class, pair_class = tokens.node_class, tokens.pair_class

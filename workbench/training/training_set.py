@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from threading import current_thread, main_thread
 from typing import cast
 
@@ -26,6 +26,7 @@ from workbench.models.graph import Graph
 from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
+from workbench.training.element_counts import ElementCounts
 from workbench.training.gauge import multiples, shifts, without_shift
 
 CHUNK = 64
@@ -54,11 +55,15 @@ class TrainingSet:
     Attributes:
         store: the graphs.
         blocks: the labels.
+        stored_blocks: number of blocks in the dataset, also of pairs beyond the cutoff.
+        left_out: number of those beyond the cutoff that are not zero. No prediction has them.
         overlaps: dimensionless, if errors are free of gauge.
     """
 
     store: Store
     blocks: Blocks
+    stored_blocks: int
+    left_out: int
     overlaps: Blocks | None = None
 
     @classmethod
@@ -99,7 +104,7 @@ class TrainingSet:
             )
         )
         irreps = BlockIrreps(basis, config.time_reversal)
-        counts = []
+        counts: list[ElementCounts] = []
         nodes = MappedTensor(sum(g.z.shape[0] for g in graphs))
         pairs = MappedTensor(sum(g.edge_index.shape[1] for g in graphs))
         # A few at a time: the matrices of all large crystals together exceed the memory.
@@ -108,7 +113,7 @@ class TrainingSet:
         for H, graph in zip(matrices, graphs, strict=True):
             if basis.spinor and config.time_reversal:
                 _check_time_reversal(dataset, H)
-            counts.append(int(H.mask.sum()))
+            counts.append(ElementCounts.of(H, graph))
             blocks = target_blocks(H, graph, irreps)
             nodes.add(blocks.nodes)
             pairs.add(blocks.pairs)
@@ -118,12 +123,30 @@ class TrainingSet:
             samples = zip(indices, graphs, strict=True)
             read = ((dataset[int(i)].S.in_basis(basis), graph) for i, graph in samples)
             of_overlaps = _joined((target_blocks(S, graph, irreps) for S, graph in read), labels)
-        return cls(Store(graphs, torch.tensor(counts)), labels, of_overlaps)
+        elements, beyond, stored, left_out = torch.tensor(
+            [astuple(c) for c in counts], dtype=torch.float64
+        ).T
+        return cls(
+            Store(graphs, elements, beyond),
+            labels,
+            int(stored.sum()),
+            int(left_out.sum()),
+            of_overlaps,
+        )
 
     def to(self, device: torch.device) -> TrainingSet:
         """The training set on a device."""
         overlaps = None if self.overlaps is None else self.overlaps.to(device)
-        return TrainingSet(self.store.to(device), self.blocks.to(device), overlaps)
+        store, blocks = self.store.to(device), self.blocks.to(device)
+        return replace(self, store=store, blocks=blocks, overlaps=overlaps)
+
+    @property
+    def floor_ev(self) -> float:
+        """Error of the blocks beyond the cutoff alone, eV: no model has a lower error on this set.
+
+        It is their mean modulus over all elements, averaged over structures.
+        """
+        return float((self.store.beyond_ev / self.store.elements).mean())
 
     def gauge_free(self, error: Blocks, part: Selection) -> Blocks:
         """The error without each structure's shift if there are overlaps, else the error itself."""

@@ -22,7 +22,7 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
     """Both errors as points, and the law 1/sqrt(K) as a dashed line through the first one.
 
     Args:
-        errors: K -> (symmetry error, error of the matrix), meV.
+        errors: K -> (equivariance error, error of the matrix), meV.
         chosen: the K that has a ring and numbers.
 
     Returns:
@@ -32,7 +32,7 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
     least = values[:, 0].min() / 4 if 1 not in errors else values.min() / 4
     low, high = int(np.floor(np.log10(least))), int(np.ceil(np.log10(values.max())))
     parts = [_axes(low, high)]
-    parts += [_legend(0, "symmetry error", _LEFT), _legend(1, "error of the matrix", 215)]
+    parts += [_legend(0, "equivariance error", _LEFT), _legend(1, "error of the matrix", 215)]
     parts.append(text(365, 30, "– – 1/√K", "start"))
     if 1 in errors:
         first = max(errors[1][0], _LEAST)
@@ -53,7 +53,7 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
                     f'stroke-width="2"/>'
                     f"{text(x + 14, y + aside, milli(value), 'start', 'wb-halo')}"
                 )
-    label = "Symmetry error and error of the matrix in meV against the number of orientations"
+    label = "Equivariance error and error of the matrix in meV against the number of orientations"
     return picture("".join(parts), _WIDTH, _HEIGHT, label)
 
 
@@ -84,7 +84,7 @@ def _legend(kind: int, name: str, x: float) -> str:
 
 
 def _marker(kind: int, x: float, y: float) -> str:
-    """A circle for the symmetry error, a square for the error of the matrix."""
+    """A circle for the equivariance error, a square for the error of the matrix."""
     if kind == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="{COLOURS[0]}"/>'
     return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" fill="{COLOURS[1]}"/>'

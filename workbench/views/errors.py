@@ -1,4 +1,4 @@
-"""Symmetry errors of predictors, with the symmetry error of the reference as floor."""
+"""Equivariance errors of predictors, with the equivariance error of the reference as floor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workbench.views.style import COLOURS, LEGEND_ABOVE, MUTED, finished, listed
 
 
 def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -> go.Figure:
-    """Mean and largest symmetry error of every predictor, in meV.
+    """Mean and largest equivariance error of every predictor, in meV.
 
     Args:
         report: result of `workbench.equivariance`.
@@ -29,7 +29,7 @@ def equivariance_bars(report: EquivarianceReport, floor: str | None = "PySCF") -
     )
     positive = [v for v in (*means, *largest) if v > 0] or [1.0]
     scale = log_ticks(min(positive) / 4, max(positive) * 4)
-    figure.update_yaxes(title="symmetry error in meV", **scale)
+    figure.update_yaxes(title="equivariance error in meV", **scale)
     figure.update_xaxes(title="predictor")
     if floor is not None and floor in report.errors and report[floor].mae_mev > 0:
         figure.add_hline(

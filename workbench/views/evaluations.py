@@ -38,13 +38,15 @@ def evaluation_table(reports: Reports) -> str:
     water, stages 1+2 ...
     """
     head = [
-        "matrix MAE in 1e-6 Hartree; shift, levels, gap, symmetry in meV",
+        "matrix MAE in 1e-6 Hartree; shift, levels, gap, equivariance in meV",
         "n",
         "mean",
         "median",
         "worst",
     ]
-    rows = [[*head, "no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals", "symmetry"]]
+    rows = [
+        [*head, "no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals", "equivariance"]
+    ]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]

@@ -1,4 +1,4 @@
-"""Distribution of symmetry errors over rotations, and their dependence on the angle."""
+"""Distribution of equivariance errors over rotations, and their dependence on the angle."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def error_histogram(samples: Mapping[str, ArrayLike], title: str) -> Drawing:
     for power in np.arange(low, high + 1, step):
         x = _LEFT + scale * (power - low)
         parts += [down(x, 26, bottom, GRID), text(x, bottom + 17, number(float(10.0**power)))]
-    parts.append(text((_LEFT + _WIDTH - _RIGHT) / 2, height - 8, "symmetry error, meV"))
+    parts.append(text((_LEFT + _WIDTH - _RIGHT) / 2, height - 8, "equivariance error, meV"))
     for row, (name, values) in enumerate(logs.items()):
         base = 40 + _ROW * (row + 1) - 8
         parts.append(_row(name, values, edges, base, COLOURS[row % len(COLOURS)], scale))

@@ -27,7 +27,7 @@ _STYLE = (
 def report_html(report: RotationReport) -> str:
     """The page: results and picture of each series, structure, and versions of programs."""
     formula, names = report.structure["formula"], ", ".join(report.predictors)
-    title = f"Symmetry errors of {formula}"
+    title = f"Equivariance errors of {formula}"
     parts = [
         f"<h1>{escape(title)}</h1><p>Predictors: {escape(names)}. All errors are in meV: "
         "f(Rx) − D f(x) Dᵀ, over all matrix elements.</p>"

@@ -78,7 +78,7 @@ def _curve(
 def error_curves(
     runs: Mapping[str, MonitoredRun], title: str = "Errors while training"
 ) -> go.Figure:
-    """Symmetry error and error of the matrix against the step, for one or several runs.
+    """Equivariance error and error of the matrix against the step, for one or several runs.
 
     The last point, larger and with a number, is the model after its readouts were solved for.
 
@@ -94,7 +94,7 @@ def error_curves(
     figure, final, positive = go.Figure(), [], []
     for k, (name, run) in enumerate(runs.items()):
         kinds = {
-            "symmetry error": [r.symmetry_mev for r in run.readings],
+            "equivariance error": [r.symmetry_mev for r in run.readings],
             "error of the matrix": [r.error_mev for r in run.readings],
         }
         highest = max(values[-1] for values in kinds.values())

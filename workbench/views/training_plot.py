@@ -51,7 +51,7 @@ def error_plot(curves: Curves) -> str:
 
 
 def symmetry_plot(curves: Curves) -> str:
-    """Symmetry errors of stage 1 and of both stages, meV, as SVG."""
+    """Equivariance errors of stage 1 and of both stages, meV, as SVG."""
     before = curves.offsets()
     series = [
         _Series(
@@ -64,7 +64,7 @@ def symmetry_plot(curves: Curves) -> str:
         )
         for which, name in enumerate(("stage 1", "stages 1+2"))
     ]
-    return _plot("symmetry error, meV", series, before[1], _spent(curves))
+    return _plot("equivariance error, meV", series, before[1], _spent(curves))
 
 
 def _spent(curves: Curves) -> float:

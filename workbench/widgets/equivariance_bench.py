@@ -281,13 +281,15 @@ class TestBench(Lab):
             for name, e in self._now.items()
         )
         self.table.value = (
-            f'<table class="wb-errors"><caption>{self._operation()}; symmetry errors, meV'
+            f'<table class="wb-errors"><caption>{self._operation()}; equivariance errors, meV'
             "</caption><thead><tr><th></th><th>mean</th><th>largest</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>"
         )
         self.shells.value = shell_table(self._now)
         errors = ", ".join(f"{n} {milli(e.mae_mev)} meV" for n, e in self._now.items())
-        self.view.announcement = f"Structure {self._operation()}. Mean symmetry errors: {errors}."
+        self.view.announcement = (
+            f"Structure {self._operation()}. Mean equivariance errors: {errors}."
+        )
 
 
 def shell_table(errors: Mapping[str, Errors]) -> str:

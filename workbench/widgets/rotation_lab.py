@@ -107,7 +107,7 @@ class RotationLab(ExperimentLab):
         self._style = lab_style()  # first, see `lab_style`
         experiment = self.experiment
         names, known = experiment.names, experiment.reference is not None
-        # The colour limits come from a rotated structure: at R = 1 there is no symmetry error.
+        # The colour limits come from a rotated structure: at R = 1 there is no equivariance error.
         rotated = experiment.at(rotation((1, 1, 0), 40))
         self.spin = SpinChoice(rotated.matrices)
         self._first_limits = [

@@ -1,4 +1,4 @@
-"""SphereMap: the symmetry error over all rotation axes, computed in the background."""
+"""SphereMap: the equivariance error over all rotation axes, computed in the background."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ COUNTS = (1, 2, 4, 8, 16)
 class SymmetriseSlider(Lab):
     """A slider for the number K of orientations over which stage 2 of a model is averaged.
 
-    Each change measures the symmetry error and the error of the matrix on the monitor's structures,
-    and the time of one prediction. The picture keeps all measured points. The line through the
-    first point is the statistical law 1/sqrt(K).
+    Each change measures the equivariance error and the error of the matrix on the monitor's
+    structures, and the time of one prediction. The picture keeps all measured points. The line
+    through the first point is the statistical law 1/sqrt(K).
 
     Args:
         model: a two-stage model.
@@ -96,15 +96,15 @@ class SymmetriseSlider(Lab):
         """The measured numbers in words and as a table, HTML."""
         errors, milliseconds = self.readings[count]
         sentence = (
-            f"K = {count}: symmetry error {milli(errors.symmetry_mev)} meV, error against the "
+            f"K = {count}: equivariance error {milli(errors.symmetry_mev)} meV, error against the "
             f"reference {milli(errors.error_mev)} meV, time {milliseconds:.1f} ms."
         )
         rows = "".join(self._row(K, count) for K in sorted(self.readings))
         n, turns = len(self.meter.structures), len(self.meter.rotations)
         return (
             f'<p aria-live="polite"><b>{sentence}</b></p><table class="wb-errors"><thead><tr>'
-            "<th>K</th><th>symmetry error, meV</th><th>expected from 1/√K</th><th>error, meV</th>"
-            f"<th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"
+            "<th>K</th><th>equivariance error, meV</th><th>expected from 1/√K</th>"
+            f"<th>error, meV</th><th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"
             f'<p class="wb-note">Means over {n} structures in {turns} orientations each; the time '
             "is the median of three predictions of one structure.</p>"
         )

@@ -38,10 +38,11 @@ def duration(seconds: float) -> str:
 
 
 def state_line(run: LiveTraining) -> str:
-    """The state and the next action, as an HTML paragraph."""
+    """The state and the next action, as an HTML paragraph, and what the cutoff leaves out."""
+    notice = f'<p class="wb-note">{escape(run.notice)}</p>' if run.notice else ""
     return (
         f'<p class="wb-state" data-state="{run.state}" aria-busy="{str(_busy(run)).lower()}">'
-        f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>"
+        f"<b>{_state(run)}</b> {escape(_outlook(run))}</p>{notice}"
     )
 
 
@@ -53,7 +54,7 @@ def table(run: LiveTraining) -> str:
     total = sum(max((p.cpu_seconds for p in _points(run, s)), default=0.0) for s in (0, 1))
     return (
         '<table class="wb-errors"><thead><tr><th></th><th>budget used</th><th>step</th>'
-        "<th>loss, meV</th><th>validation, meV</th><th>symmetry error, meV</th>"
+        "<th>loss, meV</th><th>validation, meV</th><th>equivariance error, meV</th>"
         f"<th>CPU, s</th></tr></thead><tbody>{rows}</tbody></table>"
         f'<p class="wb-note">learning rate {rate} · {total:.1f} CPU-seconds in total · pale lines: '
         "loss of each step · points: validation of the averaged weights · ring: after the readouts "
@@ -74,7 +75,7 @@ def announcement(run: LiveTraining) -> str:
         )
     if run.curves.symmetry:
         first, both = run.curves.symmetry[-1].values
-        text += f" Symmetry error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
+        text += f" Equivariance error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
     return escape(text)
 
 

@@ -89,7 +89,7 @@ def test_a_wrong_order_fails_it(l, wrong, with_overlap, folder, monkeypatch):
     assert ("of S" if with_overlap else "own symmetry") in complaint
 
 
-def test_a_turned_structure_needs_no_symmetry(matrices):
+def test_a_rotated_structure_needs_no_symmetry(matrices):
     """Two shaken atoms leave but the inversion; the overlap is a proof all the same."""
     shaken = ATOMS.copy()
     shaken.rattle(0.05, seed=1)

@@ -291,7 +291,7 @@ def test_a_win_file_leads_to_its_matrix_and_centres(tmp_path):
 
 
 @needs_sisl
-def test_wannier_functions_can_be_neither_turned_nor_stored(tmp_path):
+def test_wannier_functions_can_be_neither_rotated_nor_stored(tmp_path):
     path = graphene(tmp_path)
     found = read(path)
     with pytest.raises(ValueError, match=r"no known shell, .* cannot be rotated"):

@@ -35,7 +35,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
         '<thead><tr><td colspan="2"></td>'
         '<th title="f(Rx) against the reference: the prediction error">vs reference</th>'
         '<th title="the same without a shift of the zero of energy">without μS</th>'
-        '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">symmetry</th>'
+        '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">rotation</th>'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>{_shift_note(snapshot)}"
         f"{_floor_note(snapshot, floor, program)}"
     )
@@ -44,7 +44,7 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
 def operation_table(
     errors: Mapping[str, Errors] | None, axis: Sequence[float], degrees: float, improper: bool
 ) -> str:
-    """HTML table, meV: symmetry errors at one operation, and the worst pair of shells."""
+    """HTML table, meV: equivariance errors at one operation, and the worst pair of shells."""
     where = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
     then = ", then x → −x" if improper else ""
     title = f"{degrees:.0f}° about ({where}){then}".replace("-", "−")
@@ -57,8 +57,8 @@ def operation_table(
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     body = "".join(rows) or '<tr><td colspan="4">not computed yet</td></tr>'
     return (
-        f'<table class="wb-errors"><caption>{title}; symmetry errors in meV</caption><thead><tr>'
-        "<th></th><th>mean</th><th>largest</th>"
+        f'<table class="wb-errors"><caption>{title}; equivariance errors in meV</caption>'
+        "<thead><tr><th></th><th>mean</th><th>largest</th>"
         '<th title="the pair of shells with the largest mean error">worst shells, mean</th></tr>'
         f"</thead><tbody>{body}</tbody></table>"
     )
@@ -68,7 +68,7 @@ def summary(snapshot: Snapshot, drift: dict[str, float]) -> str:
     """Text equivalent of the pictures in a few sentences, for `aria-live`."""
     sentences = [f"Structure {orientation(snapshot.R)}."]
     for name, symmetry in snapshot.symmetry.items():
-        sentence = f"{name}: symmetry error {milli(symmetry.mae_mev)} meV on average"
+        sentence = f"{name}: equivariance error {milli(symmetry.mae_mev)} meV on average"
         if name in snapshot.errors:
             error = snapshot.errors[name]
             sentence += (
@@ -128,11 +128,11 @@ def _shift_note(snapshot: Snapshot) -> str:
 
 def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
     if snapshot.reference is None:
-        return '<p class="wb-note">No reference: only the symmetry error can be measured.</p>'
+        return '<p class="wb-note">No reference: only the equivariance error can be measured.</p>'
     if floor is None:
         return (
-            f'<p class="wb-note">DFT floor: symmetry error of {escape(program)} itself, due to its '
-            "grid. To measure it (one SCF calculation), press the button.</p>"
+            f'<p class="wb-note">DFT floor: equivariance error of {escape(program)} itself, due to '
+            "its grid. To measure it (one SCF calculation), press the button.</p>"
         )
     where = escape(orientation(floor.R))
     return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'
