@@ -40,6 +40,7 @@ ROWS = (
     ("all levels, MAE, meV", "level_mae_mev", 1, ".3g"),
     ("gap, MAE, meV", "gap_mae_mev", 1, ".3g"),
     ("equivariance error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
+    ("equivariance error under inversion, MAE, meV", "inversion_mae_mev", 1, ".2g"),
 )
 
 

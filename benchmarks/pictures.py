@@ -22,7 +22,41 @@ panel = wb.TrainingPanel(wb.ModelConfig(), "water", how, directory="runs/water")
 panel.start()
 panel
 """
-PICTURES = {"training_panel": (TRAINING, ".wb-training", "[data-state='finished']")}
+BENCH = """
+import workbench as wb
+from workbench.course.bench import preferred_axis, without_parity
+from workbench.course.blocks import misread
+stage1 = wb.load_model("water").stage1
+toys = {
+    "d misread": lambda atoms: misread(stage1(atoms), "d"),
+    "preferred axis": preferred_axis(stage1, strength=1.0),
+    "no parity": without_parity(stage1, strength=1.0),
+}
+bench = wb.TestBench("water", None, toys)
+bench.sphere.scale.value = "log"
+bench.sphere.pick((1, 1, 1))
+bench
+"""
+SLIDER = """
+import workbench as wb
+from workbench.course import stage_two
+from workbench.training.monitor import ErrorMonitor, watch
+data = stage_two.laid_alike("water", train=200, valid=40)
+meter = ErrorMonitor.of(data, "valid", count=4, turns=4)
+small = dict(guess="none", channels=8, layers=1, readout=24, pair_readout=12, refiner_width=64)
+steps = dict(stage1=wb.Budget(steps=0), stage2=wb.Budget(steps=400))
+how = wb.TrainConfig(**steps, refiner_learning_rate=6e-3, validations=1, keep_best=False, seed=1)
+run = watch(wb.train(wb.ModelConfig(**small), data, how), meter)
+slider = wb.SymmetriseSlider(run.model, meter)
+for count in slider.slider.options:
+    slider.slider.value = count
+slider
+"""
+PICTURES = {
+    "training_panel": (TRAINING, ".wb-training", "[data-state='finished']"),
+    "rotation_bench": (BENCH, ".wb-bench", ".wb-sphere[data-known='100']"),
+    "symmetrise_slider": (SLIDER, ".wb-lab", ".wb-turn tbody tr:nth-child(5)"),
+}
 """Name -> code of a cell, selector of its widget, and of what appears in it when it is done."""
 
 
@@ -35,6 +69,7 @@ def take(name: str, folder: Path) -> None:
         browser_page(address) as page,
     ):
         page.page.set_default_timeout(600_000)
+        page.page.set_viewport_size({"width": 1280, "height": 1400})  # the highest widget fits
         write_notebook(Path(root) / "picture.ipynb", code)
         page.open("picture.ipynb")
         page.hide_sidebar()

@@ -31,6 +31,14 @@ def model(ref):
     return overlap_model(ref)
 
 
+@pytest.fixture(scope="session")
+def one_handed():
+    """Two stages of H, C and O, see `one_handed_model`: only an inversion shows stage 2's fault."""
+    from tests.support.networks import one_handed_model
+
+    return one_handed_model()
+
+
 @pytest.fixture
 def raise_errors(monkeypatch):
     """Errors of a widget's callbacks are raised after they have been shown."""

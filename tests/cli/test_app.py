@@ -125,6 +125,12 @@ def test_rotate_reports_every_subject(trained):
     assert set(predictors) == {"PySCF", "stage 1", "stages 1+2"}
     assert predictors["PySCF"]["max_mev"] < 1e-3
     assert predictors["stage 1"]["max_mev"] < predictors["stage 1"]["largest_element_mev"] * 1e-5
+    for name, largest in (("PySCF", 1e-3), ("stage 1", 1e-5 * 1e6)):
+        assert predictors[name]["inversion"]["max_mev"] < largest
+    assert predictors["stages 1+2"]["inversion"]["mae_mev"] > 1e-3
+    text = run(*words).stdout
+    for line in ("stages 1+2, rotations", "stages 1+2, inversion"):
+        assert line in text
     assert numbers_of(*words, "--samples", 2)["samples"] == 2
 
 

@@ -9,7 +9,7 @@ from workbench.evaluation.errors import matrix_errors
 from workbench.training.monitor import StageErrors
 
 R = wb.rotation((1, 2, -1), 70)
-ONE = StageErrors(0.4, 0.5, 0.6, 1.2, 1.5)  # v = 0.72, b^2 = 1.53
+ONE = StageErrors(0.4, 0.5, 0.6, 1.2, 1.5, 0.4)  # v = 0.72, b^2 = 1.53
 
 
 def silu(x):

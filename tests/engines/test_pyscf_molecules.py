@@ -178,7 +178,7 @@ def test_overlap_refuses_another_basis_of_the_same_name():
 
 def test_every_convention_holds():
     residuals = convention_residuals(seed=1)
-    assert len(residuals) == 7
+    assert len(residuals) == 8
     assert max(residuals.values()) < 1e-10, residuals
 
 

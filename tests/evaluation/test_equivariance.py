@@ -9,6 +9,7 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.networks import distorted_ethanol
 from workbench.engines import dispatch, pyscf_molecules
 from workbench.evaluation.equivariance import EquivarianceReport, PredictorError, equivariance
 from workbench.evaluation.errors import Errors, matrix_errors
@@ -203,12 +204,45 @@ def test_the_report_reads_as_text_and_as_json():
     caption, header, *rows = str(report).splitlines()
     assert "2 rotations, seed 7" in caption
     assert header.split() == ["meV", "MAE", "max", *(a + b for a in "spd" for b in "spd")]
-    assert [row.split()[0] for row in rows] == ["exact", "frozen"]
+    assert "under inversion" in caption
+    names = [
+        f"{name}, {kind}" for name in ("exact", "frozen") for kind in ("rotations", "inversion")
+    ]
+    assert [" ".join(row.split()[:2]) for row in rows] == names
     assert len({len(line) for line in (header, *rows)}) == 1
+    shown = [float(row.split()[2]) for row in rows[2:]]
+    assert shown == pytest.approx(
+        [report["frozen"].mae_mev, report.inversion["frozen"].mae_mev], rel=0.01
+    )
     found = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    inverted = found["predictors"]["frozen"]["inversion"]
+    assert inverted["mae_mev"] == report.inversion["frozen"].mae_mev
     assert found["predictors"]["frozen"]["mae_mev"] == report["frozen"].mae_mev
     assert set(found["predictors"]["frozen"]["shell_pairs"]["sp"]) == {"mae_mev", "max_mev"}
     assert (found["kind"], found["samples"], found["seed"]) == ("rotation", 2, 7)
+
+
+def test_other_kinds_have_no_inversion_beside_them():
+    report = equivariance({"frozen": frozen}, load("water"), kind="translation")
+    assert not report.inversion
+    assert "inversion" not in report.table()
+    assert "inversion" not in report.to_json()["predictors"]["frozen"]
+
+
+def test_the_inversion_beside_rotations_is_that_of_its_own_kind(one_handed):
+    atoms = distorted_ethanol()
+    predictors = {"stage 1": one_handed.stage1, "both": one_handed}
+    beside = equivariance(predictors, atoms).inversion
+    assert beside == equivariance(predictors, atoms, kind="inversion").errors
+
+
+def test_a_model_of_one_hand_passes_rotations_and_fails_under_inversion(one_handed):
+    predictors = {"stage 1": one_handed.stage1, "both": one_handed}
+    report = equivariance(predictors, distorted_ethanol(), samples=3)
+    assert report["stage 1"].max_mev < 1e-6
+    assert report.inversion["stage 1"].max_mev < 1e-6
+    assert report["both"].max_mev < 1e-3
+    assert report.inversion["both"].mae_mev > 100
 
 
 def test_subjects_in_different_bases_share_a_table():

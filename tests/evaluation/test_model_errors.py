@@ -8,6 +8,8 @@ import pytest
 from ase import Atoms
 
 import workbench as wb
+from tests.support.networks import one_handed_model
+from workbench.evaluation.equivariance import equivariance
 from workbench.evaluation.model_errors import evaluate
 from workbench.models.checkpoint import load_model
 from workbench.models.twostage import TwoStageModel
@@ -35,7 +37,8 @@ def test_evaluate_reports_every_structure_of_a_choice(uninterrupted, tiny):
     assert [e["sample"] for e in whole["each"]] == tiny.split("test").tolist()
     for stage in ("baseline", "refined"):
         rows = [e[stage] for e in whole["each"]]
-        for key in ("mae_mev", "level_mae_mev", "gap_mae_mev", "equivariance_mae_mev"):
+        keys = ("mae_mev", "level_mae_mev", "gap_mae_mev")
+        for key in (*keys, "equivariance_mae_mev", "inversion_mae_mev"):
             assert np.mean([r[key] for r in rows]) == pytest.approx(whole[stage][key], rel=1e-12)
         worst = max(rows, key=lambda r: r["mae_mev"])
         pairs = {k: v["mae_mev"] for k, v in worst["shell_pairs"].items()}
@@ -57,7 +60,7 @@ def test_a_metric_is_reduced_as_it_declares(uninterrupted, tiny):
         structures = [entry[stage] for entry in report["each"]]
         for key in set(structures[0]) - {"shell_pairs", "gauge_share", "shift_mev"}:
             values = [structure[key] for structure in structures]
-            is_largest = key in ("max_mev", "equivariance_max_mev")
+            is_largest = key in ("max_mev", "equivariance_max_mev", "inversion_max_mev")
             expected = max(values) if is_largest else np.mean(values)
             assert report[stage][key] == pytest.approx(expected, rel=1e-12), key
         shifts = [abs(structure["shift_mev"]) for structure in structures]
@@ -136,3 +139,18 @@ def test_a_shifted_model_has_the_same_errors_free_of_gauge(name):
 def moved(atoms):
     """(n + 3, 3) the positions, and the cell's vectors, which a rotation turns alike."""
     return np.concatenate([atoms.positions, atoms.cell.array])
+
+
+def test_a_model_of_one_hand_is_found_by_its_inversion_error(tiny):
+    model = one_handed_model(tiny.basis)
+    report = evaluate(model, tiny, progress=False, each=True)
+    first, both = report["baseline"], report["refined"]
+    assert first["equivariance_max_mev"] < 1e-6
+    assert first["inversion_max_mev"] < 1e-6
+    assert both["equivariance_max_mev"] < 1e-3
+    assert both["inversion_mae_mev"] > 10
+    row = report["each"][0]
+    atoms = tiny.atoms(row["sample"])
+    alone = equivariance({"it": model}, atoms, kind="inversion")["it"]
+    assert row["refined"]["inversion_mae_mev"] == pytest.approx(alone.mae_mev, rel=1e-9)
+    assert row["refined"]["inversion_max_mev"] == pytest.approx(alone.max_mev, rel=1e-9)

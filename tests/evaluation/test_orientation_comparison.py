@@ -30,6 +30,15 @@ def test_the_recomputed_reference_is_used_at_its_orientation_only(water, model, 
     assert floor.errors.max_mev < 1e-3  # Hartree-Fock has no grid: only the SCF threshold is left
     assert experiment.at(TURN).recomputed
     assert not experiment.at(np.eye(3)).recomputed
+    assert 0 < floor.inversion.max_mev < 1e-3
+    assert experiment.recompute(np.eye(3)).inversion is floor.inversion  # computed once
+
+
+def test_the_inversion_of_a_model_of_one_hand(water, one_handed):
+    experiment = Experiment(water, one_handed)
+    assert experiment.at(TURN).symmetry["refined"].max_mev < 1e-3
+    assert experiment.inversion["baseline"].max_mev < 1e-6
+    assert experiment.inversion["refined"].mae_mev > 100
 
 
 def test_an_equivariant_stage_has_the_same_shift_at_every_orientation(water, model, ref):

@@ -33,6 +33,16 @@ def test_random_operations_are_those_of_equivariance(water, errors):
     assert min(own["toy"].mae_mev for own in found) > 1
 
 
+def test_the_inversion_is_measured_beside_any_number_of_rotations(water, one_handed):
+    errors = RotationErrors(water, one_handed)
+    report = wb.equivariance({"it": one_handed}, water, kind="inversion")
+    assert errors.inversion["refined"].mae_mev == pytest.approx(report["it"].mae_mev, rel=1e-6)
+    assert errors.inversion["refined"].mae_mev > 100
+    assert max(e["refined"].max_mev for e in errors.under(random_rotations(3))) < 1e-3
+    assert errors.inversion["baseline"].max_mev < 1e-6
+    assert errors.inversion is errors.inversion  # computed once
+
+
 def test_improper_operations_are_rotations_and_an_inversion():
     proper, improper = (about([(0, 0, 2), (1, 1, 0)], 50, flag) for flag in (False, True))
     np.testing.assert_array_equal(improper, -proper)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from workbench.evaluation.rotation_errors import about
+from workbench.evaluation.rotation_errors import RotationErrors, about
 from workbench.evaluation.rotation_report import RotationReport, Series
 from workbench.evaluation.rotation_search import axes
 from workbench.hamiltonians.rotations import random_rotations
@@ -37,6 +38,10 @@ def test_a_report_comes_back_as_it_was(report, tmp_path):
     assert RotationReport.from_json(content) == report
     assert content["structure"]["formula"] == "H2O"
     assert content["programs"]["numpy"] == np.__version__
+    assert content["inversion"]["toy"]["mae_mev"] < 1e-9  # u u^T is even
+    older = {key: value for key, value in content.items() if key != "inversion"}
+    assert not RotationReport.from_json(older).inversion
+    assert "inversion, mean" not in report_html(RotationReport.from_json(older))
     with pytest.raises(ValueError, match="no rotation report"):
         RotationReport.from_json({"format": "something else"})
 
@@ -50,3 +55,29 @@ def test_the_page_of_a_report_needs_nothing_and_shows_its_numbers(report, errors
         assert drawing.alt
     means = [own["toy"].mae_mev for own in errors.under(random_rotations(4))]
     assert f"<td>{number(float(np.median(means)))}</td>" in page
+
+
+def test_tables_and_pictures_show_the_inversion_beside_the_rotations(water, one_handed):
+    errors = RotationErrors(water, one_handed)
+    turns, degrees = random_rotations(3), [0, 90, 180]
+    scan = [about([(0, 0, 1)], d)[0] for d in degrees]
+    series = {
+        "random": Series.of("3 random turns", {"seed": 0}, turns, errors.under(turns)),
+        "scan": Series.of("about z", {"degrees": degrees}, scan, errors.under(scan)),
+        "sphere": Series.of("90°", {}, axes(6), errors.under(about(axes(6), 90))),
+    }
+    report = RotationReport.of(errors, "largest", series)
+    inverted = errors.inversion["refined"]
+    page, pictures = report_html(report), drawings(report)
+    for error in (inverted.mae_mev, inverted.max_mev):
+        assert page.count(f"<td>{number(error)}</td>") == len(series)
+    for drawing in pictures.values():
+        assert f"inversion {number(inverted.max_mev)} meV" in drawing.alt
+        assert f"inversion {number(inverted.max_mev)} meV" in drawing.svg
+    # A diamond for each stage; on the logarithmic axis the second lies many decades to the right.
+    places = [
+        [float(x) for x in re.findall(r'<polygon points="([\d.]+),', pictures[key].svg)]
+        for key in ("random", "scan")
+    ]
+    assert [len(x) for x in places] == [2, 2]
+    assert places[0][1] > places[0][0] + 100

@@ -1,5 +1,7 @@
 """Untrained networks for tests, with random scaling, and structures for them."""
 
+from dataclasses import replace
+
 import torch
 from ase import Atoms
 from ase.build import molecule
@@ -81,6 +83,12 @@ def refining_model(config=SMALL, basis=BASIS):
         for head in (model.refiner.pair_head, model.refiner.node_head):
             head.readout.shared[0].normal_()
     return model
+
+
+def one_handed_model(basis=BASIS):
+    """A model whose stage 2, in right-handed local frames, obeys rotations but no inversion."""
+    config = replace(SMALL, guess="none", refiner_frame="local", refiner_mirrors=False)
+    return refining_model(config, basis).to(torch.float64)
 
 
 def distorted_ethanol() -> Atoms:

@@ -66,6 +66,7 @@ def test_asking_for_the_model_and_its_symmetry_changes_nothing(undisturbed, tiny
             asked += 1
     assert asked > 3
     assert len(run.curves.symmetry) >= 3
+    assert {len(point.values) for point in run.curves.symmetry} == {4}  # both stages, twice
     assert_same(undisturbed / "model.safetensors", tmp_path / "model.safetensors")
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import workbench as wb
+from tests.support.networks import one_handed_model
 from workbench import views
 from workbench.course.stage_two import enlarged
 from workbench.datasets.dataset import Dataset
@@ -53,6 +54,7 @@ def test_a_meter_agrees_with_matrices_taken_one_by_one(monitored, data, meter):
     np.testing.assert_array_equal(single.rotations, meter.rotations)
     read, atoms, H = single.read(monitored.model), data.atoms(number), data[number].H
     report = wb.equivariance({"m": monitored.model}, atoms, R=single.rotations)
+    assert read.inversion_mev == pytest.approx(report.inversion["m"].mae_mev, rel=1e-4)
     assert read.symmetry_mev == pytest.approx(report["m"].mae_mev, rel=1e-4)
     off = monitored.model(atoms).dense() - H.dense()
     assert read.error_mev == pytest.approx(1000 * abs(off).mean(), rel=1e-4)
@@ -73,6 +75,13 @@ def test_a_meter_sees_stage_one_obey_and_stage_two_break_the_law(monitored, data
     assert louder.symmetry_mev == pytest.approx(3 * monitored.last.symmetry_mev, rel=1e-3)
 
 
+def test_a_model_of_one_hand_is_found_by_its_inversion_error(data, meter):
+    errors = meter.read(one_handed_model(data.basis))
+    assert errors.symmetry_mev < 1e-3
+    assert errors.inversion_mev > 10
+    assert f"inversion {errors.inversion_mev:.3g} meV" in str(errors)
+
+
 def test_averaging_lowers_the_symmetry_error(monitored, meter):
     assert (
         meter.read(monitored.model, symmetrise=16).symmetry_mev < 0.6 * monitored.last.symmetry_mev
@@ -88,13 +97,13 @@ def test_bias_and_variance_foretell_the_mean_of_many_answers():
         return float((values**2).mean() ** 0.5)
 
     here, there = answers[:, 0]
-    one = StageErrors(0, 0, 0, rms(there - here), rms(here))
+    one = StageErrors(0, 0, 0, rms(there - here), rms(here), 0)
     symmetry, error = one.averaged(K)
     here, there = answers.mean(axis=1)
     assert symmetry == pytest.approx(rms(there - here), rel=0.01)
     assert error == pytest.approx(rms(here), rel=0.01)
     # A scatter larger than the error, as chance may have it, leaves no bias.
-    assert StageErrors(0, 0, 0, 3.0, 1.0).averaged(4)[1] == pytest.approx(4.5**0.5 / 2)
+    assert StageErrors(0, 0, 0, 3.0, 1.0, 0).averaged(4)[1] == pytest.approx(4.5**0.5 / 2)
 
 
 def test_a_run_is_read_on_the_way_and_at_its_end(monitored, meter):
@@ -120,24 +129,27 @@ def test_there_must_be_something_to_watch(meter):
 
 def test_the_ledger_has_a_line_for_each_run(monitored):
     head, line = summary_table({"two stages": monitored}).splitlines()
-    assert "equivariance error, meV" in head
-    name, spent, error, symmetry = line.rsplit(maxsplit=3)
+    assert "equivariance error: rotations, meV  inversion, meV" in head
+    name, spent, error, symmetry, inversion = line.rsplit(maxsplit=4)
     assert name.strip() == "two stages"
     assert float(spent) == pytest.approx(monitored.cpu_seconds, abs=0.06)
     assert float(error) == pytest.approx(monitored.last.error_mev, rel=0.06)
     assert float(symmetry) == pytest.approx(monitored.last.symmetry_mev, rel=0.06)
+    assert float(inversion) == pytest.approx(monitored.last.inversion_mev, rel=0.06)
 
 
 def test_error_curves_show_every_reading(monitored):
     figure = views.error_curves({"a": monitored, "b": monitored}, "Two runs")
-    broken, error = figure.data[:2]
+    broken, inverted, error = figure.data[:3]
     assert tuple(broken.x) == monitored.steps
     np.testing.assert_array_equal(broken.y, [r.symmetry_mev for r in monitored.readings])
     np.testing.assert_array_equal(error.y, [r.error_mev for r in monitored.readings])
-    assert [t.name.split(":")[0] for t in figure.data] == ["a", "a", "b", "b"]
-    assert figure.data[0].line.color != figure.data[2].line.color
-    assert figure.data[0].line.dash != figure.data[1].line.dash
-    assert views.alt_text(figure).count("meV") == 4
+    np.testing.assert_array_equal(inverted.y, [r.inversion_mev for r in monitored.readings])
+    assert [t.name.split(":")[0] for t in figure.data] == [*"aaabbb"]
+    assert figure.data[0].line.color != figure.data[3].line.color
+    assert len({t.line.dash for t in figure.data[:3]}) == 3
+    assert len({t.textposition for t in figure.data[:3]}) == 3  # the last numbers lie apart
+    assert views.alt_text(figure).count("meV") == 6
     with pytest.raises(ValueError, match="no run"):
         views.error_curves({})
 

@@ -33,6 +33,7 @@ REPORT = EquivarianceReport(
     seed=0,
     errors={"PySCF": Errors(0.05, 0.4, {}), "stage 1": Errors(0.0, 0.0, {})},
     largest={"PySCF": 5e5, "stage 1": 5e5},
+    inversion={"PySCF": Errors(0.01, 0.1, {}), "stage 1": Errors(2.0, 30.0, {})},
 )
 
 
@@ -197,11 +198,17 @@ def test_irreps_by_distance_add_up_to_the_blocks_and_do_not_turn(matrix, water):
 
 def test_equivariance_bars_show_the_report_and_its_floor(figures):
     figure = figures["errors"]
-    mean, largest = figure.data
+    mean, largest, inverted_mean, inverted_largest = figure.data
     assert list(mean.x) == ["PySCF", "stage 1"]
     assert list(mean.y) == [0.05, 0.0]
     assert list(mean.text) == ["0.0500", "0"]
     assert list(largest.y) == [0.4, 0.0]
+    assert [bar.name for bar in figure.data[::2]] == ["rotations, mean", "inversion, mean"]
+    assert list(inverted_mean.y) == [0.01, 2.0]
+    assert list(inverted_largest.y) == [0.1, 30.0]
+    assert "Under inversion: 0.0100 meV for PySCF and 2.00 meV for stage 1" in views.alt_text(
+        figure
+    )
     assert [line.y0 for line in figure.layout.shapes] == [0.05]
     assert not views.equivariance_bars(REPORT, floor=None).layout.shapes
 

@@ -15,6 +15,7 @@ from workbench.course.blocks import misread
 from workbench.hamiltonians.irreps import irrep_norms, is_pseudo, xrays
 from workbench.views.distance_plot import distance_plot
 from workbench.views.irrep_bars import component_bars, norm_bars
+from workbench.views.numbers import milli
 from workbench.widgets import BlockInspector
 
 TURN = wb.rotation((1, 1, 0), 40)
@@ -125,6 +126,16 @@ def test_a_wrong_order_moves_norms_and_breaks_the_law(water, ref):
     assert abs(norms[1] - norms[0]) > 1e-3
     assert re.search(r"norms changed by at most <b>[\d.]+ eV</b>", made.said.value)
     assert "rotation law is violated by" in made.said.value
+    assert made.experiment.inversion["wrong"].max_mev < 1e-9  # a wrong order keeps the parity
+    made.close()
+
+
+def test_a_stage_2_of_one_hand_is_said(water, one_handed):
+    made = BlockInspector(water, model=one_handed)
+    made.block.quantity.value = "refined"
+    error = made.experiment.inversion["refined"].mae_mev
+    assert error > 100
+    assert f"inversion by <b>{milli(error)} meV</b> on average" in made.said.value
     made.close()
 
 

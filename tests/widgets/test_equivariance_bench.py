@@ -15,6 +15,7 @@ from workbench.engines.pyscf_molecules import overlap
 from workbench.evaluation.rotation_errors import about
 from workbench.evaluation.rotation_report import RotationReport
 from workbench.views.numbers import milli
+from workbench.views.style import number
 from workbench.widgets.parts.background import Background
 from workbench.widgets.parts.guard import RAISE
 
@@ -156,6 +157,10 @@ def test_an_unknown_axis_is_measured_when_it_is_picked(sphere):
     assert len(sphere.known()[1]) == 1
     own = sphere.known()[1][0]["toy"]
     assert f"<td>{milli(own.mae_mev)}</td><td>{milli(own.max_mev)}</td>" in sphere.table.value
+    wrong = sphere.errors.inversion["no parity"]  # a fault that no rotation shows
+    assert sphere.known()[1][0]["no parity"].max_mev < 1e-9
+    assert f"<td>{milli(wrong.mae_mev)}</td><td>{milli(wrong.max_mev)}</td>" in sphere.table.value
+    assert f"{milli(wrong.mae_mev)} under inversion" in sphere.canvas.announcement
     assert "90° about (1.00, 0.00, 0.00)" in sphere.canvas.announcement
     sphere.run()
     sphere.pick_worst()
@@ -209,7 +214,14 @@ def test_what_is_picked_turns_the_structure_and_fills_the_tables(bench):
     assert f"<td>{milli(toy.mae_mev)}</td><td>{milli(toy.max_mev)}</td>" in bench.table.value
     assert f"<b>{milli(toy.shell_pairs[1, 1][0])}</b>" in bench.shells.value
     assert bench.shells.value.count("<b>") == len(bench.errors.names)
+    inverted = bench.errors.inversion["no parity"]
+    assert inverted.mae_mev > 0.1
+    assert f"<td>{milli(inverted.mae_mev)}</td><td>{milli(inverted.max_mev)}</td>" in (
+        bench.table.value
+    )
+    assert ">rotation</th>" in bench.table.value
     bench.sphere.operations.value = "rotations + inversion"
+    assert ">rotation + inversion</th>" in bench.table.value
     np.testing.assert_allclose(bench.rotation, -wb.rotation((1, 0, 0), 90), atol=1e-12)
     wrong = bench.errors.under([bench.rotation])[0]["no parity"]
     assert milli(wrong.max_mev) in bench.table.value
@@ -220,9 +232,12 @@ def test_random_rotations_one_axis_and_the_worst(bench):
     bench.random.samples.value = 6
     bench.random.job.run()
     assert "6 random rotations, seed 0" in bench.random.picture.value
+    inverted = number(bench.errors.inversion["no parity"].mae_mev)
+    assert f"inversion {inverted} meV" in bench.random.picture.value
     bench.sphere.pick((0, 1, 0))
     bench.axis.job.run()
     assert "Rotations about (0.00, 1.00, 0.00)" in bench.axis.picture.value
+    assert f"inversion {inverted} meV" in bench.axis.picture.value
     turned = bench.axis.series.values("mean")["toy"]
     assert turned[18] == pytest.approx(0, abs=1e-9)  # a half turn across the preferred axis
     assert turned[5] > 0.1
@@ -231,8 +246,26 @@ def test_random_rotations_one_axis_and_the_worst(bench):
     assert bench.worst.finished
     assert bench.worst.step.worst >= max(bench.random.series.values("mean")["toy"][:5])
     assert "Done, after" in bench.worst.said.value
+    assert f"followed by x → −x: {milli(bench.worst.step.inverted)} meV" in bench.worst.said.value
+    alone = bench.errors.inversion["toy"].mae_mev
+    assert f"Inversion alone: {milli(alone)} meV" in bench.worst.said.value
+    assert alone < 1e-9  # u u^T is even
     bench.worst.button.click()
     np.testing.assert_allclose(bench.rotation, bench.worst.worst, atol=1e-12)
+
+
+def test_the_worst_of_the_improper_half_is_compared_with_its_rotation(bench):
+    bench.sphere.operations.value = "rotations + inversion"
+    bench.worst.predictor.value, bench.worst.samples.value = "no parity", 2
+    bench.worst.job.run()
+    assert np.linalg.det(bench.worst.worst) < 0
+    assert bench.worst.step.inverted < 1e-9 < 0.1 < bench.worst.step.worst
+    proper_mev = milli(bench.worst.step.inverted)
+    assert f"without the inversion: {proper_mev} meV" in bench.worst.said.value
+    improper, proper = bench.worst.series, bench.worst.inverted_series
+    assert (improper.settings["improper"], proper.settings["improper"]) == (True, False)
+    assert improper.values("mean")["no parity"] == [pytest.approx(bench.worst.step.worst)]
+    assert proper.values("mean")["no parity"] == [pytest.approx(0, abs=1e-9)]
 
 
 def test_the_report_holds_what_was_shown(bench, tmp_path):
@@ -243,7 +276,9 @@ def test_the_report_holds_what_was_shown(bench, tmp_path):
     bench.export_button.click()
     data, page = (tmp_path / f"rotations-H2O.{kind}" for kind in ("json", "html"))
     report = RotationReport.from_json(json.loads(data.read_text()))
-    assert sorted(report.series) == ["picked", "random", "sphere", "worst"]
+    assert sorted(report.series) == ["picked", "random", "sphere", "worst", "worst inverted"]
+    for name, errors in bench.errors.inversion.items():
+        assert report.inversion[name] == errors.to_json()
     for name, values in bench.sphere.values.items():
         assert report.series["sphere"].values("mean")[name] == values.tolist()
     assert report == bench.report()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from ipywidgets.widgets.widget import _instances
 import workbench as wb
 from tests.support.live_views import receive, turn_message
 from workbench.evaluation.orientation_comparison import Experiment
+from workbench.views.numbers import milli
 from workbench.widgets import RotationLab
 from workbench.widgets.page import Names
 from workbench.widgets.parts.readout import error_table, summary
@@ -29,9 +32,34 @@ def lab(water, model, ref):
 
 def test_the_table_has_a_row_per_stage_and_the_floor(water, model, ref):
     experiment = Experiment(water, model, ref)
-    table = error_table(experiment.at(TURN), experiment.recompute(TURN))
-    for word in ("baseline", "refined", "DFT floor", "measured 40.0°"):
+    snapshot, floor = experiment.at(TURN), experiment.recompute(TURN)
+    table = error_table(snapshot, experiment.inversion, floor)
+    for word in ("baseline", "refined", "DFT floor", "measured 40.0°", "rotation", "inversion"):
         assert word in table
+    [(mean, largest)] = re.findall(r"DFT floor</th>(.*?)</tr>(.*?)</tr>", table)
+    assert mean.endswith(f"<td>{milli(floor.inversion.mae_mev)}</td>")
+    assert largest.endswith(f"<td>{milli(floor.inversion.max_mev)}</td>")
+
+
+def test_a_stage_2_of_one_hand_shows_in_every_orientation(water, one_handed):
+    calls = []
+
+    def counted(atoms):
+        calls.append(atoms)
+        return one_handed.predict(atoms)
+
+    made = RotationLab(water, SimpleNamespace(predict=counted))
+    wrong = made.experiment.inversion["refined"]
+    shown = [f"<td>{milli(error)}</td></tr>" for error in (wrong.mae_mev, wrong.max_mev)]
+    assert wrong.mae_mev > 100
+    before = len(calls)
+    for degrees in (0, 40, 80):
+        made.turn_to(wb.rotation((1, 1, 0), degrees))
+        assert made.snapshot.symmetry["refined"].max_mev < 1e-3
+        assert all(cell in made.errors.value for cell in shown)
+        assert f"{milli(wrong.mae_mev)} meV under inversion" in made.view.announcement
+    assert len(calls) == before + 3  # one prediction for each orientation, as before
+    made.close()
 
 
 def test_the_table_tells_a_shifted_zero_of_energy_from_an_error(water, ref):
@@ -40,14 +68,14 @@ def test_the_table_tells_a_shifted_zero_of_energy_from_an_error(water, ref):
     experiment = Experiment(water, reference=ref, predictors={"shifted": lambda atoms: shifted})
     snapshot = experiment.at(np.eye(3))
     mean = f"{250 * ref.S.mae():.1f}"
-    table = error_table(snapshot, None)
+    table = error_table(snapshot, experiment.inversion, None)
     means, largest = (
         row.split("<td>")[1:] for row in table.split("shifted</th>")[1].split("</tr>")[:2]
     )
     assert [cell.removesuffix("</td>") for cell in (means[0], largest[0])] == [mean, "250"]
     assert "Shift μ of the zero of energy: shifted +250 meV" in table
     assert snapshot.gauge_free["shifted"].mae_mev < 1e-9
-    sentence = summary(snapshot, {})
+    sentence = summary(snapshot, experiment.inversion, {})
     assert f"error against the reference {mean} meV on average" in sentence
     assert "without a shift of the zero of energy by +250 meV" in sentence
 
@@ -155,7 +183,8 @@ def test_closing_leaves_no_widget_behind(water, model, ref):
 
 def test_an_error_becomes_a_sentence_and_is_raised_in_tests(water, ref):
     def fragile(atoms):
-        if abs(atoms.positions - water.positions).max() > 1:
+        _, y, z = atoms.positions[1]  # of one H; its inversion is allowed
+        if y > 0.7 and z > 0.5:
             raise ValueError("This <toy> cannot be turned so far.")
         return ref.H
 

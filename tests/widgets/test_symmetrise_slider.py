@@ -47,7 +47,9 @@ def test_a_move_measures_anew_and_keeps_what_was_known(slider, model, meter):
     assert spent > 0
     assert read.symmetry_mev < slider.readings[1][0].symmetry_mev
     assert f"equivariance error {milli(read.symmetry_mev)} meV" in slider.text.value
-    assert slider.text.value.count("<tr>") == 3  # a head and two rows
+    assert f"{milli(read.inversion_mev)} meV under inversion" in slider.text.value
+    assert slider.text.value.count("<tr>") == 4  # a head of two lines and two rows
+    assert slider.plot.value.count("<polygon") == 3  # triangles: the legend's and two points
     assert slider.plot.value.count("<rect") == 3  # the legend's and two points
     assert "stroke-dasharray" in slider.plot.value
 
@@ -74,8 +76,8 @@ def test_closing_leaves_nothing_behind(model, meter):
     assert set(_instances) == before
 
 
-def test_the_plot_shows_the_law_through_the_first_point():
-    svg = averages_plot({1: (1.0, 2.0), 16: (0.25, 1.9)}, 16)
+def test_the_law_is_drawn_through_the_first_point():
+    svg = averages_plot({1: (1.0, 1.1, 2.0), 16: (0.25, 0.26, 1.9)}, 16)
     number = r"([\d.]+)"
     line = re.search(f'x1="{number}" y1="{number}" x2="{number}" y2="{number}" .*?dasharray', svg)
     assert line
@@ -83,9 +85,12 @@ def test_the_plot_shows_the_law_through_the_first_point():
     points = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="5.5"', svg)
     drawn = [(float(x), float(y)) for x, y in points]
     assert all(end in drawn for end in ends)  # 1/4 of the first error at K = 16 lies on the law
-    assert "0.25" in svg
+    heights = dict(re.findall(r'y="([\d.]+)"[^>]*>(0.25|0.26|1.9)', svg))
+    assert sorted(heights.values()) == ["0.25", "0.26", "1.9"]
+    below = {value: float(y) for y, value in heights.items()}
+    assert abs(below["0.25"] - below["0.26"]) > 14  # a line apart: the numbers do not overlap
 
 
 def test_an_error_of_zero_has_a_place():
-    assert "<svg" in averages_plot({1: (0.0, 0.5)}, 1)
-    assert "stroke-dasharray" not in averages_plot({4: (0.1, 0.5)}, 4)
+    assert "<svg" in averages_plot({1: (0.0, 0.0, 0.5)}, 1)
+    assert "stroke-dasharray" not in averages_plot({4: (0.1, 0.1, 0.5)}, 4)

@@ -12,6 +12,7 @@ from workbench.models.checkpoint import load_model
 from workbench.training.background import LiveTraining
 from workbench.training.config import Budget, TrainingError
 from workbench.training.curves import Curves, Point
+from workbench.views.numbers import milli
 from workbench.views.training_plot import error_plot, symmetry_plot
 from workbench.widgets import TrainingPanel
 
@@ -85,12 +86,26 @@ def test_pictures_and_numbers_are_those_of_the_run(panel):
     assert "<td>20</td>" in row
     history = panel.model.info["history"]
     assert [p.values[0] for p in curves.validation] == [1000 * h["valid_mae_ev"] for h in history]
-    first, both = curves.symmetry[-1].values
-    assert first < 1e-3 < both
+    values = curves.symmetry[-1].values
+    for first, both in (values[:2], values[2:]):  # rotations, inversion
+        assert first < 1e-3 < both
+    assert panel.symmetry.value.count("<polyline") == 4
+    assert row.count(f"<td>{milli(values[1])}</td><td>{milli(values[3])}</td>") == 1
     said = panel.spoken.value
     assert 'aria-live="polite"' in said
     assert "stage 2, step 20 with solved readouts: validation error" in said
-    assert "Equivariance error of stage 1" in said
+    assert "Equivariance error of stage 1: rotations" in said
+    assert f"Equivariance error of both: rotations {milli(values[1])} meV, inversion" in said
+
+
+def test_a_run_that_an_older_version_began_has_no_errors_under_inversion(panel):
+    run = panel.run
+    run.curves.losses.append(Point(1, 5, 2.0, (3.0,)))
+    run.curves.symmetry.append(Point(1, 5, 2.0, (1e-6, 0.5)))
+    panel.refresh()
+    assert panel.symmetry.value.count("<polyline") == 2
+    row = re.search(r"stages 1\+2</th>(.*?)</tr>", panel.numbers.value)[1]
+    assert f"<td>{milli(0.5)}</td><td>–</td>" in row
 
 
 def test_a_folder_below_the_working_one_is_named_from_there(panel, tmp_path, monkeypatch):

@@ -304,7 +304,7 @@ def rotate(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Rotate a structure and report the equivariance errors of PySCF and of both stages."""
+    """Report the equivariance errors of PySCF and both stages under rotations and inversion."""
     from workbench.engines.dispatch import pyscf
     from workbench.evaluation.equivariance import equivariance
     from workbench.hamiltonians.rotations import rotation

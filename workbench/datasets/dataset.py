@@ -133,15 +133,20 @@ class Dataset:
         'pbe'
         """
         sample = self[index]
-        origin = self.provenance.get("the_whole", self.provenance)  # a part names its source
         return Reference(
             H=sample.H,
             S=sample.S,
             energy=sample.energy,
             n_electrons=sample.n_electrons,
-            method=dict(origin.get("recipe", {}).get("method", {})),
+            method=self.method,
             fermi_level=sample.fermi_level,
         )
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """How the labels were computed, as in a `Reference`; empty if that is not recorded."""
+        origin = self.provenance.get("the_whole", self.provenance)  # a part names its source
+        return dict(origin.get("recipe", {}).get("method", {}))
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(self.split(name))} {name}" for name in self.splits)

@@ -52,6 +52,9 @@ def convention_residuals(seed: int = 0) -> dict[str, float]:
             _overlap, water, -R
         ),
         "core Hamiltonian of s to g orbitals, rotation": _rotation_residual(_core, water, R),
+        "core Hamiltonian of s to g orbitals, rotation and inversion": _rotation_residual(
+            _core, water, -R
+        ),
         "spin-orbit core Hamiltonian, rotation": _rotation_residual(_spin_orbit, telluride, R),
         "spin-orbit core Hamiltonian, rotation and inversion": _rotation_residual(
             _spin_orbit, telluride, -R

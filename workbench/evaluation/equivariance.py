@@ -5,14 +5,16 @@ an operation g on the structure x, with the matrix D(g) on the orbitals, its err
 
     error = f(g x) - D(g) f(x) D(g)^+
 
-element by element. The reference program has an error as well, since its integration grid is not
-rotation invariant. To report this floor, pass the program as one of the predictors.
+element by element. Rotations alone do not show every violation: a predictor of one hand obeys all
+rotations and violates the inversion, x -> -x. Errors under both are therefore measured and shown
+together. The reference program has an error as well, since its integration grid is not rotation
+invariant. To report this floor, pass the program as one of the predictors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.evaluation.errors import Errors, aligned_rows, matrix_errors, pair_name
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
-from workbench.hamiltonians.rotations import random_rotations
+from workbench.hamiltonians.rotations import INVERSION, random_rotations
 from workbench.structures.loading import rotate
 
 __all__ = ["EquivarianceReport", "Kind", "Predictor", "PredictorError", "checked", "equivariance"]
@@ -45,6 +47,8 @@ class EquivarianceReport:
         seed: with which they were drawn; None if they were passed or there is no choice.
         errors: predictor name -> Errors over all samples (mean of means, largest of maxima).
         largest: predictor name -> largest matrix element of f(x) in meV, the scale of rounding.
+        inversion: predictor name -> Errors under x -> -x, measured beside rotations; empty for the
+            other kinds.
 
     >>> program = {"PySCF": wb.pyscf("sto-3g", "hf")}
     >>> report = wb.equivariance(program, wb.load("water"), kind="permutation")
@@ -52,6 +56,15 @@ class EquivarianceReport:
     True
     >>> report.to_json()["predictors"]["PySCF"]["shell_pairs"].keys()
     dict_keys(['ss', 'sp', 'ps', 'pp'])
+
+    A report on rotations holds the errors under inversion as well:
+
+    >>> report = wb.equivariance(program, wb.load("water"))
+    >>> print(report)
+    f(gx) - D f(x) D^T under 1 rotation, seed 0, and under inversion, x -> -x
+    meV                  MAE  max   ss   sp   ps   pp
+    PySCF, rotations ...
+    PySCF, inversion ...
     """
 
     kind: Kind
@@ -59,16 +72,20 @@ class EquivarianceReport:
     seed: int | None
     errors: Mapping[str, Errors]
     largest: Mapping[str, float]
+    inversion: Mapping[str, Errors] = field(default_factory=dict)
 
     def __getitem__(self, predictor: str) -> Errors:
         """The errors of one predictor."""
         return self.errors[predictor]
 
     def table(self) -> str:
-        """A row per predictor: MAE, largest error, and the MAE of each shell pair, in meV."""
+        """A row per predictor: MAE, largest error, and the MAE of each shell pair, in meV.
+
+        A report on rotations has two rows per predictor: "rotations" and "inversion".
+        """
         pairs = sorted({pair for e in self.errors.values() for pair in e.shell_pairs})
         rows = [["meV", "MAE", "max", *map(pair_name, pairs)]]
-        for name, e in self.errors.items():
+        for name, e in self._named_errors():
             means = [e.shell_pairs[p][0] if p in e.shell_pairs else np.nan for p in pairs]
             rows.append([name, *(f"{v:.3g}" for v in (e.mae_mev, e.max_mev, *means))])
         return "\n".join([self._caption(), *aligned_rows(rows)])
@@ -81,6 +98,7 @@ class EquivarianceReport:
             "seed": self.seed,
             "predictors": {
                 name: {**e.to_json(), "largest_element_mev": self.largest[name]}
+                | ({"inversion": self.inversion[name].to_json()} if self.inversion else {})
                 for name, e in self.errors.items()
             },
         }
@@ -92,7 +110,17 @@ class EquivarianceReport:
     def _caption(self) -> str:
         plural = "s" if self.samples > 1 else ""
         drawn = "" if self.seed is None else f", seed {self.seed}"
-        return f"f(gx) - D f(x) D^T under {self.samples} {self.kind}{plural}{drawn}"
+        then = ", and under inversion, x -> -x" if self.inversion else ""
+        return f"f(gx) - D f(x) D^T under {self.samples} {self.kind}{plural}{drawn}{then}"
+
+    def _named_errors(self) -> Iterator[tuple[str, Errors]]:
+        """The name and the errors of each row of the table."""
+        for name, errors in self.errors.items():
+            if self.inversion:
+                yield f"{name}, rotations", errors
+                yield f"{name}, inversion", self.inversion[name]
+            else:
+                yield name, errors
 
 
 def equivariance(
@@ -116,7 +144,7 @@ def equivariance(
         kind: "rotation", "inversion", "translation" or "permutation".
 
     Returns:
-        The errors of each predictor.
+        The errors of each predictor; with kind "rotation" also those under inversion.
 
     Raises:
         ValueError: if there is no predictor, ``samples`` is below one, ``kind`` is unknown, or R
@@ -133,11 +161,18 @@ def equivariance(
     True
     >>> report["stages 1+2"].mae_mev > report["stage 1"].mae_mev
     True
+
+    So it is under inversion:
+
+    >>> report.inversion["stage 1"].max_mev < 1e-4
+    True
+    >>> report.inversion["stages 1+2"].mae_mev > report.inversion["stage 1"].mae_mev
+    True
     """
     if not predictors:
         raise ValueError("There is no predictor to test: give at least one, e.g. {'model': model}.")
     operations = list(_operations(atoms, R, samples, seed, kind))
-    errors, largest = {}, {}
+    errors, largest, inversion = {}, {}, {}
     for name, predictor in predictors.items():
         here = _call(name, predictor, atoms)
         largest[name] = here.max_abs() * MEV
@@ -145,8 +180,11 @@ def equivariance(
             matrix_errors(_call(name, predictor, there), carry(here)) for there, carry in operations
         ]
         errors[name] = Errors.merged(each)
+        if kind == "rotation":
+            there, carry = _rotate(atoms, INVERSION)
+            inversion[name] = matrix_errors(_call(name, predictor, there), carry(here))
     drawn = None if R is not None or kind == "inversion" else seed
-    return EquivarianceReport(kind, len(operations), drawn, errors, largest)
+    return EquivarianceReport(kind, len(operations), drawn, errors, largest, inversion)
 
 
 _Operation = tuple[Atoms, Callable[[BlockMatrix], BlockMatrix]]  # g x, and f(x) -> D f(x) D^+
@@ -165,7 +203,7 @@ def _operations(
             matrices = _rotations(R) if R is not None else random_rotations(samples, seed)
             yield from (_rotate(atoms, matrix) for matrix in matrices)
         case "inversion":
-            yield _rotate(atoms, -np.eye(3))
+            yield _rotate(atoms, INVERSION)
         case "translation":
             yield from (_shift(atoms, rng.uniform(-5, 5, 3)) for _ in range(samples))
         case "permutation":

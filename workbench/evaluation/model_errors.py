@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
+from workbench.engines.level_of_theory import mismatch
 from workbench.evaluation.band_errors import BandErrors, BandWindow
 from workbench.evaluation.energy_zero import energy_shift, without_shift
 from workbench.evaluation.errors import Errors, matrix_errors
@@ -26,7 +27,7 @@ from workbench.hamiltonians.eigenproblem import (
     occupied_energy_mae,
     occupied_similarity,
 )
-from workbench.hamiltonians.rotations import random_rotation
+from workbench.hamiltonians.rotations import INVERSION, random_rotation
 from workbench.models.applicability import DomainWarning
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
@@ -72,6 +73,8 @@ _OVER_STRUCTURES: dict[str, Callable[[Sequence[float]], float]] = {
     "occupied_similarity": _mean,
     "equivariance_mae_mev": _mean,
     "equivariance_max_mev": _largest,
+    "inversion_mae_mev": _mean,
+    "inversion_max_mev": _largest,
 }
 """How the values of a metric on single structures become the split's value.
 
@@ -113,8 +116,9 @@ def evaluate(
 
     A structure's matrix error is the mean modulus over all its elements, for a crystal over all
     stored blocks, within the model's cutoff or not; reported is the mean over structures. The
-    equivariance error is measured with one seeded random rotation per structure. On one machine
-    the numbers are reproduced bit for bit.
+    equivariance error is measured with one seeded random rotation per structure (the keys
+    ``equivariance_...``), and with the inversion x -> -x (``inversion_...``). On one machine the
+    numbers are reproduced bit for bit.
 
     Part of an error is ``mu S``, a shift of the zero of energy, which is a gauge
     (`workbench.evaluation.energy_zero`). ``gauge_free_mae_mev`` is the matrix error without it,
@@ -149,6 +153,9 @@ def evaluate(
         ValueError: if the split is empty, lacks one of the samples, or has another basis than the
             model.
 
+    Warns:
+        UserWarning: if the labels come from another functional or program than the model's.
+
     >>> model = wb.load_model("water")
     >>> with wb.Dataset("water") as water:
     ...     errors = wb.evaluate(model, water, limit=2, progress=False)
@@ -162,8 +169,16 @@ def evaluate(
     >>> baseline = errors["baseline"]
     >>> baseline["equivariance_mae_mev"] < 0.01 * baseline["mae_mev"]
     True
+    >>> baseline["inversion_mae_mev"] < 0.01 * baseline["mae_mev"]
+    True
     """
     indices = _chosen(dataset, split, samples)[:limit]
+    if other := mismatch(model.info.get("method", {}), dataset.method):
+        warnings.warn(
+            f"Model and labels are of different levels of theory, {other}: the errors include "
+            "this difference.",
+            stacklevel=2,
+        )
     basis = model.basis.merged(dataset.basis)
     stages = {"baseline": _StageErrors(), "refined": _StageErrors()}
     outside_domain = 0
@@ -173,20 +188,21 @@ def evaluate(
         outside_domain += model.outside_domain(sample.atoms) is not None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DomainWarning)  # they are counted instead
-            here, there = (
+            here, rotated, inverted = (
                 model.predict(a, symmetrise=symmetrise)
-                for a in (sample.atoms, rotate(sample.atoms, R))
+                for a in (sample.atoms, rotate(sample.atoms, R), rotate(sample.atoms, INVERSION))
             )
         window = _band_window(sample)
         for stage, results in stages.items():
-            H, rotated = getattr(here, stage), getattr(there, stage)
+            H = getattr(here, stage)
             errors = matrix_errors(H, sample.H)
             bands = None if window is None else window.errors(H)
             results.errors.append(errors)
             results.metrics.append(
                 _metrics(H, sample, errors)
                 | _gauge_metrics(H, sample, errors, bands)
-                | _symmetry(H, rotated, R)
+                | _symmetry("equivariance", H, getattr(rotated, stage), R)
+                | _symmetry("inversion", H, getattr(inverted, stage), INVERSION)
             )
             if dataset.periodic:
                 results.blocks.append(block_errors(H, sample.H))
@@ -315,10 +331,10 @@ def _gauge_share(free: float, raw: float) -> float:
     return 1 - free / raw if raw else 0.0
 
 
-def _symmetry(H: BlockMatrix, rotated: BlockMatrix, R: np.ndarray) -> dict[str, float]:
-    """The prediction for the rotated structure against the rotated prediction."""
-    errors = matrix_errors(rotated, H.rotate(R))
-    return {"equivariance_mae_mev": errors.mae_mev, "equivariance_max_mev": errors.max_mev}
+def _symmetry(name: str, H: BlockMatrix, there: BlockMatrix, R: np.ndarray) -> dict[str, float]:
+    """The prediction for the rotated or inverted structure against D H D^T."""
+    errors = matrix_errors(there, H.rotate(R))
+    return {f"{name}_mae_mev": errors.mae_mev, f"{name}_max_mev": errors.max_mev}
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from workbench.hamiltonians.bands import LEAST, energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import levels, occupied_count
+from workbench.hamiltonians.rotations import INVERSION
 from workbench.structures.loading import rotate
 
 if TYPE_CHECKING:
@@ -85,11 +87,13 @@ class Floor:
         R: (3, 3).
         errors: of H(R x).
         seconds: wall time of the calculation at R x.
+        inversion: errors of H(-x).
     """
 
     R: NDArray[np.float64]
     errors: Errors
     seconds: float
+    inversion: Errors
 
 
 class Experiment:
@@ -156,6 +160,14 @@ class Experiment:
         """Each predictor's matrix of a structure, eV; both stages of the model in one call."""
         return self.predictors.predict([atoms])[0]
 
+    @cached_property
+    def inversion(self) -> dict[str, Errors]:
+        """Predictor -> errors of f(-x) against D f(x) D^T; computed when first asked for."""
+        inverted = self.predict(rotate(self.atoms, INVERSION))
+        return {
+            n: matrix_errors(H, self._upright[n].rotate(INVERSION)) for n, H in inverted.items()
+        }
+
     def at(self, R: ArrayLike) -> Snapshot:
         """Predict, compare and diagonalise at an orientation."""
         matrix = np.asarray(R, dtype=float)
@@ -187,6 +199,8 @@ class Experiment:
     def recompute(self, R: ArrayLike) -> Floor:
         """Run the reference program at R x, which takes seconds; `at(R)` then uses the result.
 
+        The first time it also runs at -x, for the floor under inversion.
+
         Raises:
             ValueError: without a reference.
             Exception: errors of the reference program are passed on.
@@ -197,12 +211,17 @@ class Experiment:
             )
         from workbench.engines.dispatch import again
 
-        matrix = np.asarray(R, dtype=float)
+        matrix, H = np.asarray(R, dtype=float), self.reference.H
         start = time.perf_counter()
-        here = again(rotate(self.atoms, matrix), self.reference)
+        here = again(rotate(self.atoms, matrix), self.reference).H
         seconds = time.perf_counter() - start
-        self._fresh = (matrix, here.H)
-        self.floor = Floor(matrix, matrix_errors(here.H, self.reference.H.rotate(matrix)), seconds)
+        self._fresh = (matrix, here)
+        if self.floor is None:
+            inverted = again(rotate(self.atoms, INVERSION), self.reference).H
+            inversion = matrix_errors(inverted, H.rotate(INVERSION))
+        else:
+            inversion = self.floor.inversion
+        self.floor = Floor(matrix, matrix_errors(here, H.rotate(matrix)), seconds, inversion)
         return self.floor
 
     def drift_mev(self, snapshot: Snapshot) -> dict[str, float]:

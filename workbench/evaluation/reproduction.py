@@ -39,10 +39,14 @@ RAW_COLUMNS = {
     "mae_cha_b_mev": "MAE_cha_b",
     "mae_cha_s_where_baseline_is_worst_mev": "cha_s of stage 1",
     "mae_cha_b_where_baseline_is_worst_mev": "cha_b of stage 1",
-    "equivariance_mae_mev": "equivariance",
+    "equivariance_mae_mev": "rotations",
+    "inversion_mae_mev": "inversion",
     "band_mae_mev": "bands",
 }
-"""Keys of `evaluate` that leave the zero of energy as it is, and their columns in `table`."""
+"""Keys of `evaluate` that leave the zero of energy as it is, and their columns in `table`.
+
+The columns "rotations" and "inversion" are the equivariance errors.
+"""
 
 COLUMNS = RAW_COLUMNS | {
     "aligned_band_mae_mev": "aligned bands",
@@ -205,7 +209,7 @@ def table(
     Args:
         system: one of the six published sets.
         measured: split -> result of `workbench.evaluate`.
-        floor: equivariance error of the labels themselves, meV; None if unknown.
+        floor: equivariance error of the labels themselves under rotations, meV; None if unknown.
         columns: key of `evaluate` -> heading; `RAW_COLUMNS` makes the table of the raw errors.
     """
 

@@ -2,13 +2,15 @@
 
 An operation g is an orthogonal matrix, proper (a rotation) or improper (a rotation and an
 inversion). Each predictor's error is ``f(g x) - D(g) f(x) D(g)^+``, measured as in `equivariance`;
-here f(x) is computed once, and a two-stage model predicts many structures in one call.
+here f(x) is computed once, and a two-stage model predicts many structures in one call. The error
+under the inversion alone belongs to the structure and is computed once as well.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from workbench.evaluation.equivariance import Predictor, checked
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.rotations import INVERSION
 from workbench.structures.loading import rotate
 
 __all__ = [
@@ -143,6 +146,8 @@ class RotationErrors:
     ['baseline', 'refined']
     >>> at_90_degrees["baseline"].mae_mev < at_90_degrees["refined"].mae_mev
     True
+    >>> errors.inversion["baseline"].mae_mev < errors.inversion["refined"].mae_mev
+    True
     """
 
     def __init__(
@@ -164,6 +169,11 @@ class RotationErrors:
     def names(self) -> list[str]:
         """The names of the predictors."""
         return self.predictors.names
+
+    @cached_property
+    def inversion(self) -> dict[str, Errors]:
+        """Predictor -> errors under x -> -x; computed when first asked for."""
+        return self.under([INVERSION], self.names)[0]
 
     def under(
         self, operations: ArrayLike, names: Sequence[str] | None = None

@@ -22,6 +22,7 @@ from workbench.storage.atomic_write import atomic_write
 __all__ = ["FORMAT", "RotationReport", "Series", "programs"]
 
 FORMAT = "hamiltonian-workbench rotation report 1"
+_KEYS = {"mean": "mae_mev", "largest": "max_mev"}
 _PROGRAMS = ("hamiltonian-workbench", "numpy", "scipy", "torch", "e3nn", "pyscf", "ase")
 
 Numbers = list[Any]  # nested lists of floats, as JSON has them
@@ -58,7 +59,7 @@ class Series:
 
     def values(self, measure: str) -> dict[str, list[float]]:
         """Predictor -> error at each operation, the mean or the largest over elements, meV."""
-        key = "mae_mev" if measure == "mean" else "max_mev"
+        key = _KEYS[measure]
         return {name: [error[key] for error in errors] for name, errors in self.errors.items()}
 
 
@@ -72,6 +73,7 @@ class RotationReport:
         measure: "mean" or "largest", the error that the pictures show.
         series: the series that were computed: "picked", "random", "sphere", "scan", "worst ...".
         programs: name -> version.
+        inversion: predictor -> result of `Errors.to_json` under x -> -x; empty in older reports.
     """
 
     structure: dict[str, Any]
@@ -79,6 +81,7 @@ class RotationReport:
     measure: str
     series: dict[str, Series]
     programs: dict[str, str] = field(default_factory=dict)
+    inversion: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -87,7 +90,12 @@ class RotationReport:
         """The report on the structure and the predictors of a `RotationErrors`."""
         largest = {name: MEV * H.max_abs() for name, H in errors.upright.items()}
         structure = described(errors.atoms) | {"source": source}
-        return cls(structure, largest, measure, dict(series), programs())
+        inversion = {name: each.to_json() for name, each in errors.inversion.items()}
+        return cls(structure, largest, measure, dict(series), programs(), inversion)
+
+    def inversion_values(self, measure: str) -> dict[str, float]:
+        """Predictor -> error under inversion, the mean or the largest over elements, meV."""
+        return {name: error[_KEYS[measure]] for name, error in self.inversion.items()}
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able; units are in the names of the keys or in this class's documentation."""
@@ -103,8 +111,9 @@ class RotationReport:
         if content.get("format") != FORMAT:
             raise ValueError(f"This is no rotation report: its format is {content.get('format')}.")
         series = {name: Series(**fields) for name, fields in content["series"].items()}
-        names = ("structure", "predictors", "measure", "programs")
-        renamed = {"predictors": content.get("subjects"), **content}  # the key of older reports
+        names = ("structure", "predictors", "measure", "programs", "inversion")
+        # Older reports have another key for the predictors, and no errors under inversion.
+        renamed = {"predictors": content.get("subjects"), "inversion": {}, **content}
         return cls(**{name: renamed[name] for name in names}, series=series)
 
     def write(self, path: str | os.PathLike[str]) -> Path:

@@ -20,6 +20,8 @@ __all__ = ["CUBE", "SearchStep", "axes", "worst_rotation"]
 CUBE = 26
 """Directions through the faces (6), corners (8) and edges (12) of a cube; the first of `axes`."""
 
+Phase = Literal["random", "refining", "inverted"]
+
 _FIRST_STEP, _LAST_STEP = 20.0, 0.5  # degrees, of the local search
 
 
@@ -29,21 +31,24 @@ class SearchStep:
 
     Attributes:
         evaluations: number of evaluations so far, including this one.
-        phase: "random" or "refining".
+        phase: "random", "refining", or "inverted" for the last evaluation.
         R: (3, 3), the operation just tried.
         error: at this operation, meV.
         worst_R: (3, 3), the operation with the largest error so far.
         worst: that error, meV.
         drawn: the largest error of the random operations so far, meV.
+        inverted: the error at -worst_R, the worst operation and an inversion, meV; None before the
+            last evaluation.
     """
 
     evaluations: int
-    phase: Literal["random", "refining"]
+    phase: Phase
     R: NDArray[np.float64]
     error: float
     worst_R: NDArray[np.float64]
     worst: float
     drawn: float
+    inverted: float | None = None
 
 
 @cache
@@ -100,8 +105,8 @@ def worst_rotation(
     First come random operations. From the worst of them a compass search follows (Kolda, Lewis,
     Torczon, SIAM Rev. 45, 385, 2003): steps of 20 degrees about six axes, halved whenever none of
     them raises the error, until they are below half a degree. The result is a local maximum and at
-    least as large as the worst random error. To stop early, leave the loop: each step holds the
-    result so far.
+    least as large as the worst random error. The last evaluation is that of the worst operation
+    with an inversion. To stop early, leave the loop: each step holds the result so far.
 
     Args:
         errors: of the structure; only the named predictor is evaluated.
@@ -123,7 +128,9 @@ def worst_rotation(
     >>> errors = RotationErrors(wb.load("water"), wb.load_model("water"))
     >>> *_, last = worst_rotation(errors, "refined", samples=4, starts=0)
     >>> last.evaluations, last.worst == last.drawn
-    (4, True)
+    (5, True)
+    >>> last.inverted is not None
+    True
     >>> bool(np.allclose(last.worst_R @ last.worst_R.T, np.eye(3)))
     True
     """
@@ -133,9 +140,11 @@ def worst_rotation(
         raise ValueError("A search needs at least one random operation, and starts >= 0.")
     step = SearchStep(0, "random", np.eye(3), 0.0, np.eye(3), -1.0, 0.0)
 
-    def evaluate(R: NDArray[np.float64], phase: Literal["random", "refining"]) -> SearchStep:
+    def evaluate(R: NDArray[np.float64], phase: Phase) -> SearchStep:
         error = in_mev(errors.under([R], [name])[0][name], measure)
         new = replace(step, evaluations=step.evaluations + 1, phase=phase, R=R, error=error)
+        if phase == "inverted":
+            return replace(new, inverted=error)
         if error > step.worst:
             new = replace(new, worst_R=R, worst=error)
         return replace(new, drawn=new.worst) if phase == "random" else new
@@ -149,6 +158,7 @@ def worst_rotation(
     for error, R in worst:
         for step in _uphill(R, error, lambda R: evaluate(R, "refining")):
             yield step
+    yield evaluate(-step.worst_R, "inverted")
 
 
 def _uphill(

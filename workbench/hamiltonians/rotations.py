@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+INVERSION: NDArray[np.float64] = -np.eye(3)
+"""The operation x -> -x, (3, 3). With the rotations it generates all orthogonal matrices."""
+
 
 def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
     """Active rotation matrix about an axis through the origin, right-handed.

@@ -10,6 +10,7 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from workbench.engines.level_of_theory import level_of_theory
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
@@ -250,12 +251,17 @@ def _summary(model: TwoStageModel) -> str:
         formulas = info["domain"]["formulas"]
         first = ", ".join(f"{n} x {f}" for f, n in list(formulas.items())[:5])
         others = f" and {len(formulas) - 5} other formulas" if len(formulas) > 5 else ""
-        lines.append(f"trained on {info['dataset']['name']}: {first}{others}")
+        theory = f" ({level_of_theory(info['method'])})" if info.get("method") else ""
+        lines.append(f"trained on {info['dataset']['name']}{theory}: {first}{others}")
     last = {row["phase"]: row["valid_mae_ev"] for row in info.get("history", ())}
     over = "" if model.validated_as_evaluated else " (per stored element)"
     lines += [f"validation error after {k}: {MEV * v:.3g} meV{over}" for k, v in last.items()]
     if not info:
         lines.append("not trained")
+    if kappa := float(model.scaling.kappa):
+        lines.append(f"nearly dependent orbitals are taken from the guess, kappa = {kappa:.3g}")
+    if "calibration" in info:
+        lines.append(f"its error is estimated as on {info['calibration']['samples']} geometries")
     systems = "crystals and molecules" if model.config.guess == "none" else "molecules"
     lines.append(
         f"predicts {systems} of these elements; warns of structures unlike its training set"

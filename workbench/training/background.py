@@ -23,7 +23,6 @@ from weakref import WeakSet, WeakValueDictionary
 
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.equivariance import equivariance
-from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.checkpoint import load_model
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
@@ -110,10 +109,10 @@ class LiveTraining:
         with Dataset(self.path) as data:
             run = Run(config, data, self.how, self.directory, self._sources)
             train_set = [data.atoms(int(i)) for i in data.split("train")]
+            self._info = described(run.settings, train_set, data)
             valid = data.split("valid")
             self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
         self.settings = run.settings
-        self._info = described(run.settings, ApplicabilityDomain.of(train_set))
         self.curves = Curves.of(self.directory, run.progress)
         self._resume_from(run)
 
@@ -300,7 +299,11 @@ class LiveTraining:
         model = self._copy()  # inference fills caches with tensors that cannot be trained through
         predictors = {"baseline": model.stage1, "refined": model}
         report = equivariance(predictors, self.example, samples=_ROTATIONS)
-        self.curves.add_symmetry(record, *(report[name].mae_mev for name in predictors))
+        rotations, inversion = (
+            [errors[name].mae_mev for name in predictors]
+            for errors in (report.errors, report.inversion)
+        )
+        self.curves.add_symmetry(record, rotations, inversion)
         self._measured = time.monotonic()
         self._cost = self._measured - start
 

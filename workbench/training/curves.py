@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ class Point:
         stage: 0 or 1, the stage that was training.
         step: gradient steps of that stage.
         cpu_seconds: spent in that stage.
-        values: meV; one number, or for the equivariance error that of stage 1 and that of both
-            stages.
+        values: meV; one number, or four equivariance errors: under rotations that of stage 1 and
+            that of both stages, then the same under inversion. Older files have the first two only.
         solved: whether the readouts had just been refitted by ridge regression.
     """
 
@@ -100,10 +100,12 @@ class Curves:
             row = history_row(stage, record.solved, record.step, seconds, valid)
             self.history.append(row)
 
-    def add_symmetry(self, record: StepRecord, stage1: float, both: float) -> None:
-        """Append equivariance errors, meV."""
+    def add_symmetry(
+        self, record: StepRecord, rotations: Iterable[float], inversion: Iterable[float]
+    ) -> None:
+        """Append equivariance errors, meV: each of stage 1 and of both stages."""
         stage = STAGES.index(record.phase)
-        values = (stage1, both)
+        values = (*rotations, *inversion)
         self.symmetry.append(Point(stage, record.step, record.cpu_seconds, values, record.solved))
 
     def offsets(self) -> tuple[float, float]:

@@ -19,14 +19,13 @@ import torch
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.ghost_levels import fit_kappa
 from workbench.hamiltonians.basis import Basis
-from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.config import ModelConfig
 from workbench.models.twostage import TwoStageModel
 from workbench.training.config import Budget, TrainConfig, TrainingError
 from workbench.training.cutoff import announcement
 from workbench.training.initial_model import guess_charges, untrained
 from workbench.training.objective import Objective
-from workbench.training.run import Run
+from workbench.training.run import Run, described
 from workbench.training.stage1_objective import Stage1Objective
 from workbench.training.stage2_objective import Stage2Objective
 from workbench.training.stage_loop import StageLoop, StepRecord
@@ -149,7 +148,8 @@ def _stages(
         last = loop.record
     kappa = fit_kappa(model, dataset, splits[1].tolist())
     model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
-    run.finish(model, ApplicabilityDomain.of([dataset.atoms(int(i)) for i in splits[0]]))
+    structures = [dataset.atoms(int(i)) for i in splits[0]]
+    run.finish(model, described(run.settings, structures, dataset))
     if last is not None:
         yield replace(last, finished=True, model=model)
 

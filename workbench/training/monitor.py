@@ -7,7 +7,8 @@ matrix by the bias b, and a variance v about that mean. As root mean squares the
     error^2 = b^2 + v,    equivariance error^2 = 2 v,
 
 and v becomes v / K if the model is averaged over K orientations (`StageErrors.averaged`). The
-factor 2 arises because the equivariance error compares two predictions.
+factor 2 arises because the equivariance error compares two predictions. The equivariance error
+under the inversion, x -> -x, is measured as well: a model may obey all rotations and violate it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from workbench.datasets.dataset import Dataset
 from workbench.evaluation.errors import aligned_rows, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
-from workbench.hamiltonians.rotations import random_rotations
+from workbench.hamiltonians.rotations import INVERSION, random_rotations
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
 from workbench.training.stage_loop import StepRecord
@@ -37,11 +38,12 @@ class StageErrors:
     """Errors of a model on a monitor's structures, over all elements of the matrices, meV.
 
     Attributes:
-        symmetry_mev: mean modulus of f(R x) - D f(x) D^T, the equivariance error.
+        symmetry_mev: mean modulus of f(R x) - D f(x) D^T, the equivariance error under rotations.
         error_mev: mean modulus of f(x) - H(x), in the orientation of the dataset.
         turned_mev: mean modulus of f(R x) - D H(x) D^T.
         symmetry_rms_mev: root mean square of f(R x) - D f(x) D^T.
         error_rms_mev: root mean square of f(x) - H(x).
+        inversion_mev: mean modulus of f(-x) - D f(x) D^T, the equivariance error under inversion.
     """
 
     symmetry_mev: float
@@ -49,12 +51,14 @@ class StageErrors:
     turned_mev: float
     symmetry_rms_mev: float
     error_rms_mev: float
+    inversion_mev: float
 
     def __str__(self) -> str:
-        """The three means in a line."""
+        """The four means in a line."""
         return (
             f"error of the matrix {self.error_mev:.4g} meV, turned {self.turned_mev:.4g} meV; "
-            f"equivariance error {self.symmetry_mev:.3g} meV"
+            f"equivariance error: rotations {self.symmetry_mev:.3g} meV, "
+            f"inversion {self.inversion_mev:.3g} meV"
         )
 
     def averaged(self, count: int) -> tuple[float, float]:
@@ -64,10 +68,10 @@ class StageErrors:
             count: number of orientations; these errors are those of a single one.
 
         Returns:
-            Equivariance error and error of the matrix, root mean squares, meV.
+            Equivariance error under rotations and error of the matrix, root mean squares, meV.
 
         >>> from workbench.training.monitor import StageErrors
-        >>> single = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0)
+        >>> single = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0, inversion_mev=0)
         >>> single.averaged(4)  # v = 2 and b^2 = 2: sqrt(2 v / 4) and sqrt(b^2 + v / 4)
         (1.0, 1.58)
         """
@@ -119,10 +123,14 @@ class ErrorMonitor:
 
     def read(self, model: TwoStageModel, symmetrise: int = 1) -> StageErrors:
         """The errors of a model whose stage 2 is averaged over ``symmetrise`` orientations."""
-        here = [p.refined for p in model.predict(self.structures, symmetrise)]
+
+        def refined(structures: Sequence[Atoms]) -> list[BlockMatrix]:
+            return [p.refined for p in model.predict(structures, symmetrise)]
+
+        here = refined(self.structures)
         pairs = [(k, R) for R in self.rotations for k in range(len(here))]
-        rotated_structures = [rotate(self.structures[k], R) for k, R in pairs]
-        there = [p.refined for p in model.predict(rotated_structures, symmetrise)]
+        there = refined([rotate(self.structures[k], R) for k, R in pairs])
+        inverted = refined([rotate(atoms, INVERSION) for atoms in self.structures])
         rotated = [here[k].rotate(R) for k, R in pairs]
         true = [self.references[k].rotate(R) for k, R in pairs]
         return StageErrors(
@@ -131,6 +139,7 @@ class ErrorMonitor:
             _mae(there, true),
             _rms(there, rotated),
             _rms(here, self.references),
+            _mae(inverted, [H.rotate(INVERSION) for H in here]),
         )
 
     def milliseconds(self, model: TwoStageModel, symmetrise: int = 1, times: int = 3) -> float:
@@ -191,7 +200,7 @@ def watch(
     >>> run.steps
     (1, 2)
     >>> print(summary_table({"stage 1 alone": run}))
-                   CPU s  error, meV  equivariance error, meV
+                   CPU s  error, meV  equivariance error: rotations, meV  inversion, meV
     stage 1 alone    ...
     """
     start, measuring = time.process_time(), 0.0
@@ -216,10 +225,10 @@ def watch(
 
 def summary_table(runs: Mapping[str, MonitoredRun]) -> str:
     """A line per run: its CPU seconds and the errors of the trained model, meV."""
-    rows = [["", "CPU s", "error, meV", "equivariance error, meV"]]
+    rows = [["", "CPU s", "error, meV", "equivariance error: rotations, meV", "inversion, meV"]]
     for name, run in runs.items():
-        errors = (f"{e:.2g}" for e in (run.last.error_mev, run.last.symmetry_mev))
-        rows.append([name, f"{run.cpu_seconds:.1f}", *errors])
+        errors = (run.last.error_mev, run.last.symmetry_mev, run.last.inversion_mev)
+        rows.append([name, f"{run.cpu_seconds:.1f}", *(f"{e:.2g}" for e in errors)])
     return "\n".join(aligned_rows(rows))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ase import Atoms
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -192,17 +193,29 @@ class Run:
         header = {"settings": self.settings, "rounding": _rounding(), **self.progress.to_json()}
         write_tensors(self.directory / "snapshot.safetensors", tensors, header)
 
-    def finish(self, model: TwoStageModel, domain: ApplicabilityDomain) -> None:
-        """Complete the model's ``info`` and write ``model.safetensors``."""
-        history = self.progress.history
-        model.info = {**described(self.settings, domain), "history": history}
+    def finish(self, model: TwoStageModel, info: Mapping[str, Any]) -> None:
+        """Give the model its ``info``, with the history; write ``model.safetensors``."""
+        model.info = {**info, "history": self.progress.history}
         if self.directory is not None and self.fabric.is_global_zero:
             save_model(model, self.directory / "model.safetensors", model.info)
 
 
-def described(settings: Mapping[str, Any], domain: ApplicabilityDomain) -> dict[str, Any]:
-    """A model's ``info`` without the history: settings, domain, and what errors are means over."""
-    return {**settings, "domain": domain.to_json(), VALIDATED_OVER: "all stored or predicted"}
+def described(
+    settings: Mapping[str, Any], structures: list[Atoms], dataset: Dataset
+) -> dict[str, Any]:
+    """A model's ``info`` without the history.
+
+    Args:
+        settings: of the run.
+        structures: of the training set.
+        dataset: that holds them.
+    """
+    return {
+        **settings,
+        "method": dataset.method,
+        "domain": ApplicabilityDomain.of(structures).to_json(),
+        VALIDATED_OVER: "all stored or predicted",
+    }
 
 
 def _rounding() -> str:

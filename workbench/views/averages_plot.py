@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,26 +14,28 @@ __all__ = ["averages_plot"]
 
 _WIDTH, _HEIGHT = 480, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 74, 44, 44
+_LINE = 15  # px, height of a number
 _MOST = 16  # number of orientations at the right end
 _LEAST = 1e-9  # meV; smaller values, also zero, are drawn here on the logarithmic axis
 
 
-def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str:
-    """Both errors as points, and the law 1/sqrt(K) as a dashed line through the first one.
+def averages_plot(errors: Mapping[int, tuple[float, float, float]], chosen: int) -> str:
+    """The errors as points, and the law 1/sqrt(K) as a dashed line through the first one.
 
     Args:
-        errors: K -> (equivariance error, error of the matrix), meV.
+        errors: K -> (equivariance error under rotations and under inversion, error of the matrix),
+            meV.
         chosen: the K that has a ring and numbers.
 
     Returns:
         An SVG element as text.
     """
-    values = np.maximum(np.array(list(errors.values())), _LEAST)  # (points, 2)
-    least = values[:, 0].min() / 4 if 1 not in errors else values.min() / 4
+    values = np.maximum(np.array(list(errors.values())), _LEAST)  # (points, 3)
+    least = values.min() / 4
     low, high = int(np.floor(np.log10(least))), int(np.ceil(np.log10(values.max())))
     parts = [_axes(low, high)]
-    parts += [_legend(0, "equivariance error", _LEFT), _legend(1, "error of the matrix", 215)]
-    parts.append(text(365, 30, "– – 1/√K", "start"))
+    parts += [_legend(0, "rotations", _LEFT), _legend(1, "inversion", 152)]
+    parts += [_legend(2, "error of the matrix", 238), text(392, 30, "– – 1/√K", "start")]
     if 1 in errors:
         first = max(errors[1][0], _LEAST)
         ends = [(_x(K), _y(first / K**0.5, low, high)) for K in (1, _MOST)]
@@ -43,18 +45,28 @@ def averages_plot(errors: Mapping[int, tuple[float, float]], chosen: int) -> str
             f'stroke="{MUTED}" stroke-width="1.5" stroke-dasharray="5 4"/>'
         )
     for K in sorted(errors):
-        for kind, value in enumerate(errors[K]):
-            x, y = _x(K), _y(max(value, _LEAST), low, high)
-            parts.append(_marker(kind, x, y))
-            if chosen == K:
-                aside = -3 if value == max(errors[K]) else 13  # so that the numbers do not overlap
+        places = [(_x(K), _y(max(value, _LEAST), low, high)) for value in errors[K]]
+        parts += [_marker(kind, *place) for kind, place in enumerate(places)]
+        if chosen == K:
+            for (x, y), line_y, value in zip(places, _apart(places), errors[K], strict=True):
                 parts.append(
                     f'<circle cx="{x:.1f}" cy="{y:.1f}" r="10" fill="none" stroke="{INK}" '
                     f'stroke-width="2"/>'
-                    f"{text(x + 14, y + aside, milli(value), 'start', 'wb-halo')}"
+                    f"{text(x + 14, line_y + 4.5, milli(value), 'start', 'wb-halo')}"
                 )
-    label = "Equivariance error and error of the matrix in meV against the number of orientations"
+    label = (
+        "Equivariance errors under rotations and inversion, and error of the matrix, in meV "
+        "against the number of orientations"
+    )
     return picture("".join(parts), _WIDTH, _HEIGHT, label)
+
+
+def _apart(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Heights of the numbers beside points, moved down where they would overlap."""
+    heights, lowest = [0.0] * len(places), -np.inf
+    for k in sorted(range(len(places)), key=lambda k: places[k][1]):
+        heights[k] = lowest = max(places[k][1], lowest + _LINE)
+    return heights
 
 
 def _x(count: float) -> float:
@@ -84,7 +96,10 @@ def _legend(kind: int, name: str, x: float) -> str:
 
 
 def _marker(kind: int, x: float, y: float) -> str:
-    """A circle for the equivariance error, a square for the error of the matrix."""
+    """A circle for rotations, a triangle for inversion, a square for the error of the matrix."""
     if kind == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="{COLOURS[0]}"/>'
+    if kind == 1:
+        corners = f"{x:.1f},{y - 6.5:.1f} {x - 6:.1f},{y + 5:.1f} {x + 6:.1f},{y + 5:.1f}"
+        return f'<polygon points="{corners}" fill="none" stroke="{COLOURS[2]}" stroke-width="2"/>'
     return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" fill="{COLOURS[1]}"/>'

@@ -26,8 +26,8 @@ def evaluation_table(reports: Reports) -> str:
     "no gauge" is the mean error of the matrix without the shift of the zero of energy, and "shift"
     the mean modulus of this shift (`workbench.evaluation.energy_zero`). For crystals the column
     "levels" contains the error of the bands near the Fermi level. "aligned" contains the error of
-    levels without the shift, or of bands relative to each Hamiltonian's own Fermi level. A missing
-    value is a dash.
+    levels without the shift, or of bands relative to each Hamiltonian's own Fermi level. The
+    columns "rotations" and "inversion" are the equivariance errors. A missing value is a dash.
 
     >>> from workbench import views
     >>> with wb.Dataset("water") as data:
@@ -37,16 +37,9 @@ def evaluation_table(reports: Reports) -> str:
     water, stage 1 ...
     water, stages 1+2 ...
     """
-    head = [
-        "matrix MAE in 1e-6 Hartree; shift, levels, gap, equivariance in meV",
-        "n",
-        "mean",
-        "median",
-        "worst",
-    ]
-    rows = [
-        [*head, "no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals", "equivariance"]
-    ]
+    head = ["matrix MAE in 1e-6 Hartree; other errors in meV", "n", "mean", "median", "worst"]
+    head += ["no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals"]
+    rows = [[*head, "rotations", "inversion"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]
@@ -57,7 +50,7 @@ def evaluation_table(reports: Reports) -> str:
             values += [_level_error(errors), _level_error(errors, "aligned_")]
             values.append(errors.get("gap_mae_mev"))
             values.append(None if similarity is None else 1 - similarity)
-            values.append(errors["equivariance_mae_mev"])
+            values += [errors["equivariance_mae_mev"], errors.get("inversion_mae_mev")]
             texts = [_short(value) for value in values]
             rows.append([f"{name}, {stage}", str(report["structures"]), *texts])
     return "\n".join(aligned_rows(rows))

@@ -30,11 +30,12 @@ def report_html(report: RotationReport) -> str:
     title = f"Equivariance errors of {formula}"
     parts = [
         f"<h1>{escape(title)}</h1><p>Predictors: {escape(names)}. All errors are in meV: "
-        "f(Rx) − D f(x) Dᵀ, over all matrix elements.</p>"
+        "f(Rx) − D f(x) Dᵀ, over all matrix elements. The inversion, x → −x, is measured once for "
+        "each predictor and listed beside all rotations.</p>"
     ]
     pictures = drawings(report)
     for key, series in report.series.items():
-        parts.append(f"<h2>{escape(series.what)}</h2>{_table(series)}")
+        parts.append(f"<h2>{escape(series.what)}</h2>{_table(series, report)}")
         if key in pictures:
             parts.append(pictures[key].svg)
     places = zip(report.structure["numbers"], report.structure["positions_angstrom"], strict=True)
@@ -52,19 +53,23 @@ def drawings(report: RotationReport) -> dict[str, Drawing]:
     """Key of a series -> its picture."""
     pictures: dict[str, Drawing] = {}
     measure = report.measure
+    inversion = report.inversion_values(measure)
     for key, series in report.series.items():
         values, title = series.values(measure), f"{series.what}, {measure} error"
         if key == "random":
-            pictures[key] = error_histogram(values, title)
+            pictures[key] = error_histogram(values, title, inversion)
         elif key == "scan":
-            pictures[key] = angle_scan(series.settings["degrees"], values, title)
+            pictures[key] = angle_scan(series.settings["degrees"], values, title, inversion)
         elif key == "sphere":
-            pictures[key] = sphere_map(series.operations, values, title)
+            pictures[key] = sphere_map(series.operations, values, title, inversion=inversion)
     return pictures
 
 
-def _table(series: Series) -> str:
-    """HTML table: mean and largest errors, and the worst pair of shells, by predictor."""
+def _table(series: Series, report: RotationReport) -> str:
+    """HTML table: mean and largest errors, and the worst pair of shells, by predictor.
+
+    The last columns contain the errors under inversion; a report of an older version has none.
+    """
     rows = []
     for name, each in series.errors.items():
         means, largest = ([errors[key] for errors in each] for key in ("mae_mev", "max_mev"))
@@ -76,10 +81,15 @@ def _table(series: Series) -> str:
         }
         worst = max(pairs, key=pairs.__getitem__)
         cells += f"<td>{worst} {number(pairs[worst])}</td>"
+        if (inversion := report.inversion.get(name)) is not None:
+            errors = (inversion["mae_mev"], inversion["max_mev"])
+            cells += "".join(f"<td>{number(v)}</td>" for v in errors)
         rows.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
     settings = ", ".join(f"{k} {v}" for k, v in series.settings.items() if np.ndim(v) == 0)
+    inverted = "<th>inversion, mean</th><th>inversion, largest element</th>"
     return (
         f"<table><caption>{len(series.operations)} operations; {escape(settings)}</caption><tr>"
         "<th>meV</th><th>smallest mean</th><th>median mean</th><th>largest mean</th>"
-        f"<th>largest element</th><th>worst shells, mean</th></tr>{''.join(rows)}</table>"
+        f"<th>largest element</th><th>worst shells, mean</th>{inverted if report.inversion else ''}"
+        f"</tr>{''.join(rows)}</table>"
     )

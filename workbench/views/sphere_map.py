@@ -47,7 +47,11 @@ def mollweide(directions: ArrayLike) -> NDArray[np.float64]:
 
 
 def sphere_map(
-    axes: ArrayLike, values: Mapping[str, ArrayLike], title: str, limit: float | None = None
+    axes: ArrayLike,
+    values: Mapping[str, ArrayLike],
+    title: str,
+    limit: float | None = None,
+    inversion: Mapping[str, float] | None = None,
 ) -> Drawing:
     """Errors over the axes of a rotation, one map per predictor, on one colour scale.
 
@@ -56,6 +60,7 @@ def sphere_map(
         values: predictor -> errors (n,), meV; NaN where not computed.
         title: title, e.g. "90° about each axis".
         limit: largest value on the colour scale, meV; by default a round number above all values.
+        inversion: predictor -> error under inversion, meV, written above its map; None if unknown.
 
     >>> from workbench import views
     >>> views.sphere_map(np.eye(3), {"toy": [1.0, 2.0, 3.0]}, "90° about each axis").alt
@@ -68,12 +73,15 @@ def sphere_map(
     parts, ranges = [text(0, 14, title, "start")], []
     for k, (name, v) in enumerate(arrays.items()):
         caption = f"{name}: at most {number(float(np.nanmax(v)))} meV"
+        error = (inversion or {}).get(name)
+        inverted = "" if error is None else f"; inversion {number(error)} meV"
+        caption += inverted
         parts.append(_panel(caption, places, v, top, k))
         worst = np.asarray(axes)[int(np.nanargmax(v))]
         where = ", ".join(number(round(float(c), 2)) for c in worst)
         ranges.append(
             f"{name} has errors of {number(float(np.nanmin(v)))} to {number(float(np.nanmax(v)))}"
-            f" meV, the largest about ({where})"
+            f" meV, the largest about ({where}){inverted.replace(';', ',')}"
         )
     width = _WIDTH * len(arrays)
     parts.append(_bar(top, _PANEL + 26))

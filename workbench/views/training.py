@@ -78,7 +78,7 @@ def _curve(
 def error_curves(
     runs: Mapping[str, MonitoredRun], title: str = "Errors while training"
 ) -> go.Figure:
-    """Equivariance error and error of the matrix against the step, for one or several runs.
+    """Equivariance errors and error of the matrix against the step, for one or several runs.
 
     The last point, larger and with a number, is the model after its readouts were solved for.
 
@@ -94,14 +94,14 @@ def error_curves(
     figure, final, positive = go.Figure(), [], []
     for k, (name, run) in enumerate(runs.items()):
         kinds = {
-            "equivariance error": [r.symmetry_mev for r in run.readings],
+            "equivariance error, rotations": [r.symmetry_mev for r in run.readings],
+            "equivariance error, inversion": [r.inversion_mev for r in run.readings],
             "error of the matrix": [r.error_mev for r in run.readings],
         }
-        highest = max(values[-1] for values in kinds.values())
-        for dash, (kind, values) in zip(("solid", "dot"), kinds.items(), strict=True):
-            side = (
-                "top" if values[-1] == highest else "bottom"
-            )  # so that the numbers do not overlap
+        order = sorted(values[-1] for values in kinds.values())
+        for dash, (kind, values) in zip(("solid", "dash", "dot"), kinds.items(), strict=True):
+            # So that the numbers do not overlap.
+            side = ("bottom", "middle", "top")[order.index(values[-1])]
             figure.add_trace(_run(f"{name}: {kind}", run.steps, values, COLOURS[k], dash, side))
             positive += [v for v in values if v > 0]
         ends = [f"{number(values[-1])} meV ({kind})" for kind, values in kinds.items()]
@@ -116,6 +116,9 @@ def error_curves(
     return finished(figure, title, alt, 900, height, legend={"orientation": "h", "y": -0.18})
 
 
+_END_SYMBOLS = {"solid": "circle", "dash": "triangle-up", "dot": "square"}
+
+
 def _run(
     name: str, steps: Sequence[int], values: Sequence[float], colour: str, dash: str, side: str
 ) -> go.Scatter:
@@ -127,7 +130,7 @@ def _run(
         name=name,
         mode="lines+markers+text",
         line={"color": colour, "width": 2.5, "dash": dash},
-        marker={"size": [4] * before + [11], "symbol": "circle" if dash == "solid" else "square"},
+        marker={"size": [4] * before + [11], "symbol": _END_SYMBOLS[dash]},
         text=[""] * before + [f" {number(values[-1])}"],
         textposition=f"{side} right",
         hovertemplate="step %{x}<br><b>%{y:.4g} meV</b>",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from workbench.views.svg import across, down, picture, text
 __all__ = ["error_plot", "symmetry_plot"]
 
 _WIDTH, _HEIGHT = 540, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 62, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 70, 42
+_LEGEND_PLACES = ((0, 32), (200, 32), (0, 52), (200, 52))  # of up to four curves
+_MARKERS: tuple[Literal["circle"], Literal["square"]] = ("circle", "square")  # of both stages
 _MOST = 240  # largest number of points of a curve: about one per two pixels
 _SMALLEST = 1e-15  # meV; smaller errors are drawn here
 
@@ -29,8 +33,7 @@ class _Series:
     name: str
     places: Sequence[Place]
     colour: str
-    square: bool = False
-    faint: bool = False
+    marker: Literal["none", "circle", "square", "triangle"]
     rings: Sequence[bool] = ()
 
 
@@ -42,28 +45,29 @@ def error_plot(curves: Curves) -> str:
         losses = [p for p in curves.losses if p.stage == stage]
         known = [p for p in curves.validation if p.stage == stage]
         name, colour = f"stage {stage + 1}", COLOURS[stage]
-        series.append(_Series(f"{name}, loss", _places(losses, before), colour, False, True))
+        series.append(_Series(f"{name}, loss", _places(losses, before), colour, "none"))
         rings = [p.solved for p in known]
-        series.append(
-            _Series(f"{name}, validation", _places(known, before), colour, stage == 1, False, rings)
-        )
+        places = _places(known, before)
+        series.append(_Series(f"{name}, validation", places, colour, _MARKERS[stage], rings))
     return _plot("error of the matrix, meV", series, before[1], _spent(curves))
 
 
 def symmetry_plot(curves: Curves) -> str:
-    """Equivariance errors of stage 1 and of both stages, meV, as SVG."""
+    """Equivariance errors of both stages, under rotations and inversion, meV, as SVG."""
     before = curves.offsets()
-    series = [
-        _Series(
-            name,
-            _places(curves.symmetry, before, which),
-            COLOURS[which],
-            which == 1,
-            False,
-            [p.solved for p in curves.symmetry],
+    series = []
+    for which, (operation, stage) in enumerate(product(("rotations", "inversion"), (0, 1))):
+        # A run that an older version began has no error under inversion at its first points.
+        points = [p for p in curves.symmetry if len(p.values) > which]
+        series.append(
+            _Series(
+                f"{('stage 1', 'stages 1+2')[stage]}, {operation}",
+                _places(points, before, which),
+                COLOURS[stage],
+                "triangle" if operation == "inversion" else _MARKERS[stage],
+                [p.solved for p in points],
+            )
         )
-        for which, name in enumerate(("stage 1", "stages 1+2"))
-    ]
     return _plot("equivariance error, meV", series, before[1], _spent(curves))
 
 
@@ -96,11 +100,8 @@ def _plot(title: str, series: Sequence[_Series], parted: float, spent: float) ->
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" '
             f'stroke="{MUTED}" stroke-dasharray="4 4"/>'
         )
-    legend_x = 0.0
-    for one in drawn:
-        parts.append(_legend(one, legend_x))
-        legend_x += 28 + 6.9 * len(one.name)
-        parts.append(_curve(one, scale))
+    for k, one in enumerate(drawn):
+        parts += [_legend(one, *_LEGEND_PLACES[k]), _curve(one, scale)]
     if not drawn:
         middle = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + _HEIGHT - _BOTTOM) / 2
         parts.append(text(*middle, "nothing measured yet"))
@@ -156,12 +157,11 @@ def _axes(scale: _Scale, unit: str) -> str:
     return "".join(parts) + text(middle, _HEIGHT - 6, f"CPU time, {unit}")
 
 
-def _legend(series: _Series, x: float) -> str:
-    y = 36.0
+def _legend(series: _Series, x: float, y: float) -> str:
     mark = (
         f'<line x1="{x:.1f}" x2="{x + 16:.1f}" y1="{y}" y2="{y}" stroke="{series.colour}" '
         'stroke-width="1.5" stroke-opacity="0.55"/>'
-        if series.faint
+        if series.marker == "none"
         else _marker(x + 8, y, series)
     )
     return mark + text(x + 21, y + 4.5, series.name, "start")
@@ -170,12 +170,14 @@ def _legend(series: _Series, x: float) -> str:
 def _curve(series: _Series, scale: _Scale) -> str:
     places = [(scale.x(x), scale.y(y)) for x, y in series.places]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    weight, opacity = (1.2, 0.55) if series.faint else (1.8, 1)
+    weight, opacity = (1.2, 0.55) if series.marker == "none" else (1.8, 1)
+    dashes = "6 4" if series.marker == "triangle" else ""
     line = (
         f'<polyline points="{path}" fill="none" stroke="{series.colour}" '
-        f'stroke-width="{weight}" stroke-opacity="{opacity}" stroke-linejoin="round"/>'
+        f'stroke-width="{weight}" stroke-opacity="{opacity}" stroke-linejoin="round" '
+        f'stroke-dasharray="{dashes}"/>'
     )
-    if series.faint:
+    if series.marker == "none":
         return line
     rings = [*series.rings, *(False for _ in places)] if len(series.rings) <= len(places) else []
     marks = [_marker(x, y, series) for x, y in places]
@@ -188,8 +190,10 @@ def _curve(series: _Series, scale: _Scale) -> str:
 
 
 def _marker(x: float, y: float, series: _Series) -> str:
-    if series.square:
-        corner = f'x="{x - 5:.1f}" y="{y - 5:.1f}"'  # hollow, so that points below it stay visible
-        line = f'fill="none" stroke="{series.colour}" stroke-width="2.2"'
-        return f'<rect {corner} width="10" height="10" {line}/>'
+    line = f'fill="none" stroke="{series.colour}" stroke-width="2.2"'  # points below stay visible
+    if series.marker == "square":
+        return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" {line}/>'
+    if series.marker == "triangle":
+        corners = f"{x:.1f},{y - 7:.1f} {x - 7:.1f},{y + 5:.1f} {x + 7:.1f},{y + 5:.1f}"
+        return f'<polygon points="{corners}" {line}/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.2" fill="{series.colour}"/>'

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.errors import Errors
-from workbench.evaluation.rotation_errors import about
+from workbench.evaluation.rotation_errors import Measure, about, in_mev
 from workbench.evaluation.rotation_report import Series
 from workbench.evaluation.rotation_search import SearchStep, worst_rotation
 from workbench.hamiltonians.rotations import random_rotations
@@ -74,7 +74,8 @@ class RandomPanel:
             self.picture.value = _nothing("a histogram of the errors under random rotations")
         else:
             title = f"{series.what}, {measure} error"
-            self.picture.value = error_histogram(series.values(measure), title).svg
+            inversion = inversion_values(self._sphere)
+            self.picture.value = error_histogram(series.values(measure), title, inversion).svg
 
     def _counted(self) -> tuple[int, int, float]:
         return len(self._errors), int(self.samples.value), self._sphere.errors.seconds
@@ -128,7 +129,9 @@ class AxisPanel:
         else:
             values = series.values(measure)
             title = f"{series.what}, {measure} error"
-            self.picture.value = angle_scan(series.settings["degrees"], values, title).svg
+            inversion = inversion_values(self._sphere)
+            degrees = series.settings["degrees"]
+            self.picture.value = angle_scan(degrees, values, title, inversion).svg
 
     def _counted(self) -> tuple[int, int, float]:
         return len(self._errors), len(self.degrees), self._sphere.errors.seconds
@@ -151,7 +154,8 @@ class WorstPanel:
     """
 
     def __init__(self, sphere: SphereMap, go: Callable[[NDArray[np.float64]], None]):
-        self._sphere, self._improper, self._measure = sphere, False, sphere.chosen_measure
+        self._sphere, self._improper = sphere, False
+        self._measure: Measure = sphere.chosen_measure
         self.step: SearchStep | None = None
         self.finished, self._searched, self._drawn = False, "", 0
         names = sphere.errors.names
@@ -181,20 +185,29 @@ class WorstPanel:
     @property
     def series(self) -> Series | None:
         """The worst operation found and its errors, or None."""
+        return self._series(f"Worst operation found for {self._searched}: {self._where()}", 1)
+
+    @property
+    def inverted_series(self) -> Series | None:
+        """The worst operation found with an inversion and its errors, or None."""
+        return self._series(f"Worst operation found for {self._searched}, {self._other}", -1)
+
+    def _series(self, what: str, sign: int) -> Series | None:
+        """The errors at the worst operation, or with sign -1 at its product with the inversion."""
         if self.step is None:
             return None
+        operation = sign * self.worst
         settings: dict[str, Any] = {
             "seed": int(self.seed.value),
             "samples": self._drawn,
-            "improper": self._improper,
+            "improper": self._improper == (sign > 0),
             "measure": self._measure,
             "evaluations": self.step.evaluations,
             "largest of the random ones, meV": self.step.drawn,
             "finished": self.finished,
         }
-        errors = self._sphere.errors.under([self.worst], [self._searched])
-        what = f"Worst operation found for {self._searched}: {self._where()}"
-        return Series.of(what, settings, [self.worst], errors)
+        errors = self._sphere.errors.under([operation], [self._searched])
+        return Series.of(what, settings, [operation], errors)
 
     def show(self) -> None:
         """Show the worst operation found so far."""
@@ -203,12 +216,21 @@ class WorstPanel:
             self.said.value = _nothing("the operation with the largest error")
             return
         state = "Done" if self.finished else "So far" if self.job.running else "Stopped"
+        step, inverted = self.step, ""
+        if step.inverted is not None:
+            inverted = f"The worst operation {self._other}: {milli(step.inverted)} meV. "
+        alone = inversion_values(self._sphere, self._measure)[self._searched]
         self.said.value = (
-            f'<p class="wb-said" role="status">{state}, after {self.step.evaluations} '
+            f'<p class="wb-said" role="status">{state}, after {step.evaluations} '
             f"evaluations: the {self._measure} error of {self._searched} is "
-            f"<b>{milli(self.step.worst)} meV</b> {self._where()}. Largest of the random ones: "
-            f"{milli(self.step.drawn)} meV.</p>"
+            f"<b>{milli(step.worst)} meV</b> {self._where()}. Largest of the random ones: "
+            f"{milli(step.drawn)} meV. {inverted}Inversion alone: {milli(alone)} meV.</p>"
         )
+
+    @property
+    def _other(self) -> str:
+        """How the product of the worst operation with the inversion differs from it."""
+        return "without the inversion" if self._improper else "followed by x → −x"
 
     def _where(self) -> str:
         proper = -self.worst if self._improper else self.worst
@@ -236,6 +258,12 @@ class WorstPanel:
             self.step = step
             yield
         self.finished = True
+
+
+def inversion_values(sphere: SphereMap, measure: Measure | None = None) -> dict[str, float]:
+    """Predictor -> error under inversion, meV; in the sphere's measure by default."""
+    chosen = measure or sphere.chosen_measure
+    return {name: in_mev(errors, chosen) for name, errors in sphere.errors.inversion.items()}
 
 
 def _vector(axis: NDArray[np.float64]) -> str:

@@ -256,19 +256,23 @@ class BlockInspector(ExperimentLab):
         return a, b
 
     def _drift(self, now: Irreps, before: Irreps) -> str:
-        """Changes of norms and components since R = 1, and the error of the rotation law."""
+        """Changes of norms and components since R = 1, and the errors of the symmetry laws."""
         norms, components = _moved(now, before)
         drift = (
             f"Since R = 1 (all shells): norms changed by at most <b>{number(norms)} eV</b>, "
             f"components by at most <b>{number(components)} eV</b>."
         )
-        error = self.snapshot.symmetry.get(str(self.block.quantity.value))
-        if error is None:
+        name = str(self.block.quantity.value)
+        if name not in self.snapshot.symmetry:
             return drift
-        mean, largest = milli(error.mae_mev), milli(error.max_mev)
+        (mean, largest), (inverted_mean, inverted_largest) = (
+            (milli(e.mae_mev), milli(e.max_mev))
+            for e in (self.snapshot.symmetry[name], self.experiment.inversion[name])
+        )
         return (
             f"{drift} The rotation law is violated by <b>{mean} meV</b> on average and "
-            f"{largest} meV at most."
+            f"{largest} meV at most; inversion by <b>{inverted_mean} meV</b> on average and "
+            f"{inverted_largest} meV at most."
         )
 
     def _summary(self, now: Irreps, before: Irreps) -> str:

@@ -24,6 +24,7 @@ from workbench.widgets.bench_panels import AxisPanel, RandomPanel, WorstPanel
 from workbench.widgets.page import Lab, close_inside, group, lab_style
 from workbench.widgets.parts.choices import dropdown
 from workbench.widgets.parts.guard import Guard
+from workbench.widgets.parts.readout import operation_name
 from workbench.widgets.parts.turning import Turning
 from workbench.widgets.sphere_map import SphereMap
 from workbench.widgets.structure_view import StructureView
@@ -36,9 +37,9 @@ class TestBench(Lab):
     """Tests the rotation law ``f(g x) = D(g) f(x) D(g)^+`` on any structure.
 
     On the left is the structure, rotated by hand or to the operation selected on the right, with
-    the errors at that operation by predictor and by shells. On the right are maps over all axes,
-    random rotations, a scan about one axis, and a search for the worst rotation. All measured
-    errors can be written to a report.
+    the errors at that operation by predictor and by shells, beside the errors under inversion. On
+    the right are maps over all axes, random rotations, a scan about one axis, and a search for the
+    worst rotation. All measured errors can be written to a report.
 
     Args:
         structure: a name, a file, "smiles:CCO", or Atoms.
@@ -127,10 +128,13 @@ class TestBench(Lab):
             what = f"{degrees:.0f}° about {len(known)} axes{then}"
             settings = {"degrees": degrees, "improper": sphere.improper}
             series["sphere"] = Series.of(what, settings, known, errors)
-        others = {"random": self.random, "scan": self.axis, "worst": self.worst}
-        for key, panel in others.items():
-            if (measured := panel.series) is not None:
-                series[key] = measured
+        others = {
+            "random": self.random.series,
+            "scan": self.axis.series,
+            "worst": self.worst.series,
+            "worst inverted": self.worst.inverted_series,
+        }
+        series |= {key: measured for key, measured in others.items() if measured is not None}
         source = str(self.structure.value)
         return RotationReport.of(self.errors, sphere.chosen_measure, series, source)
 
@@ -275,21 +279,40 @@ class TestBench(Lab):
         return orientation(self._R) + (", then x → −x" if self._session.improper else "")
 
     def _describe(self) -> None:
-        rows = "".join(
-            f'<tr><th scope="row">{escape(name)}</th><td>{milli(e.mae_mev)}</td>'
-            f"<td>{milli(e.max_mev)}</td></tr>"
-            for name, e in self._now.items()
-        )
-        self.table.value = (
-            f'<table class="wb-errors"><caption>{self._operation()}; equivariance errors, meV'
-            "</caption><thead><tr><th></th><th>mean</th><th>largest</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
+        inversion = self.errors.inversion
+        self.table.value = _bench_table(
+            self._operation(), self._now, inversion, self._session.improper
         )
         self.shells.value = shell_table(self._now)
-        errors = ", ".join(f"{n} {milli(e.mae_mev)} meV" for n, e in self._now.items())
+        errors = ", ".join(
+            f"{n} {milli(e.mae_mev)} meV, {milli(inversion[n].mae_mev)} under inversion"
+            for n, e in self._now.items()
+        )
         self.view.announcement = (
             f"Structure {self._operation()}. Mean equivariance errors: {errors}."
         )
+
+
+def _bench_table(
+    operation: str, now: Mapping[str, Errors], inversion: Mapping[str, Errors], improper: bool
+) -> str:
+    """HTML table, meV: errors at the present operation and under inversion, by predictor."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(
+            f"<td>{milli(e.mae_mev)}</td><td>{milli(e.max_mev)}</td>"
+            for e in (now[name], inversion[name])
+        )
+        + "</tr>"
+        for name in now
+    )
+    return (
+        f'<table class="wb-errors"><caption>{operation}; equivariance errors, meV</caption><thead>'
+        f'<tr><td></td><th colspan="2">{operation_name(improper)}</th>'
+        '<th colspan="2">inversion</th></tr>'
+        f"<tr><td></td>{'<th>mean</th><th>largest</th>' * 2}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
 
 
 def shell_table(errors: Mapping[str, Errors]) -> str:

@@ -40,7 +40,8 @@ class RotationLab(ExperimentLab):
     block of a chosen pair of atoms. A matrix with spin is shown as one real part, or as modulus and
     phase. The reference is rotated as `D H D^T` (dagger for spinors). A button recomputes it with
     its program at the present orientation, which also measures how well the program itself obeys
-    the rotation law.
+    the rotation law. The errors under inversion, x -> -x, are measured once, in the original
+    orientation, and stand beside those of the rotation.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
@@ -211,7 +212,10 @@ class RotationLab(ExperimentLab):
             self.spin.describe(names[0], snapshot.matrices[0])
         self._show_differences(tick)
         drift = self.experiment.drift_mev(snapshot)
-        self.errors.value = error_table(snapshot, self.experiment.floor, self.experiment.program)
+        inversion = self.experiment.inversion
+        self.errors.value = error_table(
+            snapshot, inversion, self.experiment.floor, self.experiment.program
+        )
         if snapshot.levels:
             self.levels.value = level_picture(
                 snapshot.levels,
@@ -220,7 +224,7 @@ class RotationLab(ExperimentLab):
                 drift,
                 spinor=self.experiment.template.basis.spinor,
             )
-        self.view.announcement = summary(snapshot, drift)
+        self.view.announcement = summary(snapshot, inversion, drift)
         self._show_block()
 
     def _show_differences(self, tick: int) -> None:

@@ -47,7 +47,8 @@ class SphereMap(Lab):
 
     The maps are computed in the background, the most widely spread axes first, and can be stopped.
     The sphere is shown in a flat projection or as a globe. A click or the arrow keys select an
-    axis: its errors are listed below, and labs given to `drive` rotate to it.
+    axis: its errors are listed below, beside those under inversion, and labs given to `drive`
+    rotate to it.
 
     Args:
         atoms: the structure, at R = 1.
@@ -302,11 +303,15 @@ class SphereMap(Lab):
     def _describe(self) -> None:
         errors = self._known.get(self.canvas.chosen)
         axis, degrees = self._picked()
-        self.table.value = operation_table(errors, axis, degrees, self.improper)
+        inversion = self.errors.inversion if errors else {}
+        self.table.value = operation_table(errors, inversion, axis, degrees, self.improper)
         if errors:
-            means = (f"{n} {milli(e.mae_mev)} meV mean" for n, e in errors.items())
+            means = (
+                f"{n} {milli(e.mae_mev)} meV mean, {milli(inversion[n].mae_mev)} under inversion"
+                for n, e in errors.items()
+            )
             where = ", ".join(f"{c:.2f}" for c in axis)
-            self.canvas.announcement = f"{degrees:.0f}° about ({where}): {', '.join(means)}."
+            self.canvas.announcement = f"{degrees:.0f}° about ({where}): {'; '.join(means)}."
 
 
 def _choice(options: tuple[str, ...], tooltip: str) -> widgets.ToggleButtons:

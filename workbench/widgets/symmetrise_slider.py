@@ -22,9 +22,9 @@ COUNTS = (1, 2, 4, 8, 16)
 class SymmetriseSlider(Lab):
     """A slider for the number K of orientations over which stage 2 of a model is averaged.
 
-    Each change measures the equivariance error and the error of the matrix on the monitor's
-    structures, and the time of one prediction. The picture keeps all measured points. The line
-    through the first point is the statistical law 1/sqrt(K).
+    Each change measures the equivariance errors under rotations and inversion and the error of the
+    matrix on the monitor's structures, and the time of one prediction. The picture keeps all
+    measured points. The line through the first point is the statistical law 1/sqrt(K).
 
     Args:
         model: a two-stage model.
@@ -88,7 +88,9 @@ class SymmetriseSlider(Lab):
         self.text.value = f'<p class="wb-note">measuring K = {count} …</p>'
         errors = self.meter.read(self.model, count)
         self.readings[count] = errors, self.meter.milliseconds(self.model, count)
-        points = {K: (e.symmetry_mev, e.error_mev) for K, (e, _) in self.readings.items()}
+        points = {
+            K: (e.symmetry_mev, e.inversion_mev, e.error_mev) for K, (e, _) in self.readings.items()
+        }
         self.plot.value = averages_plot(points, count)
         self.text.value = self._words(count)
 
@@ -96,15 +98,18 @@ class SymmetriseSlider(Lab):
         """The measured numbers in words and as a table, HTML."""
         errors, milliseconds = self.readings[count]
         sentence = (
-            f"K = {count}: equivariance error {milli(errors.symmetry_mev)} meV, error against the "
-            f"reference {milli(errors.error_mev)} meV, time {milliseconds:.1f} ms."
+            f"K = {count}: equivariance error {milli(errors.symmetry_mev)} meV under rotations, "
+            f"{milli(errors.inversion_mev)} meV under inversion, error against the reference "
+            f"{milli(errors.error_mev)} meV, time {milliseconds:.1f} ms."
         )
         rows = "".join(self._row(K, count) for K in sorted(self.readings))
         n, turns = len(self.meter.structures), len(self.meter.rotations)
         return (
-            f'<p aria-live="polite"><b>{sentence}</b></p><table class="wb-errors"><thead><tr>'
-            "<th>K</th><th>equivariance error, meV</th><th>expected from 1/√K</th>"
-            f"<th>error, meV</th><th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"
+            f'<p aria-live="polite"><b>{sentence}</b></p><table class="wb-errors"><thead>'
+            '<tr><td></td><th colspan="3">equivariance error, meV</th><td colspan="2"></td></tr>'
+            "<tr><th>K</th><th>rotations</th><th>expected from 1/√K</th><th>inversion</th>"
+            "<th>error, meV</th>"
+            f"<th>time, ms</th></tr></thead><tbody>{rows}</tbody></table>"
             f'<p class="wb-note">Means over {n} structures in {turns} orientations each; the time '
             "is the median of three predictions of one structure.</p>"
         )
@@ -118,6 +123,7 @@ class SymmetriseSlider(Lab):
         values: tuple[Any, ...] = (
             milli(errors.symmetry_mev),
             expected,
+            milli(errors.inversion_mev),
             milli(errors.error_mev),
             f"{milliseconds:.1f}",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from workbench.views.numbers import milli
 __all__ = ["announcement", "duration", "heading", "state_line", "table"]
 
 _DASH = "–"
+_OPERATIONS = ("rotations", "inversion")
 
 
 def heading(run: LiveTraining) -> str:
@@ -53,8 +55,10 @@ def table(run: LiveTraining) -> str:
     rate = f"{latest.learning_rate:.2e}" if latest is not None else _DASH
     total = sum(max((p.cpu_seconds for p in _points(run, s)), default=0.0) for s in (0, 1))
     return (
-        '<table class="wb-errors"><thead><tr><th></th><th>budget used</th><th>step</th>'
-        "<th>loss, meV</th><th>validation, meV</th><th>equivariance error, meV</th>"
+        '<table class="wb-errors"><thead><tr><td colspan="5"></td>'
+        '<th colspan="2">equivariance error, meV</th><td></td></tr>'
+        "<tr><th></th><th>budget used</th><th>step</th><th>loss, meV</th><th>validation, meV</th>"
+        "<th>rotations</th><th>inversion</th>"
         f"<th>CPU, s</th></tr></thead><tbody>{rows}</tbody></table>"
         f'<p class="wb-note">learning rate {rate} · {total:.1f} CPU-seconds in total · pale lines: '
         "loss of each step · points: validation of the averaged weights · ring: after the readouts "
@@ -74,8 +78,13 @@ def announcement(run: LiveTraining) -> str:
             f"{milli(last.values[0])} meV."
         )
     if run.curves.symmetry:
-        first, both = run.curves.symmetry[-1].values
-        text += f" Equivariance error of stage 1 {milli(first)} meV, of both {milli(both)} meV."
+        values = run.curves.symmetry[-1].values
+        for stage, name in enumerate(("stage 1", "both")):
+            errors = [
+                f"{operation} {milli(value)} meV"
+                for operation, value in zip(_OPERATIONS, values[stage::2], strict=False)
+            ]
+            text += f" Equivariance error of {name}: {', '.join(errors)}."
     return escape(text)
 
 
@@ -157,13 +166,19 @@ def _row(run: LiveTraining, stage: int) -> str:
         str(last.step) if last else _DASH,
         milli(loss[-1].values[0]) if loss else _DASH,
         milli(known[-1].values[0]) if known else _DASH,
-        milli(turned[-1].values[stage]) if turned else _DASH,
+        *_symmetry(turned[-1].values[stage::2] if turned else ()),
         f"{max(p.cpu_seconds for p in points):.1f}" if points else _DASH,
     ]
     name = "stage 1" if stage == 0 else "stages 1+2"
     return (
         f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     )
+
+
+def _symmetry(errors: Sequence[float]) -> list[str]:
+    """Cells of the errors under rotations and inversion; older runs have only the first."""
+    cells = [milli(error) for error in errors]
+    return cells + [_DASH] * (len(_OPERATIONS) - len(cells))
 
 
 def _bar(name: str, used: float) -> str:

@@ -13,10 +13,21 @@ from workbench.views.numbers import milli, milli_signed, orientation
 _DASH = "–"
 
 
-def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF") -> str:
-    """HTML table, meV: errors against the reference and of the rotation law, by predictor.
+def error_table(
+    snapshot: Snapshot,
+    inversion: Mapping[str, Errors],
+    floor: Floor | None,
+    program: str = "PySCF",
+) -> str:
+    """HTML table, meV: errors against the reference and of the symmetry laws, by predictor.
 
     Against the reference, also without the shift mu S of the zero of energy, and below it each mu.
+
+    Args:
+        snapshot: the errors at one orientation.
+        inversion: predictor -> errors under x -> -x, measured at R = 1.
+        floor: the errors of the reference program, or None.
+        program: its name.
     """
     rows = [
         _rows(
@@ -24,27 +35,36 @@ def error_table(snapshot: Snapshot, floor: Floor | None, program: str = "PySCF")
             snapshot.errors.get(name),
             snapshot.gauge_free.get(name),
             snapshot.symmetry[name],
+            inversion[name],
         )
         for name in snapshot.predictions
     ]
     if snapshot.reference is not None:
-        known = floor.errors if floor else None
-        rows.append(_rows("DFT floor", None, None, known, style="wb-floor"))
+        known = (floor.errors, floor.inversion) if floor else (None, None)
+        rows.append(_rows("DFT floor", None, None, *known, style="wb-floor"))
     return (
-        '<table class="wb-errors wb-narrow"><caption>errors at this orientation, meV</caption>'
-        '<thead><tr><td colspan="2"></td>'
-        '<th title="f(Rx) against the reference: the prediction error">vs reference</th>'
-        '<th title="the same without a shift of the zero of energy">without μS</th>'
+        '<table class="wb-errors wb-narrow"><caption>errors here and under inversion, meV'
+        '</caption><thead><tr><td colspan="2"></td>'
+        '<th title="f(Rx) against the reference: the prediction error">reference</th>'
+        '<th title="the same without the shift of the zero of energy">without μS</th>'
         '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">rotation</th>'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>{_shift_note(snapshot)}"
+        '<th title="f(−x) against D f(x) D^T: the same for x → −x">inversion</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>{_shift_note(snapshot)}"
         f"{_floor_note(snapshot, floor, program)}"
     )
 
 
 def operation_table(
-    errors: Mapping[str, Errors] | None, axis: Sequence[float], degrees: float, improper: bool
+    errors: Mapping[str, Errors] | None,
+    inversion: Mapping[str, Errors],
+    axis: Sequence[float],
+    degrees: float,
+    improper: bool,
 ) -> str:
-    """HTML table, meV: equivariance errors at one operation, and the worst pair of shells."""
+    """HTML table, meV: equivariance errors at one operation and under inversion, by predictor.
+
+    The table also names the pair of shells with the largest mean error.
+    """
     where = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in axis)
     then = ", then x → −x" if improper else ""
     title = f"{degrees:.0f}° about ({where}){then}".replace("-", "−")
@@ -52,23 +72,36 @@ def operation_table(
     for name, error in (errors or {}).items():
         pair = max(error.shell_pairs, key=lambda key: error.shell_pairs[key][0])
         worst = f"{pair_name(pair)} {milli(error.shell_pairs[pair][0])}"
-        numbers = (milli(error.mae_mev), milli(error.max_mev), worst)
+        inverted = inversion[name]
+        numbers = (
+            *(milli(error.mae_mev), milli(error.max_mev), worst),
+            *(milli(inverted.mae_mev), milli(inverted.max_mev)),
+        )
         cells = "".join(f"<td>{v}</td>" for v in numbers)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    body = "".join(rows) or '<tr><td colspan="4">not computed yet</td></tr>'
+    body = "".join(rows) or '<tr><td colspan="6">not computed yet</td></tr>'
     return (
-        f'<table class="wb-errors"><caption>{title}; equivariance errors in meV</caption>'
-        "<thead><tr><th></th><th>mean</th><th>largest</th>"
-        '<th title="the pair of shells with the largest mean error">worst shells, mean</th></tr>'
-        f"</thead><tbody>{body}</tbody></table>"
+        f'<table class="wb-errors"><caption>{title}; equivariance errors in meV</caption><thead>'
+        f'<tr><td></td><th colspan="3">{operation_name(improper)}</th>'
+        f'<th colspan="2">inversion</th></tr><tr><td></td><th>mean</th><th>largest</th>'
+        '<th title="the pair of shells with the largest mean error">worst shells, mean</th>'
+        f"<th>mean</th><th>largest</th></tr></thead><tbody>{body}</tbody></table>"
     )
 
 
-def summary(snapshot: Snapshot, drift: dict[str, float]) -> str:
+def operation_name(improper: bool) -> str:
+    """What a table calls one operation, beside the inversion alone."""
+    return "rotation + inversion" if improper else "rotation"
+
+
+def summary(snapshot: Snapshot, inversion: Mapping[str, Errors], drift: Mapping[str, float]) -> str:
     """Text equivalent of the pictures in a few sentences, for `aria-live`."""
     sentences = [f"Structure {orientation(snapshot.R)}."]
     for name, symmetry in snapshot.symmetry.items():
-        sentence = f"{name}: equivariance error {milli(symmetry.mae_mev)} meV on average"
+        sentence = (
+            f"{name}: equivariance error {milli(symmetry.mae_mev)} meV on average, "
+            f"{milli(inversion[name].mae_mev)} meV under inversion"
+        )
         if name in snapshot.errors:
             error = snapshot.errors[name]
             sentence += (
@@ -132,7 +165,7 @@ def _floor_note(snapshot: Snapshot, floor: Floor | None, program: str) -> str:
     if floor is None:
         return (
             f'<p class="wb-note">DFT floor: equivariance error of {escape(program)} itself, due to '
-            "its grid. To measure it (one SCF calculation), press the button.</p>"
+            "its grid. To measure it (two SCF calculations: Rx and −x), press the button.</p>"
         )
     where = escape(orientation(floor.R))
     return f'<p class="wb-note">DFT floor measured {where}, in {floor.seconds:.1f} s.</p>'
