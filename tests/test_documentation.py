@@ -48,6 +48,12 @@ CARD_LEVELS = re.compile(
     r"^\| (?:occupied levels|bands within 2 eV of the Fermi level), MAE, meV \| \S+ \| (\S+) \|",
     re.M,
 )
+CARD_ALIGNED = re.compile(
+    r"^\| the same(?: without the shift|, each aligned at its own Fermi level), meV "
+    r"\| \S+ \| (\S+) \|",
+    re.M,
+)
+CARD_SHIFT = re.compile(r"^\| this shift, mean modulus, meV \| \S+ \| (\S+) \|", re.M)
 CARD_COUNT = re.compile(r"^(\d+) structures? of the split `test`", re.M)
 
 
@@ -203,7 +209,8 @@ def test_the_results_are_those_of_the_cards():
         name = row[0].split("`")[1]
         card = (ROOT / "data" / "checkpoints" / f"{name}.md").read_text()
         [count, *_], [errors, *_] = CARD_COUNT.findall(card), CARD_ERROR.findall(card)
-        assert [*row[2:5], row[5]] == [count, *errors, CARD_LEVELS.findall(card)[0]], name
+        levels = [form.findall(card)[0] for form in (CARD_LEVELS, CARD_ALIGNED, CARD_SHIFT)]
+        assert row[2:8] == [count, *errors, *levels], name
 
 
 # ---- links and names ----------------------------------------------------------------------------

@@ -95,6 +95,19 @@ def test_a_zero_is_put_right_by_c_times_S(sample, answer, says):
     assert bool(verdict) == ("no physical meaning" in says)
 
 
+def test_the_same_mean_error_is_a_shift_or_a_wrong_gap(sample):
+    """Of three matrices with an error of 5 meV only the shifted one is right without its shift."""
+    rows = [line.split() for line in task.same_error(sample, 5.0).splitlines()[1:]]
+    numbers = {name: [float(v) for v in row[-6:]] for name, row in zip("zeh", rows, strict=True)}
+    assert all(row[0] == 5.0 for row in numbers.values())
+    _, free, shift, levels, free_levels, gap = numbers["z"]
+    assert free == free_levels == gap == 0
+    assert levels == shift > 5
+    for name in "eh":
+        assert numbers[name][1] > 4
+        assert numbers[name][-1] > 5
+
+
 def unit(S):
     return wb.BlockMatrix.from_dense(S.basis, S.numbers, np.eye(S.n_ao))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
+from workbench.evaluation.errors import matrix_errors
 from workbench.evaluation.orientation_comparison import Experiment
 
 TURN = wb.rotation((1, 1, 0), 40)
@@ -38,6 +39,17 @@ def test_the_inversion_of_a_model_of_one_hand(water, one_handed):
     assert experiment.at(TURN).symmetry["refined"].max_mev < 1e-3
     assert experiment.inversion["baseline"].max_mev < 1e-6
     assert experiment.inversion["refined"].mae_mev > 100
+
+
+def test_an_equivariant_stage_has_the_same_shift_at_every_orientation(water, model, ref):
+    experiment = Experiment(water, model, ref)
+    upright, turned = experiment.at(np.eye(3)), experiment.at(TURN)
+    H, S = turned.predictions["baseline"], ref.S.rotate(TURN)
+    assert turned.shifts["baseline"] == pytest.approx(upright.shifts["baseline"], rel=1e-9)
+    assert turned.shifts["baseline"] != 0
+    without = H - turned.shifts["baseline"] * S
+    assert turned.gauge_free["baseline"] == matrix_errors(without, ref.H.rotate(TURN))
+    assert turned.gauge_free["baseline"] != turned.errors["baseline"]
 
 
 def test_levels_need_no_reference(water, ref):

@@ -20,8 +20,7 @@ from workbench.datasets.conversion import export_files
 from workbench.datasets.dataset import Sample
 from workbench.datasets.published_sets import SYSTEMS, benchmark_system
 from workbench.datasets.writing import write
-from workbench.evaluation.band_errors import BandWindow
-from workbench.evaluation.model_errors import block_errors, challenging
+from workbench.evaluation.literature_columns import block_errors, challenging
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.conventions import HARTREE
 
@@ -97,6 +96,8 @@ def test_a_download_becomes_the_literatures_columns(finished):
             assert errors["mae_cha_b_where_baseline_is_worst_mev"] <= errors["mae_cha_b_mev"]
             assert errors["band_structures"] == 2
             assert errors["band_mae_mev"] > 0
+            assert 0 < errors["gauge_free_mae_mev"] != errors["mae_mev"]
+            assert errors["aligned_band_mae_mev"] > 0
             assert errors["cha_b_block"].startswith("C ")
     assert report["literature"]["mae_all_mev"]["test"] == {"DeepH-E3": 0.25, "TraceGrad": 0.18}
     assert "not checked" in report["literature"]["note"]
@@ -128,6 +129,7 @@ def test_a_finished_run_is_not_done_again(finished, asked):
     shown = run("reproduce", *asked, "--out", out)
     assert "DeepH-E3 (literature)" in shown.stdout
     assert "MAE_cha_s" in shown.stdout
+    assert "aligned bands" in shown.stdout
 
 
 def test_a_killed_run_goes_on_to_the_same_result(asked, tmp_path):
@@ -264,17 +266,6 @@ def test_the_most_challenging_structure_and_block_in_both_readings():
     assert (shared.structure_mae, shared.block_mae) == (0.4, pytest.approx(0.2))
 
 
-def test_bands_are_off_by_a_shift_of_the_zero_of_energy():
-    """``H + mu S`` has all bands mu higher; those far from the Fermi level do not count."""
-    atoms = sheet()
-    H, S = matrices(atoms)
-    level = float(np.median(energies_at(H, S, [0, 0, 0])))
-    window = BandWindow.of(H, S, atoms, level)
-    assert 0 < window.near.sum() < window.energies.size
-    assert window.error(H + S * 0.01) == pytest.approx(0.01, rel=1e-6)
-    assert np.isnan(BandWindow.of(H, S, atoms, -1e3).error(H))
-
-
 # ---- the table of the small sets -----------------------------------------------------------------
 
 
@@ -294,9 +285,18 @@ def test_small_sets_that_are_bundled_are_measured(finished, tmp_path):
     (tmp_path / "datasets" / "mg-mini.md").write_text("| noise floor, meV | 0.0123 |\n")
     environment = {**os.environ, "WORKBENCH_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, ROOT / "benchmarks" / "six_sets.py"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done, raw = (
+        subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, check=True
+        )
+        for more in ([], ["--raw"])
+    )
     assert done.stdout.count("not shipped") == 5
     assert "noise of the labels" in done.stdout
     assert "0.0123" in done.stdout
     shown = report["measured"]["test"]["refined"]["mae_all_mev"]
     assert f"{shown:.3g}" in done.stdout
+    free = report["measured"]["test"]["refined"]["gauge_free_mae_mev"]
+    assert f"{free:.3g}" in done.stdout
+    assert "without gauge" not in raw.stdout
+    assert f"{shown:.3g}" in raw.stdout

@@ -59,6 +59,9 @@ def test_a_model_learns_crystals_and_is_evaluated_on_them(trained, path):
     assert report["refined"]["equivariance_max_mev"] < 1.0
     assert "gap_mae_mev" not in report["refined"]
     assert all("band_mae_mev" in e["refined"] for e in report["each"])
+    without_overlap = ("gauge_free_mae_mev", "shift_mev", "gauge_share", "aligned_band_mae_mev")
+    for errors in (report["refined"], *(e["baseline"] for e in report["each"])):
+        assert [errors[key] for key in without_overlap] == [None] * 4
 
 
 def test_predictions_are_hermitian_and_equivariant(trained):

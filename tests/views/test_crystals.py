@@ -37,6 +37,18 @@ def test_the_text_twin_tells_how_far_the_bands_lie_apart_where_they_are_shown():
     assert len({trace.line.dash for trace in figure.data}) == 3  # told apart without colour
 
 
+def test_the_picture_says_whose_fermi_level_is_the_zero():
+    """Bands that only have another zero of energy coincide if each has its own Fermi level."""
+    own = views.bands({"DFT": made(), "shifted": made(reference=0.3)}, (-4.0, 3.0))
+    assert "each relative to its own Fermi level" in alt_text(own)
+    assert "shifted 0.0 meV" in alt_text(own)
+    assert "own Fermi level" in own.layout.yaxis.title.text
+    one = views.bands({"DFT": made(), "shifted": made(0.3)}, (-4.0, 3.0))
+    assert "all relative to the same Fermi level" in alt_text(one)
+    assert "shifted 300.0 meV" in alt_text(one)
+    assert "the Fermi level" in one.layout.yaxis.title.text
+
+
 def test_a_density_stands_beside_its_bands_on_the_same_axis():
     at = np.linspace(-5, 5, 11)
     figure = views.bands({"DFT": made()}, densities={"DFT": (at, at**2)})

@@ -16,7 +16,7 @@ from workbench.evaluation.orientation_comparison import Experiment
 from workbench.views.numbers import milli
 from workbench.widgets import RotationLab
 from workbench.widgets.page import Names
-from workbench.widgets.parts.readout import error_table
+from workbench.widgets.parts.readout import error_table, summary
 
 STATIC = Path(wb.__file__).parent / "widgets" / "static"
 TURN = wb.rotation((1, 1, 0), 40)
@@ -60,6 +60,24 @@ def test_a_stage_2_of_one_hand_shows_in_every_orientation(water, one_handed):
         assert f"{milli(wrong.mae_mev)} meV under inversion" in made.view.announcement
     assert len(calls) == before + 3  # one prediction for each orientation, as before
     made.close()
+
+
+def test_the_table_tells_a_shifted_zero_of_energy_from_an_error(water, ref):
+    """H + mu S: a large error against the reference, and none without the shift by mu."""
+    shifted = ref.H + 0.25 * ref.S
+    experiment = Experiment(water, reference=ref, predictors={"shifted": lambda atoms: shifted})
+    snapshot = experiment.at(np.eye(3))
+    mean = f"{250 * ref.S.mae():.1f}"
+    table = error_table(snapshot, experiment.inversion, None)
+    means, largest = (
+        row.split("<td>")[1:] for row in table.split("shifted</th>")[1].split("</tr>")[:2]
+    )
+    assert [cell.removesuffix("</td>") for cell in (means[0], largest[0])] == [mean, "250"]
+    assert "Shift μ of the zero of energy: shifted +250 meV" in table
+    assert snapshot.gauge_free["shifted"].mae_mev < 1e-9
+    sentence = summary(snapshot, experiment.inversion, {})
+    assert f"error against the reference {mean} meV on average" in sentence
+    assert "without a shift of the zero of energy by +250 meV" in sentence
 
 
 def test_every_way_of_turning_turns_everything(lab, ref):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from scipy.linalg import eigh
 from workbench.course.verdict import Verdict
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.evaluation.bootstrap import paired_difference
-from workbench.evaluation.errors import matrix_errors
+from workbench.evaluation.energy_zero import energy_shift, without_shift
+from workbench.evaluation.errors import aligned_rows, matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import gap, occupied_energy_mae, solve
@@ -26,6 +27,7 @@ __all__ = [
     "interval",
     "mae_within",
     "misplaced",
+    "same_error",
     "split_by_group",
     "undiluted",
     "unseen",
@@ -140,6 +142,8 @@ def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> fl
 
 # ---- the zero of energy -------------------------------------------------------------------------
 
+_SHIFTED_OR_USELESS = ("zero of energy", "everywhere", "HOMO")
+
 
 def aligned_zero(
     answer: BlockMatrix, shifted: BlockMatrix, H: BlockMatrix, S: BlockMatrix
@@ -157,11 +161,10 @@ def aligned_zero(
         return Verdict(True, f"{before:.1f} meV of mean error had no physical meaning.")
     if matrix_errors(answer, shifted).mae_mev == 0:
         return Verdict(False, f"that is the shifted matrix itself: {error:.1f} meV from H.")
-    rest, overlap = (answer - H).at_gamma(), S.at_gamma()
-    shift = float((rest * overlap).sum() / (overlap * overlap).sum())
-    if np.abs(rest - shift * overlap).max() < 1e-9:
+    if (without_shift(answer, H, S) - H).max_abs() < 1e-9:
+        shift = energy_shift(answer, H, S)
         return Verdict(False, f"a shift of {shift:+.3f} eV is left: check the sign and the size.")
-    if np.abs(np.diag(rest)).max() < 1e-9:
+    if np.abs(np.diag((answer - H).at_gamma())).max() < 1e-9:
         return Verdict(
             False, "the diagonal is right, but c S also has elements outside of the diagonal."
         )
@@ -170,6 +173,29 @@ def aligned_zero(
         "the rest is not a multiple of S. Adding c S to H shifts all levels by c, since "
         "H C = S C e; adding the same number to every element does not.",
     )
+
+
+def same_error(sample: Sample, mae_mev: float, places: Sequence[str] = _SHIFTED_OR_USELESS) -> str:
+    """Table of matrices with the same mean error in `PLACES`: what is left without the shift mu S.
+
+    >>> from workbench.course import comparing
+    >>> print(comparing.same_error(wb.Dataset("water")[0], mae_mev=10.0))
+    meV             matrix MAE  without shift  shift  occupied levels  without shift   gap
+    zero of energy  ...
+    everywhere      ...
+    HOMO            ...
+    """
+    H, S = sample.H, sample.S
+    levels = ("occupied levels", "without shift", "gap")
+    rows = [["meV", "matrix MAE", "without shift", "shift", *levels]]
+    for place in places:
+        wrong = misplaced(sample, place, mae_mev)
+        corrected = without_shift(wrong, H, S)
+        mae, level_mae, gap_error = _errors(wrong, sample)
+        free, free_level_mae, _ = _errors(corrected, sample)
+        values = (mae, free, energy_shift(wrong, H, S) * MEV, level_mae, free_level_mae, gap_error)
+        rows.append([place, *(f"{value:.1f}" for value in values)])
+    return "\n".join(aligned_rows(rows))
 
 
 # ---- leaks --------------------------------------------------------------------------------------

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.engines.level_of_theory import mismatch
-from workbench.evaluation.band_errors import BandWindow
+from workbench.evaluation.band_errors import BandErrors, BandWindow
+from workbench.evaluation.energy_zero import energy_shift, without_shift
 from workbench.evaluation.errors import Errors, matrix_errors
+from workbench.evaluation.literature_columns import block_errors, block_name, challenging
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import HARTREE, MEV, SHELL_LETTERS
+from workbench.hamiltonians.conventions import HARTREE, MEV
 from workbench.hamiltonians.eigenproblem import (
     gap,
     levels,
@@ -31,7 +32,7 @@ from workbench.models.applicability import DomainWarning
 from workbench.models.twostage import TwoStageModel
 from workbench.structures.loading import rotate
 
-__all__ = ["Challenging", "Stage", "block_errors", "challenging", "evaluate"]
+__all__ = ["Stage", "evaluate"]
 
 
 MOST_ORBITALS = 2000
@@ -48,6 +49,10 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
+def _mean_modulus(values: Sequence[float]) -> float:
+    return float(np.mean(np.abs(values)))
+
+
 def _largest(values: Sequence[float]) -> float:
     return float(max(values))
 
@@ -56,8 +61,14 @@ _OVER_STRUCTURES: dict[str, Callable[[Sequence[float]], float]] = {
     "mae_hartree": _mean,
     "mae_mev": _mean,
     "max_mev": _largest,
+    "gauge_free_mae_hartree": _mean,
+    "gauge_free_mae_mev": _mean,
+    "shift_mev": _mean_modulus,
+    "gauge_share": _mean,
     "level_mae_mev": _mean,
     "occupied_level_mae_mev": _mean,
+    "aligned_occupied_level_mae_mev": _mean,
+    "aligned_band_mae_mev": _mean,
     "gap_mae_mev": _mean,
     "occupied_similarity": _mean,
     "equivariance_mae_mev": _mean,
@@ -65,7 +76,13 @@ _OVER_STRUCTURES: dict[str, Callable[[Sequence[float]], float]] = {
     "inversion_mae_mev": _mean,
     "inversion_max_mev": _largest,
 }
-"""How the values of a metric on single structures become the split's value."""
+"""How the values of a metric on single structures become the split's value.
+
+Structures without a value are left out. The share of the gauge is then replaced by that of the
+split's two errors.
+"""
+
+_GAUGE_KEYS = ("gauge_free_mae_hartree", "gauge_free_mae_mev", "shift_mev", "gauge_share")
 
 
 @dataclass
@@ -73,16 +90,16 @@ class _StageErrors:
     """The errors of one stage; every list has an entry per structure.
 
     Attributes:
-        metrics: key of `_OVER_STRUCTURES` -> value.
+        metrics: key of `_OVER_STRUCTURES` -> value; None where the data do not allow it.
         errors: of the matrix.
         blocks: of crystals, `block_errors`.
-        bands: of crystals, error of the bands, meV; nan where it could not be measured.
+        bands: of crystals, error of the bands, meV; None where it could not be measured.
     """
 
-    metrics: list[dict[str, float]] = field(default_factory=list)
+    metrics: list[dict[str, float | None]] = field(default_factory=list)
     errors: list[Errors] = field(default_factory=list)
     blocks: list[NDArray[np.float64]] = field(default_factory=list)
-    bands: list[float] = field(default_factory=list)
+    bands: list[float | None] = field(default_factory=list)
 
 
 def evaluate(
@@ -103,11 +120,19 @@ def evaluate(
     ``equivariance_...``), and with the inversion x -> -x (``inversion_...``). On one machine the
     numbers are reproduced bit for bit.
 
-    Errors of levels are reported for molecules, and ``ghost_share``, the share of structures whose
-    gap is off by more than 1 eV. For crystals there are the literature's columns,
-    see `challenging`, and ``band_mae_mev``: the mean of `BandWindow.error` over the structures
-    (``band_structures`` of them) that have an overlap, a Fermi level, at most `MOST_ORBITALS`
-    orbitals and a band near that level. It is None if there is no such structure.
+    Part of an error is ``mu S``, a shift of the zero of energy, which is a gauge
+    (`workbench.evaluation.energy_zero`). ``gauge_free_mae_mev`` is the matrix error without it,
+    ``shift_mev`` the mean ``|mu|`` (of a single structure, mu), and ``gauge_share`` the share of
+    the matrix error that the shift makes: one minus the ratio of the two errors. They are None for
+    crystals without an overlap.
+
+    Errors of levels are reported for molecules; those under the key that starts with ``aligned``
+    are without mu. ``ghost_share`` is the share of structures whose gap is off by more than 1 eV.
+    For crystals there are the literature's columns, see
+    `workbench.evaluation.literature_columns`, and ``band_mae_mev`` and ``aligned_band_mae_mev``:
+    the means of `BandWindow.errors`, raw and relative to each Hamiltonian's own Fermi level, over
+    the structures (``band_structures`` of them) that have an overlap, a Fermi level, at most
+    `MOST_ORBITALS` orbitals and a band near that level. They are None if there is none.
 
     Args:
         model: both stages.
@@ -171,15 +196,17 @@ def evaluate(
         for stage, results in stages.items():
             H = getattr(here, stage)
             errors = matrix_errors(H, sample.H)
+            bands = None if window is None else window.errors(H)
             results.errors.append(errors)
             results.metrics.append(
                 _metrics(H, sample, errors)
+                | _gauge_metrics(H, sample, errors, bands)
                 | _symmetry("equivariance", H, getattr(rotated, stage), R)
                 | _symmetry("inversion", H, getattr(inverted, stage), INVERSION)
             )
             if dataset.periodic:
                 results.blocks.append(block_errors(H, sample.H))
-                results.bands.append(np.nan if window is None else window.error(H) * MEV)
+                results.bands.append(None if bands is None else bands.raw * MEV)
     summaries: dict[str, Any] = {stage: _summary(r.metrics) for stage, r in stages.items()}
     if dataset.periodic:
         for stage, results in stages.items():
@@ -220,82 +247,9 @@ def _structure(dataset: Dataset, i: int, k: int, stages: dict[str, _StageErrors]
         pairs = results.errors[k].to_json()["shell_pairs"]
         by_stage[stage] = results.metrics[k] | {"shell_pairs": pairs}
         if dataset.periodic:
-            error = results.bands[k]
-            by_stage[stage]["band_mae_mev"] = error if np.isfinite(error) else None
+            by_stage[stage]["band_mae_mev"] = results.bands[k]
     formula = dataset.atoms(i).get_chemical_formula("hill")
     return {"sample": i, "formula": formula, "group": int(dataset.groups[i]), **by_stage}
-
-
-def block_errors(a: BlockMatrix, b: BlockMatrix) -> NDArray[np.float64]:
-    """Mean modulus of the difference of two matrices in each block of two shells.
-
-    A block is the unit that DeepH-E3 predicts: all elements between one shell of one chemical
-    element and one shell of another, on-site and off-site, of all spins.
-
-    Args:
-        a, b: of the same atoms in the same order, eV.
-
-    Returns:
-        (elements, elements, shells, shells) meV, row first, in the order of the common basis's
-        elements and of its padded layout; nan where there is no such block.
-    """
-    difference = a - b
-    basis, mask = difference.basis, difference.mask  # (E, M, M)
-    kinds = np.searchsorted(basis.elements, difference.numbers)[difference.edges]  # (2, E)
-    elements, shells = len(basis.elements), len(basis.layout)
-    sums = np.zeros((2, elements, elements, shells, shells))
-    for total, values in zip(sums, (np.abs(difference.values), mask.astype(float)), strict=True):
-        np.add.at(total, tuple(kinds), _by_shells(values, basis))
-    return np.divide(sums[0] * MEV, sums[1], where=sums[1] > 0, out=np.full_like(sums[0], np.nan))
-
-
-def _by_shells(values: NDArray[np.float64], basis: Basis) -> NDArray[np.float64]:
-    """(E, shells, shells) sums over the matrix elements of each pair of shells and all spins."""
-    spins = 2 if basis.spinor else 1
-    scalar = values.reshape(len(values), spins, basis.dim, spins, basis.dim).sum(axis=(1, 3))
-    rows = np.add.reduceat(scalar, basis.shell_starts, axis=1)
-    return np.add.reduceat(rows, basis.shell_starts, axis=2)
-
-
-@dataclass(frozen=True)
-class Challenging:
-    """Errors on the most challenging structure and block, meV.
-
-    Attributes:
-        structure: index of the structure with the largest MAE.
-        structure_mae: MAE_cha_s, the MAE of that structure.
-        block: index in `block_errors` of the block with the largest mean over structures.
-        block_mae: MAE_cha_b, that mean.
-    """
-
-    structure: int
-    structure_mae: float
-    block: tuple[int, ...]
-    block_mae: float
-
-
-def challenging(
-    structures: Sequence[float],
-    blocks: Sequence[NDArray[np.float64]],
-    hardest: Challenging | None = None,
-) -> Challenging:
-    """MAE_cha_s and MAE_cha_b: the errors of the most challenging structure and block.
-
-    The terms are TraceGrad's (arXiv 2405.05722). They have two readings: the structure and the
-    block with the model's own largest errors, or those with the largest errors of its baseline.
-
-    Args:
-        structures: (n,) MAE of each structure, meV.
-        blocks: (n,) `block_errors` of each structure.
-        hardest: the baseline's result, for the second reading; None for the first.
-    """
-    means: Any = np.ma.masked_invalid(np.stack(blocks)).mean(axis=0)
-    if hardest is None:
-        structure = int(np.argmax(structures))
-        block = tuple(int(n) for n in np.unravel_index(means.argmax(), means.shape))
-    else:
-        structure, block = hardest.structure, hardest.block
-    return Challenging(structure, structures[structure], block, float(means[block]))
 
 
 def _literature_columns(
@@ -305,10 +259,10 @@ def _literature_columns(
     basis: Basis,
 ) -> dict[str, Any]:
     """MAE_all, both readings of MAE_cha_s and MAE_cha_b, and the error of the bands."""
-    mae, baseline_mae = ([row["mae_mev"] for row in r.metrics] for r in (results, baseline))
+    mae, baseline_mae = ([e.mae_mev for e in r.errors] for r in (results, baseline))
     own = challenging(mae, results.blocks)
     shared = challenging(mae, results.blocks, challenging(baseline_mae, baseline.blocks))
-    bands = [error for error in results.bands if np.isfinite(error)]
+    bands = [error for error in results.bands if error is not None]
     return {
         "mae_all_mev": float(np.mean(mae)),
         "mae_cha_s_mev": own.structure_mae,
@@ -316,20 +270,10 @@ def _literature_columns(
         "mae_cha_s_where_baseline_is_worst_mev": shared.structure_mae,
         "mae_cha_b_where_baseline_is_worst_mev": shared.block_mae,
         "cha_s_structure": int(indices[own.structure]),
-        "cha_b_block": _block_name(basis, own.block),
+        "cha_b_block": block_name(basis, own.block),
         "band_mae_mev": float(np.mean(bands)) if bands else None,
         "band_structures": len(bands),
     }
-
-
-def _block_name(basis: Basis, block: Sequence[int]) -> str:
-    """E.g. "Mo 4d, S 3p"; shells of one l are numbered as in `Basis.labels`."""
-    names = []
-    for element, shell in zip(block[:2], block[2:], strict=True):
-        l = basis.layout[shell]
-        n = l + 1 + shell - basis.layout.index(l)
-        names.append(f"{chemical_symbols[basis.elements[element]]} {n}{SHELL_LETTERS[l]}")
-    return ", ".join(names)
 
 
 def _band_window(sample: Sample) -> BandWindow | None:
@@ -338,7 +282,7 @@ def _band_window(sample: Sample) -> BandWindow | None:
     if S is None or level is None or not np.isfinite(level) or S.n_ao > MOST_ORBITALS:
         return None
     try:
-        return BandWindow.of(sample.H, S, sample.atoms, level)
+        return BandWindow.of(sample.H, S, sample.atoms, level, sample.n_electrons)
     except np.linalg.LinAlgError:  # the overlap is not positive definite at some k
         return None
 
@@ -362,15 +306,45 @@ def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]
     }
 
 
+def _gauge_metrics(
+    H: BlockMatrix, sample: Sample, errors: Errors, bands: BandErrors | None
+) -> dict[str, float | None]:
+    """The rigid shift of one structure's zero of energy, and the errors without it."""
+    periodic = bool(sample.atoms.pbc.any())
+    S = sample.stored_overlap if periodic else sample.S
+    level_key = "aligned_band_mae_mev" if periodic else "aligned_occupied_level_mae_mev"
+    if S is None:
+        return dict.fromkeys((*_GAUGE_KEYS, level_key))
+    shifted_back = without_shift(H, sample.H, S)
+    free = matrix_errors(shifted_back, sample.H).mae_mev
+    shift = energy_shift(H, sample.H, S) * MEV
+    values = (free / MEV / HARTREE, free, shift, _gauge_share(free, errors.mae_mev))
+    result: dict[str, float | None] = dict(zip(_GAUGE_KEYS, values, strict=True))
+    if periodic:
+        return result | {level_key: None if bands is None else bands.aligned * MEV}
+    levels_mae = occupied_energy_mae(shifted_back, sample.H, S, sample.n_electrons)
+    return result | {level_key: levels_mae * MEV}
+
+
+def _gauge_share(free: float, raw: float) -> float:
+    """The share of an error that a shift of the zero of energy makes; 0 of no error."""
+    return 1 - free / raw if raw else 0.0
+
+
 def _symmetry(name: str, H: BlockMatrix, there: BlockMatrix, R: np.ndarray) -> dict[str, float]:
     """The prediction for the rotated or inverted structure against D H D^T."""
     errors = matrix_errors(there, H.rotate(R))
     return {f"{name}_mae_mev": errors.mae_mev, f"{name}_max_mev": errors.max_mev}
 
 
-def _summary(rows: list[dict[str, float]]) -> dict[str, float]:
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Each metric over all structures; median and worst structure; share of ghost levels."""
-    result = {key: _OVER_STRUCTURES[key]([row[key] for row in rows]) for key in rows[0]}
+    result: dict[str, Any] = {}
+    for key in rows[0]:
+        values = [row[key] for row in rows if row[key] is not None]
+        result[key] = _OVER_STRUCTURES[key](values) if values else None
+    if result["gauge_share"] is not None:  # of the split's errors, not a mean of shares
+        result["gauge_share"] = _gauge_share(result["gauge_free_mae_mev"], result["mae_mev"])
     errors = [row["mae_hartree"] for row in rows]
     result |= {
         "median_structure_mae_hartree": float(np.median(errors)),

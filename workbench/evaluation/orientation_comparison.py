@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.evaluation.energy_zero import energy_shift, gauge_free_errors
 from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.evaluation.rotation_errors import BASELINE, REFINED, Predictors
@@ -45,6 +46,8 @@ class Snapshot:
         reference: the true Hamiltonian at R x, eV, or None.
         recomputed: whether the reference was computed at R x; otherwise it is D H D^T.
         errors: predictor -> f(R x) against the reference.
+        gauge_free: predictor -> the same without the shift of the zero of energy.
+        shifts: predictor -> this shift mu of f(R x) against the reference, eV.
         symmetry: predictor -> f(R x) against D f(x) D^T.
         levels: predictor or "reference" -> eigenvalues (n_ao,), eV; empty without an overlap.
     """
@@ -55,6 +58,8 @@ class Snapshot:
     reference: BlockMatrix | None
     recomputed: bool
     errors: dict[str, Errors]
+    gauge_free: dict[str, Errors]
+    shifts: dict[str, float]
     symmetry: dict[str, Errors]
     levels: dict[str, NDArray[np.float64]]
 
@@ -170,6 +175,7 @@ class Experiment:
         rotated = {name: H.rotate(matrix) for name, H in self._upright.items()}
         reference, recomputed = self._reference_at(matrix)
         pairs = {} if reference is None else {n: (H, reference) for n, H in predictions.items()}
+        S = None if self.overlap is None else self.overlap.rotate(matrix)
         return Snapshot(
             matrix,
             predictions,
@@ -177,8 +183,10 @@ class Experiment:
             reference,
             recomputed,
             {name: matrix_errors(*pair) for name, pair in pairs.items()},
+            {n: gauge_free_errors(*pair, S) for n, pair in pairs.items() if S is not None},
+            {n: energy_shift(*pair, S) for n, pair in pairs.items() if S is not None},
             {name: matrix_errors(H, rotated[name]) for name, H in predictions.items()},
-            self._levels(matrix, reference, predictions),
+            self._levels(S, reference, predictions),
         )
 
     @property
@@ -260,13 +268,12 @@ class Experiment:
 
     def _levels(
         self,
-        R: NDArray[np.float64],
+        S: BlockMatrix | None,
         reference: BlockMatrix | None,
         predictions: Mapping[str, BlockMatrix],
     ) -> dict[str, NDArray[np.float64]]:
-        if self.overlap is None:
+        if S is None:
             return {}
-        S = self.overlap.rotate(R)
         references = {} if reference is None else {REFERENCE: reference}
         return {name: self._energies(H, S) for name, H in {**references, **predictions}.items()}
 

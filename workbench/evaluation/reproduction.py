@@ -33,7 +33,7 @@ __all__ = ["Reproduction", "default_config", "table"]
 TESTED = ("test", "twisted")
 """Splits that are reported, if the dataset has them."""
 
-COLUMNS = {
+RAW_COLUMNS = {
     "mae_all_mev": "MAE_all",
     "mae_cha_s_mev": "MAE_cha_s",
     "mae_cha_b_mev": "MAE_cha_b",
@@ -43,10 +43,17 @@ COLUMNS = {
     "inversion_mae_mev": "inversion",
     "band_mae_mev": "bands",
 }
-"""Keys of `evaluate`, and the names of their columns in `table`.
+"""Keys of `evaluate` that leave the zero of energy as it is, and their columns in `table`.
 
 The columns "rotations" and "inversion" are the equivariance errors.
 """
+
+COLUMNS = RAW_COLUMNS | {
+    "aligned_band_mae_mev": "aligned bands",
+    "gauge_free_mae_mev": "MAE without gauge",
+    "shift_mev": "shift",
+}
+"""The same with the errors that do not depend on the zero of energy, and the shift of this zero."""
 
 BATCH = 2
 """Default batch size: the structures are large, and DeepH-E3 uses one per step."""
@@ -146,6 +153,8 @@ class Reproduction:
     def report(self, progress: bool = True) -> dict[str, Any]:
         """Evaluate the trained model on the test splits, or return the report on disk.
 
+        A report of an older version may lack columns: delete ``report.json`` to evaluate again.
+
         Returns:
             JSON-able: system, splits and hashes of model and dataset; under "measured" the results
             of `workbench.evaluate` for each split; under "literature" the published values.
@@ -190,29 +199,34 @@ def table(
     system: BenchmarkSystem,
     measured: Mapping[str, Mapping[str, Any]],
     floor: float | None = None,
+    columns: Mapping[str, str] = COLUMNS,
 ) -> str:
     """The literature's table: for each split a row per stage, then the published values.
+
+    The literature's columns contain errors of the zero of energy. "MAE without gauge" and "aligned
+    bands" do not: see `workbench.evaluation.energy_zero` and `BandWindow.errors`.
 
     Args:
         system: one of the six published sets.
         measured: split -> result of `workbench.evaluate`.
         floor: equivariance error of the labels themselves under rotations, meV; None if unknown.
+        columns: key of `evaluate` -> heading; `RAW_COLUMNS` makes the table of the raw errors.
     """
-    rows = [["meV", "", *COLUMNS.values()]]
+
+    def cells(errors: Mapping[str, Any]) -> list[str]:
+        """A cell per column, with a dash for an unknown value."""
+        values = (errors.get(key) for key in columns)
+        return ["-" if value is None else f"{value:.3g}" for value in values]
+
+    rows = [["meV", "", *columns.values()]]
     for split, errors in measured.items():
         for stage, name in STAGE_NAMES.items():
-            rows.append([split, name, *_cells(errors[stage])])
+            rows.append([split, name, *cells(errors[stage])])
         for method, error in system.literature.get(split, {}).items():
-            rows.append([split, f"{method} (literature)", *_cells({"mae_all_mev": error})])
+            rows.append([split, f"{method} (literature)", *cells({"mae_all_mev": error})])
         if floor is not None:
-            rows.append([split, "noise of the labels", *_cells({"equivariance_mae_mev": floor})])
+            rows.append([split, "noise of the labels", *cells({"equivariance_mae_mev": floor})])
     return "\n".join([f"{system.code}, {system.name}", *aligned_rows(rows), LITERATURE])
-
-
-def _cells(errors: Mapping[str, Any]) -> list[str]:
-    """A cell per column, with a dash for an unknown value."""
-    values = (errors.get(key) for key in COLUMNS)
-    return ["-" if value is None else f"{value:.3g}" for value in values]
 
 
 def _listed(basis: Basis) -> str:

@@ -64,6 +64,8 @@ class TrainConfig:
         snapshot_seconds: wall time between snapshots.
         devices: number of processes or GPUs; more than one needs a launcher such as torchrun.
         turning: rotate and invert each structure at random in every step of stage 2.
+        gauge_free: minimise the error without the shift of each structure's zero of energy; the
+            validation error is then also without it. Crystals need stored overlaps.
         precision: Fabric's name of the precision. "bf16-mixed" is faster on a GPU and much less
             accurate.
 
@@ -87,10 +89,17 @@ class TrainConfig:
     devices: int = 1
     turning: bool = True
     precision: str = "32-true"
+    gauge_free: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able dictionary; ``from_json`` reads it back."""
-        return asdict(self)
+        """A JSON-able dictionary; ``from_json`` reads it back.
+
+        The default of `gauge_free` is left out: settings of runs without it stay the same.
+        """
+        settings = asdict(self)
+        if not self.gauge_free:
+            del settings["gauge_free"]
+        return settings
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:

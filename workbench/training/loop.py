@@ -113,7 +113,8 @@ def _stages(
     device = run.fabric.device
     charges = source.scaling.charges if source else guess_charges(dataset, splits[0], config)
     training, valid = (
-        TrainingSet.read(dataset, s, config, basis, charges).to(device) for s in splits
+        TrainingSet.read(dataset, s, config, basis, charges, settings.gauge_free).to(device)
+        for s in splits
     )
     if sentence := announcement(config.longest_pair, training, valid):
         announce(sentence)

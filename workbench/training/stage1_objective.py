@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 
 import torch
@@ -14,6 +14,7 @@ from workbench.models.geometry import Geometry
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection
+from workbench.training.gauge import alternately
 from workbench.training.least_squares import NormalEquations, solve
 from workbench.training.loss import matrix_mae, mean_modulus, per_structure
 from workbench.training.training_set import TrainingSet
@@ -83,7 +84,7 @@ class Stage1Objective:
         guess = (inputs[0][part.nodes], inputs[1][part.pairs]) if inputs else None
         geometry = self.model.geometry(part.graph, guess)
         error = self._error(network, part, geometry, self.targets[0])
-        return matrix_mae(error, part)
+        return matrix_mae(self.train.gauge_free(error, part), part)
 
     def _error(
         self, network: Callable[..., object], part: Selection, geometry: Geometry, target: Blocks
@@ -95,13 +96,11 @@ class Stage1Objective:
     @torch.no_grad()
     def validate(self) -> float:
         """MAE on the validation set, eV, mean over structures."""
-        errors = [
-            per_structure(
-                self._error(self.module, part, self.model.geometry(part.graph), self.targets[1]),
-                part,
-            )
-            for part in self.valid.chunks()
-        ]
+        errors = []
+        for part in self.valid.chunks():
+            geometry = self.model.geometry(part.graph)
+            error = self._error(self.module, part, geometry, self.targets[1])
+            errors.append(per_structure(self.valid.gauge_free(error, part), part))
         return float(torch.cat(errors).mean())
 
     @torch.no_grad()
@@ -124,16 +123,39 @@ class Stage1Objective:
         return with_short_weights(baseline, self.validate, self._solve_readouts)
 
     def _solve_readouts(self, limit: int | None = None) -> float:
-        """Refit on the training set, or on its first ``limit`` chunks; the validation MAE, eV."""
-        model, baseline = self.model, self.model.baseline.double()
+        """Refit on the training set, or on its first ``limit`` chunks; the validation MAE, eV.
+
+        Free of gauge, the shifts that a solution leaves are removed from the targets of the next.
+        """
+        baseline = self.model.baseline.double()
+        if self.train.overlaps is None:
+            return self._solve_once(limit)
+        readouts = (baseline.node_head.readout, baseline.pair_head.readout)
+        return alternately(readouts, partial(self._shifts, limit), partial(self._solve_once, limit))
+
+    def _shifts(self, limit: int | None) -> list[Tensor]:
+        """The shifts (B,) of the errors, eV, of each chunk of the training set."""
+        found = []
+        for part in islice(self.train.chunks(), limit):
+            geometry = self.model.geometry(part.graph)
+            error = self._error(self.module, part, geometry, self.targets[0])
+            found.append(self.train.shifts(error, part))
+        return found
+
+    def _solve_once(self, limit: int | None, mu: Sequence[Tensor] | None = None) -> float:
+        """Refit to targets with the shifts mu, (B,) eV for each chunk; the validation MAE, eV."""
+        model, baseline = self.model, self.model.baseline
         equations = (
             NormalEquations(baseline.node_head.readout),
             NormalEquations(baseline.pair_head.readout),
         )
-        for part in islice(self.train.chunks(), limit):
+        for number, part in enumerate(islice(self.train.chunks(), limit)):
             geometry = model.geometry(part.graph)
             features = baseline.features(part.graph, geometry)
-            nodes, pairs = model.codec.stage1_targets(part.blocks(self.targets[0]), geometry)
+            target = part.blocks(self.targets[0])
+            if mu is not None:
+                target = self.train.shifted(target, mu[number], part)
+            nodes, pairs = model.codec.stage1_targets(target, geometry)
             nodes = baseline.node_head.sorted(nodes)
             equations[0].add(features.node_readout_features, nodes, geometry.node_class)
             equations[1].add(features.pair_readout_features, pairs, geometry.pair_class)
@@ -150,7 +172,8 @@ class Stage1Objective:
             for part, geometry, features in remembered:
                 out = baseline.read(features, geometry)
                 blocks = model.codec.stage1_blocks(out, part.graph.reverse, geometry)
-                errors.append(per_structure(blocks - part.blocks(self.targets[1]), part))
+                error = self.valid.gauge_free(blocks - part.blocks(self.targets[1]), part)
+                errors.append(per_structure(error, part))
             return float(torch.cat(errors).mean())
 
         error = solve(equations, validate)

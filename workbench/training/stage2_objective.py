@@ -18,6 +18,7 @@ from workbench.models.tokens import Tokens
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection, TokenStore
+from workbench.training.gauge import alternately, without_shift
 from workbench.training.least_squares import NormalEquations, solve
 from workbench.training.loss import matrix_mae, mean_modulus, per_structure
 from workbench.training.stage1_objective import Stage1Objective
@@ -72,29 +73,39 @@ class Stage2Objective:
         """MAE of a mini-batch in eV, each structure rotated and inverted at random."""
         part = self.train.store.select(indices)
         rotations = random_rotations(len(part.elements), seed, improper="half")
-        tokens, target = self._rotated(part, rotations)
+        target, overlap = part.blocks(self.targets), self.train.overlaps
+        matrices = [target] if overlap is None else [target, part.blocks(overlap).to(target.nodes)]
+        tokens, (target, *overlaps) = self._rotated(part, rotations, matrices)
         out = network(tokens)
-        error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse)  # type: ignore[arg-type]
-        return matrix_mae(error - target, part)
+        error = self.model.codec.stage2_blocks(out, tokens, part.graph.reverse) - target  # type: ignore[arg-type]
+        for S in overlaps:
+            error = without_shift(error, S, part)
+        return matrix_mae(error, part)
 
-    def _rotated(self, part: Selection, rotations: NDArray[np.float64]) -> tuple[Tokens, Blocks]:
-        """Training tokens and targets, each structure under its own operation (B, 3, 3).
+    def _rotated(
+        self, part: Selection, rotations: NDArray[np.float64], matrices: Sequence[Blocks]
+    ) -> tuple[Tokens, list[Blocks]]:
+        """Training tokens and matrices, each structure under its own operation (B, 3, 3).
 
         The operations may be improper: rotations with an inversion.
         """
-        tokens, target = part.tokens(self.tokens), part.blocks(self.targets)
+        tokens = part.tokens(self.tokens)
         if not self.turning:
-            return tokens, target
+            return tokens, list(matrices)
         batch = part.graph.batch
         if self.model.is_local:
             inverted = torch.from_numpy(np.linalg.det(rotations) < 0).to(batch.device)
-            return tokens.reflected(self.model.local.reflection, inverted[batch]), target
-        matrices = self.model.rotations(rotations, tokens.nodes)
-        on_nodes, on_pairs = matrices.blocks[batch], matrices.blocks[batch[tokens.row]]
-        rotated_target = Blocks(
-            rotate_blocks(target.nodes, on_nodes), rotate_blocks(target.pairs, on_pairs)
+            return tokens.reflected(self.model.local.reflection, inverted[batch]), list(matrices)
+        feature_rotations = self.model.rotations(rotations, tokens.nodes)
+        on_nodes, on_pairs = (
+            feature_rotations.blocks[batch],
+            feature_rotations.blocks[batch[tokens.row]],
         )
-        return tokens.rotated(matrices, batch), rotated_target
+        rotated = [
+            Blocks(rotate_blocks(of.nodes, on_nodes), rotate_blocks(of.pairs, on_pairs))
+            for of in matrices
+        ]
+        return tokens.rotated(feature_rotations, batch), rotated
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -103,7 +114,7 @@ class Stage2Objective:
         for part in self.valid.chunks():
             correction = averaged(self.model, part.tokens(self.valid_tokens), part.graph)
             error = correction - part.blocks(self.valid_targets)
-            errors.append(per_structure(error, part))
+            errors.append(per_structure(self.valid.gauge_free(error, part), part))
         return float(torch.cat(errors).mean())
 
     @torch.no_grad()
@@ -112,16 +123,35 @@ class Stage2Objective:
         return with_short_weights(self.model.refiner, self.validate, self._solve_readouts)
 
     def _solve_readouts(self) -> float:
+        """Refit; free of gauge, to targets with the shifts that the solution before leaves."""
+        if self.train.overlaps is None:
+            return self._solve_once()
+        heads = (self.model.refiner.node_head, self.model.refiner.pair_head)
+        return alternately([head.readout for head in heads], self._shifts, self._solve_once)
+
+    def _shifts(self) -> list[Tensor]:
+        """The shifts (B,) of the errors, eV, of each chunk of the training set."""
+        found = []
+        for part in self.train.chunks():
+            correction = averaged(self.model, part.tokens(self.tokens), part.graph)
+            found.append(self.train.shifts(correction - part.blocks(self.targets), part))
+        return found
+
+    def _solve_once(self, mu: Sequence[Tensor] | None = None) -> float:
+        """Refit to targets with the shifts mu, (B,) eV for each chunk; the validation MAE, eV."""
         model, refiner = self.model, self.model.refiner
         equations = (
             NormalEquations(refiner.node_head.readout),
             NormalEquations(refiner.pair_head.readout),
         )
         times = (N_INVERSIONS if model.is_local else N_ROTATIONS) if self.turning else 1
-        passes = ((again, part) for again in range(times) for part in self.train.chunks())
-        for number, (again, part) in enumerate(passes):
+        passes = ((n, k, part) for n in range(times) for k, part in enumerate(self.train.chunks()))
+        for number, (again, chunk, part) in enumerate(passes):
             rotations = random_rotations(len(part.elements), (number, 3)) * (-1) ** again
-            tokens, target = self._rotated(part, rotations)
+            target = part.blocks(self.targets)
+            if mu is not None:
+                target = self.train.shifted(target, mu[chunk], part)
+            tokens, (target,) = self._rotated(part, rotations, [target])
             node_features, pair_features = refiner.readout_features(tokens)
             nodes, pairs = model.codec.stage2_targets(target, tokens)
             node_class, pair_class = tokens.node_class, tokens.pair_class

@@ -27,6 +27,7 @@ from workbench.storage.mapped_tensor import MappedTensor
 from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
 from workbench.training.element_counts import ElementCounts
+from workbench.training.gauge import multiples, shifts, without_shift
 
 CHUNK = 64
 """Structures evaluated at once outside gradient steps, fewer if they are large."""
@@ -56,12 +57,14 @@ class TrainingSet:
         blocks: the labels.
         stored_blocks: number of blocks in the dataset, also of pairs beyond the cutoff.
         left_out: number of those beyond the cutoff that are not zero. No prediction has them.
+        overlaps: dimensionless, if errors are free of gauge.
     """
 
     store: Store
     blocks: Blocks
     stored_blocks: int
     left_out: int
+    overlaps: Blocks | None = None
 
     @classmethod
     def read(
@@ -71,6 +74,7 @@ class TrainingSet:
         config: ModelConfig,
         basis: Basis,
         charges: Tensor,
+        overlaps: bool = False,
     ) -> TrainingSet:
         """Read the samples of a split.
 
@@ -80,8 +84,10 @@ class TrainingSet:
             config: cutoff, guess and time reversal of the model.
             basis: in whose padded layout the blocks are stored.
             charges: of the guess, see `guess_charges`.
+            overlaps: read the overlaps as well, for errors without gauge.
 
         Raises:
+            DatasetError: if the overlap of a crystal is needed and not stored.
             TrainingError: if the model has time reversal and a matrix violates it.
         """
         # A thread's progress bar would appear below the notebook cell that runs at that moment.
@@ -111,19 +117,28 @@ class TrainingSet:
             blocks = target_blocks(H, graph, irreps)
             nodes.add(blocks.nodes)
             pairs.add(blocks.pairs)
+        labels = Blocks(nodes.tensor, pairs.tensor)
+        of_overlaps = None
+        if overlaps:
+            samples = zip(indices, graphs, strict=True)
+            read = ((dataset[int(i)].S.in_basis(basis), graph) for i, graph in samples)
+            of_overlaps = _joined((target_blocks(S, graph, irreps) for S, graph in read), labels)
         elements, beyond, stored, left_out = torch.tensor(
             [astuple(c) for c in counts], dtype=torch.float64
         ).T
         return cls(
             Store(graphs, elements, beyond),
-            Blocks(nodes.tensor, pairs.tensor),
+            labels,
             int(stored.sum()),
             int(left_out.sum()),
+            of_overlaps,
         )
 
     def to(self, device: torch.device) -> TrainingSet:
         """The training set on a device."""
-        return replace(self, store=self.store.to(device), blocks=self.blocks.to(device))
+        overlaps = None if self.overlaps is None else self.overlaps.to(device)
+        store, blocks = self.store.to(device), self.blocks.to(device)
+        return replace(self, store=store, blocks=blocks, overlaps=overlaps)
 
     @property
     def floor_ev(self) -> float:
@@ -132,6 +147,25 @@ class TrainingSet:
         It is their mean modulus over all elements, averaged over structures.
         """
         return float((self.store.beyond_ev / self.store.elements).mean())
+
+    def gauge_free(self, error: Blocks, part: Selection) -> Blocks:
+        """The error without each structure's shift if there are overlaps, else the error itself."""
+        if self.overlaps is None:
+            return error
+        return without_shift(error, self._overlap(error, part), part)
+
+    def shifts(self, error: Blocks, part: Selection) -> Tensor:
+        """(B,) the shift of each structure's zero of energy, eV; needs overlaps."""
+        return shifts(error, self._overlap(error, part), part)
+
+    def shifted(self, blocks: Blocks, mu: Tensor, part: Selection) -> Blocks:
+        """Blocks in eV plus mu S, with mu (B,) of each structure in eV; needs overlaps."""
+        return blocks + multiples(self._overlap(blocks, part), mu, part)
+
+    def _overlap(self, like: Blocks, part: Selection) -> Blocks:
+        if self.overlaps is None:
+            raise TrainingError("This training set was read without overlaps: pass overlaps=True.")
+        return part.blocks(self.overlaps).to(like.nodes)
 
     def chunks(self) -> Iterator[Selection]:
         """All structures in order, some at a time."""
@@ -149,6 +183,15 @@ def _graphs(
     jobs = (delayed(guessed_graph)(atoms, config, basis, charges) for atoms in structures)
     with parallel_config("loky", inner_max_num_threads=1):
         return cast("Iterable[Graph]", Parallel(n_jobs=-1, return_as="generator")(jobs))
+
+
+def _joined(matrices: Iterable[Blocks], like: Blocks) -> Blocks:
+    """The blocks of all structures in one, as many as those of `like`."""
+    nodes, pairs = MappedTensor(len(like.nodes)), MappedTensor(len(like.pairs))
+    for blocks in matrices:
+        nodes.add(blocks.nodes)
+        pairs.add(blocks.pairs)
+    return Blocks(nodes.tensor, pairs.tensor)
 
 
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:

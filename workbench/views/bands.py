@@ -25,7 +25,10 @@ def bands(
     window: tuple[float, float] = (-8.0, 6.0),
     densities: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> go.Figure:
-    """The bands along one path by several methods, in one diagram relative to the Fermi levels.
+    """The bands along one path by several methods, each relative to its own Fermi level.
+
+    Matrices of two methods differ in their zeros of energy, which is no error of a crystal. If all
+    bands have the same `reference`, the picture says that they are relative to one Fermi level.
 
     Args:
         structures: name -> bands in eV, all along the same path, e.g. from
@@ -56,10 +59,12 @@ def bands(
             curve = go.Scatter(x=states, y=levels, name=name, line=style, showlegend=False)
             figure.add_trace(curve.update(hovertemplate="%{x:.3f} / eV at %{y:.3f} eV"), 1, 2)
     _axes(figure, np.asarray(places), list(labels), window, densities is not None)
+    own = "the" if _share_zero(structures) else "own"
+    figure.update_yaxes(title=f"energy relative to {own} Fermi level in eV", row=1, col=1)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     alt = (
-        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV relative "
-        f"to the Fermi level{_distances(structures, window)}."
+        f"Bands of {listed(list(structures))} along {'-'.join(_letters(labels))}, in eV, "
+        f"{_zero(structures)}{_distances(structures, window)}."
     )
     title = "Bands and density of states" if densities else "Bands"
     return finished(figure, title, alt, 1000 if densities else 760, 520, legend=LEGEND_ABOVE)
@@ -126,13 +131,26 @@ def _axes(
         col=1,
     )
     figure.update_yaxes(range=list(window), gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(title="energy relative to the Fermi level in eV", row=1, col=1)
     if density:
         figure.update_xaxes(title="states / eV / cell", rangemode="tozero", row=1, col=2)
 
 
 def _letters(labels: list[str]) -> list[str]:
     return [_GREEK.get(label, label) for label in labels]
+
+
+def _share_zero(structures: Mapping[str, BandStructure]) -> bool:
+    """Whether all bands are drawn relative to the same energy."""
+    return len({float(structure.reference) for structure in structures.values()}) == 1
+
+
+def _zero(structures: Mapping[str, BandStructure]) -> str:
+    """The zero of the energies, in words."""
+    if len(structures) == 1:
+        return "relative to the Fermi level"
+    if _share_zero(structures):
+        return "all relative to the same Fermi level"
+    return "each relative to its own Fermi level"
 
 
 def _distances(structures: Mapping[str, BandStructure], window: tuple[float, float]) -> str:

@@ -23,7 +23,10 @@ _MICRO = 1e3 / HARTREE  # 1e-6 Hartree per meV
 def evaluation_table(reports: Reports) -> str:
     """One line for each model and stage: errors of the matrix and of levels or bands.
 
-    For crystals the column "levels" contains the error of the bands near the Fermi level. The
+    "no gauge" is the mean error of the matrix without the shift of the zero of energy, and "shift"
+    the mean modulus of this shift (`workbench.evaluation.energy_zero`). For crystals the column
+    "levels" contains the error of the bands near the Fermi level. "aligned" contains the error of
+    levels without the shift, or of bands relative to each Hamiltonian's own Fermi level. The
     columns "rotations" and "inversion" are the equivariance errors. A missing value is a dash.
 
     >>> from workbench import views
@@ -35,13 +38,17 @@ def evaluation_table(reports: Reports) -> str:
     water, stages 1+2 ...
     """
     head = ["matrix MAE in 1e-6 Hartree; other errors in meV", "n", "mean", "median", "worst"]
-    rows = [[*head, "levels", "gap", "1 - orbitals", "rotations", "inversion"]]
+    head += ["no gauge", "shift", "levels", "aligned", "gap", "1 - orbitals"]
+    rows = [[*head, "rotations", "inversion"]]
     for name, report in reports.items():
         for key, stage in STAGE_NAMES.items():
             errors = report[key]
             similarity = errors.get("occupied_similarity")
             values = [1e6 * errors[f"{kind}mae_hartree"] for kind in _KINDS]
-            values += [_level_error(errors), errors.get("gap_mae_mev")]
+            free = errors.get("gauge_free_mae_hartree")
+            values += [None if free is None else 1e6 * free, errors.get("shift_mev")]
+            values += [_level_error(errors), _level_error(errors, "aligned_")]
+            values.append(errors.get("gap_mae_mev"))
             values.append(None if similarity is None else 1 - similarity)
             values += [errors["equivariance_mae_mev"], errors.get("inversion_mae_mev")]
             texts = [_short(value) for value in values]
@@ -166,8 +173,9 @@ def _points(
     )
 
 
-def _level_error(errors: Mapping[str, Any]) -> float | None:
-    return errors.get("occupied_level_mae_mev", errors.get("band_mae_mev"))
+def _level_error(errors: Mapping[str, Any], kind: str = "") -> float | None:
+    """Of the occupied levels, or of a crystal's bands; `kind` is "" or "aligned_"."""
+    return errors.get(f"{kind}occupied_level_mae_mev", errors.get(f"{kind}band_mae_mev"))
 
 
 def _least(values: Sequence[float]) -> float:

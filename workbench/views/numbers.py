@@ -18,6 +18,12 @@ def milli(value: float) -> str:
     return f"{mantissa}e{int(exponent)}".replace("-", "−") if value else "0"
 
 
+def milli_signed(value: float) -> str:
+    """A difference, usually of meV, with its sign, e.g. "+12.3"."""
+    sign = "" if value == 0 else "+" if value > 0 else "−"
+    return sign + milli(abs(value))
+
+
 def seconds(value: float) -> str:
     """A duration, e.g. "3 s" or "2 min"."""
     return f"{max(value, 1):.0f} s" if value < 90 else f"{value / 60:.0f} min"

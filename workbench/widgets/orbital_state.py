@@ -13,7 +13,7 @@ from workbench.engines.orbital_grid import Grid, grid_for, inside, on_grid
 from workbench.evaluation.orbital_overlap import Orbitals, aligned, level_name, orbitals
 from workbench.evaluation.orientation_comparison import Experiment
 from workbench.hamiltonians.conventions import BOHR, MEV
-from workbench.views.numbers import milli
+from workbench.views.numbers import milli_signed
 from workbench.views.style import listed, number
 
 LEAST, FIRST, MOST = 0.02, 0.1, 0.5  # A^(-3/2): smallest, initial and largest isovalue
@@ -209,12 +209,6 @@ def isovalue_text(isovalue: float) -> str:
 def signed(value: float) -> str:
     """Four decimals with a true minus sign; a value that rounds to zero has no sign."""
     return f"{value:.4f}".replace("-0.0000", "0.0000").replace("-", "−")
-
-
-def milli_signed(value: float) -> str:
-    """A difference in meV with its sign."""
-    sign = "" if value == 0 else "+" if value > 0 else "−"
-    return sign + milli(abs(value))
 
 
 def _names(experiment: Experiment) -> list[str]:

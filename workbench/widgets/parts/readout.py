@@ -7,7 +7,8 @@ from html import escape
 
 from workbench.evaluation.errors import Errors, pair_name
 from workbench.evaluation.orientation_comparison import Experiment, Floor, Snapshot
-from workbench.views.numbers import milli, orientation
+from workbench.hamiltonians.conventions import MEV
+from workbench.views.numbers import milli, milli_signed, orientation
 
 _DASH = "–"
 
@@ -20,6 +21,8 @@ def error_table(
 ) -> str:
     """HTML table, meV: errors against the reference and of the symmetry laws, by predictor.
 
+    Against the reference, also without the shift mu S of the zero of energy, and below it each mu.
+
     Args:
         snapshot: the errors at one orientation.
         inversion: predictor -> errors under x -> -x, measured at R = 1.
@@ -27,19 +30,27 @@ def error_table(
         program: its name.
     """
     rows = [
-        _rows(name, snapshot.errors.get(name), snapshot.symmetry[name], inversion[name])
+        _rows(
+            name,
+            snapshot.errors.get(name),
+            snapshot.gauge_free.get(name),
+            snapshot.symmetry[name],
+            inversion[name],
+        )
         for name in snapshot.predictions
     ]
     if snapshot.reference is not None:
         known = (floor.errors, floor.inversion) if floor else (None, None)
-        rows.append(_rows("DFT floor", None, *known, style="wb-floor"))
+        rows.append(_rows("DFT floor", None, None, *known, style="wb-floor"))
     return (
         '<table class="wb-errors wb-narrow"><caption>errors here and under inversion, meV'
         '</caption><thead><tr><td colspan="2"></td>'
         '<th title="f(Rx) against the reference: the prediction error">reference</th>'
+        '<th title="the same without the shift of the zero of energy">without μS</th>'
         '<th title="f(Rx) against D f(x) D^T: the error of the rotation law">rotation</th>'
         '<th title="f(−x) against D f(x) D^T: the same for x → −x">inversion</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>{_floor_note(snapshot, floor, program)}"
+        f"<tbody>{''.join(rows)}</tbody></table>{_shift_note(snapshot)}"
+        f"{_floor_note(snapshot, floor, program)}"
     )
 
 
@@ -97,6 +108,11 @@ def summary(snapshot: Snapshot, inversion: Mapping[str, Errors], drift: Mapping[
                 f", error against the reference {milli(error.mae_mev)} meV on average and "
                 f"{milli(error.max_mev)} meV at most"
             )
+        if name in snapshot.gauge_free:
+            sentence += (
+                f", {milli(snapshot.gauge_free[name].mae_mev)} meV on average without a shift of "
+                f"the zero of energy by {milli_signed(MEV * snapshot.shifts[name])} meV"
+            )
         if name in drift:
             sentence += f", levels change by at most {milli(drift[name])} meV"
         sentences.append(sentence + ".")
@@ -129,6 +145,17 @@ def _rows(name: str, *errors: Errors | None, style: str = "") -> str:
         f'<tr class="{style}"><th scope="rowgroup" rowspan="2">{escape(name)}</th>'
         f'<th scope="row" class="wb-kind">mean</th>{means}</tr>'
         f'<tr class="{style}"><th scope="row" class="wb-kind">max</th>{largest}</tr>'
+    )
+
+
+def _shift_note(snapshot: Snapshot) -> str:
+    """The shift of each predictor's zero of energy; empty without a reference."""
+    if not snapshot.shifts:
+        return ""
+    shifts = ", ".join(f"{n} {milli_signed(MEV * mu)} meV" for n, mu in snapshot.shifts.items())
+    return (
+        f'<p class="wb-note">Shift μ of the zero of energy: {escape(shifts)}. H + μS has the '
+        "orbitals and gaps of H.</p>"
     )
 
 
