@@ -111,7 +111,7 @@ def agreement(rows: Sequence[Checked]) -> dict[str, Agreement]:
     for name in rows[0].true:
         inside = float(np.mean([row.inside[name] for row in rows]))
         pairs = [(row.estimates[name].value, row.true[name]) for row in rows]
-        estimated, true = np.log(pairs).T
+        estimated, true = np.log(np.array(pairs)).T
         found[name] = Agreement(
             inside,
             float(np.sqrt(inside * (1 - inside) / molecules)),

@@ -203,9 +203,9 @@ class RotationLab(ExperimentLab):
             choice = [widgets.Label("differences"), self.against]
         head = group(widgets.Box, "wb-head", [title, *choice, self.reset_button])
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
-        left += [] if self.check_panel is None else [self.check_panel.box]
         colours = [self.limit, self.scale, self.error_limit]
         right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
+        right += [] if self.check_panel is None else [self.check_panel.box]
         columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
         body = group(widgets.Box, "wb-body", columns)
         return [self._style, head, self.spin.box, self.guard.panel, body, self.block.box]

@@ -106,10 +106,11 @@ def check_report(
     kind = "" if checked.usable else " wb-unusable"
     return (
         f'<p class="wb-verdict{kind}" role="status">{escape(checked.verdict)}</p>'
-        '<table class="wb-errors wb-narrow"><caption>errors estimated without the reference'
-        "</caption><thead><tr><td></td><th>estimate</th>"
+        '<div class="wb-checked"><table class="wb-errors">'
+        "<caption>errors estimated without the reference</caption><thead><tr><td></td><th>estimate</th>"
         f'<th title="holds the true error of 68 in 100 molecules">68 % interval</th>{truth}'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>{_density(checked, atoms, snapshot)}"
+        "</div>"
         '<p class="wb-note">A number has no direction: the estimates hold at every orientation, '
         "so rotating keeps them.</p>"
     )
@@ -121,14 +122,14 @@ def _density(checked: Check, atoms: Atoms, snapshot: Snapshot) -> str:
     vector = ", ".join(f"{c + 0.0:.2f}".replace("-0.00", "0.00") for c in step.dipole)
     about = "; of an ion it depends on the origin" if atoms.info.get("charge") else ""
     charges = ", ".join(
-        f"{symbol}{k} {charge + 0.0:+.2f}"
+        f"{symbol}{k}\N{NO-BREAK SPACE}{charge + 0.0:+.2f}"
         for k, (symbol, charge) in enumerate(zip(atoms.symbols, step.charges, strict=True), 1)
     )
     facts = {
         "gap": f"{checked.gap:.2f} eV",
         "total energy of the density": f"{step.energy:.2f} eV",
-        "dipole": f"{np.linalg.norm(step.dipole):.2f} D, ({vector}) D {orientation(snapshot.R)}"
-        f"{about}",
+        "dipole": f"{np.linalg.norm(step.dipole):.2f} D; vector ({vector}) D, structure "
+        f"{orientation(snapshot.R)}{about}",
         "Mulliken charges": f"{charges} e",
     }
     items = "".join(
