@@ -97,7 +97,7 @@ class RotationLab(ExperimentLab):
     def check(self) -> Check:
         """Estimate the error of the prediction at the present orientation without the reference.
 
-        Rotating afterwards changes nothing: the estimates have no direction.
+        The estimates are scalars, so they stay while the structure rotates.
 
         Raises:
             ValueError: for a crystal or a model without a calibration.
@@ -207,6 +207,7 @@ class RotationLab(ExperimentLab):
         right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
         right += [] if self.check_panel is None else [self.check_panel.box]
         columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
+        columns[0].add_class("wb-numbers")  # wide enough for the table of errors
         body = group(widgets.Box, "wb-body", columns)
         return [self._style, head, self.spin.box, self.guard.panel, body, self.block.box]
 

@@ -107,12 +107,13 @@ def check_report(
     return (
         f'<p class="wb-verdict{kind}" role="status">{escape(checked.verdict)}</p>'
         '<div class="wb-checked"><table class="wb-errors">'
-        "<caption>errors estimated without the reference</caption><thead><tr><td></td><th>estimate</th>"
+        "<caption>errors estimated without the reference</caption>"
+        "<thead><tr><td></td><th>estimate</th>"
         f'<th title="holds the true error of 68 in 100 molecules">68 % interval</th>{truth}'
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>{_density(checked, atoms, snapshot)}"
         "</div>"
-        '<p class="wb-note">A number has no direction: the estimates hold at every orientation, '
-        "so rotating keeps them.</p>"
+        '<p class="wb-note">The estimates are scalars: they hold at every orientation, and stay '
+        "while the structure rotates.</p>"
     )
 
 
