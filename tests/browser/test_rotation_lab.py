@@ -32,6 +32,13 @@ def predict(atoms):
 lab = wb.RotationLab(atoms, model=SimpleNamespace(predict=predict), reference=ref)
 lab
 """
+CHECKED = """
+import workbench as wb
+lab = wb.RotationLab(wb.load("water"), model=wb.load_model("water"))
+lab
+"""
+CLIPPED = """() => [...document.querySelectorAll('.wb-left, .wb-right, .wb-check')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
 SAME_TURN = """q => {
     const { quaternion } = document.querySelector('.wb-structure').dataset;
     const cosine = JSON.parse(quaternion).reduce((sum, value, k) => sum + value * q[k], 0);
@@ -200,6 +207,25 @@ def test_closing_frees_the_graphics_context_and_the_comms(shown):
     left = "__import__('ipywidgets').widgets.widget._instances.values()"
     kinds = shown.evaluate(f"sorted(type(widget).__name__ for widget in {left})")
     assert kinds == "['Layout', 'MoleculeScript']"  # which the next picture will need
+
+
+def test_the_error_without_a_label_appears_and_stays_while_the_structure_turns(shown, notebooks):
+    write_notebook(notebooks / "checked.ipynb", CHECKED)
+    shown.open("checked.ipynb")
+    shown.run_all()
+    shown.page.locator(PICTURE).first.wait_for()
+    shown.page.get_by_role("button", name="Estimate the error without a label").click()
+    verdict = shown.page.locator(".wb-verdict[role=status]")
+    verdict.wait_for()
+    assert verdict.inner_text() == shown.evaluate("lab.checked.verdict")
+    shown.page.get_by_role("button", name="Estimate the error without a label").wait_for()
+    assert shown.page.evaluate(CLIPPED) == []
+    before = shown.page.locator(".wb-check").inner_text()
+    shown.page.locator(".wb-lab").evaluate("e => e.scrollIntoView({ block: 'start' })")
+    drag(shown, 60, 20)
+    wait_until_answered(shown)
+    assert abs(quaternion(shown)[3]) < 0.99
+    assert shown.page.locator(".wb-check").inner_text() == before
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(shown):

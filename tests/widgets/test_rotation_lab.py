@@ -13,6 +13,7 @@ from ipywidgets.widgets.widget import _instances
 import workbench as wb
 from tests.support.live_views import receive, turn_message
 from workbench.evaluation.orientation_comparison import Experiment
+from workbench.evaluation.self_consistency import check
 from workbench.views.numbers import milli
 from workbench.widgets import RotationLab
 from workbench.widgets.page import Names
@@ -154,6 +155,77 @@ def test_recomputing_says_so_and_measures_the_floor(lab):
     assert lab.matrices.notes[0] == "rotated: D H Dᵀ"
 
 
+@pytest.fixture(scope="module")
+def calibrated():
+    return wb.load_model("water")
+
+
+def test_the_error_without_a_label_appears_and_stays_while_the_structure_turns(water, calibrated):
+    made = RotationLab(water, calibrated)
+    made.turn_to(TURN)
+    assert made.checked is None
+    made.check_panel.button.click()
+    there = check(calibrated, wb.rotate(water, TURN))
+    found, shown = made.checked, made.check_panel.result.value
+    for name, estimate in there.estimates.items():
+        assert found.estimates[name].value == pytest.approx(estimate.value, rel=1e-6)
+        assert f"<td>{milli(found.estimates[name].value)}</td>" in shown
+    assert found.verdict in shown
+    assert f"{np.linalg.norm(there.step.dipole):.2f} D; vector" in shown
+    assert "structure 40.0° about (0.71, 0.71, 0.00)" in shown
+    assert f"O1\N{NO-BREAK SPACE}−{abs(there.step.charges[0]):.2f}" in shown
+    assert "<th>true error</th>" not in shown
+    assert made.check_panel.button.description == "Estimate the error without a label"
+    assert made.check_panel.button.disabled is False
+    made.turn_to(np.eye(3))
+    made.reset()
+    assert made.checked is found
+    assert made.check_panel.result.value == shown
+    made.close()
+
+
+def test_the_true_error_stands_beside_the_estimate_if_a_reference_is_known(calibrated):
+    with wb.Dataset("water") as data:
+        i = int(data.split("test")[0])
+        sample, reference = data[i], data.reference(i)
+    made = RotationLab(sample.atoms, calibrated, reference)
+    made.check()
+    true = made.snapshot.errors["refined"].mae_mev
+    inside = made.checked.estimates["matrix"].holds(true)
+    words = "inside" if inside else "outside"
+    shown = made.check_panel.result.value
+    assert "<th>true error</th>" in shown
+    assert f"<td>{milli(true)} <small>{words}</small></td>" in shown
+    made.close()
+
+
+def test_a_reference_of_another_functional_is_not_the_true_one(water, calibrated):
+    """The errors of a model of PBE against Hartree-Fock say nothing about its estimate."""
+    made = RotationLab(water, calibrated, wb.reference(water, xc="hf"))
+    made.check()
+    assert "<th>true error</th>" not in made.check_panel.result.value
+    made.close()
+
+
+def test_an_error_larger_than_any_of_validation_is_shown_as_a_warning(water, calibrated):
+    stretched = water.copy()
+    stretched.positions *= 1.3
+    with pytest.warns(wb.DomainWarning):
+        made = RotationLab(stretched, calibrated)
+    with pytest.warns(wb.DomainWarning):
+        made.check()
+    assert not made.checked.usable
+    assert 'class="wb-verdict wb-unusable"' in made.check_panel.result.value
+    made.close()
+
+
+def test_without_a_calibration_there_is_no_button(lab):
+    assert lab.check_panel is None
+    assert lab.checked is None
+    with pytest.raises(ValueError, match="python -m workbench calibrate"):
+        lab.check()
+
+
 def test_the_text_twin_follows(lab):
     lab.turn_to(TURN)
     assert "40.0° about (0.71, 0.71, 0.00)" in lab.view.announcement
@@ -173,9 +245,11 @@ def test_labs_with_some_parts_missing_work(water, model, ref, parts):
     made.close()
 
 
-def test_closing_leaves_no_widget_behind(water, model, ref):
-    before = set(_instances)
-    made = RotationLab(water, model=model, reference=ref)
+@pytest.mark.parametrize("checks", [False, True])
+def test_closing_leaves_no_widget_behind(water, model, ref, calibrated, checks):
+    before, chosen = set(_instances), calibrated if checks else model
+    reference = wb.reference(water) if checks else ref
+    made = RotationLab(water, model=chosen, reference=reference)
     assert set(_instances) - before
     made.close()
     assert set(_instances) == before

@@ -5,7 +5,8 @@ integrals gives its Fock matrix F[P]. Only of the true Hamiltonian F[P] = H. The
 F[P] - H needs no label, and is proportional to the error of H, with some scatter. The factor and
 its scatter are measured on validation molecules (`calibrate`) and stored with the model; `check`
 then turns the difference of an unknown molecule into an estimate of the error, with an interval.
-The method is ours.
+`workbench.evaluation.coverage` measures how often the intervals hold the true error. The method is
+ours.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from workbench.hamiltonians.eigenproblem import gap, occupied_energy_mae
 from workbench.models.prediction import Prediction
 from workbench.models.twostage import TwoStageModel
 
-__all__ = ["Check", "Estimate", "calibrate", "check"]
+__all__ = ["Check", "Estimate", "calibrate", "can_check", "check", "errors_by_quantity"]
 
 COVERAGE = 0.68
 """Probability that an interval holds the true error, on molecules like those of validation."""
@@ -51,6 +52,15 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def holds(self, error: float) -> bool:
+        """Whether an error in meV lies in the interval.
+
+        >>> from workbench.evaluation.self_consistency import Estimate
+        >>> Estimate(1.0, 0.8, 1.5).holds(1.2)
+        True
+        """
+        return self.low <= error <= self.high
 
     def __str__(self) -> str:
         return f"{self.value:.3g} meV ({self.low:.2g} to {self.high:.2g})"
@@ -92,6 +102,18 @@ class Check:
             "verdict": self.verdict,
             "usable": self.usable,
         }
+
+
+def can_check(model: Any, atoms: Atoms) -> bool:
+    """Whether `check` estimates the error of this model's prediction for these atoms.
+
+    That needs a model with a calibration, which has no spin, and a molecule.
+
+    >>> from workbench.evaluation.self_consistency import can_check
+    >>> can_check(wb.load_model("mm-mini"), wb.load("mos2"))
+    False
+    """
+    return "calibration" in getattr(model, "info", {}) and not atoms.pbc.any()
 
 
 def check(model: TwoStageModel, atoms: Atoms, prediction: Prediction | None = None) -> Check:
@@ -181,7 +203,7 @@ def calibrate(
         H = model.predict(sample.atoms).refined
         residuals, _ = _residuals(sample.atoms, H, settings)
         rows.append(residuals)
-        true.append(_differences(sample.H, H, sample.S, sample.n_electrons))
+        true.append(errors_by_quantity(H, sample.H, sample.S, sample.n_electrons))
     tail = (1 - COVERAGE) / 2
     probabilities = [tail, 0.5, 1 - tail]
     ratios = {
@@ -200,6 +222,27 @@ def calibrate(
     }
 
 
+def errors_by_quantity(
+    H: BlockMatrix, true: BlockMatrix, S: BlockMatrix, n_electrons: int
+) -> dict[str, float]:
+    """Errors of a Hamiltonian in the three quantities that `check` estimates, meV.
+
+    Args:
+        H: eV.
+        true: the Hamiltonian to compare with, eV.
+        S: overlap.
+        n_electrons: number of electrons.
+
+    Returns:
+        "matrix" (mean over its elements), "occupied levels" (mean) and "gap".
+    """
+    return {
+        "matrix": matrix_errors(H, true).mae_mev,
+        "occupied levels": occupied_energy_mae(H, true, S, n_electrons) * MEV,
+        "gap": abs(gap(H, S, n_electrons) - gap(true, S, n_electrons)) * MEV,
+    }
+
+
 def _residuals(
     atoms: Atoms, H: BlockMatrix, settings: Mapping[str, Any]
 ) -> tuple[dict[str, float], FockStep]:
@@ -211,16 +254,7 @@ def _residuals(
         settings["grid"],
         density_fitting=settings["density_fitting"],
     )
-    return _differences(step.F, H, step.S, step.n_electrons), step
-
-
-def _differences(a: BlockMatrix, b: BlockMatrix, S: BlockMatrix, n: int) -> dict[str, float]:
-    """Differences of two Hamiltonians, meV, in the three quantities that are estimated."""
-    return {
-        "matrix": matrix_errors(a, b).mae_mev,
-        "occupied levels": occupied_energy_mae(a, b, S, n) * MEV,
-        "gap": abs(gap(a, S, n) - gap(b, S, n)) * MEV,
-    }
+    return errors_by_quantity(H, step.F, step.S, step.n_electrons), step
 
 
 def _verdict(

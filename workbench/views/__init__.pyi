@@ -1,6 +1,7 @@
 """The pictures, each once, with the module that draws it."""
 
 from .bands import bands as bands
+from .calibration import calibration as calibration
 from .curves import curves as curves
 from .distance_decay import decay as decay
 from .distance_decay import irrep_decay as irrep_decay

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
 from workbench.evaluation.rotation_errors import STAGE_NAMES
+from workbench.evaluation.self_consistency import Check
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import rotation
@@ -19,6 +20,7 @@ from workbench.views.spin_panels import shown
 from workbench.widgets.heat import Heat
 from workbench.widgets.page import group, lab_style
 from workbench.widgets.parts.block_panel import BlockPanel, quantities_of
+from workbench.widgets.parts.check_panel import CheckPanel
 from workbench.widgets.parts.experiment_lab import ExperimentLab
 from workbench.widgets.parts.guard import Guard
 from workbench.widgets.parts.readout import error_table, heading, summary
@@ -41,7 +43,8 @@ class RotationLab(ExperimentLab):
     phase. The reference is rotated as `D H D^T` (dagger for spinors). A button recomputes it with
     its program at the present orientation, which also measures how well the program itself obeys
     the rotation law. The errors under inversion, x -> -x, are measured once, in the original
-    orientation, and stand beside those of the rotation.
+    orientation, and stand beside those of the rotation. For a molecule and a calibrated model,
+    another button estimates the error of the prediction without the reference.
 
     Args:
         atoms: the structure; its present orientation is R = 1.
@@ -90,6 +93,26 @@ class RotationLab(ExperimentLab):
             self.button.description = _RECOMPUTE.format(program)
             self.button.disabled = False
         self._show(self.rotation)
+
+    def check(self) -> Check:
+        """Estimate the error of the prediction at the present orientation without the reference.
+
+        The estimates are scalars, so they stay while the structure rotates.
+
+        Raises:
+            ValueError: for a crystal or a model without a calibration.
+        """
+        if self.check_panel is None:
+            raise ValueError(
+                "The error is estimated for a molecule and a model with a calibration: make one "
+                "with `python -m workbench calibrate`."
+            )
+        return self.check_panel.run(self.snapshot)
+
+    @property
+    def checked(self) -> Check | None:
+        """The result of the last `check`, or None."""
+        return None if self.check_panel is None else self.check_panel.checked
 
     def reset(self) -> None:
         """Restore R = 1, the first pair of atoms and the initial colour limits."""
@@ -152,6 +175,7 @@ class RotationLab(ExperimentLab):
             tooltip="Runs at this orientation, seconds to minutes; also measures the DFT floor",
             layout=widgets.Layout(width="auto"),
         )
+        self.check_panel = CheckPanel(experiment) if CheckPanel.applies(experiment) else None
         self.reset_button = widgets.Button(description="Reset", tooltip="Restore the initial state")
 
     def _connect(self) -> None:
@@ -166,6 +190,8 @@ class RotationLab(ExperimentLab):
         for choice in (self.block.quantity, self.block.cell):
             choice.observe(guard(lambda _: self._show_block()), "value")
         self.button.on_click(guard(lambda _: self.recompute()))
+        if self.check_panel is not None:
+            self.check_panel.button.on_click(guard(lambda _: self.check()))
         self.reset_button.on_click(guard(lambda _: self.reset()))
 
     def _layout(self) -> list[widgets.Widget]:
@@ -179,7 +205,9 @@ class RotationLab(ExperimentLab):
         left = [self.view, self.controls.box, self.errors, *([self.button] if known else [])]
         colours = [self.limit, self.scale, self.error_limit]
         right = [self.matrices, self._lower(), group(widgets.Box, "wb-colours", colours)]
+        right += [] if self.check_panel is None else [self.check_panel.box]
         columns = [group(widgets.VBox, "wb-left", left), group(widgets.VBox, "wb-right", right)]
+        columns[0].add_class("wb-numbers")  # wide enough for the table of errors
         body = group(widgets.Box, "wb-body", columns)
         return [self._style, head, self.spin.box, self.guard.panel, body, self.block.box]
 

@@ -24,7 +24,7 @@ class Guard:
         self.panel = widgets.HTML()
         self.panel.add_class("wb-error")
 
-    def __call__(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def __call__(self, callback: Callable[..., object]) -> Callable[..., None]:
         """The callback, guarded."""
 
         @wraps(callback)
