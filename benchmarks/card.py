@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import workbench as wb
+from workbench.engines.level_of_theory import level_of_theory
 from workbench.evaluation.model_errors import evaluate
 from workbench.evaluation.reproduction import TESTED
 from workbench.hamiltonians.conventions import HARTREE
+from workbench.models.twostage import TwoStageModel
 from workbench.storage.bundled import data_path
 from workbench.training.history import stage_name
 
@@ -39,6 +41,9 @@ ROWS = (
     ("the same without the shift, meV", "aligned_occupied_level_mae_mev", 1, ".3g"),
     ("all levels, MAE, meV", "level_mae_mev", 1, ".3g"),
     ("gap, MAE, meV", "gap_mae_mev", 1, ".3g"),
+    ("gap, the median structure's, meV", "median_structure_gap_mae_mev", 1, ".3g"),
+    ("gap, the worst structure's, meV", "worst_structure_gap_mae_mev", 1, ".3g"),
+    ("structures with a ghost level (gap off by more than 1 eV), %", "ghost_share", 100, ".1f"),
     ("equivariance error under a random rotation, MAE, meV", "equivariance_mae_mev", 1, ".2g"),
     ("equivariance error under inversion, MAE, meV", "inversion_mae_mev", 1, ".2g"),
 )
@@ -58,6 +63,7 @@ def measured(name: str, dataset: wb.Dataset, splits: list[str]) -> str:
         f"| sha256 of the file | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |",
         f"| trained on | `{model.info['dataset']['name']}`, sha256 of its content "
         f"`{model.info['dataset']['sha256']}` |",
+        *_theory(model),
         "",
         "| | " + " | ".join(stages) + " |",
         "|---|" + "---|" * len(stages),
@@ -71,6 +77,21 @@ def measured(name: str, dataset: wb.Dataset, splits: list[str]) -> str:
     for found in reports:
         lines += ["", *_table(name, found)]
     return "\n".join(lines)
+
+
+def _theory(model: TwoStageModel) -> list[str]:
+    """Rows on the labels, on nearly dependent orbitals, and on the error bar without a label."""
+    rows = [f"| level of theory | {level_of_theory(model.info['method'])} |"]
+    if kappa := float(model.scaling.kappa):
+        rows.append(f"| nearly dependent orbitals are taken from the guess | kappa = {kappa:.3g} |")
+    if calibration := model.info.get("calibration"):
+        low, middle, high = calibration["ratios"]["matrix"]
+        rows.append(
+            f"| true error of the matrix, in units of mean F[P] - H | {middle:.2f} ({low:.2f} to "
+            f"{high:.2f}), on {calibration['samples']} geometries of "
+            f"`{calibration['dataset']['name']}` |"
+        )
+    return rows
 
 
 def _table(name: str, found: dict[str, Any]) -> list[str]:

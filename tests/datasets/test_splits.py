@@ -52,7 +52,7 @@ def organic():
 
 
 def test_the_collection_has_its_splits(organic):
-    assert collection_names() == ["organic"]
+    assert collection_names() == ["familiar", "organic"]
     sizes = {split: len(structures) for split, structures in organic.items()}
     assert list(sizes) == ["train", "valid", "test"]
     assert sizes["train"] >= 650
@@ -91,6 +91,20 @@ def test_the_table_agrees_with_the_structures(organic):
             assert int(row["heavy_atoms"]) == (atoms.numbers > 1).sum()
 
 
+def test_familiar_molecules_are_in_no_other_collection(organic):
+    familiar = collection("familiar")
+    assert {split: len(structures) for split, structures in familiar.items()} == {"test": 40}
+    known = {atoms.info["key"] for structures in organic.values() for atoms in structures}
+    for atoms in familiar["test"]:
+        validate(require_closed_shell(atoms))
+        assert 8 <= len(atoms) <= 35
+        assert atoms.info["key"] not in known
+    with Dataset("familiar") as labelled:
+        assert [labelled.atoms(i).get_chemical_formula() for i in range(40)] == [
+            atoms.get_chemical_formula() for atoms in familiar["test"]
+        ]
+
+
 @needs_rdkit
 def test_the_bonds_are_those_of_the_smiles(organic):
     from rdkit import Chem
@@ -116,7 +130,7 @@ def test_tautomers_stay_together_by_another_opinion_as_well(organic):
 
 
 def test_an_unknown_collection_is_a_sentence():
-    with pytest.raises(StructureError, match="no collection called 'inorganic': choose organic"):
+    with pytest.raises(StructureError, match="called 'inorganic': choose familiar, organic"):
         collection("inorganic")
 
 

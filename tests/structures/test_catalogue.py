@@ -37,6 +37,7 @@ def test_every_group_lists_its_structures_with_formula_and_atoms():
     assert str(listed["molecules"][0]) == "water · H2O · 3 atoms"
     assert len(listed["G2 set (ASE)"]) == 162
     assert len(listed["organic"]) == 960
+    assert len(listed["familiar"]) == 40
     with pytest.raises(StructureError, match="no group 'metals'"):
         entries("metals")
 

@@ -107,6 +107,7 @@ def scf_cycles(
     *,
     spin_orbit: bool = False,
     relativity: str = "ecp",
+    density_fitting: bool = False,
     conv_tol: float = 1e-9,
     max_cycle: int = 100,
 ) -> dict[str, Cycles]:
@@ -119,7 +120,8 @@ def scf_cycles(
     Args:
         atoms: a closed-shell molecule.
         starts: name -> Hamiltonian, eV, in this basis.
-        basis, xc, grid, spin_orbit, relativity: as in `workbench.pyscf`; 3 is PySCF's default grid.
+        basis, xc, grid, spin_orbit, relativity, density_fitting: as in `workbench.pyscf`; 3 is
+            PySCF's default grid.
         conv_tol: largest change of the energy in the last cycle, Hartree; 1e-9 is PySCF's default.
         max_cycle: largest number of cycles.
 
@@ -144,7 +146,7 @@ def scf_cycles(
     def problem() -> Any:
         if spin_orbit:
             return pyscf_spinors.solver(atoms, basis, xc, grid, relativity=relativity)
-        return solver(atoms, basis, xc, grid)
+        return solver(atoms, basis, xc, grid, density_fitting=density_fitting)
 
     first = problem()  # an impossible calculation is refused before the starts are checked
     densities: dict[str, Any] = {DEFAULT: pyscf_spinors.start(first.mol) if spin_orbit else None}
