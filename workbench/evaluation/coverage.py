@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.self_consistency import Estimate, check, errors_by_quantity
+from workbench.models.applicability import DomainWarning
 from workbench.models.twostage import TwoStageModel
 
 __all__ = ["Agreement", "Checked", "agreement", "coverage"]
@@ -84,8 +86,10 @@ def coverage(
     rows = []
     for i in tqdm([int(i) for i in samples], desc="check", disable=not progress):
         sample = dataset[i]
-        prediction = model.predict(sample.atoms)
-        found = check(model, sample.atoms, prediction)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DomainWarning)  # `usable` says what the check found
+            prediction = model.predict(sample.atoms)
+            found = check(model, sample.atoms, prediction)
         true = errors_by_quantity(prediction.refined, sample.H, sample.S, sample.n_electrons)
         formula = sample.atoms.get_chemical_formula("hill")
         rows.append(

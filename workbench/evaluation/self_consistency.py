@@ -63,7 +63,7 @@ class Estimate:
         return self.low <= error <= self.high
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} meV ({self.low:.2g} to {self.high:.2g})"
+        return f"{_short(self.value, 3)} meV ({_short(self.low)} to {_short(self.high)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,8 +264,9 @@ def _verdict(
     median, most, _ = typical
     matrix = estimates["matrix"]
     numbers = (
-        f"The error of the matrix is about {matrix}, of the occupied levels "
-        f"{estimates['occupied levels']}, of the gap of {found:.2f} eV {estimates['gap']}"
+        f"The error of the matrix is about {matrix}, that of the occupied levels "
+        f"{estimates['occupied levels']}, and that of the gap (predicted: {found:.2f} eV) "
+        f"{estimates['gap']}"
     )
     if matrix.value <= most:
         return f"{numbers}: as on the validation molecules.", True
@@ -276,3 +277,8 @@ def _verdict(
         f"median {median:.2g} meV). Do not rely on this prediction.",
         False,
     )
+
+
+def _short(value: float, digits: int = 2) -> str:
+    """A number with few significant digits and without a power of ten."""
+    return f"{float(f'{value:.{digits}g}'):g}"
