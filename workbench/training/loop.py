@@ -147,8 +147,7 @@ def _stages(
         last = loop.record
     kappa = fit_kappa(model, dataset, splits[1].tolist())
     model.scaling = replace(model.scaling, kappa=torch.full_like(model.scaling.kappa, kappa))
-    structures = [dataset.atoms(int(i)) for i in splits[0]]
-    run.finish(model, described(run.settings, structures, dataset))
+    run.finish(model, described(run.settings, dataset))
     if last is not None:
         yield replace(last, finished=True, model=model)
 
