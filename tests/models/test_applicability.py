@@ -2,12 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
 
 from tests.support.networks import random_model
+from workbench.datasets.dataset import Dataset
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
+from workbench.models.checkpoint import load_model
+from workbench.storage.bundled import data_path
+from workbench.structures.loading import load
 
 
 def _stretched(water: Atoms, by: float) -> Atoms:
@@ -59,3 +64,71 @@ def test_each_reason_to_be_outside_has_its_message():
     with pytest.warns(DomainWarning, match="do not occur in the training set"):
         model.predict(molecule("CH3OH"))
     assert "1 x H2O" in model.summary()
+
+
+def test_unpaired_electrons_are_outside():
+    oxygen = molecule("H2O")
+    domain = ApplicabilityDomain.of([oxygen])
+    oxygen.info["spin"] = 2
+    assert "has 2 unpaired electrons" in (domain.outside_domain(oxygen) or "")
+
+
+def test_the_sentence_names_the_atoms_whose_environments_are_unlike_the_training_set():
+    """N2 as long as hydrazine's bond; domains of older files record no environments."""
+    recorded = ApplicabilityDomain.of([molecule("N2"), molecule("N2H4")]).to_json()
+    recorded["loneliest"] = {}  # one atom of nitrogen is farther from the other than any trained on
+    wrong = Atoms("N2", [[0, 0, 0], [0, 0, 1.44]])
+    sentence = ApplicabilityDomain(**recorded).outside_domain(wrong) or ""
+    assert sentence.startswith("Atoms N0, N1 of N2 have environments unlike any in the training")
+    del recorded["environments"]
+    assert ApplicabilityDomain(**recorded).outside_domain(wrong) is None
+
+
+def _wrong_structures() -> dict[str, Atoms]:
+    """Structures on which `organic` has large errors, by what is wrong."""
+    acetone, hydrazine = load("smiles:CC(=O)C"), load("smiles:NN")
+    wrong = {"cyanogen fluoride": load("smiles:FC#N"), "N2": Atoms("N2", [[0, 0, 0], [0, 0, 1.46]])}
+    for factor in (1.1, 1.2):
+        wrong[f"acetone times {factor}"] = acetone.copy()
+        wrong[f"acetone times {factor}"].positions *= factor
+    ends = [i for i, symbol in enumerate(hydrazine.symbols) if symbol == "N"]
+    bond = hydrazine.positions[ends[1]] - hydrazine.positions[ends[0]]
+    near = hydrazine.get_distances(ends[1], range(len(hydrazine))) < 1.2  # this half of it
+    for by in (-0.25, 0.25):
+        wrong[f"hydrazine, N-N {by:+} A"] = hydrazine.copy()
+        wrong[f"hydrazine, N-N {by:+} A"].positions[near] += by * bond / np.linalg.norm(bond)
+    wrong["triplet"] = load("water")
+    wrong["triplet"].info["spin"] = 2
+    wrong["water, O-H +0.2 A"] = _stretched(load("water"), 0.2)
+    return wrong
+
+
+@pytest.mark.parametrize("wrong", _wrong_structures())
+def test_organic_warns_where_its_errors_are_large(wrong):
+    assert load_model("organic").outside_domain(_wrong_structures()[wrong]) is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["smiles:CC(=O)C", "smiles:NN", "N2", "water", "ethanol", "uracil"]
+)
+def test_organic_does_not_warn_of_usual_molecules(name):
+    assert load_model("organic").outside_domain(load(name)) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "share"),
+    [
+        (["organic"], 0.05),
+        (["water", "ethanol", "malondialdehyde", "uracil"], 0.01),
+        (["mg-mini", "bg-mini", "mm-mini", "bb-mini", "bt-mini", "bs-mini"], 0.0),
+    ],
+    ids=["unseen molecules", "single molecules", "crystals"],
+)
+def test_few_test_structures_are_outside(names, share):
+    outside = []
+    for name in names:
+        model = load_model(name)
+        with Dataset(data_path("datasets", f"{name}.h5")) as dataset:
+            structures = [dataset.atoms(int(i)) for i in dataset.split("test")]
+        outside += [model.outside_domain(atoms) is not None for atoms in structures]
+    assert np.mean(outside) <= share

@@ -1,25 +1,26 @@
 """Is a structure like those a model was trained on? The applicability domain, and its warning.
 
-The domain is recorded when a model is trained: formulas, charges, pairs of species and their
-distances. A structure outside it is predicted all the same, with a ``DomainWarning``.
+The domain is recorded when a model is trained: formulas, charges, pairs of species, their
+distances, and the environments of atoms. A structure outside it is predicted all the same, with a
+``DomainWarning``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, chemical_symbols, covalent_radii
-from ase.neighborlist import neighbor_list
+from ase.data import atomic_numbers, covalent_radii
+
+from workbench.models.environments import Environments
+from workbench.models.neighbours import Neighbours
 
 _SLACK = 0.05
 """Tolerance in A: warn only if a pair is closer than the training minimum by more than this."""
-
-_NEIGHBOURS = 6.0
-"""Longest pair of a crystal that is examined, A."""
 
 _BONDING = 2.0
 """Longest pair that counts as a bond or a second neighbour, in sums of both covalent radii. Farther
@@ -28,10 +29,12 @@ pairs have all distances in any training set."""
 _GAP = 0.1
 """Tolerance in A: warn only if a bond length misses all training intervals by more than this.
 
-Of 219 test structures, of molecules that are not in the training set of `organic`, three fail this
-(``python -m workbench evaluate --model organic --dataset organic --split test``). A hydrogen that
-is pulled 0.2 A away from its oxygen fails it as well.
+Of 219 test structures, of molecules that are not in the training set of `organic`, the three of
+hydrogen fluoride fail this. A hydrogen that is pulled 0.2 A away from its oxygen fails it as well.
 """
+
+_NAMED = 4
+"""Largest number of atoms that a sentence names."""
 
 
 class DomainWarning(UserWarning):
@@ -60,6 +63,8 @@ class ApplicabilityDomain:
             covalent radii. ``[[0.93, 1.12], [1.8, 2.4]]``: bonds, then second neighbours, and
             no distance between them. Empty for models older than this field.
         loneliest: symbol -> longest distance from such an atom to its nearest neighbour, A.
+        environments: of the atoms, as `Environments.to_json` gives them. Empty for models older
+            than this field.
     """
 
     formulas: Mapping[str, int]
@@ -67,17 +72,25 @@ class ApplicabilityDomain:
     charges: Sequence[int] = (0,)  # models older than this field: neutral
     bonds: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
     loneliest: Mapping[str, float] = field(default_factory=dict)
+    environments: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, structures: list[Atoms]) -> ApplicabilityDomain:
-        """The domain that these structures cover."""
+    def of(
+        cls, structures: Sequence[Atoms], validation: Sequence[Atoms] = ()
+    ) -> ApplicabilityDomain:
+        """The domain that a training set covers.
+
+        Args:
+            structures: the training set.
+            validation: structures like those, on which the tolerance for environments is measured.
+        """
         formulas: dict[str, int] = {}
         by_pair: dict[str, list[np.ndarray]] = {}
         loneliest: dict[str, float] = {}
         for atoms in structures:
             formula = _formula(atoms)
             formulas[formula] = formulas.get(formula, 0) + 1
-            neighbours = _Neighbours(atoms)
+            neighbours = Neighbours(atoms)
             for name, lengths in neighbours.by_pair().items():
                 by_pair.setdefault(name, []).append(lengths)
             for symbol, distance in neighbours.loneliest().items():
@@ -89,6 +102,7 @@ class ApplicabilityDomain:
             sorted({_charge(atoms) for atoms in structures}),
             {name: _intervals(_bonded(name, lengths, _GAP)) for name, lengths in distances.items()},
             {symbol: round(loneliest[symbol], 4) for symbol in sorted(loneliest)},
+            Environments.of(structures, validation).to_json(),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -103,13 +117,18 @@ class ApplicabilityDomain:
         >>> print(domain.outside_domain(wb.load("ethanol")))
         C2H6O contains the pairs C-C, C-H, C-O, which do not occur in the training set: ...
         """
-        neighbours, formula = _Neighbours(atoms), _formula(atoms)
+        neighbours, formula = Neighbours(atoms), _formula(atoms)
         distances = neighbours.by_pair()
         if _charge(atoms) not in self.charges:
             trained = ", ".join(f"{charge:+d}" if charge else "0" for charge in self.charges)
             return (
                 f"{formula} has charge {_charge(atoms):+d} e, but the model was trained on charge "
                 f"{trained}: discard this prediction, or train on structures of this charge."
+            )
+        if spin := int(atoms.info.get("spin", 0)):
+            return (
+                f"{formula} has {spin} unpaired electrons, but the model was trained on closed "
+                "shells: discard this prediction, or set info['spin'] to 0 for the singlet."
             )
         new_pairs = sorted(set(distances) - set(self.closest))
         if new_pairs:
@@ -138,7 +157,27 @@ class ApplicabilityDomain:
                 f"{formula} has interatomic distances unlike any in the training set, "
                 f"{'; '.join(stretched)}: expect large errors, or train on such structures."
             )
-        return None
+        return self._unlike(atoms, formula, neighbours)
+
+    def _unlike(self, atoms: Atoms, formula: str, neighbours: Neighbours) -> str | None:
+        """The sentence that names the atoms whose environments are unlike the training set's."""
+        if self._environments is None:
+            return None
+        far = self._environments.distances(neighbours)
+        atypical = [int(i) for i in np.argsort(-far, kind="stable") if far[i] > 1]
+        if not atypical:
+            return None
+        named = ", ".join(f"{atoms.symbols[i]}{i}" for i in sorted(atypical[:_NAMED]))
+        others = f" and {len(atypical) - _NAMED} more" if len(atypical) > _NAMED else ""
+        return (
+            f"Atoms {named}{others} of {formula} have environments unlike any in the training set "
+            f"(distance {far.max():.1f}, training 1.0): expect large errors, or train on such "
+            "structures."
+        )
+
+    @cached_property
+    def _environments(self) -> Environments | None:
+        return Environments(**self.environments) if self.environments else None
 
     def _stretched(
         self, distances: Mapping[str, np.ndarray], loneliest: Mapping[str, float]
@@ -170,39 +209,6 @@ def _formula(atoms: Atoms) -> str:
     """Formula in Hill order; crystals: empirical, so that cell and supercell share it."""
     formula = atoms.symbols.formula
     return str((formula.reduce()[0] if atoms.pbc.any() else formula).convert("hill"))
-
-
-class _Neighbours:
-    """Distances between the atoms of a structure; crystals: all pairs with images within 6 A."""
-
-    def __init__(self, atoms: Atoms) -> None:
-        if atoms.pbc.any():
-            i, j, self.distance = neighbor_list("ijd", atoms, _NEIGHBOURS)
-        else:
-            i, j = np.triu_indices(len(atoms), 1)
-            self.distance = np.linalg.norm(atoms.positions[i] - atoms.positions[j], axis=1)
-        self.numbers, self.ends = atoms.numbers, (i, j)
-
-    def by_pair(self) -> dict[str, np.ndarray]:
-        """Pair of species, "H-O" in alphabetical order -> all its distances, A."""
-        first, second = (self.numbers[end] for end in self.ends)
-        codes = np.minimum(first, second) * len(chemical_symbols) + np.maximum(first, second)
-        distances = {}
-        for code in np.unique(codes).tolist():
-            symbols = [chemical_symbols[z] for z in divmod(code, len(chemical_symbols))]
-            distances["-".join(sorted(symbols))] = self.distance[codes == code]
-        return distances
-
-    def loneliest(self) -> dict[str, float]:
-        """Symbol -> longest distance from such an atom to its nearest neighbour, A.
-
-        A single atom has no neighbour and no entry.
-        """
-        nearest = np.full(len(self.numbers), np.inf)
-        for end in self.ends:
-            np.minimum.at(nearest, end, self.distance)
-        far = {chemical_symbols[z]: nearest[self.numbers == z].max() for z in set(self.numbers)}
-        return {symbol: float(d) for symbol, d in sorted(far.items()) if np.isfinite(d)}
 
 
 def _bonded(name: str, distances: np.ndarray, margin: float = 0.0) -> np.ndarray:

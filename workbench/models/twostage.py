@@ -60,6 +60,7 @@ class TwoStageModel(TwoStageNetwork):
         """Untrained weights from torch's current seed; errors as in ``TwoStageNetwork``."""
         super().__init__(basis, config, scaling)
         self.info: Mapping[str, Any] = {}
+        self._domain: tuple[Any, ApplicabilityDomain] = {}, ApplicabilityDomain({}, {})
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -177,11 +178,12 @@ class TwoStageModel(TwoStageNetwork):
 
     def outside_domain(self, atoms: Atoms) -> str | None:
         """One sentence if a structure is outside the applicability domain, else None."""
-        return (
-            ApplicabilityDomain(**self.info["domain"]).outside_domain(atoms)
-            if "domain" in self.info
-            else None
-        )
+        recorded = self.info.get("domain")
+        if recorded is None:
+            return None
+        if recorded is not self._domain[0]:  # reading some thousand numbers takes a millisecond
+            self._domain = recorded, ApplicabilityDomain(**recorded)
+        return self._domain[1].outside_domain(atoms)
 
     @property
     def validated_as_evaluated(self) -> bool:

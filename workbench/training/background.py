@@ -108,10 +108,9 @@ class LiveTraining:
         self._measured, self._cost, self._written = 0.0, 0.0, time.monotonic()
         with Dataset(self.path) as data:
             run = Run(config, data, self.how, self.directory, self._sources)
-            train_set = [data.atoms(int(i)) for i in data.split("train")]
-            self._info = described(run.settings, train_set, data)
+            self._info = described(run.settings, data)
             valid = data.split("valid")
-            self.example = data.atoms(int(valid[0])) if len(valid) else train_set[0]
+            self.example = data.atoms(int((valid if len(valid) else data.split("train"))[0]))
         self.settings = run.settings
         self.curves = Curves.of(self.directory, run.progress)
         self._resume_from(run)

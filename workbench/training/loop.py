@@ -147,8 +147,7 @@ def _stages(
         yield from loop
         last = loop.record
     with_fitted_kappa(model, dataset, splits[1].tolist())
-    structures = [dataset.atoms(int(i)) for i in splits[0]]
-    run.finish(model, described(run.settings, structures, dataset))
+    run.finish(model, described(run.settings, dataset))
     if last is not None:
         yield replace(last, finished=True, model=model)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ase import Atoms
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -200,20 +199,20 @@ class Run:
             save_model(model, self.directory / "model.safetensors", model.info)
 
 
-def described(
-    settings: Mapping[str, Any], structures: list[Atoms], dataset: Dataset
-) -> dict[str, Any]:
+def described(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     """A model's ``info`` without the history.
 
     Args:
         settings: of the run.
-        structures: of the training set.
-        dataset: that holds them.
+        dataset: that holds the training and the validation set.
     """
+    training, validation = (
+        [dataset.atoms(int(i)) for i in dataset.split(split)] for split in ("train", "valid")
+    )
     return {
         **settings,
         "method": dataset.method,
-        "domain": ApplicabilityDomain.of(structures).to_json(),
+        "domain": ApplicabilityDomain.of(training, validation).to_json(),
         VALIDATED_OVER: "all stored or predicted",
     }
 
