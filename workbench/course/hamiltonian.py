@@ -209,7 +209,7 @@ def ordinary_levels(H: BlockMatrix) -> NDArray[np.float64]:
     >>> bool(np.isclose(hamiltonian.ordinary_levels(H).sum(), np.trace(H.dense())))
     True
     """
-    return np.linalg.eigvalsh(H.dense())
+    return np.linalg.eigvalsh(H.dense()).astype(np.float64)
 
 
 def shuffled(H: BlockMatrix) -> BlockMatrix:

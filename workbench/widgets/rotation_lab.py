@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,7 +11,6 @@ from ase import Atoms
 
 from workbench.evaluation.orientation_comparison import REFERENCE, Experiment, Predictor, Snapshot
 from workbench.evaluation.rotation_errors import STAGE_NAMES
-from workbench.evaluation.self_consistency import Check
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import rotation
@@ -27,6 +26,9 @@ from workbench.widgets.parts.readout import error_table, heading, summary
 from workbench.widgets.parts.spin_choice import SpinChoice, family_of, limits_of
 from workbench.widgets.parts.turning import Turning
 from workbench.widgets.structure_view import StructureView
+
+if TYPE_CHECKING:
+    from workbench.evaluation.self_consistency import Check
 
 _AGAINST_REFERENCE = "to the reference"
 _AGAINST_ROTATED = "to the rotated prediction"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import numpy as np
 from ase import Atoms
 
 from workbench.evaluation.orientation_comparison import REFINED, Experiment, Snapshot
-from workbench.evaluation.self_consistency import Check, can_check, check, errors_by_quantity
 from workbench.hamiltonians.conventions import HARTREE, MEV
 from workbench.structures.loading import rotate
 from workbench.views.numbers import milli, orientation
 from workbench.widgets.page import group
+
+if TYPE_CHECKING:  # the check loads PyTorch and PySCF, which take seconds
+    from workbench.evaluation.self_consistency import Check
 
 __all__ = ["CheckPanel", "check_report"]
 
@@ -46,6 +49,10 @@ class CheckPanel:
     @staticmethod
     def applies(experiment: Experiment) -> bool:
         """Whether the experiment has a molecule and a calibrated model."""
+        if experiment.model is None:
+            return False
+        from workbench.evaluation.self_consistency import can_check
+
         return can_check(experiment.model, experiment.atoms)
 
     def run(self, snapshot: Snapshot) -> Check:
@@ -54,6 +61,8 @@ class CheckPanel:
         Raises:
             ValueError: as of `workbench.check`.
         """
+        from workbench.evaluation.self_consistency import check
+
         atoms = rotate(self.experiment.atoms, snapshot.R)
         self.button.description, self.button.disabled = "PySCF is computing …", True
         try:
@@ -66,6 +75,8 @@ class CheckPanel:
 
     def _true_errors(self, snapshot: Snapshot, checked: Check) -> dict[str, float]:
         """Against the reference, meV; empty without one of the functional of the calibration."""
+        from workbench.evaluation.self_consistency import errors_by_quantity
+
         reference = self.experiment.reference
         settings = self.experiment.model.info["calibration"]["settings"]
         if reference is None or snapshot.reference is None:
