@@ -203,7 +203,7 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
 
     >>> from workbench.course import stage_two
     >>> from workbench.training.monitor import StageErrors
-    >>> one = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0)
+    >>> one = StageErrors(0, 0, 0, symmetry_rms_mev=2.0, error_rms_mev=2.0, inversion_mev=0)
     >>> stage_two.error_of_average(2.5**0.5, one, 4).right  # v = 2 and b^2 = 2: sqrt(b^2 + v / 4)
     True
     """
