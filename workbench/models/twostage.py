@@ -60,7 +60,7 @@ class TwoStageModel(TwoStageNetwork):
         """Untrained weights from torch's current seed; errors as in ``TwoStageNetwork``."""
         super().__init__(basis, config, scaling)
         self.info: Mapping[str, Any] = {}
-        self._domain: tuple[Any, ApplicabilityDomain] = {}, ApplicabilityDomain({}, {})
+        self._domain: tuple[Any, ApplicabilityDomain] | None = None
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -181,7 +181,8 @@ class TwoStageModel(TwoStageNetwork):
         recorded = self.info.get("domain")
         if recorded is None:
             return None
-        if recorded is not self._domain[0]:  # reading some thousand numbers takes a millisecond
+        # Reading some thousand numbers takes a millisecond, so they are kept.
+        if self._domain is None or recorded is not self._domain[0]:
             self._domain = recorded, ApplicabilityDomain(**recorded)
         return self._domain[1].outside_domain(atoms)
 
