@@ -76,7 +76,9 @@ def fit_kappa(
             for kappa in KAPPAS:
                 (H,) = restored([predicted], guess, sample.S, kappa)
                 error = levels(H, sample.S) - true
-                rows[-1].append(np.abs(error[:n_occ]).mean() + abs(error[n_occ] - error[n_occ - 1]))
+                # Without an empty orbital there is no gap, and a training must end all the same.
+                gap_error = np.abs(np.diff(error[n_occ - 1 : n_occ + 1])).sum()
+                rows[-1].append(np.abs(error[:n_occ]).mean() + gap_error)
     finally:
         model.scaling = kept
     if not rows:
