@@ -12,9 +12,11 @@ import argparse
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 import workbench as wb
@@ -44,10 +46,15 @@ def cycles(model: TwoStageModel, data: wb.Dataset, kept: Path) -> list[dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="organic")
+    parser.add_argument(
+        "--without-kappa", action="store_true", help="the network alone, with ghost levels"
+    )
     parser.add_argument("--cycles", action="store_true", help="also count SCF cycles")
     parser.add_argument("--out", type=Path, default=Path("familiar-cycles.json"))
     chosen = parser.parse_args()
     model = wb.load_model(chosen.model)
+    if chosen.without_kappa:
+        model.scaling = replace(model.scaling, kappa=torch.zeros_like(model.scaling.kappa))
     with wb.Dataset("familiar") as data:
         report = wb.evaluate(model, data, each=True)
         counts = cycles(model, data, chosen.out) if chosen.cycles else None
