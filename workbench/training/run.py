@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,7 @@ def described(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     }
 
 
+@cache
 def _rounding() -> str:
     """The kernels of PyTorch and of NumPy's OpenBLAS, on which the last digits of sums depend."""
     of_torch = torch.backends.cpu.get_cpu_capability()
