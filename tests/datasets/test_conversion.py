@@ -12,7 +12,7 @@ from workbench.datasets.dataset import Dataset
 from workbench.datasets.formats import deeph
 from workbench.datasets.writing import write_part
 from workbench.storage.lock import LockError, locked_file, locked_folder
-from workbench.storage.writing_errors import WritingError
+from workbench.storage.writing_errors import TargetError
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_an_import_does_not_replace_what_it_reads(exported, tmp_path):
     for file in (exported / "00").iterdir():
         (source / file.name).write_bytes(file.read_bytes())
     before = (source / "hamiltonians.h5").read_bytes()
-    with pytest.raises(WritingError, match="is read to make the result"):
+    with pytest.raises(TargetError, match="is read to make the result"):
         import_files("deeph", [source], source / "hamiltonians.h5", progress=False)
     assert (source / "hamiltonians.h5").read_bytes() == before
 
@@ -142,7 +142,7 @@ def test_two_datasets_do_not_mix_in_one_folder(tiny, tmp_path):
     export_files("deeph", tiny, root, split="valid", progress=False)  # two splits of one dataset
     before = contents(root)
     with Dataset(tmp_path / "part.h5") as part:
-        with pytest.raises(WritingError, match="holds the export of another dataset"):
+        with pytest.raises(TargetError, match="holds the export of another dataset"):
             export_files("deeph", part, root, progress=False)
         assert contents(root) == before
         (root / "16" / "notes.txt").write_text("mine")

@@ -17,7 +17,7 @@ from workbench.storage.atomic_write import (
     remove_leftovers,
     write_arrays,
 )
-from workbench.storage.writing_errors import WritingError
+from workbench.storage.writing_errors import TargetError, WritingError
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
@@ -85,7 +85,7 @@ def test_only_a_plain_file_is_replaced(kind, tmp_path):
     elif kind == "pipe":
         os.mkfifo(other)
     before = other.lstat()
-    with pytest.raises(WritingError, match=f"other|null is a {kind}, and .*: choose another name"):
+    with pytest.raises(TargetError, match=f"other|null is a {kind}, and .*: choose another name"):
         atomic_write(other, "new")
     assert other.lstat().st_ino == before.st_ino
     assert path.read_text() == "kept"

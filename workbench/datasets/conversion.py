@@ -24,7 +24,7 @@ from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
 from workbench.storage.output_check import check_writable
-from workbench.storage.writing_errors import WritingError
+from workbench.storage.writing_errors import TargetError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
@@ -119,7 +119,8 @@ class Collection:
             FormatError: for the first source that is broken or fails its validation, by name.
             ValueError: for orbitals of no known shells.
             LockError: if another process is writing ``out``.
-            WritingError: if ``out`` is one of the sources' files or cannot be written.
+            TargetError: if ``out`` is one of the sources' files, or no plain file.
+            WritingError: if ``out`` cannot be written, e.g. for a full disk.
         """
         path = Path(out)
         work = path.with_name(path.name + ".partial")
@@ -202,7 +203,8 @@ def export_files(
     Raises:
         ValueError: for a format that is only read.
         LockError: if another process is writing into ``out``.
-        WritingError: if ``out`` holds another export, or cannot be written.
+        TargetError: if ``out`` holds another export.
+        WritingError: if ``out`` cannot be written, e.g. for a full disk.
     """
     root, write_one = Path(out), FORMATS[form].write
     if write_one is None:
@@ -227,7 +229,7 @@ def _claim(root: Path, content: dict[str, str], overwrite: bool) -> None:
         return
     structures = [path for path in root.iterdir() if path.name.isdigit() and path.is_dir()]
     if structures and not overwrite:
-        raise WritingError(
+        raise TargetError(
             f"{root} holds the export of another dataset: choose another folder, or replace it "
             "with --overwrite."
         )
