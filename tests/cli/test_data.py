@@ -117,6 +117,22 @@ def test_of_commands_at_once_each_succeeds_or_says_why(name, commands, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["part", "import"])
+def test_a_file_that_was_made_meanwhile_is_not_replaced(name, commands, tmp_path):
+    """Of several commands at once without --overwrite exactly one makes the file."""
+    words, children = (*commands[name], "--out", tmp_path / "a.h5", "--json"), []
+    for _ in range(3):
+        if not (child := os.fork()):
+            try:
+                result = run(*words)
+                os._exit(result.exit_code)
+            finally:
+                os._exit(1)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert codes.count(0) == 1, codes
+
+
+@pytest.mark.parametrize("name", ["part", "import"])
 @pytest.mark.parametrize("size", [100, 3_000, 12_000])
 def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(name, size, commands, tmp_path):
     out = tmp_path / "a.h5"
