@@ -16,7 +16,10 @@ from ase import Atoms
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["Engine", "Reference", "SCFError"]
+__all__ = ["OWN_SCRIPT", "Engine", "Reference", "SCFError"]
+
+OWN_SCRIPT = "own_script"
+"""Key in the method of a reference that only a script of the user can compute again."""
 
 
 class SCFError(RuntimeError):
@@ -35,6 +38,7 @@ class Reference:
         method: how the result was computed: functional, basis, grid, thresholds, program and its
             version.
         fermi_level: of a crystal, eV.
+        atoms: the structure; None where it was not recorded.
 
     >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
     >>> water.H.dense().shape, water.n_electrons
@@ -49,6 +53,7 @@ class Reference:
     n_electrons: int
     method: dict[str, Any] = field(default_factory=dict)
     fermi_level: float | None = None
+    atoms: Atoms | None = None
 
 
 def _nothing_to_install() -> None:
