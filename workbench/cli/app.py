@@ -28,7 +28,7 @@ from workbench.cli.settings import budget, configured, second_budget
 if TYPE_CHECKING:
     from workbench.training.loop import StepRecord
 
-_FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
+_FORESEEN = (ValueError, RuntimeError, OSError, ImportError)
 
 
 class _OneSentence(TyperGroup):
