@@ -296,7 +296,7 @@ def export_deeph(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="Write only this split.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the export of another dataset.")
+        bool, typer.Option("--overwrite", help="Remove an earlier export from the folder.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -39,6 +39,7 @@ from workbench.storage.atomic_write import (
 )
 from workbench.storage.lock import locked_file
 from workbench.storage.output_check import check_writable
+from workbench.storage.writing_errors import writing
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -122,6 +123,7 @@ def label(
     if job.finished():
         return job.out
     check_writable(job.out)
+    check_writable(job.work, folder=True)
     with locked_file(job.out):
         if job.finished():  # by another process, just before the lock was free
             return job.out
@@ -150,7 +152,9 @@ class _Job:
         Raises:
             LabellingError: if a dataset of another job has its name.
         """
-        if not self.out.exists():
+        with writing(self.out):
+            exists = self.out.is_file()
+        if not exists:
             return False
         with Dataset(self.out) as existing:
             if existing.provenance.get("recipe") != self.recipe:

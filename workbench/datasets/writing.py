@@ -90,7 +90,7 @@ def write_part(
 
     Raises:
         ValueError: for a split that the source lacks, or that has fewer samples than asked for.
-        WritingError: if the file is the one of a source.
+        TargetError: if the file is the one of a source.
     """
     datasets = [source, *(other for other, _ in (more or {}).values())]
     check_writable(Path(path), sources=[dataset.path for dataset in datasets])
