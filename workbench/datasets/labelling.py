@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -35,6 +35,7 @@ from workbench.datasets.writing import write
 from workbench.engines.openblas import kernel_environment
 from workbench.engines.worker_lifetime import end_with
 from workbench.storage.atomic_write import atomic_path, atomic_write
+from workbench.storage.value_checks import Range, Seed, check_arguments
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -57,10 +58,10 @@ def label(
     engine: str = "pyscf",
     basis: str | None = None,
     xc: str = "pbe",
-    seed: int = 0,
+    seed: Seed = 0,
     oriented: bool | None = None,
-    processes: int = 1,
-    allow_failures: int = 0,
+    processes: Literal[-1] | Annotated[int, Range(1, 4096)] = 1,
+    allow_failures: Annotated[int, Range(0, 10**7)] = 0,
     progress: bool = True,
     **settings: Any,
 ) -> Path:
@@ -96,7 +97,8 @@ def label(
         LabellingError: more failures than allowed, naming each; files of another job at `out`; the
             same job is already running.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
-            a mapping with a repeated structure, or with other splits than `splits`.
+            a mapping with a repeated structure, or with other splits than `splits`, and for numbers
+            that are negative or not whole.
 
     >>> import tempfile
     >>> from workbench.structures.sampling import Displaced
@@ -107,6 +109,8 @@ def label(
     ...         {name: dataset.split(name).tolist() for name in dataset.splits}
     {'test': [2], 'train': [0, 1]}
     """
+    numbers = {"seed": seed, "processes": processes, "allow_failures": allow_failures}
+    check_arguments(label, numbers)
     starts = collect(structures, splits)
     label_settings = LabelSettings.of(starts.atoms, engine, basis, xc, settings)
     if sampling is None:
