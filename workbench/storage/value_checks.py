@@ -227,5 +227,7 @@ def brief(value: object) -> str:
     """
     if isinstance(value, Integral) and abs(int(value)) >= 10**30:
         return "a number of more than 30 digits"
+    if isinstance(value, Real) and type(value) not in (bool, int, float):
+        value = float(value)  # numpy's repr names its type
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ase import Atoms
 from ase.io import read
 from ase.io.formats import UnknownFileTypeError
 
+from workbench.storage.value_checks import brief
 from workbench.structures.time_limit import time_limit
 from workbench.structures.validation import StructureError
 
@@ -19,18 +20,17 @@ READ_SECONDS = 30.0
 """ASE's reader of a file is stopped after this time, s."""
 
 _MOST_BYTES = 2_000_000_000
-_HEAD = 100_000  # bytes
+_HEAD = 5_000_000  # bytes; as many are examined, which takes some 0.01 s
 
-_XYZ = (re.compile(rb"\A\s*(\d+)\s*$", re.MULTILINE), re.compile(rb"Properties\s*=\s*(\S+)"))
-_POSCAR = (re.compile(rb"\A(?:.*\n){5}(?:.*[A-Za-z].*\n)?([\d \t]+)"),)
-_ANNOUNCED: Mapping[str, tuple[re.Pattern[bytes], ...]] = {
-    ".xyz": _XYZ,
-    ".extxyz": _XYZ,
+_POSCAR = re.compile(rb"\A(?:.*\n){5}(?:.*[A-Za-z].*\n)?([\d \t]+)")
+_COLUMNS = re.compile(rb"Properties\s*=\s*(\S+)")
+_ANNOUNCED: Mapping[str, re.Pattern[bytes]] = {
+    ".xyz": _COLUMNS,
+    ".extxyz": _COLUMNS,
     ".vasp": _POSCAR,
     "poscar": _POSCAR,
-    ".gen": (re.compile(rb"\A\s*(\d+)"),),
-    ".xsf": (re.compile(rb"^((?:[ \t]*\d+)+)[ \t]*$", re.MULTILINE),),
-    "": (),
+    ".gen": re.compile(rb"\A\s*(\d+)"),
+    ".xsf": re.compile(rb"^((?:[ \t]*\d+)+)[ \t]*$", re.MULTILINE),
 }
 """Ending of a file -> where it announces how many atoms, columns or grid points follow."""
 
@@ -89,21 +89,39 @@ def _check_size(path: Path) -> None:
             f"{path} has {size / 1e9:.1f} GB, more than {_MOST_BYTES / 1e9:.0f} GB: save the one "
             "structure as a file."
         )
-    for number in _counts(path, start):
-        if int(number[:20]) > size:  # a number of more digits is too large as well
+    for count in _counts(path, start):
+        if count > size:
             raise StructureError(
-                f"{path} announces {number[:20].decode()} atoms or columns, more than its {size} "
-                "bytes can hold: correct the number."
+                f"{path} announces {brief(count)} atoms or columns, more than its {size} bytes can "
+                "hold: correct the number."
             )
 
 
-def _counts(path: Path, start: bytes) -> list[bytes]:
-    """The numbers of atoms and columns that a file announces at its start, as digits.
+def _counts(path: Path, start: bytes) -> Iterator[int]:
+    """The numbers of atoms, columns or grid points that a file announces at its start.
 
-    ASE's readers reserve memory for them before they read on.
+    ASE's readers reserve memory for them, or count up to them, before they look at what follows.
     """
     kind = path.suffix.lower()
     if kind not in _ANNOUNCED:
         kind = "poscar" if path.stem.lower() in ("poscar", "contcar") else ""
-    fields = [match[1] for pattern in _ANNOUNCED[kind] for match in pattern.finditer(start)]
-    return [number for field in fields for number in re.findall(rb"\d+", field)]
+    if kind in (".xyz", ".extxyz"):
+        yield from _xyz_counts(start.split(b"\n"))
+    if kind:
+        for match in _ANNOUNCED[kind].finditer(start):
+            # No file has a number of atoms with more than 20 digits.
+            yield from (int(number[:20]) for number in re.findall(rb"\d+", match[1]))
+
+
+def _xyz_counts(lines: Sequence[bytes]) -> Iterator[int]:
+    """The number of atoms of each frame of an xyz file, found as ASE's reader finds them."""
+    at = 0
+    while at < len(lines):
+        try:
+            count = int(lines[at])
+        except ValueError:
+            return
+        yield count
+        at += 2 + max(count, 0)
+        while at < len(lines) and lines[at].lstrip().startswith(b"VEC"):
+            at += 1

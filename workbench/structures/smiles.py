@@ -8,6 +8,7 @@ from typing import Any
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from workbench.storage.value_checks import brief
 from workbench.structures.validation import StructureError
 
 __all__ = ["from_smiles"]
@@ -63,11 +64,12 @@ def _parsed(smiles: str) -> Any:
     except (ValueError, RuntimeError):  # e.g. text that is no UTF-8
         mol = None
     if mol is None or mol.GetNumAtoms() == 0:
-        raise StructureError(f"{smiles!r} is not a valid SMILES: check it, e.g. 'smiles:CCO'.")
+        raise StructureError(f"{brief(smiles)} is not a valid SMILES: check it, e.g. 'smiles:CCO'.")
     unknown = [a.GetSymbol() for a in mol.GetAtoms() if a.GetSymbol() not in atomic_numbers]
     if unknown or any(a.GetAtomicNum() == 0 for a in mol.GetAtoms()):
         raise StructureError(
-            f"{smiles!r} has a placeholder for an atom ({(unknown or ['X'])[0]}): name an element."
+            f"{brief(smiles)} has a placeholder for an atom: name an element instead of "
+            f"{(unknown or ['it'])[0]}."
         )
     total = mol.GetNumAtoms(onlyExplicit=False)
     if total > MOST_ATOMS:
@@ -90,6 +92,6 @@ def _embed(mol: Any, seed: int, smiles: str) -> None:
     except (ValueError, RuntimeError):
         embedded = False
     if not embedded:
-        raise StructureError(f"RDKit finds no geometry for '{smiles}': give a file instead.")
+        raise StructureError(f"RDKit finds no geometry for {brief(smiles)}: give a file instead.")
     if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
         rdForceFieldHelpers.MMFFOptimizeMolecule(mol, maxIters=2000)

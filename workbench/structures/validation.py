@@ -207,9 +207,10 @@ def _check_distances(atoms: Atoms) -> None:
         return
     i, column = divmod(int(distance.argmin()), 2)
     j = int(numbers[neighbour[i, column]])  # pyright: ignore[reportIndexIssue]
+    first, second = (_label(atoms, k) for k in sorted((i, j)))
     raise StructureError(
-        f"{_label(atoms, i)} and {_label(atoms, j)} are {distance[i, column]:.3f} A apart, closer "
-        f"than {TOO_CLOSE} A: remove one or correct the positions (in Angstrom)."
+        f"{first} and {second} are {distance[i, column]:.3f} A apart, closer than "
+        f"{TOO_CLOSE} A: remove one or correct the positions (in Angstrom)."
     )
 
 
