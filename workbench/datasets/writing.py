@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +19,7 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
 from workbench.storage.output_check import check_writable
+from workbench.storage.value_checks import Range, check_arguments
 
 __all__ = ["write", "write_part"]
 
@@ -69,7 +70,7 @@ def write_part(
     source: Dataset,
     path: str | os.PathLike[str],
     splits: Mapping[str, int],
-    step: float | None = None,
+    step: Annotated[float, Range(0, 1, above=True)] | None = None,
     more: Mapping[str, tuple[Dataset, int]] | None = None,
 ) -> str:
     """Write the first samples of some splits as a dataset of their own.
@@ -89,9 +90,13 @@ def write_part(
         The hash of the content.
 
     Raises:
-        ValueError: for a split that the source lacks, or that has fewer samples than asked for.
+        ValueError: for a split that the source lacks, or that has fewer samples than asked for, no
+            split at all, or a step that is not above 0 and at most 1 eV.
         TargetError: if the file is the one of a source.
     """
+    check_arguments(write_part, {"step": step})
+    if not splits and not more:
+        raise ValueError("A part needs samples: give a number for at least one split.")
     datasets = [source, *(other for other, _ in (more or {}).values())]
     check_writable(Path(path), sources=[dataset.path for dataset in datasets])
     kept = {name: _first(source, name, count) for name, count in splits.items()}

@@ -10,13 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any
+from typing import Annotated, Any
 
 from ase import Atoms
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.storage.value_checks import Range, check_arguments
 
-__all__ = ["Engine", "Reference", "SCFError"]
+__all__ = [
+    "OWN_SCRIPT",
+    "Cycles",
+    "Engine",
+    "Grid",
+    "Mesh",
+    "Reference",
+    "SCFError",
+    "Threshold",
+    "Width",
+]
+
+OWN_SCRIPT = "own_script"
+"""Key in the method of a reference that only a script of the user can compute again."""
+
+Cycles = Annotated[int, Range(1, 100_000)]
+Grid = Annotated[int, Range(0, 9)]
+Threshold = Annotated[float, Range(0, 1, above=True)]
+Width = Annotated[float, Range(0, 100, above=True)]
+_Points = Annotated[int, Range(1, 1000)]
+Mesh = tuple[_Points, _Points, _Points]
+"""What the settings of several engines may be."""
 
 
 class SCFError(RuntimeError):
@@ -35,6 +57,7 @@ class Reference:
         method: how the result was computed: functional, basis, grid, thresholds, program and its
             version.
         fermi_level: of a crystal, eV.
+        atoms: the structure; None where it was not recorded.
 
     >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
     >>> water.H.dense().shape, water.n_electrons
@@ -49,6 +72,7 @@ class Reference:
     n_electrons: int
     method: dict[str, Any] = field(default_factory=dict)
     fermi_level: float | None = None
+    atoms: Atoms | None = None
 
 
 def _nothing_to_install() -> None:
@@ -86,5 +110,11 @@ class Engine:
         return frozenset(signature(self.reference).parameters) - {"atoms", "basis", "xc"}
 
     def accepted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine."""
-        return {name: value for name, value in settings.items() if name in self.settings}
+        """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine.
+
+        Raises:
+            ValueError: for a value of another kind, or outside the range that `reference` declares.
+        """
+        known = {name: value for name, value in settings.items() if name in self.settings}
+        check_arguments(self.reference, known)
+        return known

@@ -6,17 +6,18 @@ expanded in plane waves; occupations are smeared, so that metals converge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
 
-from workbench.engines import Engine, Reference, SCFError
+from workbench.engines import Cycles, Engine, Mesh, Reference, SCFError, Threshold, Width
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
 from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.conventions import BOHR, HARTREE
+from workbench.storage.value_checks import Range
 from workbench.structures.loading import StructureError, validate
 
 # isort: split
@@ -29,17 +30,21 @@ BASIS = "gth-szv-molopt-sr"
 """The basis unless another is asked for."""
 
 
+_FAMILIES = ("gth", "ccecp", "bfd")
+"""Families of pseudopotentials; the names of the bases made for them contain the family."""
+
+
 def reference(
     atoms: Atoms,
     basis: str | None = None,
     xc: str = "pbe",
     *,
-    mesh: Sequence[int] | None = None,
+    mesh: Mesh | None = None,
     pseudo: str = "gth-pbe",
-    ke_cutoff: float = 100.0,
-    smearing: float = 0.1,
-    conv_tol: float = 1e-9,
-    max_cycle: int = 60,
+    ke_cutoff: Annotated[float, Range(1, 10_000)] = 100.0,
+    smearing: Width = 0.1,
+    conv_tol: Threshold = 1e-9,
+    max_cycle: Cycles = 60,
 ) -> Reference:
     """H(T) and S(T) of a crystal.
 
@@ -62,7 +67,8 @@ def reference(
 
     Raises:
         StructureError: for a molecule, a cell that is not three vectors, or an odd electron count.
-        ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms.
+        ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms, or
+            a basis with core orbitals beside a pseudopotential.
         SCFError: no convergence.
     """
     basis = basis or BASIS
@@ -85,6 +91,7 @@ def reference(
         np.asarray(m)[:, order[:, None], order] for m in (field.get_fock(), field.get_ovlp())
     )
     return Reference(
+        atoms=atoms.copy(),
         H=to_real_space(shells, atoms, points, fock * HARTREE),
         S=to_real_space(shells, atoms, points, overlap),
         energy=energy * HARTREE,
@@ -155,12 +162,23 @@ def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Ce
             f"PySCF lacks {basis!r} or {pseudo!r} for an element of "
             f"{atoms.get_chemical_formula()}: use e.g. 'gth-szv-molopt-sr' with 'gth-pbe'."
         ) from error
+    _check_core(basis, pseudo)
     if cell.nelectron % 2:
         raise StructureError(
             f"The cell holds {cell.nelectron} valence electrons; closed shells need an even "
             "number: double the cell."
         )
     return cell
+
+
+def _check_core(basis: str, pseudo: str) -> None:
+    """Refuse orbitals of the core electrons that a pseudopotential has replaced."""
+    family = next((name for name in _FAMILIES if name in pseudo.lower()), None)
+    if family is not None and family not in basis.lower():
+        raise ValueError(
+            f"{pseudo} replaces the core electrons, and {basis} was made with them: use a basis "
+            f"that was made for this pseudopotential, e.g. {BASIS!r} with 'gth-pbe'."
+        )
 
 
 def _known(xc: str) -> str:

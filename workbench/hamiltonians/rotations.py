@@ -24,7 +24,7 @@ def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
         (3, 3), determinant +1.
 
     Raises:
-        ValueError: if the axis is zero or not three finite numbers.
+        ValueError: if the axis is zero or not three finite numbers, or the angle is not finite.
 
     >>> R = wb.rotation((0, 0, 1), 90)  # takes x to y
     >>> (R @ (1, 0, 0)).round(3)
@@ -33,6 +33,10 @@ def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
     direction = np.asarray(axis, dtype=float)
     if direction.shape != (3,) or not np.isfinite(direction).all() or not direction.any():
         raise ValueError(f"A rotation axis is three finite numbers, not all zero: {axis!r} is not.")
+    if not np.isfinite(degrees):
+        raise ValueError(f"A rotation angle is a finite number of degrees: {degrees!r} is not.")
+    largest = np.abs(direction).max()
+    direction = direction / largest if not 1e-100 < largest < 1e100 else direction
     direction = direction / np.linalg.norm(direction)
     return Rotation.from_rotvec(np.deg2rad(degrees) * direction).as_matrix()
 
