@@ -19,6 +19,7 @@ from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
 from workbench.datasets.writing import write
+from workbench.storage.value_checks import Seed, check_arguments
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
@@ -132,7 +133,7 @@ def import_files(
     out: str | os.PathLike[str],
     *,
     shares: Mapping[str, float] = PUBLISHED_SHARES,
-    seed: int = 0,
+    seed: Seed = 0,
     basis_name: str | None = None,
     progress: bool = True,
 ) -> Path:
@@ -150,6 +151,7 @@ def import_files(
         ModuleNotFoundError: for a format whose package is not installed.
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
+    check_arguments(import_files, {"seed": seed})
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
     return found.convert(out, basis_name, progress)
 
