@@ -12,10 +12,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.support.faults import in_a_copy, small_disk
 from tests.support.short_training import CONFIG, HOW, assert_same
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import core_type
 from workbench.models.checkpoint import read_tensors
+from workbench.storage.lock import LockError
+from workbench.storage.writing_errors import WritingError
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainingError
 from workbench.training.loop import train
@@ -181,3 +184,49 @@ def test_an_optimiser_without_a_snapshot_starts_anew():
     state.restore({"model.weight": torch.zeros(2, 3)})
     assert not any(name.startswith("adam.") for name in state.tensors())
     assert torch.equal(state.average[0], network.weight)
+
+
+# ---- the disk -------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_when_the_disk_has_room_again(uninterrupted, tiny, tmp_path):
+    with small_disk(tmp_path / "small", "size=64k") as disk:
+        with pytest.raises(WritingError, match=r"snapshot\.safetensors is not written, since the"):
+            list(train(CONFIG, tiny, HOW, disk / "run"))
+        assert os.listdir(disk / "run") == []
+        subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
+        list(train(CONFIG, tiny, HOW, disk / "run"))
+        assert_same(uninterrupted[0] / "model.safetensors", disk / "run" / "model.safetensors")
+        names = ["model.safetensors", "snapshot.safetensors"]
+        assert sorted(os.listdir(disk / "run")) == names
+
+
+def test_a_place_that_cannot_be_written_is_known_before_training(tiny, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(WritingError, match="a part of its path is a file"):
+        next(train(CONFIG, tiny, HOW, tmp_path / "file"))
+    with (
+        small_disk(tmp_path / "small", "ro") as disk,
+        pytest.raises(WritingError, match="the file system is read-only"),
+    ):
+        next(train(CONFIG, tiny, HOW, disk / "run"))
+
+
+def test_a_model_of_another_run_is_not_replaced(uninterrupted, tiny, tmp_path):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes((uninterrupted[0] / "model.safetensors").read_bytes())
+    with pytest.raises(TrainingError, match="holds a model without the snapshot of its run"):
+        next(train(CONFIG, tiny, replace(HOW, seed=1), tmp_path))
+    assert model.read_bytes() == (uninterrupted[0] / "model.safetensors").read_bytes()
+
+
+def test_two_runs_in_one_process_and_in_two_are_refused(tiny, tiny_path, tmp_path):
+    records = train(CONFIG, tiny, HOW, tmp_path)
+    next(records)
+    with pytest.raises(LockError, match="This process is already writing"):
+        next(train(CONFIG, tiny, HOW, tmp_path))
+    code, said = in_a_copy(lambda: next(train(CONFIG, tiny, HOW, tmp_path)))
+    assert code == 1
+    assert f"Process {os.getpid()} is already writing" in said
+    records.close()
+    assert next(train(CONFIG, tiny, HOW, tmp_path)).step == 2

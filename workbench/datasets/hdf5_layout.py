@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.atomic_write import atomic_path
+from workbench.storage.hdf5_file import new_hdf5
 
 __all__ = [
     "DatasetError",
@@ -69,7 +70,7 @@ class DatasetError(ValueError):
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write header and arrays; the file appears complete or not at all. Returns the hash."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with atomic_path(path) as part, new_hdf5(part) as file:
         file.attrs["format"] = FORMAT
         # Not an attribute: attributes are limited to 64 KiB.
         file.create_dataset("header", data=json.dumps(header, sort_keys=True))

@@ -18,6 +18,7 @@ from workbench.datasets.packing import pack_blocks, pack_triangles
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
+from workbench.storage.output_check import check_writable
 from workbench.storage.value_checks import Range, check_arguments
 
 __all__ = ["write", "write_part"]
@@ -91,10 +92,13 @@ def write_part(
     Raises:
         ValueError: for a split that the source lacks, or that has fewer samples than asked for, no
             split at all, or a step that is not above 0 and at most 1 eV.
+        TargetError: if the file is the one of a source.
     """
     check_arguments(write_part, {"step": step})
     if not splits and not more:
         raise ValueError("A part needs samples: give a number for at least one split.")
+    datasets = [source, *(other for other, _ in (more or {}).values())]
+    check_writable(Path(path), sources=[dataset.path for dataset in datasets])
     kept = {name: _first(source, name, count) for name, count in splits.items()}
     order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
     numbers = {name: np.searchsorted(order, of_split) for name, of_split in kept.items()}
