@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,22 @@ def test_a_reader_that_leaves_gets_no_traceback():
     os.close(writing)
     assert done.returncode == ExitCode.CLOSED_PIPE
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so(told, tmp_path):
+    words = ["label", "water", "--out", str(tmp_path / "a.h5"), "--sigma", "0.1", "--processes=1"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with interrupts ignored, and they would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert running.stderr is not None
+    next(line for line in running.stderr if "labels" in line)  # the bar: work is under way
+    running.send_signal(told)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == ExitCode.INTERRUPTED
+    assert "Stopped." in said.splitlines()
+    assert "Traceback" not in said

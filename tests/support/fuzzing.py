@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
@@ -30,9 +31,10 @@ def faults(check: Check) -> list[str]:
     """The faults of a check, found in a child process; the end of the child is a fault as well."""
     command = [sys.executable, "-m", __name__, check.__module__, check.__name__]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    with TemporaryDirectory(prefix="workbench-mutants-") as folder:  # for what a mutant writes
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     if done.returncode:
         return [f"The child ended with {done.returncode}:\n{done.stderr[-3000:]}"]
     return json.loads(done.stdout.splitlines()[-1])

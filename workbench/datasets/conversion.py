@@ -24,6 +24,7 @@ from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
 from workbench.storage.output_check import check_writable
+from workbench.storage.value_checks import Seed, check_arguments
 from workbench.storage.writing_errors import TargetError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
@@ -157,7 +158,7 @@ def import_files(
     out: str | os.PathLike[str],
     *,
     shares: Mapping[str, float] = PUBLISHED_SHARES,
-    seed: int = 0,
+    seed: Seed = 0,
     basis_name: str | None = None,
     progress: bool = True,
     overwrite: bool = True,
@@ -176,6 +177,7 @@ def import_files(
         ModuleNotFoundError: for a format whose package is not installed.
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
+    check_arguments(import_files, {"seed": seed})
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
     return found.convert(out, basis_name, progress, overwrite)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
@@ -313,8 +314,18 @@ def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]
             for future in done:
                 yield future.result()
     except BaseException:
-        pool.shutdown(kill_workers=True)
+        _kill_workers(pool)
         raise
+
+
+def _kill_workers(pool: Any) -> None:
+    """End a pool with its workers; loky's own thread may then miss a task, which is no news."""
+    before = threading.excepthook
+    threading.excepthook = lambda _: None
+    try:
+        pool.shutdown(kill_workers=True)
+    finally:
+        threading.excepthook = before
 
 
 def _bar(
