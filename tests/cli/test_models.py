@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.command_line import numbers_of, run
 from tests.support.faults import command_in_a_copy, limit_files, small_disk
+from workbench.cli.exit_codes import ExitCode
 from workbench.models.checkpoint import load_model
 from workbench.storage.bundled import data_path
 
@@ -15,9 +16,9 @@ PREDICT = ("predict", "water", "--json")
 OPTIONS = ("--out", "--warm-start")
 
 
-def refusal(*words):
+def refusal(*words, code=ExitCode.WRONG_INPUT):
     result = run(*words)
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == code, result.output
     assert result.stderr.count("\n") == 1
     return result.stderr
 
@@ -61,7 +62,7 @@ def test_a_full_disk_leaves_no_cut_file(option, size, tmp_path):
         said = command_in_a_copy(
             *PREDICT, "--overwrite", option, path, before=lambda: limit_files(size)
         )
-        assert said.startswith(f"2 Error: {path} is not written, since it exceeds"), said
+        assert said.startswith(f"3 Error: {path} is not written, since it exceeds"), said
         assert said.count("\n") == 1
         assert (path.read_text() if path.exists() else None) == text
         path.write_text("kept")
@@ -72,14 +73,17 @@ def test_a_place_that_cannot_be_written_is_known_before(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "other")
     os.mkfifo(tmp_path / "pipe")
     model = ("calibrate", "water", "--dataset", "water")
-    cases = [("link", "is a symbolic link"), ("pipe", "is a pipe"), ("n" * 256, "too long")]
-    for name, says in cases:
-        assert says in refusal(*model, "--out", tmp_path / name)
-        for option in OPTIONS:
-            assert says in refusal(*PREDICT, option, tmp_path / name)
+    for name, says, code in (
+        ("link", "is a symbolic link", ExitCode.WRONG_INPUT),
+        ("pipe", "is a pipe", ExitCode.WRONG_INPUT),
+        ("n" * 256, "its name is too long", ExitCode.SYSTEM),
+    ):
+        for words in ((*model, "--out"), *[(*PREDICT, option) for option in OPTIONS]):
+            assert says in refusal(*words, tmp_path / name, code=code)
     with small_disk(tmp_path / "small", "ro") as disk:
         for words in ((*model, "--out"), (*PREDICT, "--out"), (*PREDICT, "--warm-start")):
-            assert "the file system is read-only" in refusal(*words, disk / "a")
+            said = refusal(*words, disk / "a", code=ExitCode.SYSTEM)
+            assert "the file system is read-only" in said
     assert sorted(os.listdir(tmp_path)) == ["link", "pipe", "small"]
 
 

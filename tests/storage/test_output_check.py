@@ -18,6 +18,9 @@ def test_what_can_be_written_passes_and_nothing_is_left(tmp_path):
     check_writable(tmp_path, folder=True, overwrite=False)
     check_writable(tmp_path / "c" / "d", folder=True)
     assert os.listdir(tmp_path) == ["old"]
+    (tmp_path / "link").symlink_to(tmp_path)  # e.g. to a larger disk
+    check_writable(tmp_path / "link", folder=True)
+    check_writable(tmp_path / "link" / "new")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import core_type
 from workbench.models.checkpoint import read_tensors
 from workbench.storage.lock import LockError
-from workbench.storage.writing_errors import WritingError
+from workbench.storage.writing_errors import TargetError, WritingError
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainingError
 from workbench.training.loop import train
@@ -58,6 +59,44 @@ def test_ten_kills_change_nothing(uninterrupted, tiny_path, tmp_path):
             process.kill()
         process.join()
         assert process.exitcode == (-signal.SIGKILL if kill < 10 else 0)
+    assert_same(uninterrupted[0] / "model.safetensors", tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_at_random_times_lose_no_step(uninterrupted, tiny_path, tmp_path, number):
+    """Every stop saves the last step that was told, or a later one, until the run is at its end."""
+    rng, fork = random.Random(int(number)), multiprocessing.get_context("fork")
+    settings, stops = replace(HOW, snapshot_seconds=1e9), 0
+
+    def work(steps):
+        signal.signal(number, signal.default_int_handler)
+        with (
+            suppress(KeyboardInterrupt),
+            Dataset(tiny_path) as dataset,
+            closing(train(CONFIG, dataset, settings, tmp_path)) as records,
+        ):
+            for record in records:
+                steps.send((record.phase, record.step))
+
+    while not (tmp_path / "model.safetensors").exists():
+        receive, send = fork.Pipe(duplex=False)
+        process = fork.Process(target=work, args=(send,))
+        process.start()
+        send.close()
+        told = []
+        with suppress(EOFError):  # a run whose stages are both trained tells no step
+            told.append(receive.recv())
+            time.sleep(rng.random() * 0.3)
+            os.kill(process.pid, number)
+            while True:
+                told.append(receive.recv())
+        process.join()
+        assert process.exitcode == 0
+        header = read_tensors(tmp_path / "snapshot.safetensors")[1]
+        saved = f"stage {header['phase'] + 1}", header["step"]
+        assert all(step <= saved for step in told)
+        stops += 1
+    assert stops > 2
     assert_same(uninterrupted[0] / "model.safetensors", tmp_path / "model.safetensors")
 
 
@@ -203,7 +242,7 @@ def test_a_run_goes_on_when_the_disk_has_room_again(uninterrupted, tiny, tmp_pat
 
 def test_a_place_that_cannot_be_written_is_known_before_training(tiny, tmp_path):
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(WritingError, match="a part of its path is a file"):
+    with pytest.raises(TargetError, match="file is a file, and what is written here is a folder"):
         next(train(CONFIG, tiny, HOW, tmp_path / "file"))
     with (
         small_disk(tmp_path / "small", "ro") as disk,

@@ -102,6 +102,7 @@ class Collection:
         out: str | os.PathLike[str],
         basis_name: str | None = None,
         progress: bool = True,
+        overwrite: bool = True,
     ) -> Path:
         """Make the dataset, and validate each structure as it is read (`datasets.validation`).
 
@@ -112,6 +113,7 @@ class Collection:
             out: the dataset; it appears complete or not at all.
             basis_name: name of the basis, by default the format's; the files give its shells only.
             progress: whether to show a bar.
+            overwrite: whether an existing file may be replaced.
 
         Returns:
             The path of the dataset.
@@ -120,14 +122,14 @@ class Collection:
             FormatError: for the first source that is broken or fails its validation, by name.
             ValueError: for orbitals of no known shells.
             LockError: if another process is writing ``out``.
-            TargetError: if ``out`` is one of the sources' files, or no plain file.
+            TargetError: if ``out`` is one of the sources' files, no plain file, or may not be
+                replaced.
             WritingError: if ``out`` cannot be written, e.g. for a full disk.
         """
         path = Path(out)
         work = path.with_name(path.name + ".partial")
-        check_writable(path, sources=self._files_named(path.name))
         check_writable(work, folder=True)
-        with locked_file(path):
+        with locked_file(path, sources=self._files_named(path.name), overwrite=overwrite):
             return self._convert(path, work, basis_name, progress)
 
     def _files_named(self, name: str) -> Iterator[Path]:
@@ -159,13 +161,14 @@ def import_files(
     seed: Seed = 0,
     basis_name: str | None = None,
     progress: bool = True,
+    overwrite: bool = True,
 ) -> Path:
     """Make one dataset of all structures of a format.
 
     Args:
         form: a key of `FORMATS`.
         sources, shares, seed: as of `Collection.found`.
-        out, basis_name, progress: as of `Collection.convert`.
+        out, basis_name, progress, overwrite: as of `Collection.convert`.
 
     Returns:
         The path of the dataset.
@@ -176,7 +179,7 @@ def import_files(
     """
     check_arguments(import_files, {"seed": seed})
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
-    return found.convert(out, basis_name, progress)
+    return found.convert(out, basis_name, progress, overwrite)
 
 
 def export_files(
@@ -213,7 +216,6 @@ def export_files(
         raise ValueError(f"The format {form} is only read: choose another to export to.")
     numbers = range(len(dataset)) if split is None else dataset.split(split).tolist()
     digits = len(str(len(dataset) - 1))
-    check_writable(root, folder=True)
     with locked_folder(root):
         _claim(root, {"format": form, "sha256": dataset.hash}, overwrite)
         for number in tqdm(numbers, desc="structures", disable=not progress):

@@ -127,7 +127,6 @@ def label(
     job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
-    check_writable(job.out)
     check_writable(job.work, folder=True)
     with locked_file(job.out):
         if job.finished():  # by another process, just before the lock was free

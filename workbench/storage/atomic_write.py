@@ -161,9 +161,9 @@ def _temporary(path: Path) -> Path:
 
 
 def check_kind(path: Path, wanted: str) -> None:
-    """Refuse to replace what is not of the kind that is written."""
+    """Refuse what is not of the kind that is written: "file", or "folder", which may be a link."""
     try:
-        mode = path.lstat().st_mode
+        mode = (path.stat() if wanted == "folder" else path.lstat()).st_mode
     except FileNotFoundError:
         return
     kinds = {
