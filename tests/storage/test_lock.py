@@ -7,13 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.faults import in_a_copy
-from workbench.storage.lock import LockError, _create_without_link, locked_file, locked_folder
+from workbench.storage import lock as lock_module
+from workbench.storage.lock import (
+    LockError,
+    _create_without_link,
+    _Owner,
+    locked_file,
+    locked_folder,
+)
 from workbench.storage.process_identity import ProcessIdentity, ProcessState
 
 HERE = ProcessIdentity.of_this_process()
@@ -140,8 +148,6 @@ def test_a_process_that_died_while_it_took_over_is_passed(path, ended):
 
 
 def test_without_hard_links_it_is_created_once(path):
-    from workbench.storage.lock import _Owner
-
     owner = _Owner(HERE, TOKEN)
     assert _create_without_link(path, owner)
     assert not _create_without_link(path, owner)
@@ -178,6 +184,34 @@ def test_of_many_that_try_at_once_one_succeeds(path, ended):
         children.append(child)
     wins = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert int(counter.read_text()) == sum(wins) >= 8
+
+
+def test_an_interrupt_at_any_line_leaves_a_lock_that_is_free(path):
+    """A file may stay behind, but this process need not end for the next one."""
+    struck: set[int] = set()
+    while True:
+        place = None
+
+        def trace(frame, event, argument):
+            nonlocal place
+            if frame.f_code.co_filename != lock_module.__file__:
+                return None
+            if event == "line" and place is None and frame.f_lineno not in struck:
+                place = frame.f_lineno
+                signal.raise_signal(signal.SIGINT)
+            return trace
+
+        sys.settrace(trace)
+        with suppress(KeyboardInterrupt), locked_file(path):
+            pass
+        sys.settrace(None)
+        if place is None:
+            break
+        struck.add(place)
+        with locked_file(path):
+            pass
+        assert os.listdir(path.parent) == [], f"after a strike at line {place}"
+    assert len(struck) > 20
 
 
 # ---- which process ---------------------------------------------------------------------------

@@ -104,13 +104,15 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(lock: Path, target: Path) -> Iterator[None]:
-    with deferred_interrupts():
-        held = _acquire(lock, target)
+    held = None
     try:
+        with deferred_interrupts():
+            held = _acquire(lock, target)
         yield
     finally:
-        with deferred_interrupts():
-            _release(lock, held)
+        if held is not None:
+            with deferred_interrupts():
+                _release(lock, held)
 
 
 def _acquire(lock: Path, target: Path) -> _Held:
@@ -139,8 +141,9 @@ def _acquire(lock: Path, target: Path) -> _Held:
 def _release(lock: Path, held: _Held) -> None:
     _HELD.pop(held.owner.token, None)
     forked = held.process != os.getpid()  # this is a copy of the process that holds the lock
-    if not forked and _read(lock) == held.owner:
-        lock.unlink(missing_ok=True)
+    with suppress(OSError):  # a lock that stays is that of a process that has ended
+        if not forked and _read(lock) == held.owner:
+            lock.unlink()
 
 
 def _take_over(lock: Path, target: Path, dead: _Owner, mine: _Owner) -> bool:
