@@ -16,11 +16,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from workbench.datasets.checksums import DamagedFileError
 from workbench.datasets.hdf5_layout import (
     BLOCKS,
     DatasetError,
-    array_names,
     content_hash,
+    damaged,
     open_checked,
 )
 from workbench.datasets.packing import Pairs, unpack_blocks, unpack_triangle
@@ -76,13 +77,14 @@ class Dataset:
     """A dataset file, open for reading; a sequence of `Sample`.
 
     Matrices are read on access, everything else at once. Opening checks that the file is complete,
-    a dataset of the workbench, and of this convention; `verify` also recomputes its hash.
+    a dataset of the workbench, and of this convention. Whatever is read is compared with its
+    checksum; `verify` also recomputes the hash of everything.
 
     Args:
         path: the file, or the name of a bundled one ("water").
 
     Raises:
-        DatasetError: for a missing, truncated or foreign file, or another convention.
+        DatasetError: for a missing, damaged or foreign file, or another convention.
 
     Attributes:
         basis: covers every element of the set.
@@ -101,14 +103,13 @@ class Dataset:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = dataset_path(os.fspath(path))
-        self._file, header = open_checked(self.path)
-        self.basis = Basis.from_json(header["basis"])
+        opened = open_checked(self.path)
+        header = opened.header
+        self._file, self.basis, self.hash = opened.file, opened.basis, opened.hash
         self.provenance: dict[str, Any] = header["provenance"]
-        self.hash = str(self._file.attrs["sha256"])
         self.step = float(header["step"])
         self.periodic = header["layout"] == BLOCKS
-        small = (name for name in array_names(self._file) if not name.endswith("/values"))
-        self._arrays = {name: self._read(name) for name in small}
+        self._arrays, self._large = opened.small, opened.large
 
     def __len__(self) -> int:
         return len(self._arrays["energy"])
@@ -244,7 +245,7 @@ class Dataset:
             )
 
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
-        if "overlap/values" not in self._file:
+        if "overlap/values" not in self._large:
             return None
         low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
         scalar = replace(self.basis, spinor=False)
@@ -252,20 +253,28 @@ class Dataset:
         return S.with_spin() if self.basis.spinor else S
 
     def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
-        if not self.periodic:
-            return unpack_triangle(basis, self.numbers(i), packed)
-        return unpack_blocks(basis, self.numbers(i), self.pairs(i), packed)
+        pairs, numbers = self.pairs(i) if self.periodic else None, self.numbers(i)
+        try:
+            if not np.isfinite(packed).all():
+                raise ValueError("elements that are not finite")
+            if pairs is None:
+                return unpack_triangle(basis, numbers, packed)
+            return unpack_blocks(basis, numbers, pairs, packed)
+        except ValueError as error:
+            raise DatasetError(
+                f"{self.path} is not read, since its sample {i} has {error}: download or make it "
+                "again."
+            ) from error
 
     def _atoms_of(self, i: int) -> slice:
         return slice(*self._arrays["atoms/offset"][i : i + 2])
 
-    def _read(self, name: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
-        array: Any = self._file[name]
-        return self._guarded(lambda: array[low:high])
+    def _read(self, name: str, low: int, high: int) -> NDArray[Any]:
+        return self._guarded(lambda: self._large[name].rows(low, high))
 
     def _guarded(self, read: Callable[[], _T]) -> _T:
         """Read; a damaged chunk raises a DatasetError."""
         try:
             return read()
-        except OSError as error:
-            raise DatasetError(f"{self.path} is damaged: download or make it again.") from error
+        except DamagedFileError as error:
+            raise damaged(self.path) from error

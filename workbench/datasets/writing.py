@@ -21,6 +21,14 @@ from workbench.storage.growing_array import GrowingArray
 
 __all__ = ["write", "write_part"]
 
+_COARSEST = 1.0  # eV; a coarser matrix has no meaning
+
+_LARGEST = 1e9
+"""Largest matrix element, eV: the kinetic energy of the narrowest orbitals in use is less."""
+
+_FARTHEST = 1e6
+"""Largest coordinate, A, as in `workbench.datasets.schema`."""
+
 
 def write(
     path: str | os.PathLike[str],
@@ -45,9 +53,11 @@ def write(
 
     Raises:
         ValueError: for no samples, molecules and crystals in one dataset, mixed bases, an overlap
-            stored in some samples only, or splits that share samples or are out of range.
+            stored in some samples only, splits that share samples or are out of range, a step
+            outside 0 to 1 eV, or numbers that are not finite, also those of a matrix.
     """
     path = Path(path)
+    _check_step(step)
     collected = _collect(samples, path.absolute().parent, step)
     assert collected.basis is not None
     arrays = collected.arrays()
@@ -88,8 +98,11 @@ def write_part(
         The hash of the content.
 
     Raises:
-        ValueError: for a split that the source lacks, or that has fewer samples than asked for.
+        ValueError: for a split that the source lacks, or that has fewer samples than asked for, and
+            for a step outside 0 to 1 eV.
     """
+    if step is not None:
+        _check_step(step)
     kept = {name: _first(source, name, count) for name, count in splits.items()}
     order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
     numbers = {name: np.searchsorted(order, of_split) for name, of_split in kept.items()}
@@ -103,6 +116,15 @@ def write_part(
     if step is None or step <= source.step:
         return write(path, samples, numbers, provenance, step=step or source.step)
     return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
+
+
+def _check_step(step: float) -> None:
+    """Raise a ValueError for a step that resolves nothing."""
+    if not 0 < step <= _COARSEST:
+        raise ValueError(
+            f"The step {step} eV must be more than 0 and at most {_COARSEST:g} eV: it is the "
+            "resolution of the stored matrix elements."
+        )
 
 
 def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:
@@ -153,14 +175,21 @@ class _Collected:
     def __init__(self, folder: Path, step: float, periodic: bool) -> None:
         self.basis: Basis | None = None
         self.periodic, self._step = periodic, step
+        # Integers of eight bytes also bound an element, by the step.
+        self._largest = min(_LARGEST, step * 2.0**62)
         self._rows: list[tuple[Atoms, float, int, int, float]] = []
         self._pairs: list[NDArray[np.int32]] = []
         self._hamiltonians = GrowingArray(folder, "<i8")
         self._overlaps = GrowingArray(folder, "<f8")
 
     def add(self, sample: Sample) -> None:
-        """Add one sample."""
+        """Add one sample.
+
+        Raises:
+            ValueError: for numbers that are not finite or too large, or another basis.
+        """
         H, S = sample.H, sample.stored_overlap
+        self._check(sample)
         self.basis = H.basis if self.basis is None else self.basis.merged(H.basis)
         if self.periodic:
             pairs, h, s = pack_blocks(H, S)
@@ -172,6 +201,28 @@ class _Collected:
             self._overlaps.append(s)
         level = np.nan if sample.fermi_level is None else sample.fermi_level
         self._rows.append((sample.atoms, sample.energy, sample.n_electrons, sample.group, level))
+
+    def _check(self, sample: Sample) -> None:
+        """Raise an error for a number that a file cannot hold: a cast would change it silently."""
+        atoms, matrices = sample.atoms, {"H": sample.H, "the overlap": sample.stored_overlap}
+        bounds = {
+            "its positions": (atoms.positions, _FARTHEST),
+            "its cell": (atoms.cell.array, _FARTHEST),
+            **{name: (m.values, self._largest) for name, m in matrices.items() if m is not None},
+        }
+        for name, (values, limit) in bounds.items():
+            largest = float(np.abs(values).max(initial=0.0))
+            if not largest <= limit:
+                raise ValueError(
+                    f"Sample {len(self._rows)}, {atoms.get_chemical_formula()}, cannot be stored: "
+                    f"the largest number of {name} is {largest:g}, and the limit is {limit:g}. "
+                    "Compute this sample again, or leave it out."
+                )
+        if np.isinf([sample.energy, sample.fermi_level or 0.0]).any():
+            raise ValueError(
+                f"Sample {len(self._rows)}, {atoms.get_chemical_formula()}, has an infinite "
+                "energy: compute this sample again, or leave it out."
+            )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays of the file except the splits.
