@@ -186,9 +186,11 @@ def test_a_foreseen_error_is_one_sentence(words, part, tmp_path, monkeypatch):
     assert result.stderr.count("\n") == 1
 
 
-def test_debug_shows_the_traceback():
+def test_debug_shows_the_traceback_as_well():
     result = run("--debug", "predict", "watr")
-    assert isinstance(result.exception, ValueError)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert result.stderr.splitlines()[-1].startswith("Error: There is no structure")
 
 
 def test_stage_two_can_be_left_out(labels, tmp_path):

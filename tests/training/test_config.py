@@ -1,6 +1,7 @@
 """Settings of a training run: refused where they contradict, and read back from JSON."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
@@ -19,3 +20,36 @@ def test_a_budget_is_steps_or_seconds():
 
 def test_a_configuration_comes_back_from_json():
     assert TrainConfig.from_json(json.loads(json.dumps(HOW.to_json()))) == HOW
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 1e308, True, "600", 10**400])
+def test_a_budget_in_seconds_is_finite_and_not_negative(seconds):
+    with pytest.raises(ValueError, match=r"Budget\.cpu_seconds must be a number from 0 to"):
+        Budget(cpu_seconds=seconds)
+
+
+@pytest.mark.parametrize("steps", [-5, 1e3, float("nan"), 10**30, True, "5"])
+def test_a_budget_in_steps_is_a_whole_number(steps):
+    with pytest.raises(ValueError, match=r"Budget\.steps must be a whole number from 0 to"):
+        Budget(steps=steps)
+
+
+@pytest.mark.parametrize("value", ["two", -1, 1e400, float("nan"), 10**12, [1], {"a": 1}, ""])
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainConfig)])
+def test_every_setting_refuses_what_it_cannot_be(name, value):
+    with pytest.raises(ValueError, match=rf"TrainConfig\.{name} must be .*\.$|^Budget has no"):
+        TrainConfig.from_json({name: value})
+
+
+@pytest.mark.parametrize("name", ["batch_size", "devices"])
+def test_counts_start_at_one(name):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from 1"):
+        TrainConfig(**{name: 0})
+
+
+def test_what_a_snapshot_holds_is_checked_as_the_arguments_are():
+    with pytest.raises(ValueError, match="Budget has no field 'hours': it has steps"):
+        TrainConfig.from_json({"stage1": {"hours": 1}})
+    with pytest.raises(ValueError, match=r"Budget\.steps must be"):
+        TrainConfig.from_json({"stage2": {"steps": -1}})
+    assert TrainConfig.from_json({"stage2": None}).stage2 is None

@@ -1,8 +1,8 @@
 """The command line: ``python -m workbench`` or ``workbench``.
 
 Each command calls one function of the library and prints the result as text or, with ``--json``, as
-one JSON object whose keys contain the units. Errors that the library foresees are printed as one
-sentence on stderr, with exit code 2; ``--debug`` before the command shows the traceback.
+one JSON object whose keys contain the units. An error is printed as one sentence on stderr, with an
+exit code of `workbench.cli.exit_codes`; ``--debug`` before the command shows the traceback as well.
 
 A command imports the library when it runs: a help page should not wait for PyTorch.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,33 +23,52 @@ from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
 from workbench.cli import models as model_commands
+from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
 from workbench.cli.settings import budget, configured, second_budget
 
 if TYPE_CHECKING:
     from workbench.training.loop import StepRecord
 
-_FORESEEN = (ValueError, RuntimeError, FileNotFoundError, ImportError)
+_EPILOG = (
+    "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage; 3 the system refused (a "
+    "file, memory); 4 a fault of the program; 130 interrupted."
+)
 
 
 class _OneSentence(TyperGroup):
-    """Commands that print a foreseen error as one sentence instead of a traceback."""
+    """Commands that print an error as one sentence instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):
+        except typer.Abort:
             raise
-        except _FORESEEN as error:
-            if ctx.params.get("debug"):
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # typer's own: the end of a command, wrong usage
                 raise
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(2) from error
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            code, sentence = explain(error)
+            if code == ExitCode.CLOSED_PIPE:
+                _write_no_more()
+            else:
+                typer.echo(f"Error: {sentence}", err=True)
+            raise typer.Exit(code) from error
+
+
+def _write_no_more() -> None:
+    """Discard what is still in the buffer: the reader, e.g. `head`, has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
-    cls=_OneSentence, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+    cls=_OneSentence,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    epilog=_EPILOG,
 )
 app.command()(data_commands.label)
 app.command()(data_commands.part)
@@ -107,7 +127,7 @@ def doctor(as_json: Json = False) -> None:
 
     diagnosis = diagnose()
     show(diagnosis, describe(diagnosis), as_json)
-    raise typer.Exit(0 if diagnosis["ok"] else 1)
+    raise typer.Exit(ExitCode.DONE if diagnosis["ok"] else ExitCode.FAULT_FOUND)
 
 
 @app.command()
@@ -202,7 +222,7 @@ def _resumable(out: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {out} holds the state: the same command resumes the run.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def _announce(sentence: str) -> None:

@@ -29,7 +29,7 @@ def assignments(settings: Sequence[str]) -> dict[str, Any]:
         name, _, value = setting.partition("=")
         try:
             values[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
             if not value.isidentifier():
                 raise ValueError(
                     f"'{setting}' is not a setting: write name=value, e.g. layers=2 or guess=none."
@@ -56,8 +56,8 @@ def budget(text: str) -> Budget:
         return Budget(steps=int(text))
     except ValueError:
         raise ValueError(
-            f"'{text}' is not a budget: give CPU seconds such as 600s, or a number of steps such "
-            "as 5000."
+            f"'{text[:40]}' is not a budget: give CPU seconds such as 600s, or a number of steps "
+            "such as 5000."
         ) from None
 
 
@@ -76,9 +76,12 @@ def configured(
     """Both configurations, with each ``name=value`` setting applied to the one that has the field.
 
     Raises:
-        ValueError: if neither configuration has the field, or a setting is not ``name=value``.
+        ValueError: if neither configuration has the field, a value is not one that the field can
+            have, or a setting is not ``name=value``.
     """
     values = assignments(settings)
+    if budgets := values.keys() & {"stage1", "stage2"}:
+        raise ValueError(f"'{min(budgets)}' has an option of its own: --{min(budgets)} 600s.")
     model_names = {field.name for field in fields(model)}
     train_names = {field.name for field in fields(training)}
     unknown = values.keys() - model_names - train_names

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.hamiltonians.spin_parts import SIGNS
+from workbench.storage.value_checks import Range, check_fields, from_json
 
 GUESSES = {"none": 0, "atoms": 1, "orbitals": 2}
 """Initial guess -> number of matrices that it consists of."""
+
+_L = Annotated[int, Range(0, 12)]  # the highest l of e3nn's spherical harmonics is 12
+_Layers = Annotated[int, Range(1, 64)]
+_Copies = Annotated[int, Range(1, 4096)]  # of an irrep; weights grow with the square
+_Width = Annotated[int, Range(1, 16384)]
 
 
 @dataclass(frozen=True)
@@ -69,19 +75,19 @@ class ModelConfig:
             the other half is predicted.
     """
 
-    guess: str = "orbitals"
-    cutoff: float | Literal["data"] | None = "data"
-    lmax: int = 4
-    pseudo_lmax: int = 2
-    channels: int = 24
-    layers: int = 2
-    radial: int = 12
-    readout: int = 192
-    pair_readout: int = 48
-    refiner_width: int = 128
-    refiner_heads: int = 4
-    refiner_layers: int = 2
-    refiner_frame: str = "global"
+    guess: Literal["none", "atoms", "orbitals"] = "orbitals"
+    cutoff: Annotated[float, Range(0, 100, above=True)] | Literal["data"] | None = "data"
+    lmax: _L = 4
+    pseudo_lmax: _L = 2
+    channels: _Copies = 24
+    layers: _Layers = 2
+    radial: _Copies = 12
+    readout: _Copies = 192
+    pair_readout: _Copies = 48
+    refiner_width: _Width = 128
+    refiner_heads: _Copies = 4
+    refiner_layers: Annotated[int, Range(0, 64)] = 2
+    refiner_frame: Literal["global", "local"] = "global"
     refiner_mirrors: bool = True
     refiner_features: bool = True
     refiner_guess: bool = True
@@ -92,35 +98,13 @@ class ModelConfig:
         """Check the values.
 
         Raises:
-            ValueError: for a size below 1 or an unknown option.
+            ValueError: for a value of another kind, a size outside its range, or an unknown option.
         """
-        sizes = ("channels", "layers", "radial", "readout", "pair_readout")
-        for name in (*sizes, "refiner_width", "refiner_heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"ModelConfig.{name} must be at least 1, not {getattr(self, name)}."
-                )
-        if self.guess not in GUESSES:
-            raise ValueError(
-                f"ModelConfig.guess must be one of {', '.join(GUESSES)}, not {self.guess!r}."
-            )
-        if self.refiner_frame not in ("global", "local"):
-            raise ValueError(
-                "ModelConfig.refiner_frame must be 'global' or 'local', "
-                f"not {self.refiner_frame!r}."
-            )
+        check_fields(self)
         if self.refiner_width % self.refiner_heads:
             raise ValueError(
                 "ModelConfig.refiner_width must be a multiple of refiner_heads: "
                 f"{self.refiner_width} is not a multiple of {self.refiner_heads}."
-            )
-        if isinstance(self.cutoff, str) and self.cutoff != "data":
-            raise ValueError(
-                f"ModelConfig.cutoff must be a number, None or 'data', not {self.cutoff!r}."
-            )
-        if not isinstance(self.cutoff, str | None) and self.cutoff <= 0:
-            raise ValueError(
-                f"ModelConfig.cutoff must be positive, or None for all pairs, not {self.cutoff}."
             )
 
     @property
@@ -167,13 +151,22 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
-        """The configuration that ``to_json`` wrote, possibly in a version with fewer settings."""
-        # Values of settings that files of older versions do not contain.
-        older_files = {
-            "guess": "none",
-            "cutoff": 10.0,
-            "pair_readout": 2 * data.get("channels", cls.channels),
-            "refiner_guess": False,
-            "refiner_mirrors": False,
-        }
-        return cls(**{**older_files, **data})
+        """The configuration that ``to_json`` wrote, possibly in a version with fewer settings.
+
+        Raises:
+            ValueError: for an unknown field, or a value that the configuration cannot have.
+        """
+        return from_json(cls, {**_older_files(data), **data} if isinstance(data, Mapping) else data)
+
+
+def _older_files(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the settings that files of older versions do not contain."""
+    channels = data.get("channels", ModelConfig.channels)
+    twice = 2 * channels if isinstance(channels, int) else channels
+    return {
+        "guess": "none",
+        "cutoff": 10.0,
+        "pair_readout": twice,
+        "refiner_guess": False,
+        "refiner_mirrors": False,
+    }

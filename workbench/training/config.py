@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from workbench.storage.value_checks import Range, Seed, check_fields, from_json
+
+Precision = Literal["32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true"]
+"""Fabric's names of precisions."""
+
+_Rate = Annotated[float, Range(0, 1000)]
+_Share = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Budget:
         cpu_seconds: CPU time, or None.
 
     Raises:
-        ValueError: if both or neither are given.
+        ValueError: if both or neither are given, or a number is negative or not finite.
 
     >>> wb.Budget(steps=200).progress(step=50, cpu_seconds=7.0)
     0.25
@@ -28,11 +36,12 @@ class Budget:
     1.0
     """
 
-    steps: int | None = None
-    cpu_seconds: float | None = None
+    steps: Annotated[int, Range(0, 10**12)] | None = None
+    cpu_seconds: Annotated[float, Range(0, 1e9)] | None = None
 
     def __post_init__(self) -> None:
-        """Check that exactly one of the two is given."""
+        """Check that exactly one of the two is given, and that it is a number."""
+        check_fields(self)
         if (self.steps is None) == (self.cpu_seconds is None):
             raise ValueError("A Budget is either steps=... or cpu_seconds=..., not both or none.")
 
@@ -69,6 +78,9 @@ class TrainConfig:
         precision: Fabric's name of the precision. "bf16-mixed" is faster on a GPU and much less
             accurate.
 
+    Raises:
+        ValueError: for a value of another kind, or a number outside its range.
+
     >>> settings = wb.TrainConfig(stage1=wb.Budget(steps=1000), stage2=None, batch_size=8)
     >>> wb.TrainConfig.from_json(settings.to_json()) == settings
     True
@@ -76,20 +88,24 @@ class TrainConfig:
 
     stage1: Budget = field(default_factory=lambda: Budget(cpu_seconds=600))
     stage2: Budget | None = field(default_factory=lambda: Budget(cpu_seconds=300))
-    batch_size: int = 16
-    learning_rate: float = 5e-3
-    refiner_learning_rate: float = 3e-4
-    warmup: float = 0.02
-    ema: float = 0.999
+    batch_size: Annotated[int, Range(1, 10**6)] = 16
+    learning_rate: _Rate = 5e-3
+    refiner_learning_rate: _Rate = 3e-4
+    warmup: _Share = 0.02
+    ema: _Share = 0.999
     keep_best: bool = True
-    clip: float = 1.0
-    seed: int = 0
-    validations: int = 20
-    snapshot_seconds: float = 60.0
-    devices: int = 1
+    clip: Annotated[float, Range(0, 1e9, above=True)] = 1.0
+    seed: Seed = 0
+    validations: Annotated[int, Range(0, 10**6)] = 20
+    snapshot_seconds: Annotated[float, Range(0, 1e9)] = 60.0
+    devices: Annotated[int, Range(1, 1024)] = 1
     turning: bool = True
-    precision: str = "32-true"
+    precision: Precision = "32-true"
     gauge_free: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able dictionary; ``from_json`` reads it back.
@@ -103,9 +119,12 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
-        """The settings that ``to_json`` returned."""
-        budgets = {n: Budget(**data[n]) for n in ("stage1", "stage2") if data.get(n)}
-        return cls(**{**data, **budgets})
+        """The settings that ``to_json`` returned.
+
+        Raises:
+            ValueError: for an unknown field, or a value that the settings cannot have.
+        """
+        return from_json(cls, data)
 
 
 class TrainingError(ValueError):

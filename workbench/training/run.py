@@ -106,7 +106,7 @@ class Run:
         self.fabric = Fabric(
             accelerator="auto" if torch.cuda.is_available() else "cpu",
             devices=train_config.devices,
-            precision=train_config.precision,  # type: ignore[arg-type]
+            precision=train_config.precision,
         )
         self.fabric.launch()
         settings = {
