@@ -106,9 +106,9 @@ class Dataset:
         opened = open_checked(self.path)
         header = opened.header
         self._file, self.basis, self.hash = opened.file, opened.basis, opened.hash
-        self.provenance: dict[str, Any] = header["provenance"]
-        self.step = float(header["step"])
-        self.periodic = header["layout"] == BLOCKS
+        self.provenance: dict[str, Any] = header.provenance
+        self.step = float(header.step)
+        self.periodic = header.layout == BLOCKS
         self._arrays, self._large = opened.small, opened.large
 
     def __len__(self) -> int:

@@ -52,16 +52,17 @@ from workbench.datasets.checksums import (
 from workbench.datasets.schema import (
     BLOCKS,
     TRIANGLES,
+    Header,
     SchemaError,
     check_arrays,
     check_contents,
-    check_header,
 )
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage import foreign_hdf5
 from workbench.storage.atomic_write import atomic_path
 from workbench.storage.foreign_hdf5 import UnsafeFileError
+from workbench.storage.value_checks import from_json
 
 __all__ = [
     "BLOCKS",
@@ -100,7 +101,7 @@ class OpenFile:
 
     Attributes:
         file: the HDF5 file.
-        header: its header; `schema.check_header` lists the entries.
+        header: its header.
         hash: of its content.
         basis: of its samples.
         small: by path, all arrays that have at most some numbers per atom, verified.
@@ -108,7 +109,7 @@ class OpenFile:
     """
 
     file: h5py.File
-    header: dict[str, Any]
+    header: Header
     hash: str
     basis: Basis
     small: dict[str, NDArray[Any]]
@@ -198,7 +199,7 @@ def _examined(path: Path, file: h5py.File) -> OpenFile:
     if known is not None:
         verify_texts(known, {"header": text, "sha256": digest})
     header = _header(path, text)
-    check_arrays(arrays, header["layout"] == BLOCKS)
+    check_arrays(arrays, header.layout == BLOCKS)
     checked = {
         name: CheckedArray(name, array, None if known is None else known.get(name, []))
         for name, array in arrays.items()
@@ -209,23 +210,24 @@ def _examined(path: Path, file: h5py.File) -> OpenFile:
     large = {name: array for name, array in checked.items() if name.endswith("/values")}
     small = {name: array.rows() for name, array in checked.items() if name not in large}
     try:
-        basis = Basis.from_json(header["basis"])
+        basis = Basis.from_json(header.basis)
     except ValueError as error:
-        raise SchemaError(f"its basis is unknown ({error})") from error
+        raise SchemaError(f"its basis is unknown ({str(error).rstrip('.')})") from error
     check_contents(small, {name: array.shape[0] for name, array in large.items()}, basis)
     return OpenFile(file, header, digest, basis, small, large)
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _header(path: Path, text: str) -> Header:
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SchemaError("its header is not JSON") from error
-    check_header(header)
-    known = header["layout"] in (TRIANGLES, BLOCKS)
-    if header["convention_version"] != CONVENTION_VERSION or not known:
+        header = from_json(Header, json.loads(text))
+    except RecursionError as error:
+        raise SchemaError("its header is nested too deeply") from error
+    except ValueError as error:
+        raise SchemaError(f"its header is not valid ({str(error).rstrip('.')})") from error
+    known = header.layout in (TRIANGLES, BLOCKS)
+    if header.convention_version != CONVENTION_VERSION or not known:
         raise DatasetError(
-            f"{path} follows convention {header['convention_version']} ({header['layout']}), this "
+            f"{path} follows convention {header.convention_version} ({header.layout}), this "
             f"workbench convention {CONVENTION_VERSION}: make the file again, or use the workbench "
             "version that wrote it."
         )

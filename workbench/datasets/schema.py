@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.hamiltonians.basis import Basis
+from workbench.storage.value_checks import Range, check_fields
 
-__all__ = ["BLOCKS", "TRIANGLES", "SchemaError", "check_arrays", "check_contents", "check_header"]
+__all__ = ["BLOCKS", "TRIANGLES", "Header", "SchemaError", "check_arrays", "check_contents"]
 
 TRIANGLES = "upper triangle of the dense matrix"
 BLOCKS = "one block of each hermitian pair"
 
-_HEADER: dict[str, Any] = {
-    "convention_version": int,
-    "layout": str,
-    "step": (int, float),
-    "basis": dict,
-    "provenance": dict,
-}
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a dataset file.
+
+    Attributes:
+        convention_version: `workbench.hamiltonians.conventions.CONVENTION_VERSION` of its writer.
+        layout: how matrices are packed, `TRIANGLES` or `BLOCKS`.
+        units: of the arrays.
+        step: resolution of the Hamiltonians, eV.
+        basis: as `Basis.to_json` describes it.
+        provenance: how the samples were made.
+    """
+
+    convention_version: int
+    layout: str
+    units: dict[str, Any]
+    step: Annotated[float, Range(0, 1, above=True)]
+    basis: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check kinds and ranges."""
+        check_fields(self)
+
 
 _ARRAYS: dict[str, tuple[str, str, tuple[int, ...]]] = {
     # name: kind of its numbers, what its rows are (n samples, A atoms), shape of a row
@@ -52,22 +72,6 @@ _FARTHEST = 1e6
 
 class SchemaError(ValueError):
     """Content that no dataset has; the message is a clause that says what is wrong."""
-
-
-def check_header(header: Any) -> None:
-    """Check the kinds of the header's entries, and the step.
-
-    Raises:
-        SchemaError: for the first wrong one.
-    """
-    if not isinstance(header, dict):
-        raise SchemaError("its header is no JSON object")
-    for name, kind in _HEADER.items():
-        value = header.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise SchemaError(f"its header has no valid entry {name!r}")
-    if not 0 < header["step"] < np.inf:
-        raise SchemaError(f"its step {header['step']} is not a positive number")
 
 
 def check_arrays(arrays: Mapping[str, Any], periodic: bool) -> None:
