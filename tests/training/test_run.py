@@ -15,7 +15,7 @@ import torch
 from tests.support.short_training import CONFIG, HOW, assert_same
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import core_type
-from workbench.models.checkpoint import read_tensors
+from workbench.models.tensor_file import read_tensors
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainingError
 from workbench.training.loop import train
