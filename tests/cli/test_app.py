@@ -100,7 +100,7 @@ def test_predict_writes_the_blocks_of_a_crystal(folder):
         np.testing.assert_array_equal(written["refined"], expected.refined.values)
         np.testing.assert_array_equal(written["shifts"], expected.refined.shifts)
         assert len(written["labels"]) == 26
-    refused = run(*words, "--warm-start", folder / "start.npy")
+    refused = run(*words, "--overwrite", "--warm-start", folder / "start.npy")
     assert refused.exit_code == 2
     assert "for molecules only" in refused.output
 

@@ -19,6 +19,7 @@ from workbench.datasets.labelling import LabellingError, label
 from workbench.engines.dispatch import reference as wb_reference
 from workbench.engines.openblas import core_type
 from workbench.engines.pyscf_molecules import reference
+from workbench.storage.lock import LockError
 from workbench.structures.bilayers import bilayer
 from workbench.structures.loading import StructureError, load
 from workbench.structures.sampling import AsGiven, Displaced, Langevin, orient
@@ -180,7 +181,7 @@ def test_two_jobs_at_once_are_refused(tmp_path):
     try:
         wait_for(lambda: len(pieces(tmp_path / "a.h5.partial")) > 0, first)
         first.send_signal(signal.SIGSTOP)
-        with pytest.raises(LabellingError, match="Another process"):
+        with pytest.raises(LockError, match="already writing"):
             label(["HF", "H2"], out, SPLITS, **TINY)
     finally:
         first.kill()

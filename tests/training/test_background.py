@@ -13,6 +13,7 @@ import torch
 from tests.support.short_training import CONFIG, HOW, RARE, assert_same, until
 from workbench.datasets.dataset import Dataset
 from workbench.models.checkpoint import load_model
+from workbench.storage.lock import LockError
 from workbench.training.background import FAILED, FINISHED, PAUSED, READY, STOPPED, LiveTraining
 from workbench.training.config import Budget, TrainingError
 from workbench.training.curves import Curves, Point
@@ -137,7 +138,7 @@ def test_one_directory_holds_one_run(tiny_path, tmp_path):
     run.pause()
     run.wait(60)
     assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is run
-    with pytest.raises(TrainingError, match="under way"), Dataset(tiny_path) as tiny:
+    with pytest.raises(LockError, match="already writing"), Dataset(tiny_path) as tiny:
         next(train(CONFIG, tiny, RARE, tmp_path))
     run.stop()
     assert LiveTraining(CONFIG, tiny_path, RARE, tmp_path).or_under_way() is not run

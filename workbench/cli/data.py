@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.options import DatasetFile, DatasetSource, Functional, Grid, Json, Seed, show
+from workbench.cli.options import (
+    DatasetFile,
+    DatasetSource,
+    Functional,
+    Grid,
+    Json,
+    Overwrite,
+    Seed,
+    show,
+)
 from workbench.cli.settings import assignments
 
 if TYPE_CHECKING:
@@ -140,11 +149,14 @@ def part(
         float | None,
         typer.Option(help="Resolution of H, eV; a coarser one gives a smaller file."),
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Copy the first samples of each split to a new dataset, which records its source."""
     from workbench.datasets.dataset import Dataset
     from workbench.datasets.writing import write_part
+    from workbench.storage.lock import locked_file
+    from workbench.storage.output_check import check_writable
 
     if (twisted_from is None) != (not twisted):
         raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
@@ -154,7 +166,10 @@ def part(
         more = {}
         if twisted_from is not None:
             more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
-        digest = write_part(dataset, out, {name: n for name, n in sizes.items() if n}, step, more)
+        check_writable(out, sources=[dataset.path], overwrite=overwrite)
+        with locked_file(out):
+            kept = {name: n for name, n in sizes.items() if n}
+            digest = write_part(dataset, out, kept, step, more)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
@@ -216,10 +231,11 @@ def import_deeph(
     test: _TestShare = 0.2,
     seed: _SplitSeed = 0,
     basis: _BasisName = "deeph",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Convert folders of DeepH-pack or DeepH-E3; every structure is validated as it is read."""
-    _import("deeph", [root], out, (train, valid, test), seed, basis, as_json)
+    _import("deeph", [root], out, (train, valid, test), seed, basis, overwrite, as_json)
 
 
 @importing.command("sisl")
@@ -234,10 +250,11 @@ def import_sisl(
     test: _TestShare = 0.2,
     seed: _SplitSeed = 0,
     basis: _BasisName = "siesta",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
-    _import("sisl", sources, out, (train, valid, test), seed, basis, as_json)
+    _import("sisl", sources, out, (train, valid, test), seed, basis, overwrite, as_json)
 
 
 def _import(
@@ -247,12 +264,15 @@ def _import(
     shares: tuple[float, float, float],
     seed: int,
     basis: str,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Convert, then print the dataset's contents and its largest residuals."""
     from workbench.datasets.conversion import import_files
     from workbench.datasets.dataset import Dataset
+    from workbench.storage.output_check import check_writable
 
+    check_writable(out, overwrite=overwrite)
     path = import_files(
         form,
         sources,
@@ -275,6 +295,9 @@ def export_deeph(
     dataset: DatasetSource,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="Write only this split.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the export of another dataset.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write each sample as a folder that DeepH-pack and DeepH-E3 can read."""
@@ -282,7 +305,9 @@ def export_deeph(
     from workbench.datasets.dataset import Dataset
 
     with Dataset(dataset) as data:
-        root = export_files("deeph", data, out, split=split, progress=not as_json)
+        root = export_files(
+            "deeph", data, out, split=split, progress=not as_json, overwrite=overwrite
+        )
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}
     show(result, f"{root}: {written} structures", as_json)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.options import Functional, Grid, Json, ModelName, Seed, Structure, lines, show
+from workbench.cli.options import (
+    Functional,
+    Grid,
+    Json,
+    ModelName,
+    Overwrite,
+    Seed,
+    Structure,
+    lines,
+    show,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from numpy.typing import NDArray
 
     from workbench.hamiltonians.block_matrix import BlockMatrix
     from workbench.models.prediction import Prediction
@@ -41,6 +53,7 @@ def calibrate(
     grid: Annotated[
         int, typer.Option(help="PySCF grid level of the Fock matrices of `predict --check`.")
     ] = 1,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Measure on labelled molecules how a model's error can be estimated without labels."""
@@ -48,9 +61,11 @@ def calibrate(
     from workbench.evaluation.ghost_levels import with_fitted_kappa
     from workbench.evaluation.self_consistency import calibrate as measured
     from workbench.models.checkpoint import load_model, save_model
+    from workbench.storage.output_check import check_writable
 
     trained = load_model(model)
     with Dataset(dataset) as data:
+        check_writable(out, sources=[data.path], overwrite=overwrite)
         samples = data.split(split).tolist()
         kappa = with_fitted_kappa(trained, data, samples, progress=not as_json)
         calibration = measured(trained, data, samples, grid=grid, progress=not as_json)
@@ -73,19 +88,20 @@ def predict(
         bool,
         typer.Option("--check", help="Molecules: estimate the error by one Fock matrix, seconds."),
     ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Predict the Hamiltonian of a structure and, for a molecule, its energy levels."""
-    import numpy as np
-
     from workbench.engines.level_of_theory import level_of_theory
     from workbench.engines.pyscf_molecules import overlap
     from workbench.engines.warm_start import warm_start as density_matrix
     from workbench.evaluation.self_consistency import check as checked
     from workbench.hamiltonians.conventions import MEV
     from workbench.models.checkpoint import load_model
+    from workbench.storage.atomic_write import write_arrays
     from workbench.structures.loading import load
 
+    _check_results(out, warm_start, source, overwrite)
     atoms = load(source)
     if warm_start is not None and atoms.pbc.any():
         raise ValueError("A warm start is for molecules only: omit --warm-start.")
@@ -108,12 +124,34 @@ def predict(
     if check:
         result["check"] = checked(trained, atoms, prediction).to_json()
     if out is not None:
-        np.savez(out, allow_pickle=False, **arrays)
+        write_arrays(out, **arrays)
         result["written"] = str(out)
     if warm_start is not None:
-        np.save(warm_start, density_matrix(atoms, prediction.refined), allow_pickle=False)
+        _write_array(warm_start, density_matrix(atoms, prediction.refined))
         result["warm_start"] = str(warm_start)
     show(result, lines(result), as_json)
+
+
+def _check_results(out: Path | None, warm_start: Path | None, source: str, overwrite: bool) -> None:
+    """Refuse results of `predict` that cannot be written, before anything is computed."""
+    from workbench.storage.output_check import check_writable
+
+    if out is not None and warm_start is not None and out.resolve() == warm_start.resolve():
+        raise ValueError(f"--out and --warm-start both name {out}: choose two files.")
+    for path in (out, warm_start):
+        if path is not None:
+            check_writable(path, sources=[source], overwrite=overwrite)
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write one array, .npy; in memory first, since NumPy does not say why a file is cut short."""
+    import numpy as np
+
+    from workbench.storage.atomic_write import atomic_write
+
+    content = BytesIO()
+    np.save(content, array, allow_pickle=False)
+    atomic_write(path, content.getvalue())
 
 
 def _levels(atoms: Atoms, prediction: Prediction, S: BlockMatrix) -> dict[str, Any]:

@@ -15,6 +15,7 @@ __all__ = [
     "Grid",
     "Json",
     "ModelName",
+    "Overwrite",
     "Seed",
     "Settings",
     "Stage1",
@@ -31,6 +32,7 @@ ModelName = Annotated[
 Structure = Annotated[str, typer.Argument(help="Bundled structure, file, or smiles:...")]
 DatasetSource = Annotated[str, typer.Argument(help="Bundled dataset or .h5 file.")]
 DatasetFile = Annotated[Path, typer.Option("--out", "-o", help="Dataset to write, .h5.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 Functional = Annotated[str, typer.Option("--xc", help="Exchange-correlation functional, or hf.")]
 Grid = Annotated[
     int, typer.Option("--grid", help="PySCF integration grid level of molecules, 0 to 9.")

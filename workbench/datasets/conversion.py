@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +21,10 @@ from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
 from workbench.datasets.writing import write
+from workbench.storage.atomic_write import atomic_write, remove_leftovers
+from workbench.storage.lock import locked_file, locked_folder
+from workbench.storage.output_check import check_writable
+from workbench.storage.writing_errors import WritingError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
@@ -26,6 +32,8 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 FORMATS = {"deeph": deeph.FORMAT, "sisl": sisl.FORMAT}
 """All formats, by the name that the command line uses."""
+
+_EXPORT = "export.json"  # says which dataset the folder holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +118,23 @@ class Collection:
         Raises:
             FormatError: for the first source that is broken or fails its validation, by name.
             ValueError: for orbitals of no known shells.
+            LockError: if another process is writing ``out``.
+            WritingError: if ``out`` is one of the sources' files or cannot be written.
         """
         path = Path(out)
+        check_writable(path, sources=self._files_named(path.name))
+        with locked_file(path):
+            return self._convert(path, basis_name, progress)
+
+    def _files_named(self, name: str) -> Iterator[Path]:
+        """The files of the sources that have this name."""
+        return (source / name if source.is_dir() else source for source in self.sources)
+
+    def _convert(self, path: Path, basis_name: str | None, progress: bool) -> Path:
+        """As `convert`, with the lock of the dataset."""
         work = path.with_name(path.name + ".partial")
         work.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(work)
         parts = [work / f"{number:06d}.h5" for number in range(len(self.sources))]
         bar = tqdm(parts, desc="structures", disable=not progress)
         for source, part in zip(self.sources, bar, strict=True):
@@ -161,42 +182,66 @@ def export_files(
     *,
     split: str | None = None,
     progress: bool = True,
+    overwrite: bool = False,
 ) -> Path:
     """Write samples in another program's format, a folder each, named by number in the dataset.
 
     Args:
         form: a key of `FORMATS`.
         dataset: molecules are put in a box.
-        out: a folder, made if need be.
+        out: a folder, made if need be. Each structure in it is complete or absent.
         split: only its samples.
         progress: whether to show a bar.
+        overwrite: whether to remove the structures of another dataset from ``out``.
 
     Returns:
         The folder.
 
     Raises:
         ValueError: for a format that is only read.
+        LockError: if another process is writing into ``out``.
+        WritingError: if ``out`` holds another export, or cannot be written.
     """
     root, write_one = Path(out), FORMATS[form].write
     if write_one is None:
         raise ValueError(f"The format {form} is only read: choose another to export to.")
     numbers = range(len(dataset)) if split is None else dataset.split(split).tolist()
     digits = len(str(len(dataset) - 1))
-    for number in tqdm(numbers, desc="structures", disable=not progress):
-        sample = dataset[number]
-        folder = root / f"{number:0{digits}d}"
-        write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
+    check_writable(root, folder=True)
+    with locked_folder(root):
+        _claim(root, {"format": form, "sha256": dataset.hash}, overwrite)
+        for number in tqdm(numbers, desc="structures", disable=not progress):
+            sample = dataset[number]
+            folder = root / f"{number:0{digits}d}"
+            write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
     return root
+
+
+def _claim(root: Path, content: dict[str, str], overwrite: bool) -> None:
+    """Note in a folder which dataset's export it holds, and clear it of another one's."""
+    note, text = root / _EXPORT, json.dumps(content) + "\n"
+    if note.is_file() and note.read_text() == text:
+        return
+    structures = [path for path in root.iterdir() if path.name.isdigit() and path.is_dir()]
+    if structures and not overwrite:
+        raise WritingError(
+            f"{root} holds the export of another dataset: choose another folder, or replace it "
+            "with --overwrite."
+        )
+    for folder in structures:
+        for name in reversed(deeph.FILES):
+            (folder / name).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    atomic_write(note, text)
 
 
 def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None:
     """Read and validate one structure, unless its file says that this was done."""
-    folder = source if source.is_dir() else source.parent
-    changed = max(file.stat().st_mtime_ns for file in folder.iterdir())
-    origin = {"folder": str(source.resolve()), "changed": changed, "basis": basis_name}
+    origin = {"folder": str(source.resolve()), "files": _state(source), "basis": basis_name}
     if part.exists():
         with Dataset(part) as earlier:
-            if earlier.provenance["origin"] == origin:
+            if earlier.provenance.get("origin") == origin:
                 return
     foreign = form.read(source, basis_name)
     foreign.H.basis.to_json()  # refuses orbitals of no known shells
@@ -212,6 +257,18 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
         fermi_level=foreign.fermi_level,
     )
     write(part, [sample], {}, {"origin": origin, "proof": validation.to_json()})
+
+
+def _state(source: Path) -> str:
+    """A hash of the name, size and times of each file of a source; hidden files are not its own.
+
+    The newest time alone would miss a file that was exchanged for an older one.
+    """
+    folder = source if source.is_dir() else source.parent
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    states = [(path.name, path.stat()) for path in files if not path.name.startswith(".")]
+    rows = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in states]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _samples(parts: list[Path], worst: dict[str, float]) -> Iterator[Sample]:

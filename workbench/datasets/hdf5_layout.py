@@ -62,6 +62,7 @@ from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage import foreign_hdf5
 from workbench.storage.atomic_write import atomic_path
 from workbench.storage.foreign_hdf5 import UnsafeFileError
+from workbench.storage.hdf5_file import new_hdf5
 from workbench.storage.value_checks import from_json
 
 __all__ = [
@@ -118,22 +119,23 @@ class OpenFile:
 
 def write_file(path: Path, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write header and arrays; the file appears complete or not at all. Returns the hash."""
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with atomic_path(path) as part, new_hdf5(part) as file:
         file.attrs["format"] = FORMAT
         # Not an attribute: attributes are limited to 64 KiB.
         file.create_dataset("header", data=json.dumps(header, sort_keys=True))
         for name, array in arrays.items():
             large = {**_COMPRESSION, "chunks": (ROWS, *array.shape[1:])}
             file.create_dataset(name, data=array, **(large if len(array) > ROWS else {}))
-        digest = content_hash(file)
+        stored: dict[str, Any] = {name: file[name] for name in sorted(arrays)}
+        digest = _hash(_header_text(file), stored)
         file.attrs["sha256"] = digest
-        _write_checksums(file)
+        _write_checksums(file, stored)
     return digest
 
 
-def _write_checksums(file: h5py.File) -> None:
+def _write_checksums(file: h5py.File, arrays: Mapping[str, h5py.Dataset]) -> None:
     texts = {"header": _header_text(file), "sha256": str(file.attrs["sha256"])}
-    file["checksums"] = checksums(_arrays(file), texts)
+    file["checksums"] = checksums(arrays, texts)
 
 
 def add_checksums(path: Path) -> None:
@@ -150,7 +152,7 @@ def add_checksums(path: Path) -> None:
     with atomic_path(path) as part:
         part.write_bytes(path.read_bytes())
         with h5py.File(part, "r+") as file:
-            _write_checksums(file)
+            _write_checksums(file, _arrays(file))
 
 
 def open_checked(path: Path) -> OpenFile:
@@ -259,8 +261,12 @@ def content_hash(file: h5py.File) -> str:
     Raises:
         DamagedFileError: if an array cannot be read.
     """
-    digest = hashlib.sha256(_header_text(file).encode())
-    for name, array in _arrays(file).items():
+    return _hash(_header_text(file), _arrays(file))
+
+
+def _hash(header: str, arrays: Mapping[str, h5py.Dataset]) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         for start in range(0, len(array), _HASHED_AT_ONCE):
             try:

@@ -11,13 +11,11 @@ the final dataset is the same, bit for bit (on the same machine). For this purpo
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,13 @@ from workbench.datasets.label_settings import LabelSettings, sample_of
 from workbench.datasets.writing import write
 from workbench.engines.openblas import kernel_environment
 from workbench.engines.worker_lifetime import end_with
-from workbench.storage.atomic_write import atomic_path, atomic_write
+from workbench.storage.atomic_write import (
+    atomic_write,
+    remove_leftovers,
+    write_arrays,
+)
+from workbench.storage.lock import locked_file
+from workbench.storage.output_check import check_writable
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -93,8 +97,9 @@ def label(
         The path of the dataset.
 
     Raises:
-        LabellingError: more failures than allowed, naming each; files of another job at `out`; the
-            same job is already running.
+        LabellingError: more failures than allowed, naming each; files of another job at `out`.
+        LockError: another process is writing `out`.
+        WritingError: `out` cannot be written, e.g. a full disk; finished labels are kept.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
             a mapping with a repeated structure, or with other splits than `splits`.
 
@@ -116,7 +121,11 @@ def label(
     job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
-    with job.locked():
+    check_writable(job.out)
+    with locked_file(job.out):
+        if job.finished():  # by another process, just before the lock was free
+            return job.out
+        job.claim()
         job.draw(sampling, seed, oriented, processes, progress)
         failures = job.solve(label_settings, processes, progress)
         if len(failures) > allow_failures:
@@ -149,24 +158,15 @@ class _Job:
                     f"{self.out} exists and was made with other arguments: remove it or choose "
                     "another name."
                 )
-        shutil.rmtree(self.work, ignore_errors=True)  # left if the job was killed just before this
+        self.clear()  # the work folder is left if the job was killed just before this
         return True
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the work folder; the system releases the lock even if the process is killed."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        with (self.work / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise LabellingError(
-                    f"Another process is labelling {self.out}: wait for it."
-                ) from error
-            self._claim()
-            yield
+    def claim(self) -> None:
+        """Note in the work folder which job it belongs to.
 
-    def _claim(self) -> None:
+        Raises:
+            LabellingError: if it belongs to another one.
+        """
         path = self.work / "recipe.json"
         text = json.dumps(self.recipe, indent=1)
         if not path.exists():
@@ -176,8 +176,7 @@ class _Job:
                 f"{self.work} holds a job with other arguments or program versions: repeat those "
                 "(see its recipe.json), remove the folder, or choose another output name."
             )
-        for leftover in self.work.glob("*.part"):
-            leftover.unlink()
+        remove_leftovers(self.work)
 
     def draw(
         self, sampling: Sampling, seed: int, oriented: bool, processes: int, progress: bool
@@ -191,7 +190,7 @@ class _Job:
         )
         done = _parallel(tasks, processes)
         for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
-            _write_arrays(self._geometry(k), **drawn)
+            write_arrays(self._geometry(k), **drawn)
 
     def solve(self, settings: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
         """Compute the missing labels; returns the failures by sample number."""
@@ -208,7 +207,7 @@ class _Job:
             if isinstance(result, str):
                 failures[i] = f"sample {i} ({self._origin(i)}): {result}"
             else:
-                _write_arrays(self._label(i), **result)
+                write_arrays(self._label(i), **result)
         return failures
 
     def finish(self, failed: Sequence[int]) -> None:
@@ -216,7 +215,11 @@ class _Job:
         kept = [i for i in range(self.total) if i not in set(failed)]
         provenance = {"recipe": self.recipe, "left_out": list(failed)}
         self.write(self.out, kept, provenance)
-        shutil.rmtree(self.work)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the work folder of a finished job."""
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def write(self, out: Path, kept: Sequence[int], provenance: dict[str, Any]) -> None:
         """Write the samples `kept`, all of them labelled, as a dataset."""
@@ -311,8 +314,3 @@ def _bar(
     results: Iterator[Any], what: str, total: int, initial: int, progress: bool
 ) -> Iterator[Any]:
     return iter(tqdm(results, what, total=total, initial=initial, disable=not progress))
-
-
-def _write_arrays(path: Path, **arrays: Any) -> None:
-    with atomic_path(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

@@ -18,6 +18,7 @@ from workbench.datasets.packing import pack_blocks, pack_triangles
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
+from workbench.storage.output_check import check_writable
 
 __all__ = ["write", "write_part"]
 
@@ -100,9 +101,12 @@ def write_part(
     Raises:
         ValueError: for a split that the source lacks, or that has fewer samples than asked for, and
             for a step outside 0 to 1 eV.
+        WritingError: if the file is the one of a source.
     """
     if step is not None:
         _check_step(step)
+    datasets = [source, *(other for other, _ in (more or {}).values())]
+    check_writable(Path(path), sources=[dataset.path for dataset in datasets])
     kept = {name: _first(source, name, count) for name, count in splits.items()}
     order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
     numbers = {name: np.searchsorted(order, of_split) for name, of_split in kept.items()}

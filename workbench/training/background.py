@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from os import PathLike
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -245,7 +245,8 @@ class LiveTraining:
             self._conclude(state)
         except Exception as error:
             state, self.error = FAILED, error
-            self._close()
+            with suppress(Exception):  # the same fault, such as a full disk, would hide the first
+                self._close()
         with self._changed:
             # A request to continue that arrived while the thread ended would otherwise be lost.
             again = state == STOPPED and self._requested == RUNNING
@@ -323,9 +324,9 @@ class LiveTraining:
         """Write model, snapshot and curves, unless the run stays in memory."""
         if self._model is not None:
             self._model = self._copy()
+        self._write_curves()
         if state == FINISHED or self.directory is not None:
             self._close()
-        self._write_curves()
 
     def _close(self) -> None:
         """Close the generator, which writes a snapshot unless the generator has ended."""

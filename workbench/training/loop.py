@@ -65,8 +65,9 @@ def train(
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
 
     Raises:
-        TrainingError: if the directory holds a run with other settings or one that is under way,
-            a split is empty, or the model passed has other sizes or lacks an element.
+        TrainingError: if the directory holds a run with other settings, a split is empty, or the
+            model passed has other sizes or lacks an element.
+        LockError: if the directory holds a run that is under way.
 
     Two gradient steps of stage 1, the ridge regression of its readouts, and the final record. Stage
     1 is equivariant however short it was trained:

@@ -6,12 +6,12 @@ the optimiser's moments are therefore enough to continue a run bit for bit.
 
 from __future__ import annotations
 
-import fcntl
 import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from workbench.models.checkpoint import read_tensors, restore, save_model, write
 from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import VALIDATED_OVER, TwoStageModel
+from workbench.storage.lock import locked_folder
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.cutoff import with_cutoff
@@ -89,7 +90,8 @@ class Run:
         settings: JSON-able; a snapshot is continued only under the same settings.
 
     Raises:
-        TrainingError: if the snapshot belongs to a run with other settings.
+        TrainingError: if the snapshot belongs to a run with other settings, or there is a model
+            without a snapshot.
     """
 
     def __init__(
@@ -124,6 +126,11 @@ class Run:
         self._saved: dict[str, Tensor] = {}
         if directory is not None and (directory / "snapshot.safetensors").is_file():
             self._open(directory / "snapshot.safetensors")
+        elif directory is not None and (directory / "model.safetensors").exists():
+            raise TrainingError(
+                f"{directory} holds a model without the snapshot of its run, which would be "
+                "replaced: train in a new directory."
+            )
 
     def _open(self, path: Path) -> None:
         self._saved, header = read_tensors(path)
@@ -144,22 +151,15 @@ class Run:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Lock the directory; the system releases the lock even if the process is killed.
+        """Lock the directory, so that no other run writes into it.
 
         Raises:
-            TrainingError: if another run holds the lock.
+            LockError: if another run holds the lock.
         """
         if self.directory is None or not self.fabric.is_global_zero:
             yield
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TrainingError(
-                    f"A run in {self.directory} is under way: stop that one first, or wait for it."
-                ) from error
+        with locked_folder(self.directory):
             yield
 
     def restore_model(self, model: TwoStageModel) -> None:
@@ -217,6 +217,7 @@ def described(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     }
 
 
+@cache
 def _rounding() -> str:
     """The kernels of PyTorch and of NumPy's OpenBLAS, on which the last digits of sums depend."""
     of_torch = torch.backends.cpu.get_cpu_capability()

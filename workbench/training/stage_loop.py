@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.twostage import TwoStageModel
+from workbench.storage.interrupts import deferred_interrupts
 from workbench.training.config import Budget
 from workbench.training.history import history_row, phase_label
 from workbench.training.objective import Objective
@@ -105,32 +107,60 @@ class StageLoop:
         self.network: Callable[..., object] = lambda *arguments: network(_Packed(arguments))
         self.record: StepRecord | None = None
         self._permutation: tuple[int, Tensor] = (-1, torch.empty(0))  # epoch, order
+        self._is_whole = True  # whether the state is that between two steps
+        self._written = time.monotonic()  # when the last snapshot was
 
     def __iter__(self) -> Iterator[StepRecord]:
-        run, written = self.run, time.monotonic()
-        now = run.progress
+        now = self.run.progress
         progress = self.budget.progress(now.step, now.cpu_seconds)
         if progress == 0:
             self._compare(self.objective.validate())
         try:
             while progress < 1:
-                # What the consumer does between two records, or a pause, is not training.
-                started = time.process_time() - now.cpu_seconds
-                rate = self._set_rate(progress)
-                loss = self._step()
-                now.step += 1
-                now.cpu_seconds = time.process_time() - started
-                before, progress = progress, self.budget.progress(now.step, now.cpu_seconds)
-                valid = self._validated(before, progress)
-                self.record = self._record(progress, loss, valid, rate)
-                if time.monotonic() - written > run.train_config.snapshot_seconds:
-                    run.snapshot(self.objective.model)
-                    written = time.monotonic()
+                with self._whole_step():
+                    self.record = self._advance(progress)
+                    progress = self.record.progress
                 yield self.record
         except (GeneratorExit, KeyboardInterrupt):
-            run.snapshot(self.objective.model)
+            self._snapshot()
             raise
+        self._snapshot()  # a run that is stopped while its readouts are refitted goes on from here
         yield self._solve()
+
+    @contextmanager
+    def _whole_step(self) -> Iterator[None]:
+        """The block is a step; Ctrl-C and SIGTERM act at its end.
+
+        After any other exception in the block the state is that of half a step and is not saved:
+        the run continues from the last snapshot.
+        """
+        with deferred_interrupts():
+            self._is_whole = False
+            yield
+            self._is_whole = True
+
+    def _snapshot(self) -> None:
+        """Save the run, unless its state is that of half a step."""
+        with deferred_interrupts():
+            if self._is_whole:
+                self.run.snapshot(self.objective.model)
+                self._written = time.monotonic()
+
+    def _advance(self, progress: float) -> StepRecord:
+        """One step from this share of the budget on, with its validation and snapshot if due."""
+        run, now = self.run, self.run.progress
+        # What the consumer does between two records, or a pause, is not training.
+        started = time.process_time() - now.cpu_seconds
+        rate = self._set_rate(progress)
+        loss = self._step()
+        now.step += 1
+        now.cpu_seconds = time.process_time() - started
+        reached = self.budget.progress(now.step, now.cpu_seconds)
+        valid = self._validated(progress, reached)
+        if time.monotonic() - self._written > run.train_config.snapshot_seconds:
+            run.snapshot(self.objective.model)
+            self._written = time.monotonic()
+        return self._record(reached, loss, valid, rate)
 
     def _solve(self) -> StepRecord:
         """Refit the readouts of the averaged weights, which ends the stage."""
@@ -207,8 +237,10 @@ class StageLoop:
             return None
         weights = [p.detach().clone() for p in self.state.parameters]
         self.state.load(self.state.average)
-        mae = self.objective.validate()
-        self.state.load(weights)
+        try:
+            mae = self.objective.validate()
+        finally:
+            self.state.load(weights)
         self._compare(mae)
         self._note(mae)
         return mae

@@ -33,7 +33,8 @@ from workbench.datasets.formats import Foreign, Format, FormatError
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index
-from workbench.storage.atomic_write import atomic_path, atomic_write
+from workbench.storage.atomic_write import atomic_folder
+from workbench.storage.hdf5_file import new_hdf5
 from workbench.structures.loading import StructureError, validate
 
 __all__ = ["FORMAT", "folders", "read", "structure", "write"]
@@ -42,6 +43,8 @@ PROGRAM = "openmx"  # the format has the orbital order of this program
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
 Positions = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
 _TEXT = ("lat.dat", "site_positions.dat", "element.dat", "orbital_types.dat", "info.json")
+FILES = ("rlat.dat", _MATRIX, _OVERLAP, *_TEXT)
+"""All files of a folder. `write` writes the last one at the end, and `read` needs it."""
 
 
 def folders(root: str | os.PathLike[str]) -> list[Path]:
@@ -50,7 +53,8 @@ def folders(root: str | os.PathLike[str]) -> list[Path]:
     Raises:
         FormatError: if there is none.
     """
-    complete = sorted(p.parent for p in Path(root).rglob("orbital_types.dat"))
+    found = {path.parent for path in Path(root).rglob("orbital_types.dat")}
+    complete = sorted(p for p in found if p.suffix != ".part")  # left by a killed export
     if not complete:
         raise FormatError(
             f"No folder of the DeepH format is below {root}: each holds orbital_types.dat, "
@@ -126,7 +130,8 @@ def write(
     """Write one structure; both blocks of each hermitian pair are stored, as DeepH expects.
 
     Args:
-        folder: made if need be; files in it are replaced.
+        folder: made if need be, and then it appears complete or not at all. In an existing folder
+            the files of the format are replaced; `read` refuses it until the last one is there.
         atoms: with a cell; a molecule without a cell gets a box that leaves 20 A between images.
         H: eV.
         S: dimensionless, for spinors ``kron(1_2, S)``; not written if None.
@@ -134,25 +139,25 @@ def write(
 
     Raises:
         ValueError: for shells whose order the format does not define (l > 3).
+        WritingError: if the folder cannot be written, e.g. for a full disk.
     """
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
     boxed = atoms.copy()
     if boxed.cell.rank < 3:
         boxed.center(vacuum=10.0)
         boxed.positions += atoms.positions[0] - boxed.positions[0]
     cell = boxed.cell.array
     shells = [" ".join(str(l) for l in H.basis.shells[int(z)]) for z in boxed.numbers]
-    _save(path / "lat.dat", cell.T)
-    _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
-    _save(path / "site_positions.dat", boxed.positions.T)
-    atomic_write(path / "element.dat", "\n".join(str(z) for z in boxed.numbers) + "\n")
-    atomic_write(path / "orbital_types.dat", "\n".join(shells) + "\n")
     info = {"isspinful": H.basis.spinor, "fermi_level": float(fermi_level)}
-    atomic_write(path / "info.json", json.dumps(info) + "\n")
-    _save_blocks(path / _MATRIX, H)
-    if S is not None:
-        _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
+    with atomic_folder(Path(folder), FILES) as path:
+        _save(path / "lat.dat", cell.T)
+        _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
+        _save(path / "site_positions.dat", boxed.positions.T)
+        (path / "element.dat").write_text("\n".join(str(z) for z in boxed.numbers) + "\n")
+        (path / "orbital_types.dat").write_text("\n".join(shells) + "\n")
+        (path / "info.json").write_text(json.dumps(info) + "\n")
+        _save_blocks(path / _MATRIX, H)
+        if S is not None:
+            _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
 
 
 # ---- text files -------------------------------------------------------------------------------
@@ -208,7 +213,7 @@ def _numbers(path: Path) -> NDArray[np.float64]:
 def _save(path: Path, table: NDArray[np.float64]) -> None:
     """Write a table with seventeen digits, so that exactly the same numbers are read back."""
     rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
-    atomic_write(path, "\n".join(rows) + "\n")
+    path.write_text("\n".join(rows) + "\n")
 
 
 # ---- blocks -----------------------------------------------------------------------------------
@@ -308,10 +313,10 @@ def _positions(basis: Basis, number: int) -> Positions:
 
 
 def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
-    """Write one array per block; the file appears complete or not at all."""
+    """Write one array per block."""
     pairs = matrix.edges.T
     names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    with new_hdf5(path) as file:
         for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
             back = [np.argsort(positions[0]) for positions in (rows, columns)]
             kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
