@@ -6,6 +6,7 @@ writes one.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ class Sample:
         n_electrons: electrons that the reference treated; 0 if unknown.
         group: samples of one group are correlated (e.g. one trajectory) and are in one split.
         stored_overlap: S if the file contains it.
-        fermi_level: of a crystal, eV.
+        fermi_level: of a crystal, eV; None where it is unknown.
     """
 
     atoms: Atoms
@@ -123,7 +124,7 @@ class Dataset:
             n_electrons=int(self._arrays["n_electrons"][i]),
             group=int(self._arrays["group"][i]),
             stored_overlap=self._stored_overlap(i),
-            fermi_level=float(self._arrays["fermi_level"][i]) if self.periodic else None,
+            fermi_level=self._fermi_level(i),
         )
 
     def reference(self, index: int) -> Reference:
@@ -243,6 +244,10 @@ class Dataset:
             raise DatasetError(
                 f"The content of {self.path} is not what was written: download or make it again."
             )
+
+    def _fermi_level(self, i: int) -> float | None:
+        level = float(self._arrays["fermi_level"][i]) if self.periodic else math.nan
+        return None if math.isnan(level) else level
 
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
         if "overlap/values" not in self._large:

@@ -229,7 +229,7 @@ def _header(path: Path, text: str) -> Header:
     known = header.layout in (TRIANGLES, BLOCKS)
     if header.convention_version != CONVENTION_VERSION or not known:
         raise DatasetError(
-            f"{path} follows convention {header.convention_version} ({header.layout}), this "
+            f"{path} follows convention {header.convention_version} ({header.layout!r:.60}), this "
             f"workbench convention {CONVENTION_VERSION}: make the file again, or use the workbench "
             "version that wrote it."
         )

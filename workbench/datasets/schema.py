@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from workbench.hamiltonians.basis import Basis
 from workbench.storage.value_checks import Range, check_fields
 
-__all__ = ["BLOCKS", "TRIANGLES", "Header", "SchemaError", "check_arrays", "check_contents"]
+__all__ = [
+    "BLOCKS",
+    "FARTHEST",
+    "TRIANGLES",
+    "Header",
+    "SchemaError",
+    "check_arrays",
+    "check_contents",
+]
 
 TRIANGLES = "upper triangle of the dense matrix"
 BLOCKS = "one block of each hermitian pair"
@@ -66,7 +74,7 @@ _CRYSTAL = {
 }
 
 _HIGHEST_NUMBER = 118
-_FARTHEST = 1e6
+FARTHEST = 1e6
 """Largest coordinate, A."""
 
 
@@ -131,8 +139,8 @@ def check_contents(
     if absent := set(np.unique(numbers).tolist()) - set(basis.elements):
         raise SchemaError(f"its basis has no orbitals for the atomic number {min(absent)}")
     for name in ("atoms/positions", "atoms/cell"):
-        if name in arrays and not (np.abs(arrays[name]) <= _FARTHEST).all():
-            raise SchemaError(f"its array {name!r} has coordinates beyond {_FARTHEST:.0e} A")
+        if name in arrays and not (np.abs(arrays[name]) <= FARTHEST).all():
+            raise SchemaError(f"its array {name!r} has coordinates beyond {FARTHEST:.0e} A")
     for name in ("energy", "fermi_level"):  # nan where unknown
         if name in arrays and np.isinf(arrays[name]).any():
             raise SchemaError(f"its array {name!r} has infinite energies")

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
 from workbench.datasets.packing import pack_blocks, pack_triangles
+from workbench.datasets.schema import FARTHEST
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
@@ -26,9 +27,6 @@ _COARSEST = 1.0  # eV; a coarser matrix has no meaning
 
 _LARGEST = 1e9
 """Largest matrix element, eV: the kinetic energy of the narrowest orbitals in use is less."""
-
-_FARTHEST = 1e6
-"""Largest coordinate, A, as in `workbench.datasets.schema`."""
 
 
 def write(
@@ -210,8 +208,8 @@ class _Collected:
         """Raise an error for a number that a file cannot hold: a cast would change it silently."""
         atoms, matrices = sample.atoms, {"H": sample.H, "the overlap": sample.stored_overlap}
         bounds = {
-            "its positions": (atoms.positions, _FARTHEST),
-            "its cell": (atoms.cell.array, _FARTHEST),
+            "its positions": (atoms.positions, FARTHEST),
+            "its cell": (atoms.cell.array, FARTHEST),
             **{name: (m.values, self._largest) for name, m in matrices.items() if m is not None},
         }
         for name, (values, limit) in bounds.items():

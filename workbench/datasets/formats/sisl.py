@@ -31,7 +31,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError, check_elements
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index, order_signs
@@ -328,8 +328,8 @@ def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatr
         overlap = _identity(edges, shifts, atoms, basis)
     else:
         overlap = blocks(lambda c: np.real(c(H.S_idx)))
-    if not (np.isfinite(values).all() and np.isfinite(overlap).all()):
-        raise FormatError(f"{path} has values that are not finite.")
+    for found in (values, overlap):
+        check_elements(path, found)
     pairs = atoms.numbers.astype(np.int64), edges, shifts
     S = BlockMatrix(replace(basis, spinor=False), *pairs, overlap)
     return BlockMatrix(basis, *pairs, values), S.with_spin() if basis.spinor else S
