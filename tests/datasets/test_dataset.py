@@ -282,8 +282,8 @@ def test_infinite_energies_are_refused(samples, tmp_path):
 
 @pytest.mark.parametrize("step", [np.nan, np.inf, 1e20, 0.0, -1.0])
 def test_a_step_that_resolves_nothing_is_refused(path, samples, tmp_path, step):
-    with pytest.raises(ValueError, match="must be more than 0 and at most 1 eV"):
+    with pytest.raises(ValueError, match="step must be a number above 0 and at most 1"):
         write(tmp_path / "a.h5", samples, SPLITS, {}, step=step)
-    with Dataset(path) as whole, pytest.raises(ValueError, match="at most 1 eV"):
+    with Dataset(path) as whole, pytest.raises(ValueError, match="step must be a number above 0"):
         write_part(whole, tmp_path / "part.h5", {"train": 2}, step)
     assert [p.name for p in tmp_path.iterdir()] == ["small.h5"]

@@ -282,9 +282,9 @@ def test_arguments_that_make_no_sense():
         equivariance({}, atoms)
     with pytest.raises(ValueError, match="cannot be given with kind='inversion'"):
         equivariance(good, atoms, R, kind="inversion")
-    with pytest.raises(ValueError, match="'spin' is not a known symmetry"):
+    with pytest.raises(ValueError, match=r"kind must be 'rotation', .*'permutation', not 'spin'"):
         equivariance(good, atoms, kind="spin")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="samples is 0"):
+    with pytest.raises(ValueError, match="samples must be a whole number from 1 to 100000, not 0"):
         equivariance(good, atoms, samples=0)
     with pytest.raises(ValueError, match=r"R has shape \(2, 2\)"):
         equivariance(good, atoms, np.eye(2))

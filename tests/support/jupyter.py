@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import nbformat
@@ -139,15 +139,27 @@ def class_server(*options: str) -> Iterator[str]:
 
 
 @contextmanager
+def own_server(command: str, *options: str) -> Iterator[tuple[int, int]]:
+    """Run `python -m workbench lab` or `class` as a user does; yields its port and process ID."""
+    with tempfile.TemporaryDirectory(prefix="workbench-own-") as home:
+        port = free_port()
+        words = [sys.executable, "-m", "workbench", command, "--no-browser", f"--port={port}"]
+        environment = _own_environment(Path(home))
+        address = f"http://127.0.0.1:{port}"
+        with _running([*words, *options], environment, address, Path(home)) as server:
+            yield port, server.pid
+
+
+@contextmanager
 def _running(
     command: list[str], environment: dict[str, str], address: str, home: Path
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block starts when the address responds."""
     with open(home / "server.log", "w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             _wait_until_up(address, server, Path(output.name))
-            yield
+            yield server
         finally:
             server.terminate()  # it stops its kernels, which takes time on a busy machine
             try:
@@ -182,6 +194,8 @@ def _wait_until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> 
             raise RuntimeError(f"The server stopped:\n{log.read_text()[-2000:]}")
         try:
             urlopen(address, timeout=1).read()
+            return
+        except HTTPError:  # an answer, if only that a token is missing
             return
         except (URLError, OSError):
             time.sleep(0.1)

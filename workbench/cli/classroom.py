@@ -8,6 +8,7 @@ memory before it is served, where tasks that need code are replaced by a note.
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import re
 from collections.abc import Sequence
@@ -27,7 +28,16 @@ from voila.app import Voila
 
 from workbench.cli.jupyterlab import notebooks
 
-__all__ = ["Kernels", "Page", "for_class", "page_of", "places", "serve"]
+__all__ = [
+    "ClassServer",
+    "Kernels",
+    "Page",
+    "for_class",
+    "page_of",
+    "places",
+    "serve",
+    "serves_others",
+]
 
 TASK = "# change me"
 """A code cell with this comment is a task that is answered in code."""
@@ -151,6 +161,33 @@ class Kernels(AsyncMappingKernelManager):
         return oldest if oldest and datetime.now(UTC) - since[oldest] > _LEFT else None
 
 
+class ClassServer(Voila):
+    """Voila that, on this machine only, answers only to names of this machine.
+
+    Voila itself answers to any name. A page of another site could then let its own name point to
+    this machine, and reach the kernels through the browser of a user here (DNS rebinding). With
+    ``--Voila.ip=0.0.0.0`` other machines are served, under any name.
+    """
+
+    def init_settings(self) -> dict[str, Any]:
+        """Voila's settings, with Jupyter's check of the name in each request."""
+        settings: Any = super().init_settings()
+        return {**settings, "allow_remote_access": serves_others(self.ip)}
+
+
+def serves_others(ip: str) -> bool:
+    """Whether other machines reach a server that listens on this address.
+
+    >>> from workbench.cli.classroom import serves_others
+    >>> serves_others("127.0.0.1"), serves_others("0.0.0.0")
+    (False, True)
+    """
+    try:
+        return ip != "localhost" and not ipaddress.ip_address(ip).is_loopback
+    except ValueError:  # a name, or nothing, which means all addresses
+        return True
+
+
 def serve(extra: Sequence[str] = (), limit: int | None = None) -> None:
     """Serve the pages until the process is stopped.
 
@@ -167,7 +204,7 @@ def serve(extra: Sequence[str] = (), limit: int | None = None) -> None:
     )
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     allowed = places() if limit is None else limit
-    app = Voila.instance(config=_settings(folder, allowed))
+    app = ClassServer.instance(config=_settings(folder, allowed))
     app.initialize([str(folder), *extra])
     app.log.info("Pages that may be open at once: %d", app.config.Kernels.limit)
     app.start()

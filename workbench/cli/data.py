@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -178,6 +179,7 @@ def _loaded(sources: list[str], twist: str | None, supercell: str) -> tuple[list
     """The structures, twisted and repeated if any is periodic, and whether any is."""
     from workbench.structures.bilayers import twisted
     from workbench.structures.loading import load
+    from workbench.structures.validation import check_atom_count
 
     structures = [load(source) for source in sources]
     if not any(atoms.pbc.any() for atoms in structures):
@@ -185,6 +187,7 @@ def _loaded(sources: list[str], twist: str | None, supercell: str) -> tuple[list
     if twist is not None:
         structures = [twisted(atoms, *_numbers("twist", twist, 2)) for atoms in structures]
     cells = _numbers("supercell", supercell, 3)
+    check_atom_count(prod(cells) * max(len(atoms) for atoms in structures))
     return [atoms.repeat(cells) for atoms in structures], True
 
 

@@ -202,7 +202,7 @@ def rotate(
         },
         load(source),
         rotation(axis, degrees) if samples is None else None,
-        samples=samples or 1,
+        samples=1 if samples is None else samples,
         seed=seed,
     )
     show(report.to_json(), report.table(), as_json)

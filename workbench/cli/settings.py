@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from workbench.storage.value_checks import brief
+
 if TYPE_CHECKING:  # imported when a command runs: a help page should not wait for PyTorch
     from workbench.models.config import ModelConfig
     from workbench.training.config import Budget, TrainConfig
@@ -32,7 +34,8 @@ def assignments(settings: Sequence[str]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
             if not value.isidentifier():
                 raise ValueError(
-                    f"'{setting}' is not a setting: write name=value, e.g. layers=2 or guess=none."
+                    f"{brief(setting)} is not a setting: write name=value, e.g. layers=2 or "
+                    "guess=none."
                 ) from None
             values[name.strip()] = value
     return values
@@ -87,8 +90,8 @@ def configured(
     unknown = values.keys() - model_names - train_names
     if unknown:
         raise ValueError(
-            f"There is no setting '{min(unknown)}': see the fields of workbench.ModelConfig and "
-            "workbench.TrainConfig."
+            f"There is no setting {brief(min(unknown))}: see the fields of workbench.ModelConfig "
+            "and workbench.TrainConfig."
         )
     return (
         replace(model, **{name: values[name] for name in values.keys() & model_names}),

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Annotated, Any
 
 import ase
 import numpy as np
@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 from workbench.datasets.label_settings import LabelSettings
 from workbench.datasets.splits import identifiers, refuse_repeats
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.storage.value_checks import Range, check_value
 from workbench.structures.loading import load, require_closed_shell
 from workbench.structures.sampling import Sampling, orient
 
 __all__ = ["Batch", "Source", "InitialStructures", "draw_batch", "collect", "plan", "recipe"]
 
 Source = str | os.PathLike[str] | Atoms
+
+_Count = Annotated[int, Range(0, 10**7)]
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,13 @@ def collect(
     Raises:
         StructureError: a structure that cannot be loaded or is not a closed shell; a repeated
             structure where structures are given by split.
-        ValueError: if the splits of the structures are not those of the samples.
+        ValueError: if the splits of the structures are not those of the samples, a number of
+            samples is not from 0 to 10 million, or all are 0.
     """
+    for split, count in splits.items():
+        check_value(f"The number of {split} samples", _Count, count)
+    if not any(splits.values()):
+        raise ValueError("A job needs samples: give a number for at least one split.")
     if not isinstance(structures, Mapping):
         listed = [structures] if isinstance(structures, str | os.PathLike | Atoms) else structures
         atoms = [require_closed_shell(load(source)) for source in listed]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -39,6 +39,7 @@ from workbench.storage.atomic_write import (
 )
 from workbench.storage.lock import locked_file
 from workbench.storage.output_check import check_writable
+from workbench.storage.value_checks import Range, Seed, check_arguments
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -61,10 +62,10 @@ def label(
     engine: str = "pyscf",
     basis: str | None = None,
     xc: str = "pbe",
-    seed: int = 0,
+    seed: Seed = 0,
     oriented: bool | None = None,
-    processes: int = 1,
-    allow_failures: int = 0,
+    processes: Literal[-1] | Annotated[int, Range(1, 4096)] = 1,
+    allow_failures: Annotated[int, Range(0, 10**7)] = 0,
     progress: bool = True,
     **settings: Any,
 ) -> Path:
@@ -101,7 +102,8 @@ def label(
         LockError: another process is writing `out`.
         WritingError: `out` cannot be written, e.g. a full disk; finished labels are kept.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
-            a mapping with a repeated structure, or with other splits than `splits`.
+            a mapping with a repeated structure, or with other splits than `splits`, and for numbers
+            that are negative or not whole.
 
     >>> import tempfile
     >>> from workbench.structures.sampling import Displaced
@@ -112,6 +114,8 @@ def label(
     ...         {name: dataset.split(name).tolist() for name in dataset.splits}
     {'test': [2], 'train': [0, 1]}
     """
+    numbers = {"seed": seed, "processes": processes, "allow_failures": allow_failures}
+    check_arguments(label, numbers)
     starts = collect(structures, splits)
     label_settings = LabelSettings.of(starts.atoms, engine, basis, xc, settings)
     if sampling is None:

@@ -36,13 +36,17 @@ def draw_splits(
         Name of the split -> its sample numbers, ascending.
 
     Raises:
-        ValueError: for negative shares, or shares that do not add up to 1.
+        ValueError: for shares that are negative or no numbers, or that do not add up to 1.
 
     >>> draw_splits(5, {"train": 0.6, "valid": 0.4}, np.random.default_rng(0))
     {'train': array([2, 3, 4]), 'valid': array([0, 1])}
     """
-    if any(share < 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
-        raise ValueError(f"Shares of the splits must add up to 1; {dict(shares)} do not.")
+    valid = all(0 <= share <= 1 for share in shares.values())  # false for NaN
+    if not (valid and abs(sum(shares.values()) - 1) <= 1e-9):
+        raise ValueError(
+            "Shares of the splits must be numbers from 0 to 1 that add up to 1; "
+            f"{dict(shares)} are not."
+        )
     ends = np.rint(np.cumsum(list(shares.values())) * n).astype(int)
     numbers = np.split(rng.permutation(n), ends[:-1])
     return {name: np.sort(some) for name, some in zip(shares, numbers, strict=True)}

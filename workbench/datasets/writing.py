@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
@@ -20,10 +20,9 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
 from workbench.storage.output_check import check_writable
+from workbench.storage.value_checks import Range, check_arguments
 
 __all__ = ["write", "write_part"]
-
-_COARSEST = 1.0  # eV; a coarser matrix has no meaning
 
 _LARGEST = 1e9
 """Largest matrix element, eV: the kinetic energy of the narrowest orbitals in use is less."""
@@ -35,7 +34,7 @@ def write(
     splits: Mapping[str, ArrayLike],
     provenance: Mapping[str, Any],
     *,
-    step: float = STEP,
+    step: Annotated[float, Range(0, 1, above=True)] = STEP,
 ) -> str:
     """Write a dataset; the file appears complete or not at all.
 
@@ -56,7 +55,7 @@ def write(
             outside 0 to 1 eV, or numbers that are not finite, also those of a matrix.
     """
     path = Path(path)
-    _check_step(step)
+    check_arguments(write, {"step": step})
     collected = _collect(samples, path.absolute().parent, step)
     assert collected.basis is not None
     arrays = collected.arrays()
@@ -77,7 +76,7 @@ def write_part(
     source: Dataset,
     path: str | os.PathLike[str],
     splits: Mapping[str, int],
-    step: float | None = None,
+    step: Annotated[float, Range(0, 1, above=True)] | None = None,
     more: Mapping[str, tuple[Dataset, int]] | None = None,
 ) -> str:
     """Write the first samples of some splits as a dataset of their own.
@@ -97,12 +96,13 @@ def write_part(
         The hash of the content.
 
     Raises:
-        ValueError: for a split that the source lacks, or that has fewer samples than asked for, and
-            for a step outside 0 to 1 eV.
+        ValueError: for a split that the source lacks, or that has fewer samples than asked for, no
+            split at all, or a step that is not above 0 and at most 1 eV.
         WritingError: if the file is the one of a source.
     """
-    if step is not None:
-        _check_step(step)
+    check_arguments(write_part, {"step": step})
+    if not splits and not more:
+        raise ValueError("A part needs samples: give a number for at least one split.")
     datasets = [source, *(other for other, _ in (more or {}).values())]
     check_writable(Path(path), sources=[dataset.path for dataset in datasets])
     kept = {name: _first(source, name, count) for name, count in splits.items()}
@@ -118,15 +118,6 @@ def write_part(
     if step is None or step <= source.step:
         return write(path, samples, numbers, provenance, step=step or source.step)
     return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
-
-
-def _check_step(step: float) -> None:
-    """Raise a ValueError for a step that resolves nothing."""
-    if not 0 < step <= _COARSEST:
-        raise ValueError(
-            f"The step {step} eV must be more than 0 and at most {_COARSEST:g} eV: it is the "
-            "resolution of the stored matrix elements."
-        )
 
 
 def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:

@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any
+from typing import Annotated, Any
 
 from ase import Atoms
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.storage.value_checks import Range, check_arguments
 
-__all__ = ["Engine", "Reference", "SCFError"]
+__all__ = ["Cycles", "Engine", "Grid", "Mesh", "Reference", "SCFError", "Threshold", "Width"]
+
+Cycles = Annotated[int, Range(1, 100_000)]
+Grid = Annotated[int, Range(0, 9)]
+Threshold = Annotated[float, Range(0, 1, above=True)]
+Width = Annotated[float, Range(0, 100, above=True)]
+_Points = Annotated[int, Range(1, 1000)]
+Mesh = tuple[_Points, _Points, _Points]
+"""What the settings of several engines may be."""
 
 
 class SCFError(RuntimeError):
@@ -86,5 +95,11 @@ class Engine:
         return frozenset(signature(self.reference).parameters) - {"atoms", "basis", "xc"}
 
     def accepted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine."""
-        return {name: value for name, value in settings.items() if name in self.settings}
+        """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine.
+
+        Raises:
+            ValueError: for a value of another kind, or outside the range that `reference` declares.
+        """
+        known = {name: value for name, value in settings.items() if name in self.settings}
+        check_arguments(self.reference, known)
+        return known

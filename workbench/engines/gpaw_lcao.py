@@ -19,18 +19,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
 from ase.io import write
 from numpy.typing import NDArray
 
-from workbench.engines import Engine, Reference, SCFError
+from workbench.engines import Cycles, Engine, Mesh, Reference, SCFError, Threshold, Width
 from workbench.engines.openblas import kernel_environment
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.storage.value_checks import Range
 from workbench.structures.loading import StructureError, validate
 
 __all__ = ["BASIS", "ENGINE", "available", "reference", "require", "solve"]
@@ -59,15 +60,15 @@ def reference(
     basis: str | None = None,
     xc: str = "PBE",
     *,
-    mesh: Sequence[int] | None = None,
-    spacing: float = 0.2,
-    smearing: float = 0.02,
+    mesh: Mesh | None = None,
+    spacing: Annotated[float, Range(0.01, 2)] = 0.2,
+    smearing: Width = 0.02,
     spin_orbit: bool = False,
-    longest: float | None = None,
+    longest: Width | None = None,
     by_states: bool = False,
-    density: float = 1e-6,
-    energy: float = 1e-6,
-    max_cycle: int = 200,
+    density: Threshold = 1e-6,
+    energy: Threshold = 1e-6,
+    max_cycle: Cycles = 200,
 ) -> Reference:
     """H(T) and S(T) of a crystal.
 

@@ -6,17 +6,18 @@ expanded in plane waves; occupations are smeared, so that metals converge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
 
-from workbench.engines import Engine, Reference, SCFError
+from workbench.engines import Cycles, Engine, Mesh, Reference, SCFError, Threshold, Width
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
 from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.conventions import BOHR, HARTREE
+from workbench.storage.value_checks import Range
 from workbench.structures.loading import StructureError, validate
 
 # isort: split
@@ -34,12 +35,12 @@ def reference(
     basis: str | None = None,
     xc: str = "pbe",
     *,
-    mesh: Sequence[int] | None = None,
+    mesh: Mesh | None = None,
     pseudo: str = "gth-pbe",
-    ke_cutoff: float = 100.0,
-    smearing: float = 0.1,
-    conv_tol: float = 1e-9,
-    max_cycle: int = 60,
+    ke_cutoff: Annotated[float, Range(1, 10_000)] = 100.0,
+    smearing: Width = 0.1,
+    conv_tol: Threshold = 1e-9,
+    max_cycle: Cycles = 60,
 ) -> Reference:
     """H(T) and S(T) of a crystal.
 

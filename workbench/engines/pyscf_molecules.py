@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.engines import Engine, Reference, SCFError
+from workbench.engines import Cycles, Engine, Grid, Reference, SCFError, Threshold
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, gto, scf
 from workbench.engines.two_grid_scf import converge
 from workbench.hamiltonians.basis import Basis
@@ -50,11 +50,11 @@ def reference(
     atoms: Atoms,
     basis: str | None = None,
     xc: str = "pbe",
-    grid: int = 4,
+    grid: Grid = 4,
     *,
-    conv_tol: float = 1e-10,
-    conv_tol_grad: float = 1e-8,
-    max_cycle: int = 100,
+    conv_tol: Threshold = 1e-10,
+    conv_tol_grad: Threshold = 1e-8,
+    max_cycle: Cycles = 100,
     density_fitting: bool = False,
 ) -> Reference:
     """Solve a closed-shell molecule self-consistently and return its matrices.

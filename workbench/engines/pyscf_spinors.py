@@ -26,7 +26,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.engines import Engine, Reference, SCFError
+from workbench.engines import Cycles, Engine, Grid, Reference, SCFError, Threshold
 from workbench.engines import pyscf_molecules as scalar
 from workbench.engines.pyscf_library import dft, gto, scf
 from workbench.engines.pyscf_molecules import (
@@ -55,12 +55,12 @@ def reference(
     atoms: Atoms,
     basis: str | None = None,
     xc: str = "pbe",
-    grid: int = 4,
+    grid: Grid = 4,
     *,
     relativity: str = "ecp",
-    conv_tol: float = 1e-10,
-    conv_tol_grad: float = 1e-8,
-    max_cycle: int = 100,
+    conv_tol: Threshold = 1e-10,
+    conv_tol_grad: Threshold = 1e-8,
+    max_cycle: Cycles = 100,
 ) -> Reference:
     """Solve a closed-shell molecule with spin-orbit coupling and return its spinor matrices.
 

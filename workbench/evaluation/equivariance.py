@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -25,6 +25,7 @@ from workbench.evaluation.errors import Errors, aligned_rows, matrix_errors, pai
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import INVERSION, random_rotations
+from workbench.storage.value_checks import Range, Seed, check_arguments
 from workbench.structures.loading import rotate
 
 __all__ = ["EquivarianceReport", "Kind", "Predictor", "PredictorError", "checked", "equivariance"]
@@ -127,8 +128,8 @@ def equivariance(
     predictors: Mapping[str, Predictor],
     atoms: Atoms,
     R: ArrayLike | None = None,
-    samples: int = 1,
-    seed: int = 0,
+    samples: Annotated[int, Range(1, 100_000)] = 1,
+    seed: Seed = 0,
     kind: Kind = "rotation",
 ) -> EquivarianceReport:
     """Errors ``f(g x) - D(g) f(x) D(g)^+`` of every predictor under one kind of operation.
@@ -148,7 +149,8 @@ def equivariance(
 
     Raises:
         ValueError: if there is no predictor, ``samples`` is below one, ``kind`` is unknown, or R
-            has another shape, is not orthogonal or does not go with ``kind``.
+            has another shape, is not orthogonal or does not go with ``kind``; for numbers outside
+            their range.
         PredictorError: if a predictor raises an error or does not return a finite BlockMatrix of
             these atoms; the message names the predictor.
 
@@ -169,6 +171,7 @@ def equivariance(
     >>> report.inversion["stages 1+2"].mae_mev > report.inversion["stage 1"].mae_mev
     True
     """
+    check_arguments(equivariance, {"samples": samples, "seed": seed, "kind": kind})
     if not predictors:
         raise ValueError("There is no predictor to test: give at least one, e.g. {'model': model}.")
     operations = list(_operations(atoms, R, samples, seed, kind))
@@ -195,8 +198,6 @@ def _operations(
 ) -> Iterator[_Operation]:
     if R is not None and kind != "rotation":
         raise ValueError(f"R belongs to kind='rotation' and cannot be given with kind='{kind}'.")
-    if samples < 1:
-        raise ValueError(f"samples is {samples}: draw at least one operation.")
     rng = np.random.default_rng(seed)
     match kind:
         case "rotation":
@@ -208,11 +209,6 @@ def _operations(
             yield from (_shift(atoms, rng.uniform(-5, 5, 3)) for _ in range(samples))
         case "permutation":
             yield from (_reorder(atoms, _permutation(rng, len(atoms))) for _ in range(samples))
-        case _:
-            raise ValueError(
-                f"'{kind}' is not a known symmetry: choose rotation, inversion, translation or "
-                "permutation."
-            )
 
 
 def _rotations(R: ArrayLike) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
@@ -30,6 +30,7 @@ from workbench.hamiltonians.eigenproblem import (
 from workbench.hamiltonians.rotations import INVERSION, random_rotation
 from workbench.models.applicability import DomainWarning
 from workbench.models.twostage import TwoStageModel
+from workbench.storage.value_checks import Range, check_arguments
 from workbench.structures.loading import rotate
 
 __all__ = ["Stage", "evaluate"]
@@ -106,9 +107,9 @@ def evaluate(
     model: TwoStageModel,
     dataset: Dataset,
     split: str = "test",
-    limit: int | None = None,
+    limit: Annotated[int, Range(1, 10**9)] | None = None,
     progress: bool = True,
-    symmetrise: int = 1,
+    symmetrise: Annotated[int, Range(1, 10_000)] = 1,
     samples: Sequence[int] | None = None,
     each: bool = False,
 ) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def evaluate(
 
     Raises:
         ValueError: if the split is empty, lacks one of the samples, or has another basis than the
-            model.
+            model; for a limit or a number of orientations below 1.
 
     Warns:
         UserWarning: if the labels come from another functional or program than the model's.
@@ -172,6 +173,7 @@ def evaluate(
     >>> baseline["inversion_mae_mev"] < 0.01 * baseline["mae_mev"]
     True
     """
+    check_arguments(evaluate, {"limit": limit, "symmetrise": symmetrise})
     indices = _chosen(dataset, split, samples)[:limit]
     if other := mismatch(model.info.get("method", {}), dataset.method):
         warnings.warn(

@@ -12,6 +12,8 @@ from scipy.spatial.transform import Rotation
 INVERSION: NDArray[np.float64] = -np.eye(3)
 """The operation x -> -x, (3, 3). With the rotations it generates all orthogonal matrices."""
 
+_MOST_DEGREES = 1e6  # the angle within a turn is then known to 1e-10 degrees
+
 
 def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
     """Active rotation matrix about an axis through the origin, right-handed.
@@ -24,7 +26,8 @@ def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
         (3, 3), determinant +1.
 
     Raises:
-        ValueError: if the axis is zero or not three finite numbers.
+        ValueError: if the axis is zero or not three finite numbers, or the angle is not
+            finite or above a million degrees.
 
     >>> R = wb.rotation((0, 0, 1), 90)  # takes x to y
     >>> (R @ (1, 0, 0)).round(3)
@@ -33,6 +36,12 @@ def rotation(axis: ArrayLike, degrees: float) -> NDArray[np.float64]:
     direction = np.asarray(axis, dtype=float)
     if direction.shape != (3,) or not np.isfinite(direction).all() or not direction.any():
         raise ValueError(f"A rotation axis is three finite numbers, not all zero: {axis!r} is not.")
+    if not abs(degrees) <= _MOST_DEGREES:  # true for NaN as well
+        raise ValueError(
+            f"A rotation angle is a number of degrees up to {_MOST_DEGREES:g}: {degrees!r} is not."
+        )
+    largest = np.abs(direction).max()
+    direction = direction / largest if not 1e-100 < largest < 1e100 else direction
     direction = direction / np.linalg.norm(direction)
     return Rotation.from_rotvec(np.deg2rad(degrees) * direction).as_matrix()
 

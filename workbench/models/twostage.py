@@ -27,6 +27,7 @@ from workbench.models.orientation_average import averaged
 from workbench.models.prediction import Features, Prediction
 from workbench.models.scaling import Scaling
 from workbench.models.stage1 import Stage1Output
+from workbench.structures.validation import check_extent
 
 BATCH = 2_000
 """Pairs per batch of structures: the features of more pairs exceed the processor's cache."""
@@ -89,7 +90,8 @@ class TwoStageModel(TwoStageNetwork):
             One prediction, or a list with one per structure; eV.
 
         Raises:
-            ValueError: for an element that is not in the model's basis, or ``symmetrise`` below 1.
+            ValueError: for an element that is not in the model's basis, ``symmetrise`` below 1, or
+                positions or a cell that are not finite or make no sense (`StructureError`).
 
         Warns:
             DomainWarning: for a structure unlike those of the training set.
@@ -171,8 +173,9 @@ class TwoStageModel(TwoStageNetwork):
         return graph, geometry, self.baseline(graph, geometry)
 
     def _check(self, atoms: Atoms) -> None:
-        """Raise an error for an unknown element; warn of a structure outside the domain."""
+        """Raise an error for an unknown element or extent; warn of one outside the domain."""
         self.basis.check(atoms.numbers)
+        check_extent(atoms)
         if sentence := self.outside_domain(atoms):
             warnings.warn(sentence, DomainWarning, stacklevel=4)  # past torch's decorator
 

@@ -11,10 +11,11 @@ import math
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Range", "Seed", "check_arguments", "check_fields", "from_json"]
+__all__ = ["Range", "Seed", "brief", "check_arguments", "check_fields", "check_value", "from_json"]
 
 _Record = TypeVar("_Record")
 
@@ -46,7 +47,7 @@ class Range:
         return f"above {least} and at most {most}" if self.above else f"from {least} to {most}"
 
 
-Seed = Annotated[int, Range(0, 2**32 - 1)]
+Seed = Annotated[int, Range(0, 2**31 - 1)]
 """A seed of random numbers, as numpy, PyTorch and RDKit accept it."""
 
 
@@ -63,10 +64,10 @@ def check_fields(record: Any) -> None:
     ValueError: Budget.steps must be a whole number from 0 to 1000000000000 or None, not True.
     """
     kind = type(record)
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     for field in fields(record):
         value = getattr(record, field.name)
-        _check(f"{kind.__name__}.{field.name}", hints[field.name], value)
+        check_value(f"{kind.__name__}.{field.name}", hints[field.name], value)
         if isinstance(value, Real) and type(value) not in (bool, int, float):
             plain = int(value) if isinstance(value, Integral) else float(value)
             object.__setattr__(record, field.name, plain)
@@ -88,9 +89,9 @@ def check_arguments(function: Callable[..., Any], arguments: Mapping[str, Any]) 
     Traceback (most recent call last):
     ValueError: count must be a whole number from 1 to 100, not 0.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(function)
     for name, value in arguments.items():
-        _check(name, hints[name], value)
+        check_value(name, hints[name], value)
 
 
 def from_json(kind: type[_Record], data: object) -> _Record:
@@ -108,13 +109,13 @@ def from_json(kind: type[_Record], data: object) -> _Record:
     ValueError: Budget has no field 'hours': it has steps, cpu_seconds.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"{kind.__name__} must be an object with fields, not {_brief(data)}.")
+        raise ValueError(f"{kind.__name__} must be an object with fields, not {brief(data)}.")
     hints = get_type_hints(kind)
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for name in data:
         if name not in known:
             raise ValueError(
-                f"{kind.__name__} has no field {_brief(name)}: it has {', '.join(known)}."
+                f"{kind.__name__} has no field {brief(name)}: it has {', '.join(known)}."
             )
     values = {name: _nested(hints[name], value) for name, value in data.items()}
     try:
@@ -123,15 +124,31 @@ def from_json(kind: type[_Record], data: object) -> _Record:
         raise ValueError(f"{kind.__name__} is incomplete: {error}.") from error
 
 
+@cache
+def _hints(annotated: Any) -> dict[str, Any]:
+    """The annotations of a function or record, with their ranges."""
+    return get_type_hints(annotated, include_extras=True)
+
+
 def _nested(hint: Any, value: object) -> object:
     """A value as a record, if that is what its field holds."""
     records = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)]
     return from_json(records[0], value) if records and isinstance(value, Mapping) else value  # type: ignore[arg-type]
 
 
-def _check(name: str, hint: Any, value: object) -> None:
+def check_value(name: str, hint: Any, value: object) -> None:
+    """Check one value against an annotation.
+
+    Raises:
+        ValueError: one sentence that begins with the name.
+
+    >>> from workbench.storage.value_checks import Seed, check_value
+    >>> check_value("The seed", Seed, -1)
+    Traceback (most recent call last):
+    ValueError: The seed must be a whole number from 0 to 2147483647, not -1.
+    """
     if not _fits(hint, value):
-        raise ValueError(f"{name} must be {_words(hint)}, not {_brief(value)}.")
+        raise ValueError(f"{name} must be {_words(hint)}, not {brief(value)}.")
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -201,9 +218,16 @@ def _either(choices: Sequence[str]) -> str:
     return " or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
 
 
-def _brief(value: object) -> str:
-    """A value for a sentence: on one line, and not longer than a few words."""
+def brief(value: object) -> str:
+    """A value for a sentence: on one line, and not longer than a few words.
+
+    >>> from workbench.storage.value_checks import brief
+    >>> brief(np.zeros((2, 2)))
+    'array([[0., 0.], [0., 0.]])'
+    """
     if isinstance(value, Integral) and abs(int(value)) >= 10**30:
         return "a number of more than 30 digits"
+    if isinstance(value, Real) and type(value) not in (bool, int, float):
+        value = float(value)  # numpy's repr names its type
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

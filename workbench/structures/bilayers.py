@@ -9,13 +9,16 @@ with other indices).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from ase import Atoms
 from ase.build import graphene, make_supercell
 
 from workbench.hamiltonians.rotations import rotation
+from workbench.storage.value_checks import Range, check_arguments
 from workbench.structures.loading import StructureError, load, rotate, validate
+from workbench.structures.validation import check_atom_count
 
 __all__ = ["SHEETS", "bilayer", "sheet", "twist_angle", "twist_pairs", "twisted", "twisted_bilayer"]
 
@@ -36,6 +39,8 @@ cannot slide over the other. Our distance is larger: at any shift, facing atoms 
 are no closer than in the bulk (``data/structures/make.py`` has the numbers).
 """
 
+_Length = Annotated[float, Range(0, 1e4)]  # A
+_Index = Annotated[int, Range(1, 10_000)]
 _HEXAGONAL = 1e-6  # relative tolerance of a hexagonal cell
 
 
@@ -92,7 +97,7 @@ def twist_angle(m: int, n: int) -> float:
 
 
 def bilayer(
-    layer: Atoms, distance: float, shift: Sequence[float] = (0.0, 0.0), vacuum: float = 10.0
+    layer: Atoms, distance: _Length, shift: Sequence[float] = (0.0, 0.0), vacuum: _Length = 10.0
 ) -> Atoms:
     """Two equal sheets, one above the other.
 
@@ -107,18 +112,22 @@ def bilayer(
 
     Raises:
         StructureError: if the layer is not periodic in the xy plane, or if the sheets overlap.
+        ValueError: for a distance or vacuum that is negative or not finite.
 
     >>> from workbench.structures.bilayers import bilayer, sheet
     >>> bilayer(sheet("graphene"), 3.3555, shift=(1 / 3, 2 / 3)).get_chemical_formula()
     'C4'
     """
+    check_arguments(bilayer, {"distance": distance, "vacuum": vacuum})
     lower = _flat(layer)
     upper = lower.copy()
     upper.positions += np.asarray(shift, dtype=float) @ lower.cell.array[:2] + [0, 0, distance]
     return _stacked(lower, upper, vacuum)
 
 
-def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float = 10.0) -> Atoms:
+def twisted_bilayer(
+    layer: Atoms, m: _Index, n: _Index, distance: _Length, vacuum: _Length = 10.0
+) -> Atoms:
     """Two hexagonal sheets rotated relative to each other by `twist_angle(m, n)` about the origin.
 
     Args:
@@ -133,18 +142,23 @@ def twisted_bilayer(layer: Atoms, m: int, n: int, distance: float, vacuum: float
         rotated by half of the angle.
 
     Raises:
-        StructureError: if the layer is not hexagonal, or if the sheets overlap.
-        ValueError: unless the indices are two different positive numbers without common factor.
+        StructureError: if the layer is not hexagonal, the sheets overlap, or the cell would hold
+            more than 500,000 atoms.
+        ValueError: unless the indices are two different positive numbers without common factor, up
+            to 10,000, and distance and vacuum are not negative.
 
     >>> from ase.build import graphene
     >>> from workbench.structures.bilayers import twisted_bilayer
     >>> len(twisted_bilayer(graphene(a=2.46), 1, 2, 3.35))
     28
     """
-    if m < 1 or n < 1 or m == n or np.gcd(m, n) != 1:
+    numbers = {"m": m, "n": n, "distance": distance, "vacuum": vacuum}
+    check_arguments(twisted_bilayer, numbers)
+    if m == n or np.gcd(m, n) != 1:
         raise ValueError(
             f"A twist needs two different positive numbers without common factor, not {m}, {n}."
         )
+    check_atom_count(2 * len(layer) * (m * m + m * n + n * n))
     sheet = _hexagonal(_flat(layer))
     lower, upper = (_half(sheet, a, b) for a, b in ((m, n), (n, m)))
     upper.positions[:, 2] += distance

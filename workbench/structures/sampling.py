@@ -8,7 +8,7 @@ own random generator, so any batch can be reproduced alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from ase import Atoms, units
@@ -17,9 +17,14 @@ from ase.md.langevin import Langevin as LangevinDynamics
 from numpy.typing import NDArray
 
 from workbench.hamiltonians.rotations import random_rotation
+from workbench.storage.value_checks import Range, check_fields
 from workbench.structures.loading import StructureError, rotate, validate
 
 __all__ = ["AsGiven", "Displaced", "Langevin", "RelaxedAndThermal", "Sampling", "bonded", "orient"]
+
+_Batch = Annotated[int, Range(1, 10**6)]
+_Time = Annotated[float, Range(0, 1e9)]  # fs
+_Step = Annotated[float, Range(0, 100, above=True)]  # fs
 
 
 class Sampling(Protocol):
@@ -55,12 +60,16 @@ class Langevin:
     Langevin(temperature_K=300, batch=50, interval_fs=50, equilibration_fs=1000.0, ...)
     """
 
-    temperature_K: float = 500.0
-    batch: int = 50
-    interval_fs: float = 100.0
-    equilibration_fs: float = 1000.0
-    timestep_fs: float = 0.5
-    friction_per_fs: float = 0.05
+    temperature_K: Annotated[float, Range(0, 1e6)] = 500.0
+    batch: _Batch = 50
+    interval_fs: _Time = 100.0
+    equilibration_fs: _Time = 1000.0
+    timestep_fs: _Step = 0.5
+    friction_per_fs: Annotated[float, Range(0, 100)] = 0.05
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """`count` frames of one trajectory that starts at `atoms`.
@@ -104,6 +113,10 @@ class RelaxedAndThermal:
         default_factory=lambda: Langevin(interval_fs=200.0, equilibration_fs=300.0, timestep_fs=1.0)
     )
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+
     @property
     def batch(self) -> int:
         """Largest number of geometries in a batch; every batch begins with the given one."""
@@ -145,10 +158,14 @@ class Displaced:
     ['H2O', 'H2O']
     """
 
-    sigma: float = 0.05
-    batch: int = 100
-    strain: float = 0.0
+    sigma: Annotated[float, Range(0, 100)] = 0.05
+    batch: _Batch = 100
+    strain: Annotated[float, Range(0, 1)] = 0.0
     slide: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """`count` independent geometries.
@@ -178,7 +195,11 @@ class Displaced:
 class AsGiven:
     """The structure itself: for geometries that come from another source."""
 
-    batch: int = 1
+    batch: _Batch = 1
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
     def draw(self, atoms: Atoms, count: int, rng: np.random.Generator) -> list[Atoms]:
         """`count` copies."""

@@ -23,6 +23,8 @@ ASE's readers of these formats execute nothing from the file.
 MOST_BYTES = 5_000_000
 """Size limit of an upload, bytes; a structure that can be displayed is far smaller."""
 
+_LONGEST_NAME = 80  # characters of a file name in a sentence
+
 
 def read_upload(
     name: str, content: bytes, charge: int | None = None, spin: int | None = None
@@ -42,11 +44,12 @@ def read_upload(
     >>> read_upload("nitrogen.xyz", b"2\n\nN 0 0 0\nN 0 0 1.1").get_chemical_formula()
     'N2'
     """
-    plain = PurePath(name.replace("\\", "/")).name
-    ending = PurePath(plain).suffix.lower()
-    if ending not in ACCEPTED and PurePath(plain).stem.lower() not in ACCEPTED:
+    file_name = PurePath(name.replace("\\", "/").replace("\0", " "))
+    plain = " ".join(file_name.name.split())[:_LONGEST_NAME] or "The file"
+    ending = file_name.suffix.lower()
+    if ending not in ACCEPTED and file_name.stem.lower() not in ACCEPTED:
         raise StructureError(
-            f"{plain or 'The file'} is of no kind that can be read here: save it as "
+            f"{plain} is of no kind that can be read here: save it as "
             f"{', '.join(ACCEPTED[:4])} or POSCAR."
         )
     if len(content) > MOST_BYTES:
@@ -55,7 +58,8 @@ def read_upload(
             "upload a file with a single structure."
         )
     with TemporaryDirectory(prefix="workbench-") as folder:
-        path = PurePath(folder) / plain
+        # The name of an upload may be too long, or none that this system can have.
+        path = PurePath(folder) / (f"structure{ending}" if ending in ACCEPTED else "POSCAR")
         with open(path, "wb") as file:
             file.write(content)
         try:

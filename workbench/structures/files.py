@@ -1,0 +1,127 @@
+"""Structures from files, through ASE's readers: each error is one sentence, and reading ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import read
+from ase.io.formats import UnknownFileTypeError
+
+from workbench.storage.value_checks import brief
+from workbench.structures.time_limit import time_limit
+from workbench.structures.validation import StructureError
+
+__all__ = ["READ_SECONDS", "read_frame"]
+
+READ_SECONDS = 30.0
+"""ASE's reader of a file is stopped after this time, s."""
+
+_MOST_BYTES = 2_000_000_000
+_HEAD = 5_000_000  # bytes; as many are examined, which takes some 0.01 s
+
+_POSCAR = re.compile(rb"\A(?:.*\n){5}(?:.*[A-Za-z].*\n)?([\d \t]+)")
+_COLUMNS = re.compile(rb"Properties\s*=\s*(\S+)")
+_ANNOUNCED: Mapping[str, re.Pattern[bytes]] = {
+    ".xyz": _COLUMNS,
+    ".extxyz": _COLUMNS,
+    ".vasp": _POSCAR,
+    "poscar": _POSCAR,
+    ".gen": re.compile(rb"\A\s*(\d+)"),
+    ".xsf": re.compile(rb"^((?:[ \t]*\d+)+)[ \t]*$", re.MULTILINE),
+}
+"""Ending of a file -> where it announces how many atoms, columns or grid points follow."""
+
+
+def read_frame(path: Path, index: int) -> Atoms:
+    """One frame of a file; each exception of ASE becomes a StructureError.
+
+    Args:
+        path: of any format that ASE reads.
+        index: number of the frame, counted as ASE does.
+
+    Raises:
+        StructureError: one sentence that names the file.
+    """
+    _check_size(path)
+    try:
+        with time_limit(READ_SECONDS):
+            frame = read(str(path), index=index, do_not_split_by_at_sign=True)
+    except TimeoutError:
+        raise StructureError(
+            f"{path} was not read in {READ_SECONDS:.0f} s: save the one structure as xyz, extxyz, "
+            "cif or POSCAR."
+        ) from None
+    except UnknownFileTypeError:
+        raise StructureError(
+            f"{path} is in no format that ASE knows: save it as xyz, extxyz, cif or POSCAR."
+        ) from None
+    except KeyError as error:  # ASE looks symbols up in a dict
+        name = str(error)[:60]
+        raise StructureError(
+            f"{path} names {name}, which is no element or field that ASE knows: correct it."
+        ) from error
+    except (IndexError, StopIteration) as error:
+        raise StructureError(
+            f"{path} has no complete frame number {index}: check the file."
+        ) from error
+    except Exception as error:  # each ASE reader raises other exceptions
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+        raise StructureError(f"{path} cannot be read ({reason}): correct the file.") from error
+    if not isinstance(frame, Atoms):
+        raise StructureError(f"{path} has no structure that ASE can read: save it as xyz or cif.")
+    # Energies and forces in the file come from another calculation.
+    frame.calc = None
+    return frame
+
+
+def _check_size(path: Path) -> None:
+    """Refuse files that are empty, far too large, or shorter than they say."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(_HEAD)
+    if not start.strip():
+        raise StructureError(f"{path} is empty: write a structure into it.")
+    if size > _MOST_BYTES:
+        raise StructureError(
+            f"{path} has {size / 1e9:.1f} GB, more than {_MOST_BYTES / 1e9:.0f} GB: save the one "
+            "structure as a file."
+        )
+    for count in _counts(path, start):
+        if count > size:
+            raise StructureError(
+                f"{path} announces {brief(count)} atoms or columns, more than its {size} bytes can "
+                "hold: correct the number."
+            )
+
+
+def _counts(path: Path, start: bytes) -> Iterator[int]:
+    """The numbers of atoms, columns or grid points that a file announces at its start.
+
+    ASE's readers reserve memory for them, or count up to them, before they look at what follows.
+    """
+    kind = path.suffix.lower()
+    if kind not in _ANNOUNCED:
+        kind = "poscar" if path.stem.lower() in ("poscar", "contcar") else ""
+    if kind in (".xyz", ".extxyz"):
+        yield from _xyz_counts(start.split(b"\n"))
+    if kind:
+        for match in _ANNOUNCED[kind].finditer(start):
+            # No file has a number of atoms with more than 20 digits.
+            yield from (int(number[:20]) for number in re.findall(rb"\d+", match[1]))
+
+
+def _xyz_counts(lines: Sequence[bytes]) -> Iterator[int]:
+    """The number of atoms of each frame of an xyz file, found as ASE's reader finds them."""
+    at = 0
+    while at < len(lines):
+        try:
+            count = int(lines[at])
+        except ValueError:
+            return
+        yield count
+        at += 2 + max(count, 0)
+        while at < len(lines) and lines[at].lstrip().startswith(b"VEC"):
+            at += 1
