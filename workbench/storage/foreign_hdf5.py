@@ -109,7 +109,7 @@ def text_attribute(file: h5py.File, name: str) -> str | None:
         if attribute.shape != () or h5py.check_string_dtype(attribute.dtype) is None:
             raise UnsafeFileError(f"its attribute {name!r} is not a text")
         value = file.attrs[name]
-        return value.decode() if isinstance(value, bytes) else str(value)
+        return _sound(value.decode() if isinstance(value, bytes) else str(value))
 
 
 def text(array: h5py.Dataset) -> str:
@@ -121,7 +121,13 @@ def text(array: h5py.Dataset) -> str:
     with faults():
         if array.shape != () or h5py.check_string_dtype(array.dtype) is None:
             raise UnsafeFileError(f"its array {array.name!r} is not a text")
-        return str(array.asstr()[()])
+        return _sound(str(array.asstr()[()]))
+
+
+def _sound(found: str) -> str:
+    """A text, if it is UTF-8; h5py also returns others, in a form that cannot be written again."""
+    found.encode()
+    return found
 
 
 def _walk(group: Any, prefix: str, depth: int, found: dict[str, h5py.Dataset]) -> None:

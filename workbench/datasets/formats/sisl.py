@@ -32,16 +32,21 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import Foreign, Format, FormatError, check_elements
+from workbench.datasets.formats.siesta_records import check_records
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index, order_signs
 from workbench.structures.loading import StructureError, validate
+from workbench.structures.time_limit import time_limit
 
 __all__ = ["FORMAT", "available", "read", "runs"]
 
 PROGRAM = "siesta"  # the files have the orbital order and signs of this program
 _SIESTA = (".nc", ".TSHS", ".HSX")  # in order of preference for a run
 _WANNIER = ("_tb.dat", "_hr.dat")
+READ_SECONDS = 60.0
+"""sisl is stopped after this time, s, and a second more for each megabyte of the file."""
+_BYTES_PER_SECOND = 1e6
 _IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its convergence
 _STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's warnings about files of two runs
 
@@ -140,9 +145,15 @@ def _one_sentence(path: Path) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            yield
+            with time_limit(READ_SECONDS + path.stat().st_size / _BYTES_PER_SECOND):
+                yield
         except (FormatError, ModuleNotFoundError):
             raise
+        except TimeoutError:
+            raise FormatError(
+                f"{path} is not what its name says (sisl did not read it in "
+                f"{READ_SECONDS:.0f} s): copy it again."
+            ) from None
         except Exception as error:  # each of its readers raises its own kinds
             if "netCDF4" in str(error):
                 raise ModuleNotFoundError(
@@ -150,7 +161,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
                     "run `pip install netCDF4`.",
                     name="netCDF4",
                 ) from error
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise FormatError(
                 f"{path} is truncated or not what its name says (sisl: {reason}): copy it again."
             ) from error
@@ -169,6 +180,8 @@ def _hamiltonian(path: Path) -> Any:
     """Sisl's Hamiltonian of a run, energies relative to the Fermi level."""
     sile = _opened(path)
     matrix = path if path.suffix.lower() != ".fdf" else _beside(path, sile)
+    if matrix.suffix.lower() in (".hsx", ".tshs"):
+        check_records(matrix)
     if matrix.suffix.lower() == ".hsx" and _opened(matrix).version == 0:
         raise FormatError(
             f"{matrix} is of SIESTA 4 or older and holds neither structure nor Fermi level: run "
