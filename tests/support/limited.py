@@ -10,11 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.mutants import count
+
 ROOT = Path(__file__).parents[2]
 
 
-def limited(function, *arguments, gigabytes=8, seconds=100):
-    """The JSON-able result of a function of a test module, called with texts in another process."""
+def limited(function, *arguments, gigabytes=8):
+    """The JSON-able result of a function of a test module, called with texts in another process.
+
+    The first text is a folder for the result.
+    """
     limit = gigabytes << 30
     code = (
         "import json, resource, sys; from pathlib import Path\n"
@@ -30,7 +35,7 @@ def limited(function, *arguments, gigabytes=8, seconds=100):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=100 + count(0),
     )
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-3000:]}"
     return json.loads(out.read_text())
