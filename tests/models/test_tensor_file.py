@@ -3,6 +3,8 @@
 import hashlib
 import json
 import random
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from tests.data.make_golden import golden_atoms, make
 from tests.support.limited import limited
 from tests.support.mutants import count
 from workbench.models.checkpoint import load_model, save_model
-from workbench.models.tensor_file import CheckpointError, read_tensors, write_tensors
+from workbench.models.tensor_file import CheckpointError, is_sealed, read_tensors, write_tensors
 
+DATA = Path(__file__).parents[2] / "data"
 GOLDEN = Path(__file__).parents[1] / "data" / "golden.safetensors"
 HEADER = {"settings": {"seed": 1}, "history": [{"phase": "stage 1", "valid_mae_ev": 0.5}]}
 TENSORS = {
@@ -108,6 +111,20 @@ def test_a_file_of_an_older_version_is_read_without_a_checksum(path):
     assert header["format"] == "hamiltonian-workbench model"
     write_tensors(path, tensors, header)
     assert everything(path) == everything(GOLDEN)
+
+
+def test_the_script_seals_an_older_file_and_corrects_its_card(path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["add_checksums.py", str(path)])
+    path.write_bytes(GOLDEN.read_bytes())
+    card = path.with_suffix(".md")
+    card.write_text("| file | `m.safetensors`, 1 bytes |\n| sha256 of the file | `00` |\n")
+    assert not is_sealed(path)
+    for _ in range(2):
+        runpy.run_path(str(DATA / "add_checksums.py"), run_name="__main__")
+        assert is_sealed(path)
+        assert everything(path) == everything(GOLDEN)
+        assert f"{path.stat().st_size:,} bytes" in card.read_text()
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in card.read_text()
 
 
 def resealed(path, header):

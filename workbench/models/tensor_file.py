@@ -22,7 +22,7 @@ from torch import Tensor
 
 from workbench.storage.atomic_write import atomic_write
 
-__all__ = ["CheckpointError", "read_tensors", "write_tensors"]
+__all__ = ["CheckpointError", "is_sealed", "read_tensors", "write_tensors"]
 
 _SEAL = re.compile(r'\{"crc32": (\d+), ')
 _NOT_OF_NUMPY = (torch.bfloat16,)
@@ -82,6 +82,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise damaged from error
     header.pop("crc32", None)
     return tensors, header
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file written by ``write_tensors`` has a checksum."""
+    with safe_open(path, framework="pt") as file:
+        return _SEAL.match((file.metadata() or {}).get("header", "")) is not None
 
 
 def _checksum(tensors: Mapping[str, Tensor], rest: str) -> int:
