@@ -296,7 +296,7 @@ def _of_wannier(path: Path) -> Foreign:
     if wannier is None:
         raise FormatError(f"Beside {path} lies no {seed}_tb.dat or {seed}_hr.dat: write_hr = true.")
     largest = float(np.abs(wannier.tocsr(dim=0).data.imag).max(initial=0.0))
-    if largest > _IMAGINARY:
+    if not largest <= _IMAGINARY:
         raise FormatError(
             f"{path} has imaginary elements up to {largest:.2g} eV, as spinors have: only Wannier "
             "functions without spin are read."
