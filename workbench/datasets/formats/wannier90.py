@@ -127,12 +127,11 @@ def _table(
     """The next rows of numbers, after some lines."""
     for _ in range(skip):
         next(lines, "")
+    chosen = list(islice(lines, rows))
     try:
-        table = np.loadtxt(islice(lines, rows), ndmin=2)
-    except ValueError as error:
-        raise FormatError(
-            f"{path} has a line that is no table of numbers: copy it again."
-        ) from error
+        table = np.loadtxt(chosen, ndmin=2) if len(chosen) == rows else np.empty(0)
+    except ValueError:
+        table = np.empty(0)
     if table.shape != (rows, columns) or not np.isfinite(table).all():
         raise FormatError(f"{path} is truncated or damaged: copy it again.")
     return table
@@ -147,7 +146,7 @@ def _elements(path: Path, lines: Iterator[str]) -> tuple[NDArray[np.int64], NDAr
     weights: list[float] = []
     for line in islice(lines, -(-count // 15)):
         weights += [float(word) for word in line.split() if word.isdigit()]
-    if len(weights) != count or 0 in weights:
+    if len(weights) != count or not all(0 < weight < 1e6 for weight in weights):
         raise FormatError(f"{path} is truncated or damaged: copy it again.")
     if _is_tb(path):
         cells = np.empty((count, 3))
