@@ -26,7 +26,7 @@ from ase import Atoms
 import workbench as wb
 from workbench.datasets.label_plan import InitialStructures, collect, draw_batch, plan
 from workbench.models.applicability import ApplicabilityDomain
-from workbench.models.checkpoint import read_tensors, write_tensors
+from workbench.models.tensor_file import read_tensors, write_tensors
 from workbench.storage.atomic_write import write_arrays
 from workbench.storage.bundled import data_path
 from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal, Sampling

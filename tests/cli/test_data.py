@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.command_line import numbers_of, run
-from tests.support.faults import command_in_a_copy, limit_files, small_disk
+from tests.support.faults import command_by_itself, command_in_a_copy, limit_files, small_disk
 from workbench.cli.exit_codes import ExitCode
 from workbench.datasets.dataset import Dataset
 from workbench.storage.lock import locked_file
@@ -154,12 +154,12 @@ def test_a_label_job_goes_on_when_the_disk_has_room_again(commands, tmp_path):
     with small_disk(tmp_path / "small", "size=16k") as disk:
         out = disk / "a.h5"
         words = (*commands["label"], "--out", out, "--json")
-        said = command_in_a_copy(*words)
+        said = command_by_itself(*words)
         assert "is not written, since the disk is full: free space, or choose" in said
         assert said.startswith("3 ")
         assert not out.exists()
         os.system(f"mount -o remount,size=10m {disk}")
-        assert command_in_a_copy(*words).startswith("0 ")
+        assert command_by_itself(*words).startswith("0 ")
         with Dataset(out) as dataset:
             dataset.verify()
             assert len(dataset) == 4

@@ -45,9 +45,11 @@ def test_every_error_has_a_sentence_and_a_code(error, code, part):
 
 
 def test_a_file_that_the_system_refuses_is_one_sentence(tmp_path):
-    written = run("predict", "water", "--out", tmp_path / "absent" / "H.npz")
-    assert written.exit_code == ExitCode.WRONG_INPUT
+    (tmp_path / "file").touch()
+    written = run("predict", "water", "--out", tmp_path / "file" / "H.npz")
+    assert written.exit_code == ExitCode.SYSTEM
     assert written.stderr.startswith("Error: ")
+    assert "a part of its path is a file" in written.stderr
     assert written.stderr.count("\n") == 1
 
 

@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +68,16 @@ def command_in_a_copy(*words: object, before: Callable[[], None] = lambda: None)
     code, text = in_a_copy(task)
     assert code == 0, f"the process ended with {code}: {text}"
     return text
+
+
+def command_by_itself(*words: object) -> str:
+    """As `command_in_a_copy`, in a new process: a copy cannot start worker processes.
+
+    The threads that serve them do not exist in a copy, which would wait for them for ever.
+    """
+    command = [sys.executable, "-m", "workbench", *(str(word) for word in words)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return f"{result.returncode} {result.stderr}"
 
 
 def limit_files(size: int) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from workbench.models.checkpoint import read_tensors
 from workbench.models.config import ModelConfig
+from workbench.models.tensor_file import read_tensors
 from workbench.training.config import Budget, TrainConfig
 from workbench.training.cutoff import with_cutoff
 from workbench.training.initial_model import guess_charges, untrained

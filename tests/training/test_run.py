@@ -17,7 +17,7 @@ from tests.support.faults import in_a_copy, small_disk
 from tests.support.short_training import CONFIG, HOW, assert_same
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import core_type
-from workbench.models.checkpoint import read_tensors
+from workbench.models.tensor_file import CheckpointError, read_tensors, write_tensors
 from workbench.storage.lock import LockError
 from workbench.storage.writing_errors import TargetError, WritingError
 from workbench.training.best_weights import OptimiserState
@@ -174,6 +174,44 @@ def test_a_snapshot_keeps_the_names_that_older_ones_have(tiny, tmp_path):
     }
     moments = {name.split(".")[2] for name in tensors if name.startswith("adam.")}
     assert moments == {"step", "exp_avg", "exp_avg_sq"}
+
+
+@pytest.fixture
+def stopped(tiny, tmp_path):
+    """The snapshot of a run after seven steps."""
+    records = train(CONFIG, tiny, HOW, tmp_path)
+    for _ in range(7):
+        next(records)
+    records.close()
+    return tmp_path / "snapshot.safetensors"
+
+
+def test_a_wrong_bit_in_a_snapshot_is_refused(stopped, tiny):
+    content, rng = stopped.read_bytes(), random.Random(2)
+    for _ in range(60):
+        at, bit = rng.randrange(len(content)), rng.randrange(8)
+        stopped.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        with pytest.raises(CheckpointError, match=r"is damaged or|has no header|not finite"):
+            next(train(CONFIG, tiny, HOW, stopped.parent))
+
+
+@pytest.mark.parametrize(
+    ("entry", "wrong"),
+    [("step", -1), ("step", 2.5), ("phase", 7), ("cpu_seconds", "long"), ("history", {})],
+)
+def test_a_wrong_entry_in_a_snapshot_is_named(stopped, tiny, entry, wrong):
+    tensors, header = read_tensors(stopped)
+    write_tensors(stopped, tensors, {**header, entry: wrong})
+    with pytest.raises(TrainingError, match=f"{entry} must be .* the run begins again"):
+        next(train(CONFIG, tiny, HOW, stopped.parent))
+
+
+@pytest.mark.parametrize("name", ["model.baseline.species.weight", "average.0", "scaling.kappa"])
+def test_tensors_that_do_not_fit_a_snapshot_are_refused(stopped, tiny, name):
+    tensors, header = read_tensors(stopped)
+    write_tensors(stopped, {**tensors, name: torch.zeros(2, 3, 5)}, header)
+    with pytest.raises(TrainingError, match="do not fit its settings: remove it"):
+        next(train(CONFIG, tiny, HOW, stopped.parent))
 
 
 def test_history_names_the_solved_readouts_as_files_always_did(uninterrupted):

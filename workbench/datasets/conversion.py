@@ -24,7 +24,7 @@ from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
 from workbench.storage.output_check import check_writable
-from workbench.storage.value_checks import Seed, check_arguments
+from workbench.storage.value_checks import Seed, check_value
 from workbench.storage.writing_errors import TargetError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
@@ -58,7 +58,7 @@ class Collection:
         cls,
         sources: Paths,
         shares: Mapping[str, float] = PUBLISHED_SHARES,
-        seed: int = 0,
+        seed: Seed = 0,
         apart: Mapping[str, str | os.PathLike[str]] | None = None,
         form: Format = deeph.FORMAT,
     ) -> Collection:
@@ -74,8 +74,9 @@ class Collection:
 
         Raises:
             FormatError: for paths without structures of this format.
-            ValueError: for shares that do not add up to 1.
+            ValueError: for shares that do not add up to 1, or a seed that is no whole number.
         """
+        check_value("seed", Seed, seed)
         roots = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
         taken = {path.resolve() for some in separate.values() for path, _ in some}
@@ -177,7 +178,6 @@ def import_files(
         ModuleNotFoundError: for a format whose package is not installed.
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
-    check_arguments(import_files, {"seed": seed})
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
     return found.convert(out, basis_name, progress, overwrite)
 

@@ -6,6 +6,7 @@ writes one.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from workbench.datasets.checksums import DamagedFileError
 from workbench.datasets.hdf5_layout import (
     BLOCKS,
     DatasetError,
-    array_names,
     content_hash,
+    damaged,
     open_checked,
 )
 from workbench.datasets.packing import Pairs, unpack_blocks, unpack_triangle
@@ -45,7 +47,7 @@ class Sample:
         n_electrons: electrons that the reference treated; 0 if unknown.
         group: samples of one group are correlated (e.g. one trajectory) and are in one split.
         stored_overlap: S if the file contains it.
-        fermi_level: of a crystal, eV.
+        fermi_level: of a crystal, eV; None where it is unknown.
     """
 
     atoms: Atoms
@@ -76,13 +78,14 @@ class Dataset:
     """A dataset file, open for reading; a sequence of `Sample`.
 
     Matrices are read on access, everything else at once. Opening checks that the file is complete,
-    a dataset of the workbench, and of this convention; `verify` also recomputes its hash.
+    a dataset of the workbench, and of this convention. Whatever is read is compared with its
+    checksum; `verify` also recomputes the hash of everything.
 
     Args:
         path: the file, or the name of a bundled one ("water").
 
     Raises:
-        DatasetError: for a missing, truncated or foreign file, or another convention.
+        DatasetError: for a missing, damaged or foreign file, or another convention.
 
     Attributes:
         basis: covers every element of the set.
@@ -101,14 +104,13 @@ class Dataset:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = dataset_path(os.fspath(path))
-        self._file, header = open_checked(self.path)
-        self.basis = Basis.from_json(header["basis"])
-        self.provenance: dict[str, Any] = header["provenance"]
-        self.hash = str(self._file.attrs["sha256"])
-        self.step = float(header["step"])
-        self.periodic = header["layout"] == BLOCKS
-        small = (name for name in array_names(self._file) if not name.endswith("/values"))
-        self._arrays = {name: self._read(name) for name in small}
+        opened = open_checked(self.path)
+        header = opened.header
+        self._file, self.basis, self.hash = opened.file, opened.basis, opened.hash
+        self.provenance: dict[str, Any] = header.provenance
+        self.step = float(header.step)
+        self.periodic = header.layout == BLOCKS
+        self._arrays, self._large = opened.small, opened.large
 
     def __len__(self) -> int:
         return len(self._arrays["energy"])
@@ -122,7 +124,7 @@ class Dataset:
             n_electrons=int(self._arrays["n_electrons"][i]),
             group=int(self._arrays["group"][i]),
             stored_overlap=self._stored_overlap(i),
-            fermi_level=float(self._arrays["fermi_level"][i]) if self.periodic else None,
+            fermi_level=self._fermi_level(i),
         )
 
     def reference(self, index: int) -> Reference:
@@ -243,8 +245,12 @@ class Dataset:
                 f"The content of {self.path} is not what was written: download or make it again."
             )
 
+    def _fermi_level(self, i: int) -> float | None:
+        level = float(self._arrays["fermi_level"][i]) if self.periodic else math.nan
+        return None if math.isnan(level) else level
+
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
-        if "overlap/values" not in self._file:
+        if "overlap/values" not in self._large:
             return None
         low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
         scalar = replace(self.basis, spinor=False)
@@ -252,20 +258,28 @@ class Dataset:
         return S.with_spin() if self.basis.spinor else S
 
     def _matrix(self, i: int, packed: NDArray[np.float64], basis: Basis) -> BlockMatrix:
-        if not self.periodic:
-            return unpack_triangle(basis, self.numbers(i), packed)
-        return unpack_blocks(basis, self.numbers(i), self.pairs(i), packed)
+        pairs, numbers = self.pairs(i) if self.periodic else None, self.numbers(i)
+        try:
+            if not np.isfinite(packed).all():
+                raise ValueError("elements that are not finite")
+            if pairs is None:
+                return unpack_triangle(basis, numbers, packed)
+            return unpack_blocks(basis, numbers, pairs, packed)
+        except ValueError as error:
+            raise DatasetError(
+                f"{self.path} is not read, since its sample {i} has {error}: download or make it "
+                "again."
+            ) from error
 
     def _atoms_of(self, i: int) -> slice:
         return slice(*self._arrays["atoms/offset"][i : i + 2])
 
-    def _read(self, name: str, low: int = 0, high: int | None = None) -> NDArray[Any]:
-        array: Any = self._file[name]
-        return self._guarded(lambda: array[low:high])
+    def _read(self, name: str, low: int, high: int) -> NDArray[Any]:
+        return self._guarded(lambda: self._large[name].rows(low, high))
 
     def _guarded(self, read: Callable[[], _T]) -> _T:
         """Read; a damaged chunk raises a DatasetError."""
         try:
             return read()
-        except OSError as error:
-            raise DatasetError(f"{self.path} is damaged: download or make it again.") from error
+        except DamagedFileError as error:
+            raise damaged(self.path) from error

@@ -84,7 +84,18 @@ def pack_blocks(
 def unpack_blocks(
     basis: Basis, numbers: NDArray[np.int64], pairs: Pairs, packed: NDArray[np.float64]
 ) -> BlockMatrix:
-    """The hermitian matrix of packed blocks."""
+    """The hermitian matrix of packed blocks.
+
+    Raises:
+        ValueError: if the pairs are not those of the atoms, or the elements not those of the pairs;
+            the message completes "the sample has".
+    """
+    if not ((pairs.edges >= 0) & (pairs.edges < len(numbers))).all():
+        raise ValueError("a pair of atoms that do not exist")
+    sizes = np.array([basis.n_orbitals(z) for z in numbers.tolist()])
+    spins = 8 if basis.spinor else 1  # four blocks, real and imaginary part
+    if len(packed) != spins * sizes[pairs.edges].prod(axis=0).sum():
+        raise ValueError("another number of matrix elements than its pairs of atoms ask for")
     m = basis.dim * (2 if basis.spinor else 1)
     elements = _from_real(packed, basis.spinor)
     values = np.zeros((len(pairs.shifts), m, m), dtype=elements.dtype)

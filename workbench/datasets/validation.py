@@ -84,11 +84,12 @@ class DataCheck:
     @property
     def complaint(self) -> str | None:
         """One sentence about the first error, or None."""
-        if self.hermiticity_ev > HERMITIAN:
+        # Each condition is the one that must hold: it does not hold for nan.
+        if not self.hermiticity_ev <= HERMITIAN:
             return f"H is not hermitian: partner blocks differ by {self.hermiticity_ev:.2g} eV."
-        if (self.overlap_hermiticity or 0.0) > HERMITIAN:
+        if not _at_most(self.overlap_hermiticity, HERMITIAN):
             return f"S is not hermitian: partner blocks differ by {self.overlap_hermiticity:.2g}."
-        if self.overlap_floor is not None and self.overlap_floor <= 0:
+        if self.overlap_floor is not None and not self.overlap_floor > 0:
             return (
                 f"S has the eigenvalue {self.overlap_floor:.2g}, so it belongs to no set of "
                 "orbitals: look for blocks that are missing or belong to other atoms."
@@ -97,15 +98,15 @@ class DataCheck:
             "the order or the signs of orbitals are not those of the format, or the positions "
             "belong to another structure."
         )
-        if (self.overlap_across or 0.0) > ACROSS_OVERLAP:
+        if not _at_most(self.overlap_across, ACROSS_OVERLAP):
             share = f"{self.overlap_across:.1%}"
             return f"{share} of S does not rotate with its pairs of atoms: {order}"
-        if (self.symmetry_share or 0.0) > SYMMETRY:
+        if not _at_most(self.symmetry_share, SYMMETRY):
             return (
                 f"The crystal's own symmetry does not map H onto itself (by up to "
                 f"{self.symmetry_ev:.2g} eV): {order}"
             )
-        if self.hamiltonian_across > ACROSS_HAMILTONIAN:
+        if not self.hamiltonian_across <= ACROSS_HAMILTONIAN:
             share = f"{self.hamiltonian_across:.1%}"
             return f"{share} of H does not rotate with its pairs of atoms: {order}"
         return None
@@ -113,6 +114,11 @@ class DataCheck:
     def to_json(self) -> dict[str, float | int | None]:
         """All residuals by name."""
         return asdict(self)
+
+
+def _at_most(residual: float | None, limit: float) -> bool:
+    """Whether a residual is within its limit, or was not measured."""
+    return residual is None or residual <= limit
 
 
 def check(atoms: Atoms, H: BlockMatrix, S: BlockMatrix | None = None) -> DataCheck:

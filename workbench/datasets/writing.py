@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
 from workbench.datasets.packing import pack_blocks, pack_triangles
+from workbench.datasets.schema import FARTHEST
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
 from workbench.storage.growing_array import GrowingArray
@@ -23,6 +24,9 @@ from workbench.storage.value_checks import Range, check_arguments
 
 __all__ = ["write", "write_part"]
 
+_LARGEST = 1e9
+"""Largest matrix element, eV: the kinetic energy of the narrowest orbitals in use is less."""
+
 
 def write(
     path: str | os.PathLike[str],
@@ -30,7 +34,7 @@ def write(
     splits: Mapping[str, ArrayLike],
     provenance: Mapping[str, Any],
     *,
-    step: float = STEP,
+    step: Annotated[float, Range(0, 1, above=True)] = STEP,
 ) -> str:
     """Write a dataset; the file appears complete or not at all.
 
@@ -47,9 +51,11 @@ def write(
 
     Raises:
         ValueError: for no samples, molecules and crystals in one dataset, mixed bases, an overlap
-            stored in some samples only, or splits that share samples or are out of range.
+            stored in some samples only, splits that share samples or are out of range, a step
+            outside 0 to 1 eV, or numbers that are not finite, also those of a matrix.
     """
     path = Path(path)
+    check_arguments(write, {"step": step})
     collected = _collect(samples, path.absolute().parent, step)
     assert collected.basis is not None
     arrays = collected.arrays()
@@ -162,14 +168,21 @@ class _Collected:
     def __init__(self, folder: Path, step: float, periodic: bool) -> None:
         self.basis: Basis | None = None
         self.periodic, self._step = periodic, step
+        # Integers of eight bytes also bound an element, by the step.
+        self._largest = min(_LARGEST, step * 2.0**62)
         self._rows: list[tuple[Atoms, float, int, int, float]] = []
         self._pairs: list[NDArray[np.int32]] = []
         self._hamiltonians = GrowingArray(folder, "<i8")
         self._overlaps = GrowingArray(folder, "<f8")
 
     def add(self, sample: Sample) -> None:
-        """Add one sample."""
+        """Add one sample.
+
+        Raises:
+            ValueError: for numbers that are not finite or too large, or another basis.
+        """
         H, S = sample.H, sample.stored_overlap
+        self._check(sample)
         self.basis = H.basis if self.basis is None else self.basis.merged(H.basis)
         if self.periodic:
             pairs, h, s = pack_blocks(H, S)
@@ -181,6 +194,28 @@ class _Collected:
             self._overlaps.append(s)
         level = np.nan if sample.fermi_level is None else sample.fermi_level
         self._rows.append((sample.atoms, sample.energy, sample.n_electrons, sample.group, level))
+
+    def _check(self, sample: Sample) -> None:
+        """Raise an error for a number that a file cannot hold: a cast would change it silently."""
+        atoms, matrices = sample.atoms, {"H": sample.H, "the overlap": sample.stored_overlap}
+        bounds = {
+            "its positions": (atoms.positions, FARTHEST),
+            "its cell": (atoms.cell.array, FARTHEST),
+            **{name: (m.values, self._largest) for name, m in matrices.items() if m is not None},
+        }
+        for name, (values, limit) in bounds.items():
+            largest = float(np.abs(values).max(initial=0.0))
+            if not largest <= limit:
+                raise ValueError(
+                    f"Sample {len(self._rows)}, {atoms.get_chemical_formula()}, cannot be stored: "
+                    f"the largest number of {name} is {largest:g}, and the limit is {limit:g}. "
+                    "Compute this sample again, or leave it out."
+                )
+        if np.isinf([sample.energy, sample.fermi_level or 0.0]).any():
+            raise ValueError(
+                f"Sample {len(self._rows)}, {atoms.get_chemical_formula()}, has an infinite "
+                "energy: compute this sample again, or leave it out."
+            )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays of the file except the splits.

@@ -226,7 +226,7 @@ def _paired(fock: NDArray[Any], atoms: Atoms) -> NDArray[np.complex128]:
     Raises:
         SCFError: for a larger remainder: the state is not the closed shell that was asked for.
     """
-    if spin_parts.odd_part(fock) > _BROKEN:
+    if not spin_parts.odd_part(fock) <= _BROKEN:
         raise SCFError(
             f"The self-consistent field of {atoms.get_chemical_formula()} became magnetic, but a "
             "closed shell has no magnetisation: check the geometry and the charge."

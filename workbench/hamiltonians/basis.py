@@ -22,6 +22,9 @@ from workbench.hamiltonians.conventions import SHELL_LETTERS, orbital_name
 from workbench.hamiltonians.rotations import spin_half
 from workbench.hamiltonians.wigner import wigner_blocks
 
+_MOST_SHELLS = 64
+"""Shells of one element: aug-cc-pV6Z has 35."""
+
 
 @dataclass(frozen=True, eq=True)
 class Basis:
@@ -175,9 +178,45 @@ class Basis:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Basis:
-        """The basis that ``to_json`` described."""
-        shells = {int(z): tuple(shells) for z, shells in data["shells"].items()}
-        return cls(data["name"], shells, bool(data["spinor"]))
+        """The basis that ``to_json`` described.
+
+        Raises:
+            ValueError: for anything else, e.g. a shell of l = 100.
+        """
+        shells = data.get("shells")
+        named = isinstance(data.get("name"), str) and isinstance(data.get("spinor"), bool)
+        if not named or not isinstance(shells, dict) or not shells:
+            raise ValueError("A basis needs a name, shells of each element, and spinor.")
+        for z, of_atom in shells.items():
+            check_shells(z, of_atom)
+        return cls(data["name"], {int(z): of_atom for z, of_atom in shells.items()}, data["spinor"])
+
+
+def check_shells(number: Any, shells: Any) -> None:
+    """Check the shells of an element that a file describes, before memory is allocated for them.
+
+    Args:
+        number: atomic number, an integer or its decimal digits.
+        shells: l of each shell.
+
+    Raises:
+        ValueError: for no element, no shell, more than 64 shells, or an l above 6.
+
+    >>> from workbench.hamiltonians.basis import check_shells
+    >>> check_shells("8", [0, 100])
+    Traceback (most recent call last):
+    ValueError: The shells [0, 100] of atomic number 8 must be 1 to 64 numbers l from 0 to 6.
+    """
+    highest = len(SHELL_LETTERS) - 1
+    if str(number) not in map(str, range(1, len(chemical_symbols))):
+        raise ValueError(f"{number!r} is no atomic number from 1 to {len(chemical_symbols) - 1}.")
+    listed = isinstance(shells, list | tuple) and 0 < len(shells) <= _MOST_SHELLS
+    if not listed or not all(type(l) is int and 0 <= l <= highest for l in shells):
+        shown = str(shells) if len(str(shells)) < 80 else str(shells)[:80] + "..."
+        raise ValueError(
+            f"The shells {shown} of atomic number {number} must be 1 to {_MOST_SHELLS} numbers l "
+            f"from 0 to {highest}."
+        )
 
 
 @lru_cache(maxsize=16)

@@ -86,7 +86,7 @@ def to_real_space(
     phase = np.exp(-2j * np.pi * (cells @ k_mesh(mesh).T)) / len(cells)  # (T, k)
     at_cell: Any = np.tensordot(phase, at_k, axes=1)
     if not basis.spinor:
-        if np.abs(at_cell.imag).max() > _REAL * np.abs(at_cell).max():
+        if not np.abs(at_cell.imag).max() <= _REAL * np.abs(at_cell).max():
             raise ValueError(
                 "Without spin H(-k) must be the complex conjugate of H(k): check the k-points."
             )

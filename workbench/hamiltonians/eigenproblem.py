@@ -258,7 +258,7 @@ def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
             f"{name} has elements that are not finite: check the calculation that made it."
         )
     skew = np.abs(dense - dense.conj().T).max(initial=0.0)
-    if skew > 1e-5 * max(1.0, matrix.max_abs()):
+    if not skew <= 1e-5 * max(1.0, matrix.max_abs()):
         raise ValueError(
             f"{name} is not hermitian (off by {skew:.1e}): use {name}.hermitian() first."
         )
@@ -267,7 +267,7 @@ def _hermitian(name: str, matrix: BlockMatrix) -> NDArray[Any]:
 
 def _checked_floor(overlap: NDArray[Any]) -> float:
     floor = float(eigvalsh(overlap, subset_by_index=(0, 0))[0])
-    if floor <= 0:
+    if not floor > 0:
         raise OverlapError(
             f"The overlap's smallest eigenvalue is {floor:.1e}, so it is not positive definite: "
             "check the geometry, or use a basis with fewer diffuse functions."

@@ -8,7 +8,7 @@ distances, and the environments of atoms. A structure outside it is predicted al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
-from workbench.models.environments import Environments
+from workbench.models.environments import Environments, is_pair, is_table
 from workbench.models.neighbours import Neighbours
 
 _SLACK = 0.05
@@ -106,8 +106,30 @@ class ApplicabilityDomain:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able dictionary; ``ApplicabilityDomain(**data)`` reads it back."""
+        """A JSON-able dictionary; ``from_json`` reads it back."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> ApplicabilityDomain:
+        """The domain that ``to_json`` described, possibly in a version with fewer fields.
+
+        Raises:
+            ValueError: for an unknown field, or a number that is not of its kind.
+        """
+        if not isinstance(data, Mapping) or not set(data) <= {f.name for f in fields(cls)}:
+            raise ValueError("The domain has fields that no version knows.")
+        domain = cls(**{"formulas": {}, "closest": {}, **data})
+        tables = [domain.formulas, domain.closest, domain.loneliest, domain.bonds]
+        if not all(isinstance(table, Mapping) for table in (*tables, domain.environments)):
+            raise ValueError("The domain's tables are not objects.")
+        rows = [domain.charges, *(list(table.values()) for table in tables[:3])]
+        intervals = list(domain.bonds.values())
+        numbers = all(is_table(row) for row in rows) and all(is_table(i, 2) for i in intervals)
+        if not numbers or not all(map(is_pair, domain.bonds)):
+            raise ValueError("The domain holds something else than numbers of elements.")
+        if domain.environments:
+            Environments.from_json(domain.environments)
+        return domain
 
     def outside_domain(self, atoms: Atoms) -> str | None:
         """One sentence if a structure is outside the domain, else None.
@@ -177,7 +199,7 @@ class ApplicabilityDomain:
 
     @cached_property
     def _environments(self) -> Environments | None:
-        return Environments(**self.environments) if self.environments else None
+        return Environments.from_json(self.environments) if self.environments else None
 
     def _stretched(
         self, distances: Mapping[str, np.ndarray], loneliest: Mapping[str, float]

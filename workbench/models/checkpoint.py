@@ -1,66 +1,81 @@
 """How is a trained model stored in a file and loaded again?
 
 Tensors as safetensors, everything else in a JSON header; no pickle, so that a file cannot run code.
+A header's settings are compared with the number of weights in the file before a model is built, so
+that a few wrong bytes do not ask for terabytes.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
+from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.config import ModelConfig
 from workbench.models.readouts import is_solution
 from workbench.models.scaling import Scaling
+from workbench.models.tensor_file import CheckpointError, read_tensors, write_tensors
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.atomic_write import atomic_write
 from workbench.storage.bundled import data_path
+from workbench.storage.value_checks import check_fields, from_json
 
 FORMAT = "hamiltonian-workbench model"
 
-
-class CheckpointError(ValueError):
-    """A file cannot be loaded as a model; the message says why and what to do."""
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header atomically: the file appears complete or not at all."""
-    flat = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    # Not safetensors' save_file: its files are readable by their owner only.
-    atomic_write(path, save(flat, metadata={"header": json.dumps(header)}))
+_MOST_SOLUTION = 1 << 30
+"""Most numbers in the solutions of readouts, which a file need not contain: 8 GiB at most."""
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a file written by ``write_tensors``.
+@dataclass(frozen=True)
+class Header:
+    """The header of a model's file.
+
+    Attributes:
+        format: `FORMAT`.
+        convention_version: of the library that wrote the file.
+        basis: as `Basis.to_json` describes it.
+        config: as `ModelConfig.to_json` describes it.
+        info: training set, history and errors.
+        float64: names of the stages that run in float64.
+    """
+
+    format: str
+    convention_version: int
+    basis: dict[str, Any]
+    config: dict[str, Any]
+    info: dict[str, Any]
+    float64: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the kinds."""
+        check_fields(self)
+        check_info(self.info)
+
+
+def check_info(info: Mapping[str, Any]) -> None:
+    """Check the entries of a model's ``info`` that are read later, where they exist.
 
     Raises:
-        CheckpointError: if the file is truncated, is no safetensors file or has no header.
+        ValueError: for the first wrong one.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("header")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or is not a safetensors file: download it again or retrain the "
-            "model."
-        ) from error
-    if header is None:
-        raise CheckpointError(
-            f"{path} has no header of this library, so it is not one of its models: choose a file "
-            "that save_model wrote."
-        )
-    return tensors, json.loads(header)
+    for name in ("dataset", "method", "domain", "calibration"):
+        if not isinstance(info.get(name, {}), dict):
+            raise ValueError(f"info.{name} must be an object")
+    if "domain" in info:
+        ApplicabilityDomain.from_json(info["domain"])
+    rows: Any = info.get("history", [])
+    for row in rows if isinstance(rows, list) else [rows]:
+        error = row.get("valid_mae_ev") if isinstance(row, dict) else None
+        if type(error) not in (int, float) or not isinstance(row.get("phase"), str):
+            raise ValueError("info.history must be a list of rows with phase and valid_mae_ev")
 
 
 def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping[str, Any]) -> None:
@@ -71,17 +86,17 @@ def save_model(model: TwoStageModel, path: str | os.PathLike[str], info: Mapping
         path: the file; its name usually ends in ``.safetensors``.
         info: JSON-able: training set, history and errors.
     """
-    header = {
-        "format": FORMAT,
-        "convention_version": CONVENTION_VERSION,
-        "basis": model.basis.to_json(),
-        "config": model.config.to_json(),
-        "info": dict(info),
-        "float64": [name for name, stage in model.named_children() if _needs_float64(stage)],
-    }
+    header = Header(
+        FORMAT,
+        CONVENTION_VERSION,
+        model.basis.to_json(),
+        model.config.to_json(),
+        dict(info),
+        [name for name, stage in model.named_children() if _needs_float64(stage)],
+    )
     scaling = {f"scaling.{name}": t for name, t in model.scaling.tensors().items()}
     weights = {n: compact(t) for n, t in model.state_dict().items() if not _unused(n, t)}
-    write_tensors(Path(path), {**weights, **scaling}, header)
+    write_tensors(Path(path), {**weights, **scaling}, vars(header))
 
 
 def compact(tensor: Tensor) -> Tensor:
@@ -149,34 +164,76 @@ def load_model(source: str | os.PathLike[str], device: str = "cpu") -> TwoStageM
     True
     """
     path = checkpoint_path(source)
-    tensors, header = read_tensors(path)
-    if header.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {header.get('format')!r}, not {FORMAT!r}: choose a file that "
-            "save_model wrote."
-        )
-    if header["convention_version"] != CONVENTION_VERSION:
-        raise CheckpointError(
-            f"{path} follows convention {header['convention_version']}, this library "
-            f"{CONVENTION_VERSION}: retrain the model, or use the library version that wrote it."
-        )
-    scaling = Scaling(
-        **{k.removeprefix("scaling."): t for k, t in tensors.items() if k.startswith("scaling.")}
-    )
-    basis, config = Basis.from_json(header["basis"]), ModelConfig.from_json(header["config"])
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # keep torch's random state: all weights are overwritten
-        model = TwoStageModel(basis, config, scaling)
+    tensors, data = read_tensors(path)
+    header = _header(path, data)
     weights = {k: t for k, t in tensors.items() if not k.startswith("scaling.")}
+    scales = {k.removeprefix("scaling."): t for k, t in tensors.items() if k not in weights}
     try:
-        restore(model, weights, header.get("float64", ()))
-    except RuntimeError as error:
+        model = _untrained(header, scales, sum(t.numel() for t in weights.values()))
+        restore(model, weights, header.float64)
+    except (RuntimeError, ValueError) as error:  # torch raises the former
         raise CheckpointError(
             f"The weights in {path} do not fit its header: download it again or retrain the model."
         ) from error
-    model.info = header["info"]
+    model.info = header.info
     return model.to(device).eval()
+
+
+def _header(path: Path, data: Mapping[str, Any]) -> Header:
+    """The header of a model of this convention."""
+    if data.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has the format {data.get('format')!r}, not {FORMAT!r}: choose a file that "
+            "save_model wrote."
+        )
+    if data.get("convention_version") != CONVENTION_VERSION:
+        raise CheckpointError(
+            f"{path} follows convention {data.get('convention_version')}, this library "
+            f"{CONVENTION_VERSION}: retrain the model, or use the library version that wrote it."
+        )
+    try:
+        return from_json(Header, data)
+    except ValueError as error:
+        raise CheckpointError(
+            f"The header of {path} is not valid ({str(error).rstrip('.')}): download it again or "
+            "retrain the model."
+        ) from error
+
+
+def _untrained(header: Header, scales: Mapping[str, Tensor], stored: int) -> TwoStageModel:
+    """The model that a header describes.
+
+    Args:
+        header: of its file.
+        scales: the tensors of its scaling, by name.
+        stored: number of weights in the file.
+
+    Raises:
+        ValueError: for settings or scales that no model has, or a model too large for its file.
+    """
+    basis, config = Basis.from_json(header.basis), ModelConfig.from_json(header.config)
+    scaling = Scaling.from_tensors(scales, basis, config)
+    readouts = (config.pair_readout + config.refiner_width) * scaling.pair_mean.numel()
+    if not (_fewest_weights(config) <= stored and readouts <= _MOST_SOLUTION):
+        raise ValueError(f"The model has more than the {stored} weights of the file.")
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # keep torch's random state: all weights are overwritten
+        return TwoStageModel(basis, config, scaling)
+
+
+def _fewest_weights(config: ModelConfig) -> int:
+    """A part of the number of weights; the whole is at most some hundred times as large.
+
+    The largest matrix of each kind is counted, without copies for degrees and species.
+    """
+    channels, width = config.channels, config.refiner_width
+    return (
+        config.layers * 2 * channels**2
+        + channels * (config.radial + config.readout + 3 * config.pair_readout)
+        + config.readout**2
+        + config.refiner_layers * width**2
+    )
 
 
 def checkpoint_path(source: str | os.PathLike[str]) -> Path:

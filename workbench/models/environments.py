@@ -92,8 +92,23 @@ class Environments:
         return cls(bonds, round(max(tolerance, _LEAST), 3))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-able dictionary; ``Environments(**data)`` reads it back."""
+        """A JSON-able dictionary; ``from_json`` reads it back."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Environments:
+        """The environments that ``to_json`` described.
+
+        Raises:
+            ValueError: for bonds of unknown elements, and for numbers that are not finite.
+        """
+        bonds, tolerance = data.get("bonds"), data.get("tolerance")
+        if not isinstance(bonds, Mapping) or not is_table([tolerance]) or len(data) != 2:
+            raise ValueError("Environments are bonds and a tolerance.")
+        for name, rows in bonds.items():
+            if not rows or not is_pair(name) or not is_table(rows, len(_UNITS)):
+                raise ValueError("Environments hold something else than numbers of bonds.")
+        return cls(bonds, float(tolerance or _LEAST))
 
     def distances(self, neighbours: Neighbours) -> NDArray[np.float64]:
         """(N,) distance of each atom's environment from the training set, in tolerances.
@@ -123,6 +138,24 @@ class Environments:
     def _trees(self) -> dict[str, KDTree]:
         """The representatives, in `_UNITS`, for a search of the nearest."""
         return {name: KDTree(np.asarray(rows) / _UNITS) for name, rows in self.bonds.items()}
+
+
+def is_pair(name: str) -> bool:
+    """Whether a text names a pair of elements, such as "H-O"."""
+    symbols = name.split("-")
+    return len(symbols) == 2 and set(symbols) <= set(chemical_symbols)
+
+
+def is_table(rows: Any, columns: int | None = None) -> bool:
+    """Whether rows are finite numbers, or lists of so many finite numbers each."""
+    try:
+        table = np.array(rows)
+    except ValueError:  # rows of different lengths
+        return False
+    wanted = (len(rows),) if columns is None else (len(rows), columns)
+    if not table.size:
+        return isinstance(rows, list | tuple)
+    return table.dtype.kind in "if" and table.shape == wanted and bool(np.isfinite(table).all())
 
 
 Bonds = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]

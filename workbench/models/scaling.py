@@ -8,7 +8,7 @@ shell pair. Both are stored with the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
@@ -17,13 +17,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
 from workbench.models.blocks import Blocks
+from workbench.models.config import GUESSES, ModelConfig
 from workbench.models.edge_frames import Constant, block_layout
 from workbench.models.geometry import Geometry
 from workbench.models.tensor_rotations import rotate_blocks
 
 _ROUNDING_EV = 1e-9
+
+_LARGEST_BLOCK = 1 << 14
+"""Most coefficients F of a block in a checkpoint: the change of basis (F, F) then takes 2 GiB."""
 
 
 def _none() -> Tensor:
@@ -68,6 +73,40 @@ class Scaling:
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, for the checkpoint."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], basis: Basis, config: ModelConfig
+    ) -> Scaling:
+        """The scaling that a checkpoint holds.
+
+        Args:
+            tensors: field name -> tensor.
+            basis, config: of the model.
+
+        Raises:
+            ValueError: for an unknown field, for a shape that does not fit the model, and for
+                blocks too large for any model.
+        """
+        irreps = BlockIrreps(basis, config.time_reversal)
+        size, guesses, species = irreps.size, GUESSES[config.guess], len(basis.elements)
+        if not size <= _LARGEST_BLOCK:
+            raise ValueError(f"A block has {size} elements, and at most {_LARGEST_BLOCK} are read.")
+        if unknown := set(tensors) - {f.name for f in fields(cls)}:
+            raise ValueError(f"No scaling has {min(unknown)}.")
+        scaling = cls(**tensors)
+        for name, tensor in scaling.tensors().items():
+            rows = species**2 if name.startswith("pair_") else species
+            wanted: dict[str, tuple[int, ...]] = {
+                "kappa": (),
+                "charges": (rows, *tensor.shape[1:2]),
+            }
+            columns = guesses * size if "guess" in name else size
+            shape = wanted.get(name, (rows, columns))
+            absent = not guesses and tensor.numel() == 0 and ("guess" in name or name == "charges")
+            if tuple(tensor.shape) != shape and not absent:
+                raise ValueError(f"The scaling's {name} has the shape {tuple(tensor.shape)}.")
+        return scaling
 
     def to(self, device: torch.device) -> Scaling:
         """The same scaling on a device."""

@@ -186,7 +186,7 @@ class TwoStageModel(TwoStageNetwork):
             return None
         # Reading some thousand numbers takes a millisecond, so they are kept.
         if self._domain is None or recorded is not self._domain[0]:
-            self._domain = recorded, ApplicabilityDomain(**recorded)
+            self._domain = recorded, ApplicabilityDomain.from_json(recorded)
         return self._domain[1].outside_domain(atoms)
 
     @property

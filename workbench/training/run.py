@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning_fabric import Fabric
@@ -28,6 +28,7 @@ from workbench.models.config import ModelConfig
 from workbench.models.scaling import Scaling
 from workbench.models.twostage import VALIDATED_OVER, TwoStageModel
 from workbench.storage.lock import locked_folder
+from workbench.storage.value_checks import Range, check_fields, from_json
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.cutoff import with_cutoff
@@ -72,6 +73,22 @@ class Progress:
             header["best"] or math.inf,
             header["history"],
         )
+
+
+@dataclass(frozen=True)
+class _SnapshotHeader:
+    """The header of a snapshot: settings, kernels, and the entries of `Progress.to_json`."""
+
+    settings: dict[str, Any]
+    phase: Annotated[int, Range(0, 2)]
+    step: Annotated[int, Range(0, 10**15)]
+    cpu_seconds: Annotated[float, Range(0, 1e15)]
+    best: float | None
+    history: list[Any]
+    rounding: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Run:
@@ -134,6 +151,13 @@ class Run:
 
     def _open(self, path: Path) -> None:
         self._saved, header = read_tensors(path)
+        try:
+            from_json(_SnapshotHeader, header)
+        except ValueError as error:
+            raise TrainingError(
+                f"{path} is no snapshot of a training ({str(error).rstrip('.')}): remove it, and "
+                "the run begins again."
+            ) from error
         if header["settings"] != self.settings:
             changed = [k for k, v in self.settings.items() if header["settings"].get(k) != v]
             raise TrainingError(
@@ -164,17 +188,30 @@ class Run:
 
     def restore_model(self, model: TwoStageModel) -> None:
         """Give an untrained model the weights and the scaling of the snapshot, if there is one."""
-        weights = _with_prefix(self._saved, "model.")
-        if weights:
+        weights, scales = (_with_prefix(self._saved, key) for key in ("model.", "scaling."))
+        if not weights:
+            return
+        try:
             restore(model, weights)
-            scaling = _with_prefix(self._saved, "scaling.")
-            model.scaling = Scaling(**scaling).to(model.device)
+            scaling = Scaling.from_tensors(scales, model.basis, model.config)
+        except (RuntimeError, ValueError) as error:
+            raise self._misfit() from error
+        model.scaling = scaling.to(model.device)
 
     def begin_stage(self, network: nn.Module, learning_rate: float) -> OptimiserState:
         """The optimiser of a stage, in the state that the snapshot holds, if there is one."""
         self.optimiser = OptimiserState(network, learning_rate)
-        self.optimiser.restore(self._saved)
+        try:
+            self.optimiser.restore(self._saved)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise self._misfit() from error
         return self.optimiser
+
+    def _misfit(self) -> TrainingError:
+        return TrainingError(
+            f"The tensors of the snapshot in {self.directory} do not fit its settings: remove it, "
+            "and the run begins again."
+        )
 
     def end_stage(self, stage: int, model: TwoStageModel) -> None:
         """Go on to the stage after this one, which starts with a new optimiser; on disk as well."""

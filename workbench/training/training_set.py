@@ -197,7 +197,7 @@ def _joined(matrices: Iterable[Blocks], like: Blocks) -> Blocks:
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:
     """Refuse magnetic data: a model with time reversal would silently drop their odd part."""
     largest = odd_part(H.values)
-    if largest > MAGNETIC_EV:
+    if not largest <= MAGNETIC_EV:
         raise TrainingError(
             f"{dataset.path} has elements odd under time reversal, up to {largest:.2g} eV, as "
             "magnetic systems have: set time_reversal=False."

@@ -135,7 +135,9 @@ FAULTS = {
         f / "hamiltonians.h5", "[0, 0, 0, 1, 2]", np.full((14, 14), np.nan)
     ),
     "complex": lambda f: _change(f / "hamiltonians.h5", "[0, 0, 0, 1, 2]", 1j * np.eye(14)),
-    "block of atom 7": lambda f: _add(f / "hamiltonians.h5", "[0, 0, 0, 1, 7]", np.eye(14)),
+    "block of the atoms 1 and 7": lambda f: _add(
+        f / "hamiltonians.h5", "[0, 0, 0, 1, 7]", np.eye(14)
+    ),
     "are named": lambda f: _add(f / "hamiltonians.h5", "[0, 0, 0, 1]", np.eye(14)),
 }
 

@@ -11,12 +11,18 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["Foreign", "Format", "FormatError"]
+__all__ = ["Foreign", "Format", "FormatError", "check_elements"]
+
+_LARGEST = 1e6
+"""Largest matrix element of another program, eV for H; the lowest level of any atom is -2e5 eV."""
 
 
 class FormatError(ValueError):
@@ -60,3 +66,17 @@ class Format:
     find: Callable[[Iterable[str | os.PathLike[str]]], list[tuple[Path, str]]]
     read: Callable[[Path, str], Foreign]
     write: Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float], None] | None = None
+
+
+def check_elements(path: Path, values: NDArray[Any]) -> None:
+    """Check that matrix elements are those of orbitals.
+
+    Raises:
+        FormatError: for numbers that are not finite or beyond 1e6.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest <= _LARGEST:
+        raise FormatError(
+            f"{path} has values that are not finite or beyond {_LARGEST:.0e} eV (the largest is "
+            f"{largest:g}): run the program again, or convert its unit to eV."
+        )

@@ -19,29 +19,32 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError, check_elements
+from workbench.datasets.formats.deeph_text import PROGRAM, read_atoms, read_info
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import order_index
+from workbench.storage import foreign_hdf5
 from workbench.storage.atomic_write import atomic_folder
+from workbench.storage.foreign_hdf5 import UnsafeFileError
 from workbench.storage.hdf5_file import new_hdf5
-from workbench.structures.loading import StructureError, validate
 
 __all__ = ["FORMAT", "folders", "read", "structure", "write"]
 
-PROGRAM = "openmx"  # the format has the orbital order of this program
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
 Positions = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
+_KEY = 5  # numbers in the name of a block
+_LARGEST_KEY = 1_000_000
+_ALWAYS, _RATIO = 1 << 28, 100  # bytes of padded blocks, and per byte of the stored blocks
 _TEXT = ("lat.dat", "site_positions.dat", "element.dat", "orbital_types.dat", "info.json")
 FILES = ("rlat.dat", _MATRIX, _OVERLAP, *_TEXT)
 """All files of a folder. `write` writes the last one at the end, and `read` needs it."""
@@ -95,11 +98,13 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     atoms, basis = structure(path, basis_name)
     H = _blocks(path / _MATRIX, basis, atoms.numbers)
     S = None
-    if (path / _OVERLAP).is_file():
+    if os.path.lexists(path / _OVERLAP):
+        if not (path / _OVERLAP).is_file():
+            raise FormatError(f"{path / _OVERLAP} is not a file: without it S would go unchecked.")
         S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
         if basis.spinor:
             S = S.with_spin()
-    return Foreign(atoms, H, S, float(_info(path)["fermi_level"]))
+    return Foreign(atoms, H, S, read_info(path).fermi_level)
 
 
 def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
@@ -116,8 +121,8 @@ def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tupl
     for name in (*_TEXT, _MATRIX):
         if not (path / name).is_file():
             raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
-    atoms, shells = _atoms(path)
-    return atoms, Basis(basis_name, shells, bool(_info(path)["isspinful"]))
+    atoms, shells = read_atoms(path)
+    return atoms, Basis(basis_name, shells, read_info(path).isspinful)
 
 
 def write(
@@ -160,56 +165,6 @@ def write(
             _save_blocks(path / _OVERLAP, S.without_spin() if S.basis.spinor else S)
 
 
-# ---- text files -------------------------------------------------------------------------------
-
-
-def _info(path: Path) -> dict[str, Any]:
-    try:
-        info: Any = json.loads((path / "info.json").read_text())
-        return {key: info[key] for key in ("isspinful", "fermi_level")}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise FormatError(
-            f"{path}/info.json must be a JSON object with isspinful and fermi_level."
-        ) from error
-
-
-def _atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
-    """The structure, and the shells of each of its elements."""
-    cell = _numbers(path / "lat.dat")
-    positions = _numbers(path / "site_positions.dat")
-    numbers = np.rint(_numbers(path / "element.dat").ravel()).astype(int)
-    if cell.shape != (3, 3) or positions.shape != (3, len(numbers)):
-        raise FormatError(
-            f"{path} has {len(numbers)} elements, a cell of shape {cell.shape} and positions of "
-            f"shape {positions.shape}: they must be (3, 3) and (3, {len(numbers)})."
-        )
-    lines = (path / "orbital_types.dat").read_text().split("\n")
-    types = [tuple(int(l) for l in line.split()) for line in lines if line.strip()]
-    if len(types) != len(numbers):
-        raise FormatError(
-            f"{path}/orbital_types.dat has {len(types)} lines for {len(numbers)} atoms."
-        )
-    shells = dict(zip(numbers.tolist(), types, strict=True))
-    for number, of_atom in zip(numbers.tolist(), types, strict=True):
-        if of_atom != shells[number]:
-            raise FormatError(
-                f"{path}/orbital_types.dat gives two sets of shells for "
-                f"{chemical_symbols[number]}: all atoms of one element must have the same."
-            )
-    try:
-        return validate(Atoms(numbers, positions.T, cell=cell.T, pbc=True)), shells
-    except StructureError as error:
-        raise FormatError(f"{path}: {error}") from error
-
-
-def _numbers(path: Path) -> NDArray[np.float64]:
-    """A table of numbers, 2D; the single column of a single atom stays a column."""
-    try:
-        return np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise FormatError(f"{path} is no table of numbers: {error}.") from error
-
-
 def _save(path: Path, table: NDArray[np.float64]) -> None:
     """Write a table with seventeen digits, so that exactly the same numbers are read back."""
     rows = [" ".join(f"{value:.17g}" for value in row) for row in table]
@@ -223,8 +178,10 @@ def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix
     """All blocks of a file in our order, on-site blocks first."""
     keys, arrays = _stored(path)
     shifts, pairs = keys[:, :3], keys[:, 3:] - 1
-    if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(numbers)):
-        raise FormatError(f"{path} has a block of atom {pairs.max() + 1}, of {len(numbers)} atoms.")
+    for i, j in pairs[((pairs < 0) | (pairs >= len(numbers))).any(axis=1)].tolist():
+        raise FormatError(
+            f"{path} has a block of the atoms {i + 1} and {j + 1}, of {len(numbers)} atoms."
+        )
     values = _padded(path, basis, numbers, pairs, arrays)
     rank = canonical_order(pairs.T, shifts)
     matrix = BlockMatrix(basis, numbers, pairs[rank].T, shifts[rank], values[rank])
@@ -242,24 +199,35 @@ def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix
 
 def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
     """Names of all blocks as numbers (E, 5), and their arrays."""
-    names, arrays = [], []
     try:
-        with h5py.File(path, "r") as file:
-            for name, item in file.items():
-                names.append(name)
-                arrays.append(np.asarray(item))
-    except (OSError, RuntimeError) as error:
-        raise FormatError(f"{path} is truncated or no HDF5 file: copy it again.") from error
-    if not names:
+        with foreign_hdf5.open_file(path) as file:
+            found = foreign_hdf5.arrays(file)
+            keys = [_key(path, name) for name in found]
+            with foreign_hdf5.faults():
+                arrays = [np.asarray(array) for array in found.values()]
+    except UnsafeFileError as error:
+        raise FormatError(f"{path} is not read, since {error}: copy it again.") from error
+    if not keys:
         raise FormatError(f"{path} holds no block.")
-    misnamed = f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is "
-    try:
-        keys = np.array([json.loads(name) for name in names], dtype=np.int64)
-    except (ValueError, TypeError) as error:
-        raise FormatError(f"{misnamed}{names[0]}.") from error
-    if keys.shape[1:] != (5,):
-        raise FormatError(f"{misnamed}{names[0]}.")
-    return keys, arrays
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise FormatError(
+            f"{path} has two blocks named {list(twice)}, with different spaces: keep the right one."
+        )
+    return np.array(keys, dtype=np.int64), arrays
+
+
+def _key(path: Path, name: str) -> tuple[int, ...]:
+    """The numbers in the name of a block."""
+    key: Any = None
+    with suppress(ValueError, RecursionError):
+        key = json.loads(name)
+    known = isinstance(key, list) and len(key) == _KEY
+    if not known or not all(type(k) is int and abs(k) <= _LARGEST_KEY for k in key):
+        raise FormatError(
+            f"{path}: blocks are named [Rx, Ry, Rz, i, j], with atoms from 1; one is {name[:80]}."
+        )
+    return tuple(key)
 
 
 def _padded(
@@ -271,7 +239,13 @@ def _padded(
 ) -> NDArray[Any]:
     """Blocks (E, M, M) in the padded frame, all blocks of a species pair at once."""
     m = basis.dim * (2 if basis.spinor else 1)
-    values = np.zeros((len(pairs), m, m), dtype=np.complex128 if basis.spinor else np.float64)
+    kind = np.dtype(np.complex128 if basis.spinor else np.float64)
+    if not len(pairs) * m**2 * kind.itemsize <= _ALWAYS + _RATIO * sum(a.nbytes for a in arrays):
+        raise FormatError(
+            f"{path} has {len(pairs)} blocks that are much smaller than the {m} orbitals that "
+            "orbital_types.dat declares: check that the files belong together."
+        )
+    values = np.zeros((len(pairs), m, m), dtype=kind)
     for members, rows, columns in _species_pairs(basis, numbers, pairs):
         shape = len(rows[0]), len(columns[0])
         for e in members:
@@ -282,8 +256,9 @@ def _padded(
                     f"orbital_types.dat and isspinful ask for {shape}."
                 )
         stack = np.stack([arrays[e] for e in members])
-        if not np.isfinite(stack).all():
-            raise FormatError(f"{path} has values that are not finite.")
+        if stack.dtype.kind not in "fiuc":
+            raise FormatError(f"{path} has blocks that are no numbers.")
+        check_elements(path, stack)
         if np.iscomplexobj(stack) and not basis.spinor:
             raise FormatError(f"{path} holds complex numbers, but info.json says no spin.")
         ours = stack[:, rows[0][:, None], columns[0]]

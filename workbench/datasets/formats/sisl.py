@@ -20,28 +20,30 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
 from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats.siesta_blocks import PROGRAM, matrices
+from workbench.datasets.formats.siesta_records import check_records
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
-from workbench.hamiltonians.conventions import order_index, order_signs
 from workbench.structures.loading import StructureError, validate
+from workbench.structures.time_limit import time_limit
 
 __all__ = ["FORMAT", "available", "read", "runs"]
 
-PROGRAM = "siesta"  # the files have the orbital order and signs of this program
+
 _SIESTA = (".nc", ".TSHS", ".HSX")  # in order of preference for a run
 _WANNIER = ("_tb.dat", "_hr.dat")
+READ_SECONDS = 60.0
+"""sisl is stopped after this time, s, and a second more for each megabyte of the file."""
+_BYTES_PER_SECOND = 1e6
 _IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its convergence
 _STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's warnings about files of two runs
 
@@ -115,7 +117,7 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
     with _one_sentence(path):
         H = _hamiltonian(path)
     atoms, basis = _structure(path, H, basis_name)
-    return Foreign(atoms, *_matrices(path, H, atoms, basis), fermi_level=0.0)
+    return Foreign(atoms, *matrices(path, H, atoms, basis), fermi_level=0.0)
 
 
 def _sisl() -> Any:
@@ -140,9 +142,15 @@ def _one_sentence(path: Path) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            yield
+            with time_limit(READ_SECONDS + path.stat().st_size / _BYTES_PER_SECOND):
+                yield
         except (FormatError, ModuleNotFoundError):
             raise
+        except TimeoutError:
+            raise FormatError(
+                f"{path} is not what its name says (sisl did not read it in "
+                f"{READ_SECONDS:.0f} s): copy it again."
+            ) from None
         except Exception as error:  # each of its readers raises its own kinds
             if "netCDF4" in str(error):
                 raise ModuleNotFoundError(
@@ -150,7 +158,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
                     "run `pip install netCDF4`.",
                     name="netCDF4",
                 ) from error
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise FormatError(
                 f"{path} is truncated or not what its name says (sisl: {reason}): copy it again."
             ) from error
@@ -169,6 +177,8 @@ def _hamiltonian(path: Path) -> Any:
     """Sisl's Hamiltonian of a run, energies relative to the Fermi level."""
     sile = _opened(path)
     matrix = path if path.suffix.lower() != ".fdf" else _beside(path, sile)
+    if matrix.suffix.lower() in (".hsx", ".tshs"):
+        check_records(matrix)
     if matrix.suffix.lower() == ".hsx" and _opened(matrix).version == 0:
         raise FormatError(
             f"{matrix} is of SIESTA 4 or older and holds neither structure nor Fermi level: run "
@@ -286,7 +296,7 @@ def _of_wannier(path: Path) -> Foreign:
     if wannier is None:
         raise FormatError(f"Beside {path} lies no {seed}_tb.dat or {seed}_hr.dat: write_hr = true.")
     largest = float(np.abs(wannier.tocsr(dim=0).data.imag).max(initial=0.0))
-    if largest > _IMAGINARY:
+    if not largest <= _IMAGINARY:
         raise FormatError(
             f"{path} has imaginary elements up to {largest:.2g} eV, as spinors have: only Wannier "
             "functions without spin are read."
@@ -295,101 +305,8 @@ def _of_wannier(path: Path) -> Foreign:
     sites = Atoms(np.zeros(geometry.na, int), np.array(geometry.xyz), pbc=True)
     sites.cell = np.array(geometry.cell)
     basis = Basis("wannier", {0: (0,)}, is_harmonic=False)
-    H, S = _matrices(path, wannier, sites, basis)
+    H, S = matrices(path, wannier, sites, basis)
     return Foreign(sites, H, S, fermi_level=float("nan"))
-
-
-# ---- sparse to blocks -------------------------------------------------------------------------
-
-
-def _matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatrix, BlockMatrix]:
-    """H and S of sisl's Hamiltonian, with the workbench's order and signs of orbitals."""
-    slots, signs = _layout(atoms.numbers, basis)
-    pattern = H.tocsr(dim=0).tocoo()  # (orbitals, cells x orbitals)
-    cell, column = np.divmod(pattern.col, H.no)
-    edges, shifts, block = _pairs(H.geometry, pattern.row, column, cell)
-    position = block, slots[pattern.row], slots[column]
-    sign = signs[pattern.row] * signs[column]
-    m = basis.dim
-
-    def blocks(combine: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
-        """(E, M, M) of a combination of the components that sisl stores for each element."""
-        elements = sign * combine(lambda dim: H.tocsr(dim=dim).tocoo().data)
-        values = np.zeros((len(shifts), m, m), elements.dtype)
-        values[position] = elements
-        return values
-
-    if basis.spinor:
-        quarters = [[blocks(c) for c in row] for row in _quarters(H.spin.is_spinorbit)]
-        values = np.block(quarters)
-    else:
-        values = np.ascontiguousarray(np.real(blocks(lambda c: c(0))))
-    if H.orthogonal:
-        overlap = _identity(edges, shifts, atoms, basis)
-    else:
-        overlap = blocks(lambda c: np.real(c(H.S_idx)))
-    if not (np.isfinite(values).all() and np.isfinite(overlap).all()):
-        raise FormatError(f"{path} has values that are not finite.")
-    pairs = atoms.numbers.astype(np.int64), edges, shifts
-    S = BlockMatrix(replace(basis, spinor=False), *pairs, overlap)
-    return BlockMatrix(basis, *pairs, values), S.with_spin() if basis.spinor else S
-
-
-def _quarters(full: bool) -> list[list[Callable[[Any], Any]]]:
-    """Up-up, up-down, down-up and down-down from sisl's components; `full` for spin-orbit coupling.
-
-    For non-collinear spins without it, the diagonal is real and down-up follows from up-down.
-    """
-    if full:
-        return [
-            [lambda c: c(0) + 1j * c(4), lambda c: c(2) + 1j * c(3)],
-            [lambda c: c(6) + 1j * c(7), lambda c: c(1) + 1j * c(5)],
-        ]
-    return [
-        [lambda c: c(0), lambda c: c(2) + 1j * c(3)],
-        [lambda c: c(2) - 1j * c(3), lambda c: c(1)],
-    ]
-
-
-def _layout(
-    numbers: NDArray[np.int64], basis: Basis
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Slot in the padded frame and sign of each orbital, atom by atom, in SIESTA's order."""
-    slots, signs = [], []
-    for z in numbers.tolist():
-        stored = np.argsort(order_index(PROGRAM, basis.shells[z]))
-        slots.append(basis.slots(z)[stored])
-        signs.append(order_signs(PROGRAM, basis.shells[z])[stored])
-    return np.concatenate(slots), np.concatenate(signs)
-
-
-def _pairs(
-    geometry: Any, row: NDArray[Any], column: NDArray[Any], cell: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """Edges and shifts of all blocks and of their partners, and the block index of each element."""
-    owner = np.asarray(geometry.o2a(np.arange(geometry.no)), dtype=np.int64)
-    shift = np.asarray(geometry.sc_off, dtype=np.int64)[cell]
-    keys = np.stack([owner[row], owner[column], *shift.T])
-    partners = np.stack([keys[1], keys[0], *-keys[2:]])
-    atoms = np.arange(geometry.na)
-    on_site = np.stack([atoms, atoms, *np.zeros((3, geometry.na), np.int64)])
-    every, index = np.unique(
-        np.concatenate([keys, partners, on_site], axis=1), axis=1, return_inverse=True
-    )
-    rank = canonical_order(every[:2], every[2:].T)
-    block = np.argsort(rank)[index.ravel()[: len(row)]]
-    return every[:2, rank], every[2:, rank].T, block
-
-
-def _identity(
-    edges: NDArray[np.int64], shifts: NDArray[np.int64], atoms: Atoms, basis: Basis
-) -> NDArray[np.float64]:
-    """(E, M, M) overlap of an orthogonal basis."""
-    values = np.zeros((len(shifts), basis.dim, basis.dim))
-    for k in np.flatnonzero((edges[0] == edges[1]) & ~shifts.any(axis=1)):
-        slots = basis.slots(int(atoms.numbers[edges[0, k]]))
-        values[k, slots, slots] = 1.0
-    return values
 
 
 FORMAT = Format("SIESTA", PROGRAM, "files", _find, read)
