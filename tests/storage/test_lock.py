@@ -22,7 +22,7 @@ from workbench.storage.lock import (
     locked_file,
     locked_folder,
 )
-from workbench.storage.process_identity import ProcessIdentity, ProcessState
+from workbench.storage.process_identity import ProcessIdentity
 
 HERE = ProcessIdentity.of_this_process()
 TOKEN = "0123456789abcdef"
@@ -212,26 +212,3 @@ def test_an_interrupt_at_any_line_leaves_a_lock_that_is_free(path):
             pass
         assert os.listdir(path.parent) == [], f"after a strike at line {place}"
     assert len(struck) > 20
-
-
-# ---- which process ---------------------------------------------------------------------------
-
-
-def test_this_process_runs_and_another_start_of_it_does_not():
-    assert HERE.state() is ProcessState.RUNS
-    assert replace(HERE, started="1").state() is ProcessState.ENDED
-    assert replace(HERE, process=1, started="").state() is ProcessState.RUNS
-    for other in ({"host": "node7"}, {"machine": "x"}, {"namespace": "pid:[1]"}):
-        assert replace(HERE, **other).state() is ProcessState.UNKNOWN
-
-
-def test_a_process_that_ended_and_was_not_waited_for_has_ended():
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    start = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
-    identity = replace(HERE, process=process.pid, started=start)
-    assert identity.state() is ProcessState.RUNS
-    process.kill()
-    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.01)
-    assert identity.state() is ProcessState.ENDED
-    process.wait()
