@@ -26,6 +26,7 @@ import torch
 import workbench as wb
 from workbench.datasets.writing import write_part
 from workbench.hamiltonians.conventions import HARTREE
+from workbench.storage.atomic_write import atomic_write
 from workbench.storage.bundled import data_path
 
 STAGE1_SHARE = {"water": 0.02}
@@ -196,9 +197,7 @@ class Ablation:
             measured = wb.evaluate(
                 model, self.dataset, self.split, self.limit, symmetrise=orientations
             )["refined"]
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(measured | {"cpu_seconds": spent}))
-            part.replace(path)
+            atomic_write(path, json.dumps(measured | {"cpu_seconds": spent}))
         return json.loads(path.read_text())
 
 

@@ -25,7 +25,7 @@ from tests.support.jupyter import LabPage, browser_page, jupyter_server, write_n
 
 FRAMES = 48
 WIDTH = 880  # pixels; what GitHub gives a README is about as wide
-HEIGHT = 612  # of the lab on the page: structure, maps, levels and errors
+HEIGHT = 628  # of the lab on the page: structure, maps, levels and errors
 SHARP = 2  # pixels of a photograph for one of the page
 MILLISECONDS = 80
 POINTER = ((0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12))

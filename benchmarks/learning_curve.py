@@ -21,6 +21,7 @@ import torch
 import workbench as wb
 from workbench.cli.settings import budget, configured, second_budget
 from workbench.datasets.writing import write_part
+from workbench.storage.atomic_write import atomic_write
 from workbench.storage.bundled import data_path
 
 PUBLISHED = {  # MD17 geometries of others, days of a GPU; 1e-6 Hartree: for scale only
@@ -50,10 +51,7 @@ def kept(folder: Path, name: str, make: Any) -> dict[str, Any]:
     """A result, measured only if it is not on disk."""
     path = folder / f"{name}.json"
     if not path.is_file():
-        found = make()
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(found))
-        part.replace(path)
+        atomic_write(path, json.dumps(make()))
     return json.loads(path.read_text())
 
 

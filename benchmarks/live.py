@@ -111,7 +111,7 @@ def measure(page: LabPage, moves: int) -> dict[str, Any]:
 
 def take_picture(address: str, path: Path) -> None:
     """The whole lab at 40 degrees about (1, 1, 0), with PySCF's floor, at twice the resolution."""
-    with browser_page(address, width=1280, height=1200, scale=2) as page:
+    with browser_page(address, width=1280, height=1400, scale=2) as page:
         open_lab(page, "live.ipynb")
         page.page.locator(".wb-presets button", has_text="40°").click()
         page.page.locator(".wb-left button", has_text="Recompute").click()

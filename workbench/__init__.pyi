@@ -2,10 +2,13 @@
 
 from .datasets.dataset import Dataset as Dataset
 from .datasets.labelling import label as label
+from .datasets.own_references import write_dataset as write_dataset
 from .engines import Reference as Reference
 from .engines.dispatch import pyscf as pyscf
 from .engines.dispatch import reference as reference
+from .engines.foreign_arrays import from_arrays as from_arrays
 from .engines.pyscf_molecules import overlap as overlap
+from .engines.pyscf_results import from_pyscf as from_pyscf
 from .engines.warm_start import scf_cycles as scf_cycles
 from .engines.warm_start import warm_start as warm_start
 from .evaluation.equivariance import EquivarianceReport as EquivarianceReport

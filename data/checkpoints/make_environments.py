@@ -27,7 +27,7 @@ import workbench as wb
 from workbench.datasets.label_plan import InitialStructures, collect, draw_batch, plan
 from workbench.models.applicability import ApplicabilityDomain
 from workbench.models.tensor_file import read_tensors, write_tensors
-from workbench.storage.atomic_write import atomic_path
+from workbench.storage.atomic_write import write_arrays
 from workbench.storage.bundled import data_path
 from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal, Sampling
 
@@ -53,8 +53,7 @@ def drawn(
         atoms, path = starts.atoms[batch.structure], folder / f"{number:05d}.npz"
         if not path.is_file():
             arrays = draw_batch(batch, atoms, sampling, seed, oriented)
-            with atomic_path(path) as part, part.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+            write_arrays(path, **arrays)
         arrays = dict(np.load(path))
         for k, positions in enumerate(arrays["positions"]):
             cell = arrays["cells"][k] if "cells" in arrays else None

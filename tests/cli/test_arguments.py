@@ -70,6 +70,11 @@ def test_shares_of_an_import_add_up_to_one(shares, tmp_path, tiny_path):
     assert "numbers from 0 to 1 that add up to 1" in said
 
 
+def test_the_seed_of_an_import_is_not_negative(tmp_path):
+    said = refused(f"import deeph {tmp_path} --out {tmp_path}/d.h5 --seed=-1")
+    assert "seed must be a whole number from 0" in said
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,11 @@ def test_every_error_has_a_sentence_and_a_code(error, code, part):
 
 
 def test_a_file_that_the_system_refuses_is_one_sentence(tmp_path):
-    written = run("predict", "water", "--out", tmp_path / "absent" / "H.npz")
-    assert written.exit_code == ExitCode.WRONG_INPUT
+    (tmp_path / "file").touch()
+    written = run("predict", "water", "--out", tmp_path / "file" / "H.npz")
+    assert written.exit_code == ExitCode.SYSTEM
     assert written.stderr.startswith("Error: ")
+    assert "a part of its path is a file" in written.stderr
     assert written.stderr.count("\n") == 1
 
 
@@ -69,3 +72,22 @@ def test_a_reader_that_leaves_gets_no_traceback():
     os.close(writing)
     assert done.returncode == ExitCode.CLOSED_PIPE
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so(told, tmp_path):
+    words = ["label", "water", "--out", str(tmp_path / "a.h5"), "--sigma", "0.1", "--processes=1"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with interrupts ignored, and they would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert running.stderr is not None
+    next(line for line in running.stderr if "labels" in line)  # the bar: work is under way
+    running.send_signal(told)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == ExitCode.INTERRUPTED
+    assert "Stopped." in said.splitlines()
+    assert "Traceback" not in said

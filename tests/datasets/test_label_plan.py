@@ -33,7 +33,9 @@ def the_recipe(structures=ALL, splits=SPLITS, sampling=None, seed=0, oriented=Tr
 
 @given(
     st.sampled_from([ALL, BY_SPLIT, "HF"]),
-    st.fixed_dictionaries({split: st.integers(0, 12) for split in SPLITS}),
+    st.fixed_dictionaries({split: st.integers(0, 12) for split in SPLITS}).filter(
+        lambda splits: any(splits.values())
+    ),
     st.integers(1, 6),
 )
 @settings(max_examples=30, deadline=None)

@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.build import molecule
 from pyscf import df, gto, scf
 
+from workbench.engines import initial_guess
 from workbench.engines.initial_guess import EXPONENTS, density, fit, guess, superposition
 from workbench.engines.pyscf_molecules import ao_order, basis_of, mole, overlap, reference
 from workbench.hamiltonians.basis import Basis
@@ -111,3 +112,9 @@ def test_what_has_no_guess_is_refused_in_a_sentence():
     unknown = Basis("my-own", {1: (0,), 8: (0, 1)})
     with pytest.raises(ValueError, match="my-own"):
         superposition(molecule("H2O"), unknown, CHARGES)
+
+
+def test_charges_are_added_in_portions_where_their_integrals_exceed_the_memory(monkeypatch):
+    whole = superposition(ATOMS, BASIS, CHARGES)
+    monkeypatch.setattr(initial_guess, "_BYTES_AT_ONCE", 2 * 8 * whole.n_ao * (whole.n_ao + 1) // 2)
+    assert largest(superposition(ATOMS, BASIS, CHARGES) - whole) < 1e-12 * largest(whole)

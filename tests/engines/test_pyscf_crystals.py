@@ -83,3 +83,9 @@ def test_refusals_are_one_clear_sentence(change, settings, error, says):
         setattr(atoms, name, value)
     with pytest.raises(error, match=says):
         wb.reference(atoms, **settings)
+
+
+@pytest.mark.parametrize("basis", ["def2-svp", "STO-3G", "cc-pvdz"])
+def test_orbitals_of_all_electrons_do_not_go_with_a_pseudopotential(basis):
+    with pytest.raises(ValueError, match=f"gth-pbe replaces the core electrons, and {basis}"):
+        wb.reference(chain(), basis=basis, mesh=MESH, ke_cutoff=CUTOFF)

@@ -1,5 +1,7 @@
 """A Hamiltonian as the start of an SCF: fewer cycles to the same energy."""
 
+import warnings
+
 import numpy as np
 import pytest
 from pyscf import scf
@@ -63,3 +65,19 @@ def test_what_cannot_be_a_start_is_refused(atoms, ref):
         scf_cycles(atoms, {"twice": ref.H.with_spin()}, xc="hf")
     with pytest.raises(ValueError, match="is in def2-svp"):
         scf_cycles(atoms, {"other": ref.H}, basis="sto-3g")
+
+
+def test_a_start_of_another_functional_is_announced(atoms, ref):
+    """The model `water` was trained on PBE; a Fock matrix of Hartree-Fock starts Hartree-Fock."""
+    water, model = wb.load("water"), wb.load_model("water")
+    prediction = model.predict(water)
+    with pytest.warns(UserWarning, match=r"levels of theory, PBE \(PySCF\) and PBE0 \(PySCF\)"):
+        density = warm_start(water, prediction, xc="pbe0")
+    np.testing.assert_array_equal(density, warm_start(water, prediction.refined))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warm_start(water, prediction, xc="PBE")
+        warm_start(water, prediction)
+        warm_start(atoms, ref, xc="hf")
+    with pytest.warns(UserWarning, match=r"HF \(PySCF\) and PBE \(PySCF\)"):
+        scf_cycles(atoms, {"Hartree-Fock": ref}, grid=0)

@@ -25,6 +25,7 @@ HUGE = "99999999999999999999"
         ("a.extxyz", "1\nProperties=species:S:1:pos:R:2147483648\nH 0 0 0\n"),
         ("POSCAR", f"{CELL}H\n{HUGE}\nDirect\n0 0 0\n"),
         ("a.vasp", f"{CELL}1 {HUGE}\nDirect\n0 0 0\n"),
+        ("a.vasp", f"{CELL}H\r\n{HUGE} ! atoms\r\nDirect\n0 0 0\n"),
         ("a.gen", f"{HUGE} C\nH\n1 1 0 0 0\n"),
         ("a.xsf", f"CRYSTAL\nPRIMVEC\n4 0 0\n0 4 0\n0 0 4\nPRIMCOORD\n{HUGE} 1\n1 0 0 0\n"),
     ],
@@ -34,6 +35,15 @@ def test_a_count_that_a_file_cannot_hold_is_refused_before_it_is_read(tmp_path, 
     for read in (lambda: wb.load(tmp_path / name), lambda: read_upload(name, content.encode())):
         with pytest.raises(StructureError, match=r"announces .* than its \d+ bytes can hold"):
             read()
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a.extxyz", "a.vasp", "POSCAR", "a.gen", "a.xsf"])
+@pytest.mark.parametrize("piece", ["1", "1 ", "a", " ", "Properties ", "1\n", "9" * 30 + " "])
+def test_a_long_line_takes_no_long_time(tmp_path, name, piece):
+    """A pattern that goes back and forth would need years; five lines come before the long one."""
+    (tmp_path / name).write_text("1\n" * 5 + piece * 200_000 + "!")
+    with pytest.raises(StructureError):
+        wb.load(tmp_path / name)
 
 
 @pytest.mark.parametrize(

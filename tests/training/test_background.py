@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.faults import small_disk
 from tests.support.short_training import CONFIG, HOW, RARE, assert_same, until
 from workbench.datasets.dataset import Dataset
 from workbench.models.checkpoint import load_model
 from workbench.storage.lock import LockError
+from workbench.storage.writing_errors import WritingError
 from workbench.training.background import FAILED, FINISHED, PAUSED, READY, STOPPED, LiveTraining
 from workbench.training.config import Budget, TrainingError
 from workbench.training.curves import Curves, Point
@@ -129,6 +131,21 @@ def test_an_error_ends_the_run_and_its_state_is_kept(undisturbed, tiny_path, tmp
     assert run.wait(120)
     assert run.error is None
     assert_same(undisturbed / "model.safetensors", tmp_path / "run" / "model.safetensors")
+
+
+def test_a_full_disk_ends_the_run_and_it_goes_on_when_there_is_room(
+    undisturbed, tiny_path, tmp_path
+):
+    with small_disk(tmp_path / "small", "size=64k") as disk:
+        run = LiveTraining(CONFIG, tiny_path, replace(RARE, snapshot_seconds=0.0), disk / "run")
+        run.go()
+        with pytest.raises(WritingError, match="the disk is full: free space, or choose another"):
+            run.wait(60)
+        assert run.state == FAILED
+        subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
+        run.go()
+        assert run.wait(120)
+        assert_same(undisturbed / "model.safetensors", disk / "run" / "model.safetensors")
 
 
 def test_one_directory_holds_one_run(tiny_path, tmp_path):

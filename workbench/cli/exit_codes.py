@@ -32,7 +32,7 @@ def explain(error: Exception) -> tuple[ExitCode, str]:
     >>> int(code), sentence
     (2, "There is no split 'tset': choose train or test.")
     >>> code, sentence = explain(KeyError("x"))
-    >>> int(code), sentence[:62]
+    >>> int(code), sentence[:64]
     (4, "KeyError: 'x'. This is a fault of the program, not of your input")
     """
     if isinstance(error, BrokenPipeError):

@@ -24,7 +24,8 @@ from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
 from workbench.storage.output_check import check_writable
-from workbench.storage.writing_errors import WritingError
+from workbench.storage.value_checks import Seed, check_value
+from workbench.storage.writing_errors import TargetError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
@@ -57,7 +58,7 @@ class Collection:
         cls,
         sources: Paths,
         shares: Mapping[str, float] = PUBLISHED_SHARES,
-        seed: int = 0,
+        seed: Seed = 0,
         apart: Mapping[str, str | os.PathLike[str]] | None = None,
         form: Format = deeph.FORMAT,
     ) -> Collection:
@@ -73,8 +74,9 @@ class Collection:
 
         Raises:
             FormatError: for paths without structures of this format.
-            ValueError: for shares that do not add up to 1.
+            ValueError: for shares that do not add up to 1, or a seed that is no whole number.
         """
+        check_value("seed", Seed, seed)
         roots = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
         taken = {path.resolve() for some in separate.values() for path, _ in some}
@@ -101,6 +103,7 @@ class Collection:
         out: str | os.PathLike[str],
         basis_name: str | None = None,
         progress: bool = True,
+        overwrite: bool = True,
     ) -> Path:
         """Make the dataset, and validate each structure as it is read (`datasets.validation`).
 
@@ -111,6 +114,7 @@ class Collection:
             out: the dataset; it appears complete or not at all.
             basis_name: name of the basis, by default the format's; the files give its shells only.
             progress: whether to show a bar.
+            overwrite: whether an existing file may be replaced.
 
         Returns:
             The path of the dataset.
@@ -119,20 +123,22 @@ class Collection:
             FormatError: for the first source that is broken or fails its validation, by name.
             ValueError: for orbitals of no known shells.
             LockError: if another process is writing ``out``.
-            WritingError: if ``out`` is one of the sources' files or cannot be written.
+            TargetError: if ``out`` is one of the sources' files, no plain file, or may not be
+                replaced.
+            WritingError: if ``out`` cannot be written, e.g. for a full disk.
         """
         path = Path(out)
-        check_writable(path, sources=self._files_named(path.name))
-        with locked_file(path):
-            return self._convert(path, basis_name, progress)
+        work = path.with_name(path.name + ".partial")
+        check_writable(work, folder=True)
+        with locked_file(path, sources=self._files_named(path.name), overwrite=overwrite):
+            return self._convert(path, work, basis_name, progress)
 
     def _files_named(self, name: str) -> Iterator[Path]:
         """The files of the sources that have this name."""
         return (source / name if source.is_dir() else source for source in self.sources)
 
-    def _convert(self, path: Path, basis_name: str | None, progress: bool) -> Path:
-        """As `convert`, with the lock of the dataset."""
-        work = path.with_name(path.name + ".partial")
+    def _convert(self, path: Path, work: Path, basis_name: str | None, progress: bool) -> Path:
+        """As `convert`, with the lock of the dataset; ``work`` is the folder meanwhile."""
         work.mkdir(parents=True, exist_ok=True)
         remove_leftovers(work)
         parts = [work / f"{number:06d}.h5" for number in range(len(self.sources))]
@@ -153,16 +159,17 @@ def import_files(
     out: str | os.PathLike[str],
     *,
     shares: Mapping[str, float] = PUBLISHED_SHARES,
-    seed: int = 0,
+    seed: Seed = 0,
     basis_name: str | None = None,
     progress: bool = True,
+    overwrite: bool = True,
 ) -> Path:
     """Make one dataset of all structures of a format.
 
     Args:
         form: a key of `FORMATS`.
         sources, shares, seed: as of `Collection.found`.
-        out, basis_name, progress: as of `Collection.convert`.
+        out, basis_name, progress, overwrite: as of `Collection.convert`.
 
     Returns:
         The path of the dataset.
@@ -172,7 +179,7 @@ def import_files(
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
-    return found.convert(out, basis_name, progress)
+    return found.convert(out, basis_name, progress, overwrite)
 
 
 def export_files(
@@ -189,10 +196,11 @@ def export_files(
     Args:
         form: a key of `FORMATS`.
         dataset: molecules are put in a box.
-        out: a folder, made if need be. Each structure in it is complete or absent.
+        out: a folder, made if need be. Each structure in it is complete or absent. If it holds
+            some of this dataset's structures already, the others are written.
         split: only its samples.
         progress: whether to show a bar.
-        overwrite: whether to remove the structures of another dataset from ``out``.
+        overwrite: whether to remove the structures that ``out`` holds, of any dataset.
 
     Returns:
         The folder.
@@ -200,31 +208,32 @@ def export_files(
     Raises:
         ValueError: for a format that is only read.
         LockError: if another process is writing into ``out``.
-        WritingError: if ``out`` holds another export, or cannot be written.
+        TargetError: if ``out`` holds another export.
+        WritingError: if ``out`` cannot be written, e.g. for a full disk.
     """
     root, write_one = Path(out), FORMATS[form].write
     if write_one is None:
         raise ValueError(f"The format {form} is only read: choose another to export to.")
     numbers = range(len(dataset)) if split is None else dataset.split(split).tolist()
     digits = len(str(len(dataset) - 1))
-    check_writable(root, folder=True)
     with locked_folder(root):
         _claim(root, {"format": form, "sha256": dataset.hash}, overwrite)
         for number in tqdm(numbers, desc="structures", disable=not progress):
-            sample = dataset[number]
             folder = root / f"{number:0{digits}d}"
-            write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
+            if not (folder / deeph.FILES[-1]).exists():  # by an export that was stopped
+                sample = dataset[number]
+                write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
     return root
 
 
 def _claim(root: Path, content: dict[str, str], overwrite: bool) -> None:
-    """Note in a folder which dataset's export it holds, and clear it of another one's."""
+    """Note in a folder which dataset's export it holds; remove an earlier one."""
     note, text = root / _EXPORT, json.dumps(content) + "\n"
-    if note.is_file() and note.read_text() == text:
+    if not overwrite and note.is_file() and note.read_text() == text:
         return
     structures = [path for path in root.iterdir() if path.name.isdigit() and path.is_dir()]
     if structures and not overwrite:
-        raise WritingError(
+        raise TargetError(
             f"{root} holds the export of another dataset: choose another folder, or replace it "
             "with --overwrite."
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
@@ -40,6 +41,7 @@ from workbench.storage.atomic_write import (
 from workbench.storage.lock import locked_file
 from workbench.storage.output_check import check_writable
 from workbench.storage.value_checks import Range, Seed, check_arguments
+from workbench.storage.writing_errors import writing
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
@@ -125,7 +127,7 @@ def label(
     job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
     if job.finished():
         return job.out
-    check_writable(job.out)
+    check_writable(job.work, folder=True)
     with locked_file(job.out):
         if job.finished():  # by another process, just before the lock was free
             return job.out
@@ -154,7 +156,9 @@ class _Job:
         Raises:
             LabellingError: if a dataset of another job has its name.
         """
-        if not self.out.exists():
+        with writing(self.out):
+            exists = self.out.is_file()
+        if not exists:
             return False
         with Dataset(self.out) as existing:
             if existing.provenance.get("recipe") != self.recipe:
@@ -310,8 +314,18 @@ def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]
             for future in done:
                 yield future.result()
     except BaseException:
-        pool.shutdown(kill_workers=True)
+        _kill_workers(pool)
         raise
+
+
+def _kill_workers(pool: Any) -> None:
+    """End a pool with its workers; loky's own thread may then miss a task, which is no news."""
+    before = threading.excepthook
+    threading.excepthook = lambda _: None
+    try:
+        pool.shutdown(kill_workers=True)
+    finally:
+        threading.excepthook = before
 
 
 def _bar(

@@ -98,7 +98,7 @@ def write_part(
     Raises:
         ValueError: for a split that the source lacks, or that has fewer samples than asked for, no
             split at all, or a step that is not above 0 and at most 1 eV.
-        WritingError: if the file is the one of a source.
+        TargetError: if the file is the one of a source.
     """
     check_arguments(write_part, {"step": step})
     if not splits and not more:

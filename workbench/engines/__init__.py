@@ -17,7 +17,20 @@ from ase import Atoms
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage.value_checks import Range, check_arguments
 
-__all__ = ["Cycles", "Engine", "Grid", "Mesh", "Reference", "SCFError", "Threshold", "Width"]
+__all__ = [
+    "OWN_SCRIPT",
+    "Cycles",
+    "Engine",
+    "Grid",
+    "Mesh",
+    "Reference",
+    "SCFError",
+    "Threshold",
+    "Width",
+]
+
+OWN_SCRIPT = "own_script"
+"""Key in the method of a reference that only a script of the user can compute again."""
 
 Cycles = Annotated[int, Range(1, 100_000)]
 Grid = Annotated[int, Range(0, 9)]
@@ -44,6 +57,7 @@ class Reference:
         method: how the result was computed: functional, basis, grid, thresholds, program and its
             version.
         fermi_level: of a crystal, eV.
+        atoms: the structure; None where it was not recorded.
 
     >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
     >>> water.H.dense().shape, water.n_electrons
@@ -58,6 +72,7 @@ class Reference:
     n_electrons: int
     method: dict[str, Any] = field(default_factory=dict)
     fermi_level: float | None = None
+    atoms: Atoms | None = None
 
 
 def _nothing_to_install() -> None:

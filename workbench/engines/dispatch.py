@@ -13,7 +13,7 @@ from typing import Any
 
 from ase import Atoms
 
-from workbench.engines import Engine, Reference
+from workbench.engines import OWN_SCRIPT, Engine, Reference
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["ENGINES", "again", "engine_for", "program", "pyscf", "recorded", "reference"]
@@ -145,6 +145,11 @@ def again(atoms: Atoms, made: Reference) -> Reference:
         raise ValueError(
             "The method of this reference is not on record, so it cannot be computed again: make "
             "it with workbench.reference."
+        )
+    if method.get(OWN_SCRIPT):
+        raise ValueError(
+            "This reference comes from a script of your own, so it cannot be computed again here: "
+            "make one with workbench.reference to compare after a rotation."
         )
     if "engine" in method:
         settings = {k: v for k, v in method.items() if k not in ("functional", "version")}

@@ -125,6 +125,7 @@ def reference(
         blocks("hamiltonians", replace(scalar, spinor=spin_orbit)), blocks("overlaps", scalar)
     )
     return Reference(
+        atoms=atoms.copy(),
         H=H,
         S=S.with_spin() if spin_orbit else S,
         energy=float(arrays["energy"]),

@@ -14,6 +14,7 @@ diagonalisation: it shows where bonds are and where charge moves.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -25,7 +26,7 @@ from workbench.engines.pyscf_library import df, gto, lib, scf
 from workbench.engines.pyscf_molecules import ao_order, check_known, mole
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import HARTREE
+from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.hamiltonians.eigenproblem import fill_to
 
 __all__ = ["EXPONENTS", "density", "fit", "guess", "superposition"]
@@ -35,6 +36,11 @@ EXPONENTS = tuple(np.geomspace(0.1, 20.0, 6).tolist())
 
 SMEARING_EV = 0.3
 """Width of the Fermi distribution, eV: keeps the density smooth where the gap of H0 closes."""
+
+_BYTES_AT_ONCE = 1 << 28
+"""Memory for integrals: the charges of a large molecule are added in portions."""
+
+_Charges = list[list[tuple[tuple[float, ...], tuple[float, ...]]]]
 
 _RIDGE = 1e-10  # added to the diagonal of the normal equations, which are scaled to unit diagonal
 
@@ -70,7 +76,7 @@ def guess(
     molecule = mole(atoms, basis.name, electrons=False)
     rows = [basis.elements.index(z) for z in atoms.numbers]
     shells = [[(EXPONENTS, tuple(charges[row]))] for row in rows]
-    repulsion = _electrostatic(molecule, atoms, shells).sum(axis=-1)
+    repulsion = _summed(molecule, atoms, shells)
     dense = (scf.hf.get_hcore(molecule) + lib.unpack_tril(repulsion)) * HARTREE
     matrices = [dense]
     if orbitals:
@@ -136,17 +142,28 @@ def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[n
     return (np.linalg.solve(scaled, cross / scale) / scale).reshape(len(basis.elements), -1)
 
 
+def _summed(molecule: gto.Mole, atoms: Atoms, shells: _Charges) -> NDArray[np.float64]:
+    """Repulsion of all charges (pairs of orbitals,), Hartree, in memory linear in the pairs."""
+    per_charge = 8 * molecule.nao * (molecule.nao + 1) // 2  # bytes
+    at_once = max(1, _BYTES_AT_ONCE // per_charge)
+    total: Any = 0.0
+    for first in range(0, len(atoms), at_once):
+        chosen = slice(first, first + at_once)
+        total = total + _electrostatic(molecule, atoms[chosen], shells[chosen]).sum(axis=-1)
+    return total
+
+
 def _electrostatic(
     molecule: gto.Mole,
     atoms: Atoms,
-    shells: list[list[tuple[tuple[float, ...], tuple[float, ...]]]],
+    shells: _Charges,
 ) -> NDArray[np.float64]:
     """Repulsion integrals (pairs of orbitals, shells), Hartree, lower triangle, PySCF's order.
 
     Args:
         molecule: of the orbitals.
-        atoms: the same atoms.
-        shells: for each atom its spherical charges: exponents of their Gaussians, and the charge
+        atoms: those that bear the charges.
+        shells: for each of them its spherical charges: exponents of their Gaussians, and the charge
             in each Gaussian.
     """
     exponents = np.array([e for of_atom in shells for es, _ in of_atom for e in es])
@@ -154,7 +171,7 @@ def _electrostatic(
     # libcint multiplies an s function by 1 / sqrt(4 pi); these heights make its integral `amounts`.
     heights = amounts / (2 * np.sqrt(np.pi) * gto.gaussian_int(2, exponents))
     start = gto.PTR_ENV_START + 3 * len(atoms)
-    places = molecule.atom_coords().ravel()
+    places = atoms.positions.ravel() / BOHR
     table, rows, offset = [], [], 0
     for atom, of_atom in enumerate(shells):
         rows.append([0, gto.PTR_ENV_START + 3 * atom, 0, 0, 0, 0])

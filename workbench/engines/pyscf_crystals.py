@@ -30,6 +30,10 @@ BASIS = "gth-szv-molopt-sr"
 """The basis unless another is asked for."""
 
 
+_FAMILIES = ("gth", "ccecp", "bfd")
+"""Families of pseudopotentials; the names of the bases made for them contain the family."""
+
+
 def reference(
     atoms: Atoms,
     basis: str | None = None,
@@ -63,7 +67,8 @@ def reference(
 
     Raises:
         StructureError: for a molecule, a cell that is not three vectors, or an odd electron count.
-        ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms.
+        ValueError: for a basis, pseudopotential or functional that PySCF lacks for these atoms, or
+            a basis with core orbitals beside a pseudopotential.
         SCFError: no convergence.
     """
     basis = basis or BASIS
@@ -86,6 +91,7 @@ def reference(
         np.asarray(m)[:, order[:, None], order] for m in (field.get_fock(), field.get_ovlp())
     )
     return Reference(
+        atoms=atoms.copy(),
         H=to_real_space(shells, atoms, points, fock * HARTREE),
         S=to_real_space(shells, atoms, points, overlap),
         energy=energy * HARTREE,
@@ -156,12 +162,23 @@ def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Ce
             f"PySCF lacks {basis!r} or {pseudo!r} for an element of "
             f"{atoms.get_chemical_formula()}: use e.g. 'gth-szv-molopt-sr' with 'gth-pbe'."
         ) from error
+    _check_core(basis, pseudo)
     if cell.nelectron % 2:
         raise StructureError(
             f"The cell holds {cell.nelectron} valence electrons; closed shells need an even "
             "number: double the cell."
         )
     return cell
+
+
+def _check_core(basis: str, pseudo: str) -> None:
+    """Refuse orbitals of the core electrons that a pseudopotential has replaced."""
+    family = next((name for name in _FAMILIES if name in pseudo.lower()), None)
+    if family is not None and family not in basis.lower():
+        raise ValueError(
+            f"{pseudo} replaces the core electrons, and {basis} was made with them: use a basis "
+            f"that was made for this pseudopotential, e.g. {BASIS!r} with 'gth-pbe'."
+        )
 
 
 def _known(xc: str) -> str:

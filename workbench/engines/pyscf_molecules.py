@@ -95,6 +95,7 @@ def reference(
     order, numbers = ao_order(field.mol), atoms.numbers
     fock = solved[0][np.ix_(order, order)] * HARTREE
     return Reference(
+        atoms=atoms.copy(),
         H=BlockMatrix.from_dense(shells, numbers, (fock + fock.T) / 2),
         S=BlockMatrix.from_dense(shells, numbers, field.get_ovlp()[np.ix_(order, order)]),
         energy=solved[1] * HARTREE,

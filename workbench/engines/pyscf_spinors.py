@@ -101,6 +101,7 @@ def reference(
         raise not_converged(atoms, basis, xc, max_cycle)
     fock = _paired(solved[0], atoms)
     return Reference(
+        atoms=atoms.copy(),
         H=blocks(field.mol, atoms, basis, fock * HARTREE),
         S=blocks(field.mol, atoms, basis, field.get_ovlp()),
         energy=solved[1] * HARTREE,

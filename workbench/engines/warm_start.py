@@ -11,15 +11,17 @@ guess. A spinor holds one electron: there the factor is 1 instead of 2, and c_k^
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.engines import pyscf_spinors
+from workbench.engines.level_of_theory import mismatch
 from workbench.engines.pyscf_molecules import (
     BASIS,
     ao_order,
@@ -42,12 +44,28 @@ For spinors it is this density without spin polarisation: PySCF's own guess woul
 """
 
 
-def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
+class WithMethod(Protocol):
+    """A Hamiltonian and its level of theory: a `Prediction` or a `Reference`."""
+
+    @property
+    def H(self) -> BlockMatrix:
+        """Hamiltonian, eV."""
+        ...
+
+    @property
+    def method(self) -> Mapping[str, Any]:
+        """Functional, basis and program, as in a `Reference`."""
+        ...
+
+
+def warm_start(atoms: Atoms, H: BlockMatrix | WithMethod, xc: str | None = None) -> NDArray[Any]:
     """The density matrix of a Hamiltonian's orbitals, ready for PySCF's `kernel(dm0=...)`.
 
     Args:
         atoms: a closed-shell molecule; `info["charge"]` in e.
-        H: eV, in the basis of the SCF; a spinor matrix for GHF or GKS.
+        H: eV, in the basis of the SCF; a spinor matrix for GHF or GKS. A `Prediction` or a
+            `Reference` also says its functional.
+        xc: functional of the SCF. A warning says if it is not the functional of `H`.
 
     Returns:
         (n_ao, n_ao) in PySCF's orbital order; the trace of P S is the number of electrons. For
@@ -68,6 +86,9 @@ def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
     >>> float(field.kernel(dm0=P))  # Hartree
     -74.9653
     """
+    if not isinstance(H, BlockMatrix):
+        _compare_functionals(H.method, xc)
+        H = H.H
     if not np.array_equal(H.numbers, atoms.numbers):
         raise ValueError(
             "The Hamiltonian belongs to other atoms than the structure: pass the structure for "
@@ -81,6 +102,16 @@ def warm_start(atoms: Atoms, H: BlockMatrix) -> NDArray[Any]:
         back = np.concatenate([back, back + len(back)])
     density = (1 if H.basis.spinor else 2) * occupied @ occupied.conj().T
     return density[np.ix_(back, back)]
+
+
+def _compare_functionals(method: Mapping[str, Any], xc: str | None) -> None:
+    """Warn if a Hamiltonian is of another functional than the SCF that it starts."""
+    if xc is not None and (different := mismatch(method, {"functional": xc, "program": "pyscf"})):
+        warnings.warn(
+            f"The Hamiltonian and the SCF are of different levels of theory, {different}: the "
+            "result of the SCF does not change, but it may need more cycles.",
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +131,7 @@ class Cycles:
 
 def scf_cycles(
     atoms: Atoms,
-    starts: Mapping[str, BlockMatrix],
+    starts: Mapping[str, BlockMatrix | WithMethod],
     basis: str | None = None,
     xc: str = "pbe",
     grid: int = 3,
@@ -119,7 +150,7 @@ def scf_cycles(
 
     Args:
         atoms: a closed-shell molecule.
-        starts: name -> Hamiltonian, eV, in this basis.
+        starts: name -> Hamiltonian, eV, in this basis, as `warm_start` takes it.
         basis, xc, grid, spin_orbit, relativity, density_fitting: as in `workbench.pyscf`; 3 is
             PySCF's default grid.
         conv_tol: largest change of the energy in the last cycle, Hartree; 1e-9 is PySCF's default.
@@ -150,13 +181,14 @@ def scf_cycles(
 
     first = problem()  # an impossible calculation is refused before the starts are checked
     densities: dict[str, Any] = {DEFAULT: pyscf_spinors.start(first.mol) if spin_orbit else None}
-    for name, H in starts.items():
+    for name, start in starts.items():
+        H = start if isinstance(start, BlockMatrix) else start.H
         if H.basis.name != basis.lower():
             raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {basis}.")
         if H.basis.spinor != spin_orbit:
             has, needs = ("with", "without") if H.basis.spinor else ("without", "with")
             raise ValueError(f"The start {name!r} is {has} spin, and the SCF {needs} it.")
-        densities[name] = warm_start(atoms, H)
+        densities[name] = warm_start(atoms, start, xc)
     results = {}
     for name, density in densities.items():
         field = problem()

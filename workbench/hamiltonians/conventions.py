@@ -40,20 +40,33 @@ BOHR: float = units.Bohr
 E3NN_AXES = (1, 2, 0)
 """Pass ``vectors[..., E3NN_AXES]`` to e3nn."""
 
+
+def _zero_outwards(l: int) -> tuple[int, ...]:
+    """Where m = -l..l stand in the order 0, 1, -1, 2, -2, ..."""
+    return tuple(2 * m - 1 if m > 0 else -2 * m for m in range(-l, l + 1))
+
+
 AO_TO_M: dict[str, dict[int, tuple[int, ...]]] = {
     "pyscf": {0: (0,), 1: (1, 2, 0), 2: tuple(range(5)), 3: tuple(range(7)), 4: tuple(range(9))},
     "openmx": {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},
     "siesta": {l: tuple(range(2 * l + 1)) for l in range(5)},
+    "orca": {l: _zero_outwards(l) for l in range(5)},
+    "psi4": {l: _zero_outwards(l) for l in range(7)},
+    "m": {l: tuple(range(2 * l + 1)) for l in range(7)},
 }
 """Per program and l: ``new[k] = old[index[k]]`` changes its order to ``m = -l..l``.
 
 PySCF stores p as (x, y, z) and every other shell as m = -l..l. OpenMX and the DeepH format store
 p as (x, y, z), d as (z2, x2-y2, xy, xz, yz) and f as (z(5z2-3r2), x(5z2-r2), y(5z2-r2),
-z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l.
+z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l. ORCA and Psi4 store
+m = 0, 1, -1, 2, -2, ...; "m" is our own order.
 """
 
 CONDON_SHORTLEY = frozenset({"siesta"})
 """Programs whose real harmonics are (-1)^m times ours: their p shell is (-y, z, -x)."""
+
+NEGATIVE_M = {"orca": (3, 4)}
+"""Program -> the |m| whose real harmonics have the other sign than ours."""
 
 SHELL_LETTERS = "spdfghi"
 
@@ -118,4 +131,5 @@ def order_signs(program: str, shells: Sequence[int]) -> NDArray[np.float64]:
         (n_orbitals,) with ``ours = signs * theirs[order_index(program, shells)]``.
     """
     m = np.concatenate([np.arange(-l, l + 1) for l in shells])
-    return np.where(m % 2, -1.0, 1.0) if program in CONDON_SHORTLEY else np.ones(len(m))
+    signs = np.where(m % 2, -1.0, 1.0) if program in CONDON_SHORTLEY else np.ones(len(m))
+    return np.where(np.isin(np.abs(m), NEGATIVE_M.get(program, ())), -signs, signs)

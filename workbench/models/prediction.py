@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from e3nn import o3
 from torch import Tensor
@@ -48,14 +49,24 @@ class Prediction:
         baseline: Hamiltonian of stage 1, exactly equivariant.
         refined: Hamiltonian of both stages.
         features: stage 1's features.
+        method: level of theory of the labels that the model was trained on, as in a `Reference`;
+            empty if it is not recorded.
 
     >>> prediction = wb.load_model("water").predict(wb.load("water"))
     >>> (prediction.refined - prediction.refined.hermitian()).max_abs() < 1e-6  # H = H^+
     True
     >>> prediction.baseline.dense().shape  # def2-SVP has 24 functions for water
     (24, 24)
+    >>> prediction.method["functional"]
+    'pbe'
     """
 
     baseline: BlockMatrix
     refined: BlockMatrix
     features: Features
+    method: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def H(self) -> BlockMatrix:
+        """The Hamiltonian of both stages, eV, by the name that it has in a `Reference`."""
+        return self.refined

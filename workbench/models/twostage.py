@@ -213,7 +213,7 @@ class TwoStageModel(TwoStageNetwork):
         self, graph: Graph, baseline: Blocks, refined: Blocks, features: Features
     ) -> Prediction:
         of_stage1, of_both = self._matrices(graph, baseline, refined)
-        return Prediction(of_stage1, of_both, features)
+        return Prediction(of_stage1, of_both, features, self.info.get("method", {}))
 
     def _matrices(self, graph: Graph, *blocks: Blocks) -> list[BlockMatrix]:
         """The Hamiltonians of these blocks; with a guess, without ghost levels."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.storage.writing_errors import WritingError, writing
+from workbench.storage.writing_errors import TargetError, writing
 
 __all__ = [
     "atomic_folder",
@@ -44,8 +44,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A missing folder is created.
 
     Raises:
-        WritingError: if the file system refuses it (a full disk, no permission), or if ``path`` is
-            neither absent nor a plain file, such as a symbolic link or a device.
+        WritingError: if the system refuses it, e.g. for a full disk or a missing permission.
+        TargetError: if ``path`` is neither absent nor a plain file but e.g. a symbolic link.
     """
     temporary = _temporary(path)
     try:
@@ -79,7 +79,7 @@ def atomic_folder(path: Path, names: Sequence[str]) -> Iterator[Path]:
         names: of all files that it may have; those that the block does not write are removed.
 
     Raises:
-        WritingError: if the file system refuses it, as for `atomic_path`.
+        WritingError: if the system refuses it, as for `atomic_path`.
     """
     exists = path.is_dir()
     temporary = _temporary(path / "files" if exists else path)
@@ -161,9 +161,9 @@ def _temporary(path: Path) -> Path:
 
 
 def check_kind(path: Path, wanted: str) -> None:
-    """Refuse to replace what is not of the kind that is written."""
+    """Refuse what is not of the kind that is written: "file", or "folder", which may be a link."""
     try:
-        mode = path.lstat().st_mode
+        mode = (path.stat() if wanted == "folder" else path.lstat()).st_mode
     except FileNotFoundError:
         return
     kinds = {
@@ -175,7 +175,7 @@ def check_kind(path: Path, wanted: str) -> None:
     }
     kind = next((name for name, is_kind in kinds.items() if is_kind(mode)), "file")
     if kind != wanted:
-        raise WritingError(
+        raise TargetError(
             f"{path} is a {kind}, and what is written here is a {wanted}: choose another name."
         )
 

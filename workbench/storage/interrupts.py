@@ -32,27 +32,24 @@ def deferred_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    former: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: handler for number, handler in former.items() if callable(handler)}
     noted: list[tuple[int, FrameType | None]] = []
+    is_deferred = True
 
     def note(number: int, frame: FrameType | None) -> None:
-        noted.append((number, frame))
+        if is_deferred:
+            noted.append((number, frame))
+        else:  # a signal that came before the former handler was back
+            former[number](number, frame)
 
-    first, second = (signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM))
     try:
-        _replace(signal.SIGINT, first, note)
-        _replace(signal.SIGTERM, second, note)
+        for number in former:
+            signal.signal(number, note)
         yield
     finally:
-        try:  # Ctrl-C may strike as soon as the first one is back
-            _replace(signal.SIGTERM, second, second)
-        finally:
-            _replace(signal.SIGINT, first, first)
+        is_deferred = False
+        for number, handler in former.items():
+            signal.signal(number, handler)
     for number, frame in noted:
-        handler: Any = first if number == signal.SIGINT else second
-        handler(number, frame)
-
-
-def _replace(number: int, present: Any, handler: Any) -> None:
-    """Install a handler if the present one is a Python function."""
-    if callable(present):
-        signal.signal(number, handler)
+        former[number](number, frame)

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 
 from workbench.storage.atomic_write import atomic_path, hidden_beside, remove_leftovers
 from workbench.storage.interrupts import deferred_interrupts
+from workbench.storage.output_check import check_writable
 from workbench.storage.process_identity import ProcessIdentity, ProcessState
 from workbench.storage.writing_errors import writing
 
@@ -57,14 +58,21 @@ _HELD: WeakValueDictionary[str, _Held] = WeakValueDictionary()
 
 
 @contextmanager
-def locked_file(path: Path) -> Iterator[None]:
+def locked_file(
+    path: Path, *, sources: Iterable[str | os.PathLike[str]] = (), overwrite: bool = True
+) -> Iterator[None]:
     """Be the only one that makes this file, and remove what killed processes left beside it.
 
     The lock file ``.NAME.lock`` is in the same folder.
 
+    Args:
+        path: the file.
+        sources: files that it must not replace.
+        overwrite: whether it may replace another file.
+
     Raises:
         LockError: if another run holds the lock, in this process or another one.
-        WritingError: if the folder cannot be written.
+        TargetError, WritingError: as `check_writable`, before and with the lock.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -73,8 +81,11 @@ def locked_file(path: Path) -> Iterator[None]:
     ...     [path.name for path in Path(folder).iterdir()]
     ['.a.h5.lock']
     """
-    lock = hidden_beside(path, ".lock")
+    lock, sources = hidden_beside(path, ".lock"), list(sources)
+    check_writable(path, sources=sources, overwrite=overwrite)
     with _locked(lock, path):
+        # Another process may have made the file since.
+        check_writable(path, sources=sources, overwrite=overwrite)
         remove_leftovers(path.parent, path.name, lock.name)
         yield
 
@@ -85,6 +96,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
     The lock file is ``lock`` in the folder.
     """
+    check_writable(folder, folder=True)
     with _locked(folder / "lock", folder):
         remove_leftovers(folder)
         yield
@@ -92,13 +104,15 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(lock: Path, target: Path) -> Iterator[None]:
-    with deferred_interrupts():
-        held = _acquire(lock, target)
+    held = None
     try:
+        with deferred_interrupts():
+            held = _acquire(lock, target)
         yield
     finally:
-        with deferred_interrupts():
-            _release(lock, held)
+        if held is not None:
+            with deferred_interrupts():
+                _release(lock, held)
 
 
 def _acquire(lock: Path, target: Path) -> _Held:
@@ -127,8 +141,9 @@ def _acquire(lock: Path, target: Path) -> _Held:
 def _release(lock: Path, held: _Held) -> None:
     _HELD.pop(held.owner.token, None)
     forked = held.process != os.getpid()  # this is a copy of the process that holds the lock
-    if not forked and _read(lock) == held.owner:
-        lock.unlink(missing_ok=True)
+    with suppress(OSError):  # a lock that stays is that of a process that has ended
+        if not forked and _read(lock) == held.owner:
+            lock.unlink()
 
 
 def _take_over(lock: Path, target: Path, dead: _Owner, mine: _Owner) -> bool:

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from workbench.storage.atomic_write import check_kind
-from workbench.storage.writing_errors import WritingError, writing
+from workbench.storage.writing_errors import TargetError, writing
 
 __all__ = ["check_writable"]
 
@@ -30,27 +30,28 @@ def check_writable(
         folder: whether the result is a folder; an existing one is used.
 
     Raises:
-        WritingError: for a source, a file that exists and may not be replaced, something that is
-            no plain file, a missing permission, a read-only disk, or a name that is too long. A
-            disk that becomes full later is not foreseen.
+        TargetError: for a source, a file that exists and may not be replaced, or something that is
+            no plain file.
+        WritingError: for a missing permission, a read-only disk, or a name that is too long. A disk
+            that becomes full later is not foreseen.
 
     >>> from pathlib import Path
     >>> from workbench.storage.output_check import check_writable
     >>> check_writable(Path("pyproject.toml"), overwrite=False)
     Traceback (most recent call last):
-    workbench.storage.writing_errors.WritingError: pyproject.toml exists: choose another name, or
+    workbench.storage.writing_errors.TargetError: pyproject.toml exists: choose another name, or
     replace the file with --overwrite.
     """
     with writing(path):
         exists = path.exists()
         if exists and any(Path(s).exists() and path.samefile(s) for s in sources):
-            raise WritingError(
+            raise TargetError(
                 f"{path} is read to make the result and cannot be replaced by it: choose another "
                 "name."
             )
         check_kind(path, "folder" if folder else "file")
         if exists and not folder and not overwrite:
-            raise WritingError(
+            raise TargetError(
                 f"{path} exists: choose another name, or replace the file with --overwrite."
             )
         _try(path if folder else path.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -79,12 +80,24 @@ def _computer() -> tuple[str, str, str, str]:
 
 def _start(process: int) -> str | None:
     """When a process started, in the system's units; None where it cannot be seen."""
+    if not Path("/proc/self/stat").exists():  # macOS
+        return _start_of_ps(process)
     text = _text(Path(f"/proc/{process}/stat"))
     if not text:
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may contain spaces
     has_ended = fields[0] in ("Z", "X")  # its parent has not yet asked for its exit status
     return "" if has_ended else fields[19]
+
+
+def _start_of_ps(process: int) -> str | None:
+    """When a process started, as the program ps says it."""
+    command = ["ps", "-o", "lstart=", "-p", str(process)]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() or None
 
 
 def _text(path: Path) -> str:

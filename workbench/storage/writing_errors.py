@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["WritingError", "writing"]
+__all__ = ["TargetError", "WritingError", "writing"]
 
 _WHILE_WRITING = {
     errno.ENOSPC: "the disk is full: free space, or choose another folder",
@@ -25,7 +25,11 @@ _BEFORE_AND_AFTER = _WHILE_WRITING | {
 
 
 class WritingError(OSError):
-    """A file cannot be written; the message is one sentence that says why and what to do."""
+    """The system does not write a file; the message is one sentence: why, and what to do."""
+
+
+class TargetError(ValueError):
+    """A result must not be written there; the message is one sentence: why, and what to do."""
 
 
 @contextmanager

@@ -22,15 +22,17 @@ READ_SECONDS = 30.0
 _MOST_BYTES = 2_000_000_000
 _HEAD = 5_000_000  # bytes; as many are examined, which takes some 0.01 s
 
-_POSCAR = re.compile(rb"\A(?:.*\n){5}(?:.*[A-Za-z].*\n)?([\d \t]+)")
+# Each pattern has one repetition that can fail, so that the time stays linear in the file.
+_INTEGERS = re.compile(rb"^([\d \t\r]+)$", re.MULTILINE)
+_LEADING_INTEGERS = re.compile(rb"^([\d \t]+)", re.MULTILINE)
 _COLUMNS = re.compile(rb"Properties\s*=\s*(\S+)")
 _ANNOUNCED: Mapping[str, re.Pattern[bytes]] = {
     ".xyz": _COLUMNS,
     ".extxyz": _COLUMNS,
-    ".vasp": _POSCAR,
-    "poscar": _POSCAR,
+    ".vasp": _LEADING_INTEGERS,
+    "poscar": _LEADING_INTEGERS,
     ".gen": re.compile(rb"\A\s*(\d+)"),
-    ".xsf": re.compile(rb"^((?:[ \t]*\d+)+)[ \t]*$", re.MULTILINE),
+    ".xsf": _INTEGERS,
 }
 """Ending of a file -> where it announces how many atoms, columns or grid points follow."""
 
@@ -107,6 +109,8 @@ def _counts(path: Path, start: bytes) -> Iterator[int]:
         kind = "poscar" if path.stem.lower() in ("poscar", "contcar") else ""
     if kind in (".xyz", ".extxyz"):
         yield from _xyz_counts(start.split(b"\n"))
+    if kind in (".vasp", "poscar"):  # the numbers of atoms, or before them the elements
+        start = b"\n".join(start.split(b"\n", 7)[5:7])
     if kind:
         for match in _ANNOUNCED[kind].finditer(start):
             # No file has a number of atoms with more than 20 digits.

@@ -23,8 +23,8 @@ from workbench.structures.loading import StructureError, rotate, validate
 __all__ = ["AsGiven", "Displaced", "Langevin", "RelaxedAndThermal", "Sampling", "bonded", "orient"]
 
 _Batch = Annotated[int, Range(1, 10**6)]
-_Time = Annotated[float, Range(0, 1e9)]  # fs
-_Step = Annotated[float, Range(0, 100, above=True)]  # fs
+_Time = Annotated[float, Range(0, 1e7)]  # fs
+_Step = Annotated[float, Range(1e-3, 100)]  # fs
 
 
 class Sampling(Protocol):

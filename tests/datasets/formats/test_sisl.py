@@ -1,4 +1,4 @@
-"""SIESTA and Wannier90 through sisl: order and signs, bands, proofs, faults; without it a sentence.
+"""SIESTA through sisl: order and signs, bands, proofs, faults; without it a sentence.
 
 What needs sisl itself runs where it is installed (`pip install 'hamiltonian-workbench[sisl]'`).
 """
@@ -12,13 +12,12 @@ import pytest
 import workbench as wb
 from tests.support.command_line import numbers_of, run
 from tests.support.crystal import integrals, sheet, spin_orbit
-from tests.support.siesta import fitted, hamiltonian, wannier
+from tests.support.siesta import fitted, hamiltonian
 from workbench.datasets.formats import FormatError, sisl
 from workbench.datasets.formats.sisl import read
 from workbench.datasets.validation import check
 from workbench.hamiltonians import conventions, rotations
-from workbench.hamiltonians.bands import band_structure, energies_at
-from workbench.hamiltonians.bloch import k_mesh
+from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.conventions import HARTREE, order_index, order_signs
 
 needs_sisl = pytest.mark.skipif(not sisl.available(), reason="sisl is not installed")
@@ -237,91 +236,6 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(FormatError, match="not a file that sisl reads here"):
         read(tmp_path / "notes.txt")
-
-
-# ---- Wannier90 -----------------------------------------------------------------------------------
-
-CELL = 2.46 * np.array([[1, 0, 0], [-0.5, 3**0.5 / 2, 0], [0, 0, 4.0]])
-HOP, FAR = -2.7, 4e-6  # eV; the second is below what sisl leaves out by itself
-
-
-def pi_bands(k):
-    """Graphene's pi bands: ``FAR 2 cos(2 pi k1) -+ HOP |1 + exp(2 pi i k1) + ...|``."""
-    f = 1 + np.exp(-2j * np.pi * k[0]) + np.exp(-2j * np.pi * (k[0] + k[1]))
-    return 2 * FAR * np.cos(2 * np.pi * k[0]) + np.array([-1, 1]) * abs(HOP * f)
-
-
-def graphene(folder, imaginary=0.0, **how):
-    """That model as Wannier90 would leave it, two of its cells counted twice and thrice."""
-    cells = [[-1, -1, 0], [-1, 0, 0], [0, 0, 0], [1, 0, 0], [1, 1, 0]]
-    matrices = np.zeros((5, 2, 2), complex)
-    matrices[2] = [[0, HOP], [HOP, 0]]
-    for number, (row, column) in {0: (0, 1), 1: (0, 1), 3: (1, 0), 4: (1, 0)}.items():
-        matrices[number, row, column] = HOP
-    matrices[[1, 3]] += FAR * np.eye(2)
-    matrices[2] += imaginary * np.array([[0, 1j], [-1j, 0]])
-    return wannier(folder, "gr", CELL, cells, [3, 2, 1, 2, 3], matrices, **how)
-
-
-@needs_sisl
-@pytest.mark.parametrize(
-    "how", [{"kind": "hr"}, {"kind": "tb"}, {"kind": "tb", "win": False}], ids=str
-)
-def test_a_wannier_hamiltonian_has_the_bands_of_its_model(how, tmp_path):
-    found = read(graphene(tmp_path, **how))
-    for k in np.array([0.03, 0.01, 0.2]) + k_mesh((4, 3, 1)):
-        np.testing.assert_allclose(energies_at(found.H, found.S, k), pi_bands(k), atol=1e-12)
-    bands = band_structure(found.H, found.S, found.atoms, "GMKG", 20)
-    assert bands.energies.shape == (1, 20, 2)
-    assert np.isnan(found.fermi_level)
-    np.testing.assert_allclose(found.atoms.cell.array, CELL, atol=1e-9)
-
-
-@needs_sisl
-def test_a_win_file_leads_to_its_matrix_and_centres(tmp_path):
-    graphene(tmp_path)
-    centres = [[0.0, 0.0, 0.0], [0.0, 1.42, 0.0]]
-    lines = "\n".join("X " + " ".join(map(str, c)) for c in centres)
-    (tmp_path / "gr_centres.xyz").write_text(f"2\ncentres\n{lines}\n")
-    found = read(tmp_path / "gr.win")
-    np.testing.assert_allclose(found.atoms.positions, centres)
-    (tmp_path / "gr_hr.dat").unlink()
-    with pytest.raises(FormatError, match=r"lies no gr_tb\.dat or gr_hr\.dat"):
-        read(tmp_path / "gr.win")
-
-
-@needs_sisl
-def test_wannier_functions_can_be_neither_rotated_nor_stored(tmp_path):
-    path = graphene(tmp_path)
-    found = read(path)
-    with pytest.raises(ValueError, match=r"no known shell, .* cannot be rotated"):
-        found.H.rotate(wb.rotation((0, 0, 1), 60))
-    with pytest.raises(ValueError, match="cannot be stored"):
-        found.H.basis.to_json()
-    refused = run("import", "sisl", path, "--out", tmp_path / "set.h5")
-    assert refused.exit_code == 2
-    assert "compute bands only" in " ".join(refused.output.split())
-    assert not (tmp_path / "set.h5").exists()
-
-
-@needs_sisl
-@pytest.mark.parametrize(
-    ("how", "says"),
-    [({"win": False}, "put gr.win beside it"), ({"imaginary": 0.1}, "imaginary elements up to")],
-)
-def test_a_wannier_file_that_is_no_use_says_so(how, says, tmp_path):
-    with pytest.raises(FormatError, match=says):
-        read(graphene(tmp_path, **how))
-
-
-@needs_sisl
-@pytest.mark.parametrize("kind", ["hr", "tb"])
-def test_half_a_wannier_file_is_one_sentence(kind, tmp_path):
-    path = graphene(tmp_path, kind=kind)
-    text = path.read_text()
-    path.write_text(text[: len(text) * 2 // 3])
-    with pytest.raises(FormatError, match="truncated"):
-        read(path)
 
 
 # ---- into a dataset ------------------------------------------------------------------------------

@@ -1,18 +1,13 @@
-"""Hamiltonians of SIESTA and Wannier90, read by sisl (`pip install 'hamiltonian-workbench[sisl]'`).
+"""Hamiltonians of SIESTA, read by sisl (`pip install 'hamiltonian-workbench[sisl]'`).
 
 | file | what is read |
 |---|---|
 | `.HSX` of SIESTA 5 | everything: structure, shells, H, S |
 | `.nc` of SIESTA | the same; sisl needs netCDF4 for it |
 | `.fdf` of SIESTA | its run's `.nc`, `.TSHS` or `.HSX`, with shells from the files beside |
-| `_tb.dat`, `_hr.dat`, `.win` of Wannier90 | bands: orbitals without known symmetry |
 
 SIESTA's shells are in the order m = -l..l with the Condon-Shortley phase
 (`conventions.order_signs`): p is (-y, z, -x). sisl sets the zero of energy to the Fermi level.
-
-A Wannier function results from a minimisation: it belongs to no shell, and its transformation under
-rotation is not known in advance. The matrix gives bands, but cannot be rotated, validated against
-the crystal's symmetry, stored as training data or learned.
 """
 
 from __future__ import annotations
@@ -29,7 +24,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError, wannier90
 from workbench.datasets.formats.siesta_blocks import PROGRAM, matrices
 from workbench.datasets.formats.siesta_records import check_records
 from workbench.hamiltonians.basis import Basis
@@ -40,11 +35,9 @@ __all__ = ["FORMAT", "available", "read", "runs"]
 
 
 _SIESTA = (".nc", ".TSHS", ".HSX")  # in order of preference for a run
-_WANNIER = ("_tb.dat", "_hr.dat")
 READ_SECONDS = 60.0
 """sisl is stopped after this time, s, and a second more for each megabyte of the file."""
 _BYTES_PER_SECOND = 1e6
-_IMAGINARY = 1e-4  # eV; Wannier90's matrices are real up to its convergence
 _STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's warnings about files of two runs
 
 
@@ -85,7 +78,7 @@ def _find(sources: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
 
 
 def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
-    """Read one run of SIESTA, or a Wannier90 Hamiltonian.
+    """Read one run of SIESTA; files of Wannier90 are passed to `wannier90.read`.
 
     Args:
         file: as listed above.
@@ -93,9 +86,7 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
 
     Returns:
         The structure, periodic in three directions, H in eV relative to the Fermi level, and S, for
-        spinors ``kron(1_2, S)``. For Wannier90 the energies are not shifted and the Fermi level is
-        nan; the atoms are sites without an element, one per function, at the function's centre if
-        `<seed>_centres.xyz` is in the same folder.
+        spinors ``kron(1_2, S)``.
 
     Raises:
         ModuleNotFoundError: without sisl.
@@ -103,12 +94,11 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
             shells its orbitals belong to; for spin-polarised runs.
     """
     path = Path(file)
+    if path.name.lower().endswith(wannier90.ENDINGS):
+        return wannier90.read(path)
     _sisl()
     if not path.is_file():
         raise FormatError(f"There is no file {path}.")
-    name = path.name.lower()
-    if name.endswith((*_WANNIER, ".win")):
-        return _of_wannier(path)
     if path.suffix.lower() not in (".fdf", *(suffix.lower() for suffix in _SIESTA)):
         raise FormatError(
             f"{path} is not a file that sisl reads here: give .HSX, .nc or .fdf of SIESTA, or "
@@ -125,7 +115,7 @@ def _sisl() -> Any:
         import sisl
     except ImportError as error:
         raise ModuleNotFoundError(
-            "Reading SIESTA's and Wannier90's files needs sisl, which is not installed: "
+            "Reading SIESTA's files needs sisl, which is not installed: "
             "run `pip install 'hamiltonian-workbench[sisl]'`.",
             name="sisl",
         ) from error
@@ -272,41 +262,6 @@ def _shells(path: Path, atom: Any) -> tuple[int, ...]:
         shells.append(int(l))
         start += size
     return tuple(shells)
-
-
-# ---- Wannier90 --------------------------------------------------------------------------------
-
-
-def _of_wannier(path: Path) -> Foreign:
-    """A Wannier90 Hamiltonian; each function is a site without an element, with one orbital."""
-    seed = re.sub(r"(_tb\.dat|_hr\.dat|\.win)$", "", path.name, flags=re.IGNORECASE)
-    win = path.with_name(f"{seed}.win")
-    kind = [name[1:3] for name in _WANNIER if path.name.lower().endswith(name)]
-    if not win.is_file() and kind != ["tb"]:
-        raise FormatError(f"{path} does not contain its cell: put {win.name} beside it.")
-    # By default sisl drops elements below a cutoff, and imaginary parts.
-    options = {"cutoff": 0.0, "dtype": np.complex128}
-    readers = _sisl().io.wannier90
-    with _one_sentence(path):
-        if win.is_file():
-            sile = readers.winSileWannier90(str(win))
-            wannier = sile.read_hamiltonian(order=kind or ["tb", "hr"], **options)
-        else:
-            wannier = readers.tbSileWannier90(str(path)).read_hamiltonian(**options)
-    if wannier is None:
-        raise FormatError(f"Beside {path} lies no {seed}_tb.dat or {seed}_hr.dat: write_hr = true.")
-    largest = float(np.abs(wannier.tocsr(dim=0).data.imag).max(initial=0.0))
-    if not largest <= _IMAGINARY:
-        raise FormatError(
-            f"{path} has imaginary elements up to {largest:.2g} eV, as spinors have: only Wannier "
-            "functions without spin are read."
-        )
-    geometry = wannier.geometry
-    sites = Atoms(np.zeros(geometry.na, int), np.array(geometry.xyz), pbc=True)
-    sites.cell = np.array(geometry.cell)
-    basis = Basis("wannier", {0: (0,)}, is_harmonic=False)
-    H, S = matrices(path, wannier, sites, basis)
-    return Foreign(sites, H, S, fermi_level=float("nan"))
 
 
 FORMAT = Format("SIESTA", PROGRAM, "files", _find, read)
