@@ -5,6 +5,7 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 
+from tests.data.make_golden import golden_atoms, make
 from tests.support.networks import BASIS, SMALL, distorted_ethanol, random_model, refining_model
 from workbench.hamiltonians.basis import Basis
 from workbench.models import twostage
@@ -47,3 +48,15 @@ def test_unknown_elements_and_a_guess_with_spin_are_refused():
         model.predict(molecule("HF"))
     with pytest.raises(ValueError, match="guess has no spin"):
         TwoStageModel(Basis("x", BASIS.shells, True), SMALL, model.scaling)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), 3e38])
+def test_a_prediction_that_is_not_finite_is_not_given_out(weight):
+    model = make()
+    with torch.no_grad():
+        for parameter in model.baseline.node_head.parameters():
+            parameter.fill_(weight)
+    with pytest.raises(ValueError, match="not finite, since the weights are damaged"):
+        model.predict(golden_atoms())
+    with pytest.raises(ValueError, match="not finite, since the weights are damaged"):
+        model.stage1(golden_atoms())

@@ -26,7 +26,7 @@ from workbench.models.scaling import Scaling
 from workbench.models.tensor_file import CheckpointError, read_tensors, write_tensors
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.bundled import data_path
-from workbench.storage.value_checks import check_fields, from_json
+from workbench.storage.value_checks import brief, check_fields, from_json
 
 FORMAT = "hamiltonian-workbench model"
 
@@ -183,12 +183,12 @@ def _header(path: Path, data: Mapping[str, Any]) -> Header:
     """The header of a model of this convention."""
     if data.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} has the format {data.get('format')!r}, not {FORMAT!r}: choose a file that "
-            "save_model wrote."
+            f"{path} has the format {brief(data.get('format'))}, not {FORMAT!r}: choose a file "
+            "that save_model wrote."
         )
     if data.get("convention_version") != CONVENTION_VERSION:
         raise CheckpointError(
-            f"{path} follows convention {data.get('convention_version')}, this library "
+            f"{path} follows convention {brief(data.get('convention_version'))}, this library "
             f"{CONVENTION_VERSION}: retrain the model, or use the library version that wrote it."
         )
     try:

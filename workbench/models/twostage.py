@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, overload
 
+import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
@@ -229,6 +230,11 @@ class TwoStageModel(TwoStageNetwork):
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)
         values = torch.cat([blocks.nodes, blocks.pairs]).double().cpu().numpy()
+        if not np.isfinite(values).all():
+            raise ValueError(
+                "The predicted Hamiltonian is not finite, since the weights are damaged or the "
+                "training diverged: load the model again, or train with a lower learning rate."
+            )
         if self.basis.spinor:
             values = from_parts(values)
         return BlockMatrix(self.basis, graph.z.numpy(), edges, shifts, values)
