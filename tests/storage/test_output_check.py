@@ -1,11 +1,14 @@
 """Whether a result can be written is known before the work, and asking leaves nothing behind."""
 
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.faults import become_nobody, in_a_copy, small_disk
+from workbench.storage.lock import locked_file
 from workbench.storage.output_check import check_writable
 from workbench.storage.writing_errors import TargetError, WritingError
 
@@ -66,6 +69,22 @@ def test_a_source_is_never_replaced_however_it_is_named(spelling, tmp_path):
     with pytest.raises(TargetError, match="is read to make the result and cannot be replaced"):
         check_writable(out, sources=[tmp_path / "none", source])
     check_writable(folder / "b.h5", sources=[source])
+
+
+def test_a_kill_while_asking_leaves_a_file_that_the_next_command_removes(tmp_path):
+    def task():
+        def kill(event, arguments):
+            if event == "os.remove":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(kill)
+        check_writable(tmp_path / "a.h5")
+
+    assert in_a_copy(task)[0] == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    with locked_file(tmp_path / "a.h5"):
+        pass
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_read_only_disk_is_known_before(tmp_path):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from workbench.storage.atomic_write import check_kind
+from workbench.storage.atomic_write import check_kind, hidden_beside
 from workbench.storage.writing_errors import TargetError, writing
 
 __all__ = ["check_writable"]
@@ -54,16 +54,19 @@ def check_writable(
             raise TargetError(
                 f"{path} exists: choose another name, or replace the file with --overwrite."
             )
-        _try(path if folder else path.parent)
+        _try(path if folder else path.parent, path.name)
         _check_name(path)
 
 
-def _try(folder: Path) -> None:
-    """Create a file in a folder, or in the folder in which it would be made, and remove it."""
+def _try(folder: Path, name: str) -> None:
+    """Create a file in a folder, or in the folder in which it would be made, and remove it.
+
+    Its name is that of a temporary file of the result: `remove_leftovers` removes it after a kill.
+    """
     while not folder.exists():
         _check_name(folder)
         folder = folder.parent
-    trial = folder / f".{secrets.token_hex(8)}.part"
+    trial = hidden_beside(folder / name, f".{secrets.token_hex(8)}.part")
     try:
         trial.touch(exist_ok=False)
     finally:
