@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 
 importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
+
+
+class Layout(StrEnum):
+    """Layouts of DeepH's folders."""
+
+    older = "older"
+    present = "present"
+
 
 _SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a collection)."
 
@@ -297,19 +306,21 @@ def export_deeph(
     dataset: DatasetSource,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="Write only this split.")] = None,
+    layout: Annotated[
+        Layout, typer.Option(help="DeepH-pack's and DeepH-E3's folders, or DeepH's present ones.")
+    ] = Layout.older,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove an earlier export from the folder.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write each sample as a folder that DeepH-pack and DeepH-E3 can read."""
+    """Write each sample as a folder that DeepH can read."""
     from workbench.datasets.conversion import export_files
     from workbench.datasets.dataset import Dataset
 
     with Dataset(dataset) as data:
-        root = export_files(
-            "deeph", data, out, split=split, progress=not as_json, overwrite=overwrite
-        )
+        form = "deeph-present" if layout is Layout.present else "deeph"
+        root = export_files(form, data, out, split=split, progress=not as_json, overwrite=overwrite)
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}
     show(result, f"{root}: {written} structures", as_json)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.formats import Format, FormatError, deeph, sisl
+from workbench.datasets.formats import Format, FormatError, deeph, deeph_present, sisl
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
@@ -31,7 +31,7 @@ __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
-FORMATS = {"deeph": deeph.FORMAT, "sisl": sisl.FORMAT}
+FORMATS = {"deeph": deeph.FORMAT, "deeph-present": deeph.PRESENT, "sisl": sisl.FORMAT}
 """All formats, by the name that the command line uses."""
 
 _EXPORT = "export.json"  # says which dataset the folder holds
@@ -211,7 +211,7 @@ def export_files(
         TargetError: if ``out`` holds another export.
         WritingError: if ``out`` cannot be written, e.g. for a full disk.
     """
-    root, write_one = Path(out), FORMATS[form].write
+    root, write_one, last_file = Path(out), FORMATS[form].write, FORMATS[form].last_file
     if write_one is None:
         raise ValueError(f"The format {form} is only read: choose another to export to.")
     numbers = range(len(dataset)) if split is None else dataset.split(split).tolist()
@@ -220,9 +220,9 @@ def export_files(
         _claim(root, {"format": form, "sha256": dataset.hash}, overwrite)
         for number in tqdm(numbers, desc="structures", disable=not progress):
             folder = root / f"{number:0{digits}d}"
-            if not (folder / deeph.FILES[-1]).exists():  # by an export that was stopped
+            if not (folder / last_file).exists():  # by an export that was stopped
                 sample = dataset[number]
-                write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level or 0.0)
+                write_one(folder, sample.atoms, sample.H, sample.S, sample.fermi_level)
     return root
 
 
@@ -238,7 +238,7 @@ def _claim(root: Path, content: dict[str, str], overwrite: bool) -> None:
             "with --overwrite."
         )
     for folder in structures:
-        for name in reversed(deeph.FILES):
+        for name in (*reversed(deeph.FILES), *reversed(deeph_present.FILES)):
             (folder / name).unlink(missing_ok=True)
         if not any(folder.iterdir()):
             folder.rmdir()

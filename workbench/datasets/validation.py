@@ -222,7 +222,7 @@ def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, floa
 
     Returns:
         The largest element of the difference, eV, and the norm of the difference over that of H's
-        off-site blocks.
+        off-site blocks, or over that of H if it has none.
     """
     (i, j), shift = H.edges, operation.shift
     moved = replace(
@@ -231,7 +231,7 @@ def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, floa
         shifts=H.shifts @ operation.cells.T + shift[j] - shift[i],
     )
     difference = moved - H
-    scale = float(np.linalg.norm(H.values[H.off_site]))
+    scale = float(np.linalg.norm(H.values[H.off_site] if H.off_site.any() else H.values))
     return difference.max_abs(), float(np.linalg.norm(difference.values)) / max(scale, 1e-300)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.datasets.formats.test_deeph import ATOMS
 from tests.support.crystal import integrals
-from workbench.datasets.formats import FormatError, deeph
+from workbench.datasets.formats import FormatError, deeph, deeph_blocks
 from workbench.datasets.validation import DataCheck, check
 from workbench.hamiltonians.conventions import HARTREE
 
@@ -189,7 +189,7 @@ def test_blocks_much_smaller_than_the_declared_orbitals_are_refused(tmp_path, mo
     pairs = (H.edges < 20).all(axis=0) | (H.edges[0] == H.edges[1])
     few = BlockMatrix(basis, H.numbers, H.edges[:, pairs], H.shifts[pairs], H.values[pairs])
     deeph.write(tmp_path, atoms, few)
-    monkeypatch.setattr(deeph, "_ALWAYS", 1 << 20)
+    monkeypatch.setattr(deeph_blocks, "_ALWAYS", 1 << 20)
     with pytest.raises(FormatError, match="blocks that are much smaller than the 281 orbitals"):
         deeph.read(tmp_path)
 

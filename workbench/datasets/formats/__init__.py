@@ -37,13 +37,17 @@ class Foreign:
         atoms: positions and cell in A, periodic in all directions.
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
-        fermi_level: eV, on the energy scale of H.
+        fermi_level: eV, on the energy scale of H; nan if it is unknown.
     """
 
     atoms: Atoms
     H: BlockMatrix
     S: BlockMatrix | None
     fermi_level: float
+
+
+Writer = Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float | None], None]
+"""Writes a folder with a structure, H, S and the Fermi level."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Format:
         find: paths -> the source of each structure at or below them, and its name in the
             provenance; raises a FormatError if there is none.
         read: a source and a name for the basis -> the structure.
-        write: ``(folder, atoms, H, S, fermi_level)``; None for a format that is only read.
+        write: the level is None where it is unknown; None for a format that is only read.
+        last_file: of a folder, the file that ``write`` writes at the end.
     """
 
     name: str
@@ -65,7 +70,10 @@ class Format:
     listed_as: str
     find: Callable[[Iterable[str | os.PathLike[str]]], list[tuple[Path, str]]]
     read: Callable[[Path, str], Foreign]
-    write: Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float], None] | None = None
+    write: Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float | None], None] | None = (
+        None
+    )
+    last_file: str = ""
 
 
 def check_elements(path: Path, values: NDArray[Any]) -> None:

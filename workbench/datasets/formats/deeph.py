@@ -1,4 +1,4 @@
-"""The folder format of DeepH-pack and DeepH-E3, one folder per structure.
+"""The folder format of DeepH-pack and DeepH-E3, one folder per structure, in its older layout.
 
 | file | content |
 |---|---|
@@ -6,19 +6,20 @@
 | `site_positions.dat` | 3 x N, Cartesian, one column per atom, A |
 | `element.dat` | atomic number of each atom |
 | `orbital_types.dat` | one line per atom: the l of each shell |
-| `info.json` | `isspinful`, `fermi_level` (eV) |
+| `info.json` | `isspinful`, `fermi_level` (eV; null or absent where unknown) |
 | `hamiltonians.h5` | one array per block, eV, named `[Rx, Ry, Rz, i, j]`: atoms from 1, j in R |
 | `overlaps.h5` | the same names; always real and without spin |
 
 Orbitals follow OpenMX's order (`conventions.AO_TO_M`). With spin, blocks are complex and the up
-orbitals of an atom precede its down orbitals. Positions are not wrapped into the cell.
+orbitals of an atom precede its down orbitals. Positions are not wrapped into the cell. Folders in
+the present layout (`deeph_present`) are found and read as well.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,23 +29,21 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, Format, FormatError, check_elements
-from workbench.datasets.formats.deeph_text import PROGRAM, read_atoms, read_info
+from workbench.datasets.formats import Foreign, Format, FormatError, deeph_present
+from workbench.datasets.formats.deeph_blocks import from_blocks, to_blocks
+from workbench.datasets.formats.deeph_text import PROGRAM, in_a_box, read_atoms, read_info
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
-from workbench.hamiltonians.conventions import order_index
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage import foreign_hdf5
 from workbench.storage.atomic_write import atomic_folder
 from workbench.storage.foreign_hdf5 import UnsafeFileError
 from workbench.storage.hdf5_file import new_hdf5
 
-__all__ = ["FORMAT", "folders", "read", "structure", "write"]
+__all__ = ["FORMAT", "PRESENT", "folders", "read", "structure", "write"]
 
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
-Positions = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
 _KEY = 5  # numbers in the name of a block
 _LARGEST_KEY = 1_000_000
-_ALWAYS, _RATIO = 1 << 28, 100  # bytes of padded blocks, and per byte of the stored blocks
 _TEXT = ("lat.dat", "site_positions.dat", "element.dat", "orbital_types.dat", "info.json")
 FILES = ("rlat.dat", _MATRIX, _OVERLAP, *_TEXT)
 """All files of a folder. `write` writes the last one at the end, and `read` needs it."""
@@ -57,6 +56,7 @@ def folders(root: str | os.PathLike[str]) -> list[Path]:
         FormatError: if there is none.
     """
     found = {path.parent for path in Path(root).rglob("orbital_types.dat")}
+    found |= {p.parent for p in Path(root).rglob("POSCAR") if deeph_present.is_folder(p.parent)}
     complete = sorted(p for p in found if p.suffix != ".part")  # left by a killed export
     if not complete:
         raise FormatError(
@@ -74,7 +74,7 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     """Read one structure.
 
     Args:
-        folder: of the files listed above; `overlaps.h5` may be missing.
+        folder: of the files listed above, or in the present layout; the overlap may be missing.
         basis_name: name of the basis; the format gives its shells only.
 
     Returns:
@@ -95,6 +95,8 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     0.0
     """
     path = Path(folder)
+    if deeph_present.is_folder(path):
+        return deeph_present.read(path, basis_name)
     atoms, basis = structure(path, basis_name)
     H = _blocks(path / _MATRIX, basis, atoms.numbers)
     S = None
@@ -104,7 +106,8 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
         S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
         if basis.spinor:
             S = S.with_spin()
-    return Foreign(atoms, H, S, read_info(path).fermi_level)
+    level = read_info(path).fermi_level
+    return Foreign(atoms, H, S, float("nan") if level is None else level)
 
 
 def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
@@ -118,6 +121,8 @@ def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tupl
         FormatError: for a missing file, or an inconsistent small file.
     """
     path = Path(folder)
+    if deeph_present.is_folder(path):
+        return deeph_present.structure(path, basis_name)
     for name in (*_TEXT, _MATRIX):
         if not (path / name).is_file():
             raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
@@ -130,7 +135,7 @@ def write(
     atoms: Atoms,
     H: BlockMatrix,
     S: BlockMatrix | None = None,
-    fermi_level: float = 0.0,
+    fermi_level: float | None = None,
 ) -> None:
     """Write one structure; both blocks of each hermitian pair are stored, as DeepH expects.
 
@@ -140,19 +145,16 @@ def write(
         atoms: with a cell; a molecule without a cell gets a box that leaves 20 A between images.
         H: eV.
         S: dimensionless, for spinors ``kron(1_2, S)``; not written if None.
-        fermi_level: eV.
+        fermi_level: eV; None if it is unknown.
 
     Raises:
         ValueError: for shells whose order the format does not define (l > 3).
         WritingError: if the folder cannot be written, e.g. for a full disk.
     """
-    boxed = atoms.copy()
-    if boxed.cell.rank < 3:
-        boxed.center(vacuum=10.0)
-        boxed.positions += atoms.positions[0] - boxed.positions[0]
+    boxed = in_a_box(atoms)
     cell = boxed.cell.array
     shells = [" ".join(str(l) for l in H.basis.shells[int(z)]) for z in boxed.numbers]
-    info = {"isspinful": H.basis.spinor, "fermi_level": float(fermi_level)}
+    info = {"isspinful": H.basis.spinor, "fermi_level": fermi_level}
     with atomic_folder(Path(folder), FILES) as path:
         _save(path / "lat.dat", cell.T)
         _save(path / "rlat.dat", 2 * np.pi * np.linalg.inv(cell))
@@ -175,26 +177,9 @@ def _save(path: Path, table: NDArray[np.float64]) -> None:
 
 
 def _blocks(path: Path, basis: Basis, numbers: NDArray[np.int64]) -> BlockMatrix:
-    """All blocks of a file in our order, on-site blocks first."""
+    """All blocks of a file."""
     keys, arrays = _stored(path)
-    shifts, pairs = keys[:, :3], keys[:, 3:] - 1
-    for i, j in pairs[((pairs < 0) | (pairs >= len(numbers))).any(axis=1)].tolist():
-        raise FormatError(
-            f"{path} has a block of the atoms {i + 1} and {j + 1}, of {len(numbers)} atoms."
-        )
-    values = _padded(path, basis, numbers, pairs, arrays)
-    rank = canonical_order(pairs.T, shifts)
-    matrix = BlockMatrix(basis, numbers, pairs[rank].T, shifts[rank], values[rank])
-    absent = set(range(len(numbers))) - set(matrix.edges[0, ~matrix.off_site].tolist())
-    if absent:
-        raise FormatError(f"{path} lacks the block [0, 0, 0, i, i] of atom {min(absent) + 1}.")
-    try:
-        matrix.reverse  # noqa: B018 - finds the partner of each block, or raises
-    except ValueError as error:
-        raise FormatError(
-            f"{path}: some block [R, i, j] has no partner [-R, j, i]; both must be stored."
-        ) from error
-    return matrix
+    return to_blocks(path, basis, numbers, keys - [0, 0, 0, 1, 1], arrays, PROGRAM)
 
 
 def _stored(path: Path) -> tuple[NDArray[np.int64], list[NDArray[Any]]]:
@@ -230,73 +215,14 @@ def _key(path: Path, name: str) -> tuple[int, ...]:
     return tuple(key)
 
 
-def _padded(
-    path: Path,
-    basis: Basis,
-    numbers: NDArray[np.int64],
-    pairs: NDArray[np.int64],
-    arrays: list[NDArray[Any]],
-) -> NDArray[Any]:
-    """Blocks (E, M, M) in the padded frame, all blocks of a species pair at once."""
-    m = basis.dim * (2 if basis.spinor else 1)
-    kind = np.dtype(np.complex128 if basis.spinor else np.float64)
-    if not len(pairs) * m**2 * kind.itemsize <= _ALWAYS + _RATIO * sum(a.nbytes for a in arrays):
-        raise FormatError(
-            f"{path} has {len(pairs)} blocks that are much smaller than the {m} orbitals that "
-            "orbital_types.dat declares: check that the files belong together."
-        )
-    values = np.zeros((len(pairs), m, m), dtype=kind)
-    for members, rows, columns in _species_pairs(basis, numbers, pairs):
-        shape = len(rows[0]), len(columns[0])
-        for e in members:
-            if arrays[e].shape != shape:
-                i, j = pairs[e] + 1
-                raise FormatError(
-                    f"{path}: a block of atoms {i} and {j} has the shape {arrays[e].shape}, but "
-                    f"orbital_types.dat and isspinful ask for {shape}."
-                )
-        stack = np.stack([arrays[e] for e in members])
-        if stack.dtype.kind not in "fiuc":
-            raise FormatError(f"{path} has blocks that are no numbers.")
-        check_elements(path, stack)
-        if np.iscomplexobj(stack) and not basis.spinor:
-            raise FormatError(f"{path} holds complex numbers, but info.json says no spin.")
-        ours = stack[:, rows[0][:, None], columns[0]]
-        values[members[:, None, None], rows[1][:, None], columns[1]] = ours
-    return values
-
-
-def _species_pairs(
-    basis: Basis, numbers: NDArray[np.int64], pairs: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.intp], Positions, Positions]]:
-    """For each pair of elements: its blocks, and the positions of their rows and columns."""
-    positions = {z: _positions(basis, z) for z in set(numbers.tolist())}
-    species = numbers[pairs]
-    for a, b in np.unique(species, axis=0).tolist():
-        members = np.flatnonzero((species == (a, b)).all(axis=1))
-        yield members, positions[a], positions[b]
-
-
-def _positions(basis: Basis, number: int) -> Positions:
-    """Indices of an element's orbitals in a stored block and in the padded frame, with spin."""
-    stored = order_index(PROGRAM, basis.shells[number])
-    frame = basis.slots(number)
-    if basis.spinor:
-        stored = np.concatenate([stored, stored + len(stored)])
-        frame = np.concatenate([frame, frame + basis.dim])
-    return stored, frame
-
-
 def _save_blocks(path: Path, matrix: BlockMatrix) -> None:
     """Write one array per block."""
-    pairs = matrix.edges.T
-    names = np.concatenate([matrix.shifts, pairs + 1], axis=1).tolist()
+    names = np.concatenate([matrix.shifts, matrix.edges.T + 1], axis=1).tolist()
     with new_hdf5(path) as file:
-        for members, rows, columns in _species_pairs(matrix.basis, matrix.numbers, pairs):
-            back = [np.argsort(positions[0]) for positions in (rows, columns)]
-            kept = matrix.values[members[:, None, None], rows[1][:, None], columns[1]]
-            for e, block in zip(members, kept[:, back[0][:, None], back[1]], strict=True):
-                file.create_dataset(json.dumps(names[e]), data=block)
+        for number, block in from_blocks(matrix, PROGRAM):
+            file.create_dataset(json.dumps(names[number]), data=block)
 
 
-FORMAT = Format("DeepH", "deeph", "folders", _find, read, write)
+FORMAT = Format("DeepH", "deeph", "folders", _find, read, write, FILES[-1])
+PRESENT = replace(FORMAT, write=deeph_present.write, last_file=deeph_present.FILES[-1])
+"""Reads both layouts as `FORMAT` does, and writes the present one."""

@@ -19,7 +19,7 @@ from workbench.hamiltonians.conventions import order_index
 from workbench.storage.value_checks import check_fields
 from workbench.structures.loading import StructureError, validate
 
-__all__ = ["PROGRAM", "Info", "read_atoms", "read_info"]
+__all__ = ["PROGRAM", "Info", "each_once", "in_a_box", "read_atoms", "read_info"]
 
 PROGRAM = "openmx"  # the format has the orbital order of this program
 
@@ -30,11 +30,11 @@ class Info:
 
     Attributes:
         isspinful: whether the orbitals have spin.
-        fermi_level: eV.
+        fermi_level: eV; None if it is unknown.
     """
 
     isspinful: bool
-    fermi_level: float
+    fermi_level: float | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -47,20 +47,29 @@ def read_info(path: Path) -> Info:
         FormatError: for a missing, repeated or wrong entry.
     """
     try:
-        info: Any = json.loads((path / "info.json").read_text(), object_pairs_hook=_each_once)
-        return Info(info["isspinful"], info["fermi_level"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        info: Any = json.loads((path / "info.json").read_text(), object_pairs_hook=each_once)
+        return Info(info["isspinful"], info.get("fermi_level"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(
-            f"{path}/info.json must be a JSON object with isspinful (true or false) and "
+            f"{path}/info.json must be a JSON object with isspinful (true or false) and, if known, "
             "fermi_level (a finite number, eV), each once."
         ) from error
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of these entries; Python would take the last of several with one name."""
     if len(dict(pairs)) < len(pairs):
         raise ValueError("A name occurs twice.")
     return dict(pairs)
+
+
+def in_a_box(atoms: Atoms) -> Atoms:
+    """The same atoms with a cell; without one, in a box that leaves 20 A between images."""
+    boxed = atoms.copy()
+    if boxed.cell.rank < 3:
+        boxed.center(vacuum=10.0)
+        boxed.positions += atoms.positions[0] - boxed.positions[0]
+    return boxed
 
 
 def read_atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
