@@ -230,11 +230,11 @@ def sisl_changed(folder, name, number):
     return outcomes(cases(), read, (FormatError,))
 
 
-@pytest.mark.skipif(not sisl.available(), reason="sisl is not installed")
 @pytest.mark.parametrize("name", ["run.HSX", "run_hr.dat", "run_tb.dat"])
-def test_mutants_of_what_sisl_reads(tmp_path, name):
+def test_mutants_of_siesta_and_wannier90(tmp_path, name):
     (tmp_path / "sound").mkdir()
     if name == "run.HSX":
+        pytest.importorskip("sisl")
         H, S = (integrals(ATOMS, kind, "sto-3g", 4.0) for kind in ("int1e_kin", "int1e_ovlp"))
         hamiltonian(ATOMS, H * HARTREE, S).write(str(tmp_path / "sound" / name))
     else:

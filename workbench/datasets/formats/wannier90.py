@@ -30,7 +30,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from workbench.datasets.formats import Foreign, FormatError
+from workbench.datasets.formats import Foreign, FormatError, check_elements
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
 from workbench.hamiltonians.conventions import BOHR
@@ -42,6 +42,7 @@ ENDINGS = ("_tb.dat", "_hr.dat", ".win")
 
 _HERMITIAN = 1e-4  # eV; largest difference of an element and its partner
 _MOST_FUNCTIONS = 10_000
+_FARTHEST_CELL = 1_000_000
 
 
 def read(file: str | os.PathLike[str]) -> Foreign:
@@ -67,6 +68,7 @@ def read(file: str | os.PathLike[str]) -> Foreign:
             next(lines, "")
             cell = _cell(matrix.with_name(f"{seed}.win"), matrix)
         cells, elements = _elements(matrix, lines)
+    check_elements(matrix, elements)
     keys, values = _shared(matrix.with_name(f"{seed}_wsvec.dat"), cells, elements)
     n = elements.shape[1]
     sites = Atoms(np.zeros(n, int), _centres(matrix.with_name(f"{seed}_centres.xyz"), n), pbc=True)
@@ -163,8 +165,10 @@ def _elements(path: Path, lines: Iterator[str]) -> tuple[NDArray[np.int64], NDAr
     expected = np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), axis=-1) + 1
     if (m_and_n != expected.reshape(-1, 2)[:, ::-1]).any():
         raise FormatError(f"{path} lists its elements in another order than Wannier90.")
+    if not ((cells == np.rint(cells)) & (np.abs(cells) <= _FARTHEST_CELL)).all():
+        raise FormatError(f"{path} has elements in cells that no lattice has: copy it again.")
     values = (table[:, :, 2] + 1j * table[:, :, 3]).reshape(count, n, n).swapaxes(1, 2)
-    return np.rint(cells).astype(np.int64), values / np.array(weights)[:, None, None]
+    return cells.astype(np.int64), values / np.array(weights)[:, None, None]
 
 
 def _shared(
