@@ -2,7 +2,7 @@
 
 No dataset but the test set `familiar` contains them. Printed are, for each molecule, the errors of
 matrix, occupied levels and gap, and with ``--cycles`` how many cycles PySCF needs from its own
-initial guess and from the prediction (density fitting, grid level 1; an hour of one core). Counted
+initial guess and from the prediction (density fitting, grid level 1; one and a half hours of one core). Counted
 cycles are kept in ``--out``: a stopped run goes on there.
 """
 
