@@ -2,8 +2,8 @@
 
 No dataset but the test set `familiar` contains them. Printed are, for each molecule, the errors of
 matrix, occupied levels and gap, and with ``--cycles`` how many cycles PySCF needs from its own
-initial guess and from the prediction (density fitting, grid level 1; one and a half hours of one core). Counted
-cycles are kept in ``--out``: a stopped run goes on there.
+initial guess and from the prediction (density fitting, grid level 1; half an hour of one core).
+Counted cycles are kept in ``--out``: a stopped run goes on there.
 """
 
 from __future__ import annotations
