@@ -1,5 +1,7 @@
 """Periodic references: PySCF's own bands come back from the blocks, and turning turns them."""
 
+import warnings
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -8,10 +10,12 @@ import workbench as wb
 from tests.support.crystal import with_solver
 from workbench.datasets.validation import check
 from workbench.engines import SCFError
+from workbench.engines.pyscf_crystals import ENGINE
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.bloch import default_mesh, k_mesh
 from workbench.hamiltonians.conventions import HARTREE
 from workbench.structures.loading import StructureError
+from workbench.structures.validation import StructureWarning
 
 MESH, CUTOFF = (5, 1, 1), 25.0  # coarse and quick: what is tested here is not the physics of carbon
 
@@ -89,3 +93,22 @@ def test_refusals_are_one_clear_sentence(change, settings, error, says):
 def test_orbitals_of_all_electrons_do_not_go_with_a_pseudopotential(basis):
     with pytest.raises(ValueError, match=f"gth-pbe replaces the core electrons, and {basis}"):
         wb.reference(chain(), basis=basis, mesh=MESH, ke_cutoff=CUTOFF)
+
+
+@pytest.mark.parametrize(("key", "value"), [("charge", 2), ("spin", 2)])
+def test_a_charge_or_spin_that_the_engine_would_ignore_is_refused(key, value):
+    atoms = chain()
+    atoms.info[key] = value
+    with pytest.raises(StructureError, match=rf"\({value}\), but crystals are computed neutral"):
+        wb.reference(atoms, mesh=MESH, ke_cutoff=CUTOFF)
+
+
+def test_images_that_nearly_touch_across_the_vacuum_are_announced():
+    atoms = chain()
+    atoms.cell[1, 1] = 4.0
+    with pytest.warns(StructureWarning, match=r"Along cell vector 2, .* only 3\.8 A apart"):
+        ENGINE.check(atoms, None, "pbe")
+    atoms.cell[1, 1] = atoms.cell[2, 2] = 12.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ENGINE.check(atoms, None, "pbe")

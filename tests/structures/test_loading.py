@@ -345,3 +345,24 @@ def test_extxyz_round_trip(tmp_path_factory, seed):
     again = load(path)
     np.testing.assert_allclose(again.positions, atoms.positions, atol=1e-7)
     assert again.info == atoms.info
+
+
+@pytest.mark.parametrize(
+    ("smiles", "lengths"),  # A, experiment
+    [
+        ("N#N", [1.098]),
+        ("O=C=O", [1.160]),
+        ("O=S=O", [1.431]),
+        ("C#CC#C", [1.206, 1.375]),
+        ("N#CC#N", [1.157, 1.381]),
+    ],
+)
+def test_bonds_that_the_force_field_does_not_know_are_right(smiles, lengths):
+    """MMFF94 makes them up to 0.36 A too long."""
+    pytest.importorskip("rdkit")
+    pytest.importorskip("tblite")
+    atoms = load(f"smiles:{smiles}")
+    heavy = atoms[atoms.numbers > 1]
+    found = heavy.get_all_distances()[np.triu_indices(len(heavy), 1)]
+    bonds = sorted(found[found < 1.7])
+    assert {round(min(abs(np.array(lengths) - bond)), 2) for bond in bonds} <= {0.0, 0.01, 0.02}

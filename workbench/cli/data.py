@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli.options import (
+    Charge,
     DatasetFile,
     DatasetSource,
     Functional,
     Grid,
+    Index,
     Json,
     Overwrite,
     Seed,
+    Spin,
     show,
 )
 from workbench.cli.settings import assignments
@@ -94,6 +97,9 @@ def label(
         list[str] | None,
         typer.Option("--set", help="name=value for the engine, e.g. mesh=[3,3,1]; repeatable."),
     ] = None,
+    charge: Charge = None,
+    spin: Spin = None,
+    index: Index = None,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="Parallel processes; -1 is one per core.")] = -1,
     allow_failures: Annotated[int, typer.Option(help="Number of geometries that may fail.")] = 0,
@@ -101,7 +107,7 @@ def label(
 ) -> None:
     """Compute a dataset of reference Hamiltonians; the same command resumes a stopped job."""
     from workbench.datasets.labelling import label as run_job
-    from workbench.structures.loading import collection, collection_names
+    from workbench.structures.loading import collection, collection_names, load
     from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal
 
     structures: Any
@@ -110,6 +116,8 @@ def label(
     engine_settings = {"max_cycle": max_cycle, **assignments(settings or [])}
     engine_settings |= {"spin_orbit": True} if spin_orbit else {}
     if sources[0] in collection_names() and len(sources) == 1:
+        if (charge, spin, index) != (None, None, None):
+            raise ValueError("--charge, --spin and --index are for structures, not collections.")
         structures = collection(sources[0], largest)
         sizes = dict.fromkeys(structures, 3)
         sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
@@ -117,7 +125,8 @@ def label(
     elif largest is not None:
         raise ValueError("--largest selects from a collection: name a collection, or omit it.")
     else:
-        structures, is_crystal = _loaded(sources, twist, supercell)
+        structures = [load(source, charge=charge, spin=spin, index=index) for source in sources]
+        structures, is_crystal = _of_one_kind(structures, twist, supercell)
     if is_crystal:
         sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
     else:
@@ -182,13 +191,13 @@ def part(
     show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
-def _loaded(sources: list[str], twist: str | None, supercell: str) -> tuple[list[Atoms], bool]:
+def _of_one_kind(
+    structures: list[Atoms], twist: str | None, supercell: str
+) -> tuple[list[Atoms], bool]:
     """The structures, twisted and repeated if any is periodic, and whether any is."""
     from workbench.structures.bilayers import twisted
-    from workbench.structures.loading import load
     from workbench.structures.validation import check_atom_count
 
-    structures = [load(source) for source in sources]
     if not any(atoms.pbc.any() for atoms in structures):
         return structures, False
     if twist is not None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli.options import (
+    Charge,
     Functional,
     Grid,
+    Index,
     Json,
     ModelName,
     Overwrite,
     Seed,
+    Spin,
     Structure,
     lines,
     show,
@@ -88,6 +91,9 @@ def predict(
         bool,
         typer.Option("--check", help="Molecules: estimate the error by one Fock matrix, seconds."),
     ] = False,
+    charge: Charge = None,
+    spin: Spin = None,
+    index: Index = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +108,7 @@ def predict(
     from workbench.structures.loading import load
 
     _check_results(out, warm_start, source, overwrite)
-    atoms = load(source)
+    atoms = load(source, charge=charge, spin=spin, index=index)
     if warm_start is not None and atoms.pbc.any():
         raise ValueError("A warm start is for molecules only: omit --warm-start.")
     trained = load_model(model)
@@ -182,6 +188,9 @@ def rotate(
         str,
         typer.Option(help="Spin-orbit coupling in PySCF for a model with spin: ecp or x2c."),
     ] = "ecp",
+    charge: Charge = None,
+    spin: Spin = None,
+    index: Index = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -200,7 +209,7 @@ def rotate(
             "stage 1": trained.stage1,
             "stages 1+2": trained,
         },
-        load(source),
+        load(source, charge=charge, spin=spin, index=index),
         rotation(axis, degrees) if samples is None else None,
         samples=1 if samples is None else samples,
         seed=seed,

@@ -9,15 +9,18 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
+    "Charge",
     "DatasetFile",
     "DatasetSource",
     "Functional",
     "Grid",
+    "Index",
     "Json",
     "ModelName",
     "Overwrite",
     "Seed",
     "Settings",
+    "Spin",
     "Stage1",
     "Stage2",
     "Structure",
@@ -33,6 +36,14 @@ Structure = Annotated[str, typer.Argument(help="Bundled structure, file, or smil
 DatasetSource = Annotated[str, typer.Argument(help="Bundled dataset or .h5 file.")]
 DatasetFile = Annotated[Path, typer.Option("--out", "-o", help="Dataset to write, .h5.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
+Charge = Annotated[int | None, typer.Option("--charge", help="Charge, e (default: the file's).")]
+Spin = Annotated[
+    int | None, typer.Option("--spin", help="Unpaired electrons (default: the file's).")
+]
+Index = Annotated[
+    int | None,
+    typer.Option("--index", help="Structure of a file with several, from 0 (default: the last)."),
+]
 Functional = Annotated[str, typer.Option("--xc", help="Exchange-correlation functional, or hf.")]
 Grid = Annotated[
     int, typer.Option("--grid", help="PySCF integration grid level of molecules, 0 to 9.")

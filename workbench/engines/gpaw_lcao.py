@@ -32,7 +32,7 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage.value_checks import Range
-from workbench.structures.loading import StructureError, validate
+from workbench.structures.validation import require_crystal
 
 __all__ = ["BASIS", "ENGINE", "available", "reference", "require", "solve"]
 
@@ -165,12 +165,7 @@ def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
 
 def _check(atoms: Atoms, _basis: str | None, _xc: str, **_settings: object) -> None:
     require()
-    validate(atoms)
-    if not atoms.pbc.any() or atoms.cell.rank < 3:
-        raise StructureError(
-            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
-            "atoms.cell, with vacuum along directions that do not repeat."
-        )
+    require_crystal(atoms)
 
 
 def _within_range(H: BlockMatrix, S: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:

@@ -18,7 +18,8 @@ from workbench.engines.pyscf_molecules import ao_order, basis_of
 from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
 from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.storage.value_checks import Range
-from workbench.structures.loading import StructureError, validate
+from workbench.structures.loading import StructureError
+from workbench.structures.validation import require_crystal
 
 # isort: split
 from pyscf.pbc import dft as pbc_dft  # after pyscf_library, which loads PySCF with its hint
@@ -139,12 +140,7 @@ def _check(
 
 def _cell(atoms: Atoms, basis: str, pseudo: str, ke_cutoff: float) -> pbc_gto.Cell:
     """PySCF's cell, after a check of the structure, the basis and the pseudopotential."""
-    validate(atoms)
-    if not atoms.pbc.any() or atoms.cell.rank < 3:
-        raise StructureError(
-            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
-            "atoms.cell, with vacuum along directions that do not repeat."
-        )
+    require_crystal(atoms)
     cell = pbc_gto.Cell(
         atom=list(zip(atoms.symbols, (atoms.positions / BOHR).tolist(), strict=True)),
         a=atoms.cell.array / BOHR,

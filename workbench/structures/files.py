@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ase import Atoms
 from ase.io import read
 from ase.io.formats import UnknownFileTypeError
 
 from workbench.storage.value_checks import brief
+from workbench.structures.declared_electrons import declared, without_flags
+from workbench.structures.foreign_sites import check_drawing, check_sites, read_v3000
+from workbench.structures.plain_text import Text, read_text
 from workbench.structures.time_limit import time_limit
-from workbench.structures.validation import StructureError
+from workbench.structures.validation import StructureError, StructureWarning
 
 __all__ = ["READ_SECONDS", "read_frame"]
 
@@ -37,46 +43,94 @@ _ANNOUNCED: Mapping[str, re.Pattern[bytes]] = {
 """Ending of a file -> where it announces how many atoms, columns or grid points follow."""
 
 
-def read_frame(path: Path, index: int) -> Atoms:
+def read_frame(path: Path, index: int | None) -> Atoms:
     """One frame of a file; each exception of ASE becomes a StructureError.
 
     Args:
         path: of any format that ASE reads.
-        index: number of the frame, counted as ASE does.
+        index: number of the frame, counted as ASE does; None for the last.
 
     Raises:
         StructureError: one sentence that names the file.
+
+    Warns:
+        StructureWarning: for None, if the file has several frames.
     """
     _check_size(path)
-    try:
-        with time_limit(READ_SECONDS):
-            frame = read(str(path), index=index, do_not_split_by_at_sign=True)
-    except TimeoutError:
-        raise StructureError(
-            f"{path} was not read in {READ_SECONDS:.0f} s: save the one structure as xyz, extxyz, "
-            "cif or POSCAR."
-        ) from None
-    except UnknownFileTypeError:
-        raise StructureError(
-            f"{path} is in no format that ASE knows: save it as xyz, extxyz, cif or POSCAR."
-        ) from None
-    except KeyError as error:  # ASE looks symbols up in a dict
-        name = str(error)[:60]
-        raise StructureError(
-            f"{path} names {name}, which is no element or field that ASE knows: correct it."
-        ) from error
-    except (IndexError, StopIteration) as error:
-        raise StructureError(
-            f"{path} has no complete frame number {index}: check the file."
-        ) from error
-    except Exception as error:  # each ASE reader raises other exceptions
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
-        raise StructureError(f"{path} cannot be read ({reason}): correct the file.") from error
+    last = index is None
+    index = -1 if index is None else index
+    text = read_text(path, index)
+    if last and text is not None and (text.frames or 0) > 1:
+        warnings.warn(
+            f"{path.name} holds {text.frames} structures, and the last one is used: choose another "
+            "by its number (index, on the command line --index).",
+            StructureWarning,
+            stacklevel=4,
+        )
+    if text is None:
+        frame = _read(path, index)
+    else:
+        check_drawing(path, text.content)
+        frame = _of_text(path, text, index)
     if not isinstance(frame, Atoms):
         raise StructureError(f"{path} has no structure that ASE can read: save it as xyz or cif.")
     # Energies and forces in the file come from another calculation.
     frame.calc = None
+    check_sites(path, frame, text)
+    if text is not None:
+        kind = path.suffix.lower()
+        frame.info = without_flags(frame.info) | declared(kind, text.content, frame, index)
     return frame
+
+
+def _of_text(path: Path, text: Text, index: int) -> object:
+    """What ASE reads of a text, or RDKit of the newer layout of mol files."""
+    kind = path.suffix.lower()
+    if kind in (".mol", ".sdf") and re.search(r"^.*V3000\s*$", text.content, re.MULTILINE):
+        return read_v3000(path, text.content)
+    with _as_file(path, text) as readable:
+        return _read(readable, 0 if kind == ".sdf" else index, shown=path)
+
+
+@contextmanager
+def _as_file(path: Path, text: Text) -> Iterator[Path]:
+    """A path from which ASE reads the text: that of the file, or of a temporary copy."""
+    if not text.changed:
+        yield path
+        return
+    with TemporaryDirectory(prefix="workbench-") as folder:
+        copy = Path(folder, path.name)
+        copy.write_text(text.content, encoding="utf-8")
+        yield copy
+
+
+def _read(path: Path, index: int, shown: Path | None = None) -> object:
+    """What ASE reads of a file; errors name the path that is shown."""
+    shown = shown or path
+    try:
+        with time_limit(READ_SECONDS):
+            return read(str(path), index=index, do_not_split_by_at_sign=True)
+    except TimeoutError:
+        raise StructureError(
+            f"{shown} was not read in {READ_SECONDS:.0f} s: save the one structure as xyz, extxyz, "
+            "cif or POSCAR."
+        ) from None
+    except UnknownFileTypeError:
+        raise StructureError(
+            f"{shown} is in no format that ASE knows: save it as xyz, extxyz, cif or POSCAR."
+        ) from None
+    except KeyError as error:  # ASE looks symbols up in a dict
+        name = str(error)[:60]
+        raise StructureError(
+            f"{shown} names {name}, which is no element or field that ASE knows: correct it."
+        ) from error
+    except (IndexError, StopIteration) as error:
+        raise StructureError(
+            f"{shown} has no complete frame number {index}: check the file."
+        ) from error
+    except Exception as error:  # each ASE reader raises other exceptions
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+        raise StructureError(f"{shown} cannot be read ({reason}): correct the file.") from error
 
 
 def _check_size(path: Path) -> None:

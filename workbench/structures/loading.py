@@ -105,7 +105,7 @@ def load(
     *,
     charge: int | None = None,
     spin: int | None = None,
-    index: int = -1,
+    index: int | None = None,
     seed: Seed = 0,
 ) -> Atoms:
     """A validated structure from a name, a file, a SMILES or `ase.Atoms` (which are copied).
@@ -116,7 +116,8 @@ def load(
             precedence over a file of this name: write "./water" for the file.
         charge: total charge in e; by default that of the source, or 0 if it gives none.
         spin: unpaired electrons 2S; by default that of the source, or 0 if it gives none.
-        index: frame of a file with several, counted as ASE does; by default the last.
+        index: frame of a file with several, counted as ASE does. By default the last, with a
+            warning if there are several.
         seed: of the SMILES embedding; the same seed gives the same geometry.
 
     Returns:
@@ -125,6 +126,9 @@ def load(
     Raises:
         StructureError: one sentence that says what is wrong and what to do.
         ValueError: for an `index` or a `seed` that is no whole number.
+
+    Warns:
+        StructureWarning: for a choice that was made, such as one of several structures.
 
     >>> water = wb.load("water")
     >>> water.get_chemical_formula(), water.info["charge"], water.info["spin"]
@@ -187,10 +191,10 @@ def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
     return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
 
 
-def _from_name_or_file(source: str | os.PathLike[str], index: int) -> Atoms:
+def _from_name_or_file(source: str | os.PathLike[str], index: int | None) -> Atoms:
     if isinstance(source, str):
         if source.lower() in bundled_names():
-            return read_frame(data_path("structures", f"{source.lower()}.extxyz"), index)
+            return read_frame(data_path("structures", f"{source.lower()}.extxyz"), -1)
         if source in g2.names:
             return molecule(source)
     path = Path(source).expanduser()

@@ -8,7 +8,7 @@ own random generator, so any batch can be reproduced alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from ase import Atoms, units
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.storage.value_checks import Range, check_fields
+from workbench.structures.gfn2 import calculator
 from workbench.structures.loading import StructureError, rotate, validate
 
 __all__ = ["AsGiven", "Displaced", "Langevin", "RelaxedAndThermal", "Sampling", "bonded", "orient"]
@@ -78,7 +79,7 @@ class Langevin:
             ImportError: if tblite is missing; the message has the command that installs it.
         """
         moving = atoms.copy()
-        moving.calc = _gfn2(int(atoms.info.get("charge", 0)))
+        moving.calc = calculator(int(atoms.info.get("charge", 0)))
         spread = np.sqrt(moving.get_masses() * (units.kB * self.temperature_K))  # (N,)
         moving.set_momenta(rng.standard_normal((len(moving), 3)) * spread[:, None])
         dynamics = LangevinDynamics(
@@ -239,13 +240,3 @@ def _still(atoms: Atoms) -> Atoms:
     """A copy with only elements, positions, cell, charge and spin."""
     info = {key: int(atoms.info.get(key, 0)) for key in ("charge", "spin")}
     return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
-
-
-def _gfn2(charge: int) -> Any:
-    try:
-        from tblite.ase import TBLite
-    except ImportError as error:
-        raise ImportError(
-            "Langevin geometries need GFN2-xTB forces: pip install tblite, or use Displaced()."
-        ) from error
-    return TBLite(method="GFN2-xTB", charge=charge, verbosity=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 
 import numpy as np
 from ase import Atoms
@@ -18,16 +19,19 @@ from workbench.storage.value_checks import brief
 __all__ = [
     "ElectronsError",
     "StructureError",
+    "StructureWarning",
     "check_atom_count",
     "check_extent",
     "electron_count",
     "require_closed_shell",
+    "require_crystal",
     "shortest_distance",
     "validate",
     "whole_number",
 ]
 
 TOO_CLOSE = 0.4  # A; the shortest chemical bond, in H2, is 0.74 A
+_LEAST_VACUUM = 5.0  # A, between images of a layer or a chain
 FARTHEST = 1e6  # A; a coordinate beyond it is a mistake, and empty space would be searched
 _MOST_ATOMS = 500_000
 _MOST_CHARGE = 10_000
@@ -35,6 +39,10 @@ _MOST_CHARGE = 10_000
 
 class StructureError(ValueError):
     """A structure cannot be read or is physically impossible; the message is one sentence."""
+
+
+class StructureWarning(UserWarning):
+    """A choice that was made while a structure was read; the message is one sentence."""
 
 
 class ElectronsError(StructureError):
@@ -146,6 +154,47 @@ def shortest_distance(atoms: Atoms) -> tuple[float, int, int] | None:
             k = int(distance.argmin())
             return float(distance[k]), int(first[k]), int(second[k])
         reach *= 2
+
+
+def require_crystal(atoms: Atoms) -> Atoms:
+    """The same atoms if an engine for neutral crystals without magnetisation can treat them.
+
+    Raises:
+        StructureError: for a molecule, a cell that is not three vectors, and for a charge or
+            unpaired electrons, which the engine would ignore.
+
+    Warns:
+        StructureWarning: for images that nearly touch along a direction that is not periodic.
+    """
+    validate(atoms)
+    if not atoms.pbc.any() or atoms.cell.rank < 3:
+        raise StructureError(
+            "A crystal needs a periodic direction and a cell of three vectors: set atoms.pbc and "
+            "atoms.cell, with vacuum along directions that do not repeat."
+        )
+    for key, words in (("charge", "a charge"), ("spin", "unpaired electrons")):
+        value = whole_number(key, atoms.info.get(key, 0))
+        if value:
+            raise StructureError(
+                f"The cell has {words} ({value}), but crystals are computed neutral and without "
+                f"magnetisation: set atoms.info['{key}'] = 0."
+            )
+    heights = np.abs(np.linalg.det(atoms.cell.array)) / np.linalg.norm(
+        np.cross(np.roll(atoms.cell.array, -1, axis=0), np.roll(atoms.cell.array, -2, axis=0)),
+        axis=1,
+    )
+    normals = np.linalg.inv(atoms.cell.array).T * heights[:, None]  # unit vectors
+    along = atoms.positions @ normals.T
+    for axis, vacuum in enumerate(heights - np.ptp(along, axis=0)):
+        if not atoms.pbc[axis] and vacuum < _LEAST_VACUUM:
+            warnings.warn(
+                f"Along cell vector {axis + 1}, which is not periodic, images of "
+                f"{atoms.get_chemical_formula()} are only {vacuum:.1f} A apart and interact: make "
+                f"the cell larger, to {2 * _LEAST_VACUUM:.0f} A or more.",
+                StructureWarning,
+                stacklevel=2,
+            )
+    return atoms
 
 
 def whole_number(key: str, value: object) -> int:
