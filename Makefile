@@ -38,7 +38,7 @@ notebooks: $(VENV)/installed-dev
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 notebooks
 
 browser: $(VENV)/installed-dev
-	$(ONE_THREAD) $(BIN)/pytest tests/browser
+	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/browser
 
 wheel: $(VENV)/installed-dev
 	BIN=$(CURDIR)/$(BIN) tests/installed_wheel.sh

@@ -1,11 +1,15 @@
 """What test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
 from ase.build import molecule
 
 torch.set_num_threads(1)
+# A shell starts background jobs with Ctrl-C ignored; tests that press it need Python's handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
