@@ -3,8 +3,10 @@
 What needs sisl itself runs where it is installed (`pip install 'hamiltonian-workbench[sisl]'`).
 """
 
+import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from workbench.hamiltonians import conventions, rotations
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.conventions import HARTREE, order_index, order_signs
 
+SAMPLES = os.environ.get("WORKBENCH_SAMPLES", "")
 needs_sisl = pytest.mark.skipif(not sisl.available(), reason="sisl is not installed")
 ATOMS = sheet()
 ATOMS.positions += [0.4, -0.3, 0.2]
@@ -236,6 +239,66 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(FormatError, match="not a file that sisl reads here"):
         read(tmp_path / "notes.txt")
+
+
+# ---- files of other compilers, and of runs at Gamma ----------------------------------------------
+
+
+@needs_sisl
+def test_a_true_of_intel_s_compiler_is_true(written):
+    """It is -1 in the file; sisl's own reader takes only 1."""
+    path, _ = written()
+    usual = read(path)
+    data = np.fromfile(path, np.uint8)
+    second = 12 + int(data[:4].view("<i4")[0])  # after the lengths of two records
+    assert data[second : second + 4].view("<i4")[0] == 1
+    data[second : second + 4] = np.array([-1], "<i4").view(np.uint8)
+    data.tofile(path)
+    found = read(path)
+    assert (found.H - usual.H).max_abs() == (found.S - usual.S).max_abs() == 0
+
+
+@needs_sisl
+def test_matrices_that_hold_all_images_are_refused(written, matrices):
+    """A run at Gamma alone adds the images of every pair to one block."""
+
+    def folded(matrix):
+        dense = matrix.at_k((0, 0, 0)).real
+        blocks = wb.BlockMatrix.from_dense(matrix.basis, matrix.numbers, dense)
+        return replace(blocks, shifts=np.zeros_like(blocks.shifts))
+
+    path, _ = written(H=folded(matrices[0]), S=folded(matrices[1]))
+    with pytest.raises(FormatError, match=r"at Gamma alone, .* `ForceAuxCell true`"):
+        read(path)
+
+
+needs_samples = pytest.mark.skipif(not SAMPLES, reason="WORKBENCH_SAMPLES names no folder")
+
+
+@needs_sisl
+@needs_samples
+@pytest.mark.parametrize("name", ["Si.HSX", "Si.fdf"])
+def test_bands_are_those_of_siesta_built_by_intel(name):
+    """Bands below 20 eV: the file of k-points has six digits."""
+    root = Path(SAMPLES) / "siesta_intel_hsx"
+    found = read(root / name)
+    first, *numbers = (root / "Si.EIG").read_text().split()
+    bands, spins, points = (int(number) for number in numbers[:3])
+    rows = np.array(numbers[3:], float).reshape(points, spins * bands + 1)[:, 1:] - float(first)
+    k = np.loadtxt(root / "Si.KP", skiprows=1)[:, 1:4] / conventions.BOHR
+    fractions = k @ found.atoms.cell.array.T / (2 * np.pi)
+    for point, expected in list(zip(fractions, rows, strict=True))[::20]:
+        low = expected < 20
+        energies = energies_at(found.H, found.S, point)
+        np.testing.assert_allclose(energies[low], expected[low], atol=4e-5)
+
+
+@needs_sisl
+@needs_samples
+@pytest.mark.parametrize("name", ["h2o_dipole", "md_nose", "siesta"])
+def test_runs_at_gamma_say_so(name):
+    with pytest.raises(FormatError, match="is of a run at Gamma alone"):
+        read(Path(SAMPLES) / "siesta_gamma_folded" / f"{name}.HSX")
 
 
 # ---- into a dataset ------------------------------------------------------------------------------

@@ -17,14 +17,17 @@ an HSX file (versions 1 and 2, SIESTA 5) are:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError
 
-__all__ = ["check_records"]
+__all__ = ["check_records", "with_usual_logicals"]
 
 _MARKER = 4  # bytes
 _INT = np.dtype("<i4")
@@ -51,6 +54,25 @@ def check_records(path: Path) -> None:
             f"{path} is truncated or not what its name says: its records do not fit each other; "
             "copy it again."
         ) from error
+
+
+@contextmanager
+def with_usual_logicals(path: Path) -> Iterator[Path]:
+    """The path of an HSX file in which true is 1; of a copy where a compiler has written -1.
+
+    SIESTA built with Intel's compiler writes -1, which sisl does not take for true.
+    """
+    data = np.fromfile(path, np.uint8)
+    start = 3 * _MARKER + int(_ints(data[:_MARKER])[0])  # of the second record, after its length
+    logical = _ints(data[start : start + _MARKER])
+    if len(logical) != 1 or logical[0] >= 0:
+        yield path
+        return
+    data[start : start + _MARKER] = np.array([1], _INT).view(np.uint8)
+    with TemporaryDirectory(prefix="workbench-") as folder:
+        copy = Path(folder, path.name)
+        data.tofile(copy)
+        yield copy
 
 
 def _records(data: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:

@@ -26,8 +26,10 @@ from ase.data import chemical_symbols
 
 from workbench.datasets.formats import Foreign, Format, FormatError, wannier90
 from workbench.datasets.formats.siesta_blocks import PROGRAM, matrices
-from workbench.datasets.formats.siesta_records import check_records
+from workbench.datasets.formats.siesta_records import check_records, with_usual_logicals
+from workbench.datasets.validation import ACROSS_OVERLAP, across_the_pair
 from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.structures.loading import StructureError, validate
 from workbench.structures.time_limit import time_limit
 
@@ -38,6 +40,7 @@ _SIESTA = (".nc", ".TSHS", ".HSX")  # in order of preference for a run
 READ_SECONDS = 60.0
 """sisl is stopped after this time, s, and a second more for each megabyte of the file."""
 _BYTES_PER_SECOND = 1e6
+_NORMALISED = 1e-3  # largest deviation of an orbital's norm from 1
 _STALE = re.compile("mismatch|non-equal", re.IGNORECASE)  # sisl's warnings about files of two runs
 
 
@@ -107,7 +110,25 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
     with _one_sentence(path):
         H = _hamiltonian(path)
     atoms, basis = _structure(path, H, basis_name)
-    return Foreign(atoms, *matrices(path, H, atoms, basis), fermi_level=0.0)
+    blocks, overlap = matrices(path, H, atoms, basis)
+    if tuple(H.geometry.nsc) == (1, 1, 1):
+        _check_unfolded(path, atoms, overlap)
+    return Foreign(atoms, blocks, overlap, fermi_level=0.0)
+
+
+def _check_unfolded(path: Path, atoms: Atoms, S: BlockMatrix) -> None:
+    """Refuse matrices of one cell that contain the sums over all periodic images.
+
+    A run at Gamma alone adds the images, and they cannot be separated again. The overlap shows it:
+    an orbital overlaps with its own images, or a pair of atoms has more than one direction.
+    """
+    on_site = S.values[~S.off_site]
+    excess = np.abs(np.diagonal(on_site, axis1=1, axis2=2) - 1)[S.mask[~S.off_site].any(axis=2)]
+    if excess.max(initial=0.0) > _NORMALISED or not across_the_pair(S, atoms) <= ACROSS_OVERLAP:
+        raise FormatError(
+            f"{path} is of a run at Gamma alone, whose matrices are sums over all periodic images: "
+            "run SIESTA with several k-points, or with `ForceAuxCell true`."
+        )
 
 
 def _sisl() -> Any:
@@ -174,6 +195,10 @@ def _hamiltonian(path: Path) -> Any:
             f"{matrix} is of SIESTA 4 or older and holds neither structure nor Fermi level: run "
             "SIESTA 5, or write `TS.HS.Save true` into its .fdf and give that file."
         )
+    if matrix.suffix.lower() == ".hsx":
+        with with_usual_logicals(matrix) as usual:
+            if matrix is path or usual != matrix:
+                return _opened(usual).read_hamiltonian()
     if matrix is path:
         return sile.read_hamiltonian()
     return sile.read_hamiltonian(order=[matrix.suffix.lstrip(".")])
