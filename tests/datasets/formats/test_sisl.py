@@ -89,6 +89,28 @@ def test_what_sisl_writes_is_read_as_it_was(written, matrices):
 
 
 @needs_sisl
+def test_netcdf_files_hold_the_same(written, matrices):
+    netCDF4 = pytest.importorskip("netCDF4")
+    path, _ = written("run.nc")
+    with netCDF4.Dataset(path, "a") as file:  # sisl writes no shells, SIESTA does
+        shells = np.array(matrices[0].basis.shells[6])
+        for species in file.groups["BASIS"].groups.values():
+            species.createDimension("norbs", len(shells))
+            species.createDimension("ntb", 20)
+            for name in ("orbnl_l", "orbnl_n", "orbnl_z", "orbnl_ispol", "orbnl_pop", "delta"):
+                kind = "f8" if name in ("orbnl_pop", "delta") else "i4"
+                values = {"orbnl_l": shells, "orbnl_n": shells + 1, "orbnl_ispol": 0 * shells}
+                variable = species.createVariable(name, kind, ("norbs",))
+                variable[:] = values.get(name, 1 + np.arange(len(shells)))
+            orbital = species.createVariable("orb", "f8", ("norbs", "ntb"))
+            orbital[:] = np.exp(-np.arange(20))
+    found = read(path, "def2-svp")
+    assert (found.H - matrices[0]).max_abs() < 1e-9
+    assert (found.S - matrices[1]).max_abs() < 1e-13
+    np.testing.assert_allclose(found.atoms.positions, ATOMS.positions, atol=1e-9)
+
+
+@needs_sisl
 @pytest.mark.parametrize("spin", ["spin-orbit", "non-collinear"])
 def test_spinors_are_read_with_their_bands(spin, written, matrices):
     path, theirs = written(spin=spin)

@@ -3,7 +3,7 @@
 | file | what is read |
 |---|---|
 | `.HSX` of SIESTA 5 | everything: structure, shells, H, S |
-| `.nc` of SIESTA | the same; sisl needs netCDF4 for it |
+| `.nc` of SIESTA | the same |
 | `.fdf` of SIESTA | its run's `.nc`, `.TSHS` or `.HSX`, with shells from the files beside |
 
 SIESTA's shells are in the order m = -l..l with the Condon-Shortley phase
@@ -166,7 +166,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
             if "netCDF4" in str(error):
                 raise ModuleNotFoundError(
                     f"Reading {path} needs netCDF4, which is not installed: "
-                    "run `pip install netCDF4`.",
+                    "run `pip install 'hamiltonian-workbench[sisl]'`.",
                     name="netCDF4",
                 ) from error
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
