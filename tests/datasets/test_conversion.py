@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import numbers_of, run
 from tests.support.faults import killed_after
 from workbench.datasets.conversion import export_files, import_files
 from workbench.datasets.dataset import Dataset
@@ -157,3 +158,29 @@ def test_an_overlap_of_an_earlier_structure_does_not_stay(tiny, tmp_path):
     deeph.write(tmp_path, sample.atoms, sample.H)
     assert deeph.read(tmp_path).S is None
     assert not (tmp_path / "overlaps.h5").exists()
+
+
+def test_bad_structures_are_left_out_only_on_request_and_listed(exported, tmp_path):
+    root, out = tmp_path / "deeph", tmp_path / "a.h5"
+    for name in ("00", "01", "02", "03"):
+        (root / name).mkdir(parents=True)
+        for file in (exported / name).iterdir():
+            (root / name / file.name).write_bytes(file.read_bytes())
+    (root / "01" / "element.dat").write_text("8 1 0.5")
+    (root / "03" / "hamiltonians.h5").write_bytes(b"nothing")
+    words = ("import", "deeph", root, "--out", out, "--train", 0.5, "--valid", 0.25, "--test", 0.25)
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "element.dat" in refused.stderr
+    found = numbers_of(*words, "--skip-bad")
+    assert found["samples"] == 2
+    assert sum(found["splits"].values()) == 2
+    assert set(found["skipped"]) == {"01", "03"}
+    assert "atomic numbers" in found["skipped"]["01"]
+    with Dataset(out) as dataset:
+        dataset.verify()
+        assert dataset.provenance["skipped"] == found["skipped"]
+        assert sorted(k for s in dataset.splits for k in dataset.split(s).tolist()) == [0, 1]
+    for name in ("00", "02"):
+        (root / name / "element.dat").write_text("8 1 0.5")
+    assert run(*words, "--skip-bad", "--overwrite").exit_code == 2  # none is sound

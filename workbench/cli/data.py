@@ -237,6 +237,9 @@ def _contents(path: Path) -> dict[str, Any]:
 _TrainShare = Annotated[float, typer.Option("--train", help="Fraction of structures to train on.")]
 _ValidShare = Annotated[float, typer.Option("--valid", help="Fraction to validate on.")]
 _TestShare = Annotated[float, typer.Option("--test", help="Fraction to test on.")]
+_SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out broken structures, and list them.")
+]
 _SplitSeed = Annotated[int, typer.Option("--seed", help="Seed of the random split.")]
 _BasisName = Annotated[str, typer.Option("--basis", help="Name to give to the basis.")]
 
@@ -250,11 +253,13 @@ def import_deeph(
     test: _TestShare = 0.2,
     seed: _SplitSeed = 0,
     basis: _BasisName = "deeph",
+    skip_bad: _SkipBad = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert folders of DeepH-pack or DeepH-E3; every structure is validated as it is read."""
-    _import("deeph", [root], out, (train, valid, test), seed, basis, overwrite, as_json)
+    """Convert folders of DeepH in either layout; every structure is validated as it is read."""
+    shares = train, valid, test
+    _import("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
 @importing.command("sisl")
@@ -269,11 +274,13 @@ def import_sisl(
     test: _TestShare = 0.2,
     seed: _SplitSeed = 0,
     basis: _BasisName = "siesta",
+    skip_bad: _SkipBad = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
-    _import("sisl", sources, out, (train, valid, test), seed, basis, overwrite, as_json)
+    shares = train, valid, test
+    _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
 def _import(
@@ -283,8 +290,9 @@ def _import(
     shares: tuple[float, float, float],
     seed: int,
     basis: str,
-    overwrite: bool,
     as_json: bool,
+    overwrite: bool,
+    skip_bad: bool,
 ) -> None:
     """Convert, then print the dataset's contents and its largest residuals."""
     from workbench.datasets.conversion import import_files
@@ -301,11 +309,17 @@ def _import(
         basis_name=basis,
         progress=not as_json,
         overwrite=overwrite,
+        skip_bad=skip_bad,
     )
     result = _contents(path)
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
+        skipped = dataset.provenance.get("skipped", {})
     lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
+    if skip_bad:
+        result["skipped"] = skipped
+        lines.append(f"  {len(skipped)} structures left out")
+        lines += [f"    {name}: {reason}" for name, reason in skipped.items()]
     lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
     show(result, "\n".join(lines), as_json)
 

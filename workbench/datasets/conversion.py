@@ -104,6 +104,7 @@ class Collection:
         basis_name: str | None = None,
         progress: bool = True,
         overwrite: bool = True,
+        skip_bad: bool = False,
     ) -> Path:
         """Make the dataset, and validate each structure as it is read (`datasets.validation`).
 
@@ -115,12 +116,15 @@ class Collection:
             basis_name: name of the basis, by default the format's; the files give its shells only.
             progress: whether to show a bar.
             overwrite: whether an existing file may be replaced.
+            skip_bad: leave out sources that are broken or fail their validation. The provenance
+                lists them with the reasons, as "skipped".
 
         Returns:
             The path of the dataset.
 
         Raises:
-            FormatError: for the first source that is broken or fails its validation, by name.
+            FormatError: for the first source that is broken or fails its validation, by name; with
+                ``skip_bad`` only if no source is sound.
             ValueError: for orbitals of no known shells.
             LockError: if another process is writing ``out``.
             TargetError: if ``out`` is one of the sources' files, no plain file, or may not be
@@ -131,24 +135,44 @@ class Collection:
         work = path.with_name(path.name + ".partial")
         check_writable(work, folder=True)
         with locked_file(path, sources=self._files_named(path.name), overwrite=overwrite):
-            return self._convert(path, work, basis_name, progress)
+            return self._convert(path, work, basis_name, progress, skip_bad)
+
+    def _name(self, number: int) -> str:
+        """Name of a source, as the recipe lists it."""
+        return str(self.recipe[self.form.listed_as][number])
 
     def _files_named(self, name: str) -> Iterator[Path]:
         """The files of the sources that have this name."""
         return (source / name if source.is_dir() else source for source in self.sources)
 
-    def _convert(self, path: Path, work: Path, basis_name: str | None, progress: bool) -> Path:
+    def _convert(
+        self, path: Path, work: Path, basis_name: str | None, progress: bool, skip_bad: bool
+    ) -> Path:
         """As `convert`, with the lock of the dataset; ``work`` is the folder meanwhile."""
         work.mkdir(parents=True, exist_ok=True)
         remove_leftovers(work)
         parts = [work / f"{number:06d}.h5" for number in range(len(self.sources))]
         bar = tqdm(parts, desc="structures", disable=not progress)
-        for source, part in zip(self.sources, bar, strict=True):
-            _import_one(source, part, basis_name or self.form.basis_name, self.form)
+        skipped: dict[int, str] = {}
+        for number, (source, part) in enumerate(zip(self.sources, bar, strict=True)):
+            try:
+                _import_one(source, part, basis_name or self.form.basis_name, self.form)
+            except ValueError as error:  # also of a basis that differs within one structure
+                if not skip_bad or len(skipped) + 1 == len(parts):
+                    raise
+                skipped[number] = str(error)
         worst: dict[str, float] = {}
         # `worst` is filled while `write` reads the samples; it writes the provenance after that.
         provenance = {**self.recipe, "largest_residuals": worst}
-        write(path, _samples(parts, worst), self.splits, provenance)
+        if skip_bad:
+            provenance["skipped"] = {self._name(k): reason for k, reason in skipped.items()}
+        sound = [number for number in range(len(parts)) if number not in skipped]
+        renumbered = {number: k for k, number in enumerate(sound)}
+        splits = {
+            name: [renumbered[k] for k in numbers.tolist() if k in renumbered]
+            for name, numbers in self.splits.items()
+        }
+        write(path, _samples([parts[k] for k in sound], worst), splits, provenance)
         shutil.rmtree(work)
         return path
 
@@ -163,13 +187,14 @@ def import_files(
     basis_name: str | None = None,
     progress: bool = True,
     overwrite: bool = True,
+    skip_bad: bool = False,
 ) -> Path:
     """Make one dataset of all structures of a format.
 
     Args:
         form: a key of `FORMATS`.
         sources, shares, seed: as of `Collection.found`.
-        out, basis_name, progress, overwrite: as of `Collection.convert`.
+        out, basis_name, progress, overwrite, skip_bad: as of `Collection.convert`.
 
     Returns:
         The path of the dataset.
@@ -179,7 +204,7 @@ def import_files(
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
     found = Collection.found(sources, shares, seed, form=FORMATS[form])
-    return found.convert(out, basis_name, progress, overwrite)
+    return found.convert(out, basis_name, progress, overwrite, skip_bad)
 
 
 def export_files(
