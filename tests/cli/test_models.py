@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
+import workbench as wb
 from tests.support.command_line import numbers_of, run
 from tests.support.faults import command_in_a_copy, limit_files, small_disk
 from workbench.cli.exit_codes import ExitCode
+from workbench.datasets.formats import deeph, deeph_present
 from workbench.models.checkpoint import load_model
 from workbench.storage.bundled import data_path
 
@@ -97,3 +99,58 @@ def test_a_calibrated_model_replaces_another_file_only_when_asked(tmp_path):
     assert "is read to make the result" in refusal(*words, "--out", data, "--overwrite")
     assert out.read_text() == "kept"
     assert load_model("water") is not None
+
+
+@pytest.mark.parametrize("layout", ["older", "present"])
+def test_a_folder_with_an_overlap_is_predicted_and_written(layout, tmp_path):
+    """A crystal of another program: its overlap goes in, the predicted H comes out beside it."""
+    module, matrix = {
+        "older": (deeph, "hamiltonians.h5"),
+        "present": (deeph_present, "hamiltonian.h5"),
+    }[layout]
+    with wb.Dataset("mg-mini") as data:
+        sample = data[int(data.split("test")[0])]
+    module.write(tmp_path / "in", sample.atoms, sample.H, sample.S)
+    (tmp_path / "in" / matrix).unlink()
+    words = ("predict", tmp_path / "in", "--model", "mg-mini", "--layout", layout)
+    found = numbers_of(*words, "--deeph", tmp_path / "out", "--out", tmp_path / "H.npz")
+    assert "note" not in found
+    expected = wb.load_model("mg-mini")(sample.atoms)
+    back = deeph.read(tmp_path / "out", expected.basis.name)
+    assert (back.H - expected).max_abs() < 1e-9
+    assert (back.S - sample.S).max_abs() < 1e-12
+    with np.load(tmp_path / "H.npz") as arrays:
+        np.testing.assert_array_equal(
+            arrays["overlap"], sample.S.over(expected.edges, expected.shifts)
+        )
+    refused = run(*words, "--deeph", tmp_path / "out")
+    assert "is not empty: choose another folder" in refused.stderr
+    assert "omit --charge" in run(*words, "--charge", 1).stderr
+
+
+def test_a_model_of_foreign_molecules_predicts_h_alone(tmp_path):
+    """PySCF does not know its basis, so no overlap and no levels."""
+    made = [wb.reference(atoms, basis="sto-3g", xc="hf") for atoms in shaken(6)]
+    foreign = [
+        wb.from_arrays(m.atoms, m.H.dense(), m.S.dense(), {"O": (0, 0, 1), "H": (0,)}, "m")
+        for m in made
+    ]
+    splits = {"train": range(4), "valid": [4], "test": [5]}
+    wb.write_dataset(tmp_path / "own.h5", foreign, splits)
+    small = ("channels=4", "layers=1", "readout=8", "pair_readout=8", "guess=none")
+    settings = [word for setting in small for word in ("--set", setting)]
+    run_folder = tmp_path / "run"
+    numbers_of(
+        *("train", tmp_path / "own.h5", "--out", run_folder, "--stage1", 0, "--stage2", "none"),
+        *settings,
+    )
+    found = numbers_of("predict", "water", "--model", run_folder / "model.safetensors")
+    assert "levels_ev" not in found
+    assert "also need the overlap" in found["note"]
+
+
+def shaken(count):
+    for seed in range(count):
+        atoms = wb.load("water")
+        atoms.rattle(0.05, seed=seed)
+        yield atoms

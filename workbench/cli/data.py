@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +18,7 @@ from workbench.cli.options import (
     Grid,
     Index,
     Json,
+    Layout,
     Overwrite,
     Seed,
     Spin,
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
 
 importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
-
-
-class Layout(StrEnum):
-    """Layouts of DeepH's folders."""
-
-    older = "older"
-    present = "present"
 
 
 _SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a collection)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "Grid",
     "Index",
     "Json",
+    "Layout",
     "ModelName",
     "Overwrite",
     "Seed",
@@ -27,6 +29,14 @@ __all__ = [
     "lines",
     "show",
 ]
+
+
+class Layout(StrEnum):
+    """Layouts of DeepH's folders."""
+
+    older = "older"
+    present = "present"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelName = Annotated[

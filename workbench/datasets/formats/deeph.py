@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from workbench.datasets.formats import Foreign, Format, FormatError, deeph_present
 from workbench.datasets.formats.deeph_blocks import from_blocks, to_blocks
 from workbench.datasets.formats.deeph_text import PROGRAM, in_a_box, read_atoms, read_info
+from workbench.datasets.validation import check
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage import foreign_hdf5
@@ -39,7 +40,7 @@ from workbench.storage.atomic_write import atomic_folder
 from workbench.storage.foreign_hdf5 import UnsafeFileError
 from workbench.storage.hdf5_file import new_hdf5
 
-__all__ = ["FORMAT", "PRESENT", "folders", "read", "structure", "write"]
+__all__ = ["FORMAT", "PRESENT", "folders", "read", "read_overlap", "structure", "write"]
 
 _MATRIX, _OVERLAP = "hamiltonians.h5", "overlaps.h5"
 _KEY = 5  # numbers in the name of a block
@@ -123,11 +124,45 @@ def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tupl
     path = Path(folder)
     if deeph_present.is_folder(path):
         return deeph_present.structure(path, basis_name)
-    for name in (*_TEXT, _MATRIX):
+    return _structure(path, basis_name, _MATRIX)
+
+
+def _structure(path: Path, basis_name: str, *also: str) -> tuple[Atoms, Basis]:
+    """The structure and the basis of a folder in the older layout, which also has these files."""
+    for name in (*_TEXT, *also):
         if not (path / name).is_file():
             raise FormatError(f"{path} has no {name}: a folder of the DeepH format needs one.")
     atoms, shells = read_atoms(path)
     return atoms, Basis(basis_name, shells, read_info(path).isspinful)
+
+
+def read_overlap(
+    folder: str | os.PathLike[str], basis_name: str = "deeph"
+) -> tuple[Atoms, BlockMatrix]:
+    """The structure and the overlap of a folder, which needs no Hamiltonian.
+
+    Args:
+        folder: in either layout.
+        basis_name: name of the basis.
+
+    Returns:
+        The structure, periodic in three directions, and S; for spinors ``kron(1_2, S)``.
+
+    Raises:
+        FormatError: for a missing, truncated or inconsistent file, and an overlap that does not
+            rotate with its pairs of atoms.
+    """
+    path = Path(folder)
+    if deeph_present.is_folder(path):
+        atoms, S = deeph_present.read_overlap(path, basis_name)
+    else:
+        atoms, basis = _structure(path, basis_name, _OVERLAP)
+        S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
+        S = S.with_spin() if basis.spinor else S
+    complaint = check(atoms, S, S).complaint  # the laws of an overlap hold for it in place of H
+    if complaint is not None:
+        raise FormatError(f"{path}: {complaint}")
+    return atoms, S
 
 
 def write(

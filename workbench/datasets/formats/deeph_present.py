@@ -46,7 +46,7 @@ from workbench.storage.hdf5_file import new_hdf5
 from workbench.storage.value_checks import check_fields
 from workbench.structures.loading import StructureError, load
 
-__all__ = ["FILES", "is_folder", "read", "structure", "write"]
+__all__ = ["FILES", "is_folder", "read", "read_overlap", "structure", "write"]
 
 ORDER = "m"
 _LARGEST_KEY = 1_000_000
@@ -87,12 +87,25 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     if not (path / _MATRIX).is_file():
         raise FormatError(f"{path} has no {_MATRIX}: only structures with a Hamiltonian are read.")
     H = _blocks(path / _MATRIX, basis, atoms.numbers)
-    S = None
-    if os.path.lexists(path / _OVERLAP):
-        S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
-        S = S.with_spin() if basis.spinor else S
+    S = _overlap(path, atoms, basis) if os.path.lexists(path / _OVERLAP) else None
     level = _info(path).fermi_level
     return Foreign(atoms, H, S, float("nan") if level is None else level)
+
+
+def read_overlap(
+    folder: str | os.PathLike[str], basis_name: str = "deeph"
+) -> tuple[Atoms, BlockMatrix]:
+    """The structure and the overlap; arguments and errors as of `deeph.read_overlap`."""
+    path = Path(folder)
+    atoms, basis = structure(path, basis_name)
+    if not (path / _OVERLAP).is_file():
+        raise FormatError(f"{path} has no {_OVERLAP}: a folder of the DeepH format needs one.")
+    return atoms, _overlap(path, atoms, basis)
+
+
+def _overlap(path: Path, atoms: Atoms, basis: Basis) -> BlockMatrix:
+    S = _blocks(path / _OVERLAP, replace(basis, spinor=False), atoms.numbers)
+    return S.with_spin() if basis.spinor else S
 
 
 def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
