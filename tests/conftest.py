@@ -1,6 +1,9 @@
 """What test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +13,30 @@ from ase.build import molecule
 torch.set_num_threads(1)
 # A shell starts background jobs with Ctrl-C ignored; tests that press it need Python's handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_BY_ITSELF = "WORKBENCH_TEST_BY_ITSELF"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run a test with the mark `by_itself` in a new process.
+
+    Tests with a trace function need it: in code that has run often before, Python 3.11 may then
+    repeat one instruction for ever.
+    """
+    if pyfuncitem.get_closest_marker("by_itself") is None or _BY_ITSELF in os.environ:
+        return None
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid],
+        cwd=pyfuncitem.config.rootpath,
+        env=environment | {_BY_ITSELF: "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ def test_in_another_thread_it_does_nothing():
     assert seen == [signal.default_int_handler]
 
 
+@pytest.mark.by_itself
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_at_any_line_brings_the_handlers_back(number):
     """The block is run completely or not at all, and after it both signals act at once."""

@@ -186,6 +186,7 @@ def test_of_many_that_try_at_once_one_succeeds(path, ended):
     assert int(counter.read_text()) == sum(wins) >= 8
 
 
+@pytest.mark.by_itself
 def test_an_interrupt_at_any_line_leaves_a_lock_that_is_free(path):
     """A file may stay behind, but this process need not end for the next one."""
     struck: set[int] = set()

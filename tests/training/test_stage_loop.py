@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
+import pytest
 
 from tests.support.short_training import CONFIG, HOW
 from workbench.datasets.dataset import Dataset
@@ -23,7 +22,6 @@ from workbench.training import best_weights, run, stage_loop
 from workbench.training.config import Budget, TrainConfig
 from workbench.training.loop import train
 
-REPOSITORY = Path(__file__).parents[2]
 SHORT = replace(HOW, stage1=Budget(steps=4), stage2=Budget(steps=2))  # every second is validated
 SIGNALLED = {module.__file__ for module in (stage_loop, run, best_weights, interrupts)}
 RAISED = {best_weights.__file__}  # the weights, their average and the best one change there
@@ -122,41 +120,16 @@ def signal_here():
     signal.raise_signal(signal.SIGINT)
 
 
-STRIKES: dict[str, tuple[set[str | None], Callable[[], None]]] = {
-    "signal": (SIGNALLED, signal_here),
-    "exception": (RAISED, raise_here),
-}
-
-
-def strike(kind: str, path: str, directory: str) -> None:
-    """Strike at every line and print what was struck, for `struck_by_itself`."""
-    torch.set_num_threads(1)
-    with Dataset(path) as dataset:
-        struck = struck_at_every_line(dataset, SHORT, Path(directory), *STRIKES[kind])
-    sys.stdout.write(json.dumps([[*place, found] for place, found in struck.items()]))
-
-
-def struck_by_itself(kind: str, path: Path, directory: Path) -> dict[Place, str]:
-    """What `strike` finds in a new process.
-
-    Under a trace function Python 3.11 may repeat one instruction for ever in code that has run
-    often before, as that of a loop has in a process with many tests.
-    """
-    arguments = kind, str(path), str(directory)
-    call = f"from tests.training.test_stage_loop import strike; strike{arguments}"
-    command = [sys.executable, "-c", call]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert result.returncode == 0, result.stderr
-    return {(file, line): found for file, line, found in json.loads(result.stdout)}
-
-
-def test_a_signal_at_any_line_leaves_the_state_of_a_whole_step(tiny_path, tmp_path):
+@pytest.mark.by_itself
+def test_a_signal_at_any_line_leaves_the_state_of_a_whole_step(tiny, tmp_path):
     """Also inside of a validation, where the parameters are the averaged ones."""
-    struck = struck_by_itself("signal", tiny_path, tmp_path)
+    struck = struck_at_every_line(tiny, SHORT, tmp_path, SIGNALLED, signal_here)
     assert len(struck) > 60
     assert len(set(struck.values())) > 4
 
 
-def test_an_exception_at_any_line_saves_no_half_step(tiny_path, tmp_path):
+@pytest.mark.by_itself
+def test_an_exception_at_any_line_saves_no_half_step(tiny, tmp_path):
     """An interrupt that comes by another way than a signal, at a line inside of a step."""
-    assert len(struck_by_itself("exception", tiny_path, tmp_path)) > 8
+    struck = struck_at_every_line(tiny, SHORT, tmp_path, RAISED, raise_here)
+    assert len(struck) > 8
