@@ -1,7 +1,6 @@
 """What test files share: one thread, water, widgets that raise errors, a tiny labelled set."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -11,8 +10,6 @@ import torch
 from ase.build import molecule
 
 torch.set_num_threads(1)
-# A shell starts background jobs with Ctrl-C ignored; tests that press it need Python's handler.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _BY_ITSELF = "WORKBENCH_TEST_BY_ITSELF"
