@@ -13,11 +13,8 @@ from workbench.datasets.validation import check
 from workbench.datasets.writing import write
 from workbench.engines import Reference
 from workbench.engines.level_of_theory import mismatch
-from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["write_dataset"]
-
-_SAME = 1e-9  # largest difference of two overlaps in the same functions
 
 
 def write_dataset(
@@ -83,7 +80,9 @@ def _samples(
             raise DatasetError(f"Reference {number}: {complaint}")
         if method is None:
             method = facts["recipe"]["method"] = dict(reference.method)
-            computable = _is_computable(reference)
+            from workbench.engines.pyscf_molecules import has_functions  # a second to import
+
+            computable = has_functions(reference.atoms, reference.S)
         elif other := mismatch(method, reference.method):
             raise DatasetError(
                 f"Reference {number} is of another level of theory than the first, {other}: write "
@@ -98,17 +97,3 @@ def _samples(
             stored_overlap=None if computable else reference.S,
             fermi_level=reference.fermi_level,
         )
-
-
-def _is_computable(reference: Reference) -> bool:
-    """Whether PySCF has these functions by name, so that the overlap need not be stored."""
-    assert reference.atoms is not None
-    if reference.atoms.pbc.any():
-        return False
-    from workbench.engines.pyscf_molecules import overlap  # PySCF takes a second to import
-
-    try:
-        known: BlockMatrix = overlap(reference.atoms, reference.H.basis)
-    except ValueError:  # no basis of this name, or other shells
-        return False
-    return bool((known - reference.S).max_abs() <= _SAME)

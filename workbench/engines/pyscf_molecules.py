@@ -33,6 +33,7 @@ __all__ = [
     "basis_of",
     "check_known",
     "electrons",
+    "has_functions",
     "mean_field",
     "method",
     "mole",
@@ -44,6 +45,8 @@ __all__ = [
 
 BASIS = "def2-svp"
 """The basis unless another is asked for."""
+
+_SAME = 1e-9  # largest difference of two overlaps in the same functions
 
 
 def reference(
@@ -241,6 +244,19 @@ def overlap(atoms: Atoms, basis: Basis) -> BlockMatrix:
     dense = molecule.intor_symmetric("int1e_ovlp")[np.ix_(order, order)]
     spin = np.eye(2) if basis.spinor else np.eye(1)
     return BlockMatrix.from_dense(basis, atoms.numbers, np.kron(spin, dense))
+
+
+def has_functions(atoms: Atoms, S: BlockMatrix) -> bool:
+    """Whether PySCF has the functions with this overlap, under the name of its basis.
+
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> has_functions(water.atoms, water.S), has_functions(water.atoms, 1.01 * water.S)
+    (True, False)
+    """
+    try:
+        return bool((overlap(atoms, S.basis) - S).max_abs() <= _SAME)
+    except ValueError:  # no basis of this name, other shells, or a crystal
+        return False
 
 
 def check_known(basis: Basis, numbers: Iterable[int]) -> None:

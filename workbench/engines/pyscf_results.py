@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from workbench.engines import OWN_SCRIPT, Reference, SCFError
 from workbench.engines.pyscf_library import PYSCF_VERSION, gto, scf
-from workbench.engines.pyscf_molecules import ao_order, overlap
+from workbench.engines.pyscf_molecules import ao_order, has_functions
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.bloch import k_mesh, to_real_space
 from workbench.hamiltonians.block_matrix import BlockMatrix
@@ -27,8 +27,6 @@ __all__ = ["from_pyscf"]
 
 OWN = "own"
 """Name of a basis whose functions are not those that PySCF has under one name."""
-
-_SAME = 1e-9  # largest difference of two overlaps in the same functions
 
 
 def from_pyscf(field: Any) -> Reference:
@@ -136,21 +134,11 @@ def _molecule(
     if basis.spinor:
         order = np.concatenate([order, order + len(order)])
     hermitian, overlaps = (((m + m.conj().T) / 2)[np.ix_(order, order)] for m in (fock, S))
-    if not _is_known(basis, atoms, overlaps):
-        basis = replace(basis, name=OWN)
-    return (
-        BlockMatrix.from_dense(basis, atoms.numbers, hermitian),
-        BlockMatrix.from_dense(basis, atoms.numbers, overlaps),
-    )
-
-
-def _is_known(basis: Basis, atoms: Atoms, S: NDArray[Any]) -> bool:
-    """Whether PySCF's basis of this name has the same functions, judged by their overlaps."""
-    try:
-        known = overlap(atoms, basis).dense()
-    except ValueError:  # no basis of this name, or other shells
-        return False
-    return bool(np.abs(known - S).max() <= _SAME)
+    H, S_blocks = (BlockMatrix.from_dense(basis, atoms.numbers, m) for m in (hermitian, overlaps))
+    if has_functions(atoms, S_blocks):
+        return H, S_blocks
+    own = replace(basis, name=OWN)
+    return replace(H, basis=own), replace(S_blocks, basis=own)
 
 
 def _crystal(

@@ -18,7 +18,9 @@ from typing import Any
 
 from ase import Atoms
 
-__all__ = ["declared"]
+from workbench.structures.plain_text import xyz_frames
+
+__all__ = ["declared", "without_flags"]
 
 _NUMBER = r"\s*[=:]?\s*\"?([+-]?\d{1,9})(?:\.0*)?(?![\d.\w])"
 _CHARGE = re.compile(rf"\b(?:total_|net_|tot_)?charge{_NUMBER}", re.IGNORECASE)
@@ -66,16 +68,8 @@ def _of_comment(comment: str, atoms: Atoms) -> dict[str, int]:
 
 def _comment(content: str, index: int) -> str:
     """The comment of one frame of an xyz file."""
-    lines, comments, at = content.split("\n"), [], 0
-    while at + 1 < len(lines):
-        try:
-            count = int(lines[at])
-        except ValueError:
-            break
-        comments.append(lines[at + 1])
-        at += 2 + max(count, 0)
-        while at < len(lines) and lines[at].lstrip().startswith("VEC"):
-            at += 1
+    lines = content.split("\n")
+    comments = [lines[at + 1] for at, _ in xyz_frames(lines) if at + 1 < len(lines)]
     return comments[index] if -len(comments) <= index < len(comments) else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from ase.io.formats import UnknownFileTypeError
 from workbench.storage.value_checks import brief
 from workbench.structures.declared_electrons import declared, without_flags
 from workbench.structures.foreign_sites import check_drawing, check_sites, read_v3000
-from workbench.structures.plain_text import Text, read_text
+from workbench.structures.plain_text import Text, read_text, xyz_frames
 from workbench.structures.time_limit import time_limit
 from workbench.structures.validation import StructureError, StructureWarning
 
@@ -162,24 +162,10 @@ def _counts(path: Path, start: bytes) -> Iterator[int]:
     if kind not in _ANNOUNCED:
         kind = "poscar" if path.stem.lower() in ("poscar", "contcar") else ""
     if kind in (".xyz", ".extxyz"):
-        yield from _xyz_counts(start.split(b"\n"))
+        yield from (count for _, count in xyz_frames(start.split(b"\n")))
     if kind in (".vasp", "poscar"):  # the numbers of atoms, or before them the elements
         start = b"\n".join(start.split(b"\n", 7)[5:7])
     if kind:
         for match in _ANNOUNCED[kind].finditer(start):
             # No file has a number of atoms with more than 20 digits.
             yield from (int(number[:20]) for number in re.findall(rb"\d+", match[1]))
-
-
-def _xyz_counts(lines: Sequence[bytes]) -> Iterator[int]:
-    """The number of atoms of each frame of an xyz file, found as ASE's reader finds them."""
-    at = 0
-    while at < len(lines):
-        try:
-            count = int(lines[at])
-        except ValueError:
-            return
-        yield count
-        at += 2 + max(count, 0)
-        while at < len(lines) and lines[at].lstrip().startswith(b"VEC"):
-            at += 1

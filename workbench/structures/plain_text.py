@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.structures.validation import StructureError, StructureWarning
 
-__all__ = ["Text", "read_text"]
+__all__ = ["Text", "read_text", "xyz_frames"]
 
 _TEXT = (".xyz", ".extxyz", ".mol", ".sdf", ".pdb", ".cif", ".vasp", ".gen", ".xsf")
 _LARGEST = 50_000_000  # bytes; larger files are trajectories, which ASE reads as they are
@@ -89,25 +90,37 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _of_xyz(text: str) -> tuple[str, int]:
-    """The text of an xyz file with hydrogen's isotopes as hydrogen, and its number of frames."""
-    lines, frames, at = text.split("\n"), 0, 0
+def xyz_frames(lines: Sequence[str] | Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """First line and announced number of atoms of each frame of an xyz file, as ASE finds them.
+
+    >>> from workbench.structures.plain_text import xyz_frames
+    >>> list(xyz_frames(["1", "first", "H 0 0 0", "1", "second", "H 0 0 0", ""]))
+    [(0, 1), (3, 1)]
+    """
+    at = 0
     while at < len(lines):
         try:
             count = int(lines[at])
         except ValueError:
-            break
+            return
+        yield at, count
+        at += 2 + max(count, 0)
+        while at < len(lines) and lines[at].lstrip()[:3] in ("VEC", b"VEC"):
+            at += 1
+
+
+def _of_xyz(text: str) -> tuple[str, int]:
+    """The text of an xyz file with hydrogen's isotopes as hydrogen, and its number of frames."""
+    lines, frames = text.split("\n"), 0
+    for at, count in xyz_frames(lines):
         last = at + 2 + max(count, 0)
         if last > len(lines):
             break
-        comment = lines[at + 1] if at + 1 < len(lines) else ""
+        comment, frames = lines[at + 1], frames + 1
         if re.match(r"gdb\s+\d+\s", comment):
             return _of_qm9(lines[at:last]), 1
         if not re.search(r"Properties\s*=(?!\s*species:S:1)", comment):
             lines[at + 2 : last] = [_ISOTOPE.sub(r"\1H", line) for line in lines[at + 2 : last]]
-        frames, at = frames + 1, last
-        while at < len(lines) and lines[at].lstrip().startswith("VEC"):
-            at += 1
     return "\n".join(lines), frames
 
 
