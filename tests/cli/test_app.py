@@ -1,7 +1,6 @@
 """The command line, run for real: label a few molecules, train on them, use the model."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from tests.support.command_line import numbers_of, run
+from tests.support.command_line import numbers_of, run, started
 
 SMALL = [
     "lmax=2",
@@ -205,16 +204,7 @@ def test_stage_two_can_be_left_out(labels, tmp_path):
 def test_a_stopped_training_goes_on_by_the_same_command(told, labels, tmp_path):
     out = ["--out", str(tmp_path / "run"), "--stage1", "500", "--stage2", "3"]
     words = ["train", labels["path"], *out, *SETTINGS]
-    command = [sys.executable, "-m", "workbench", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen(
-        command,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts background jobs with interrupts ignored, and they would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    running = started(*words)
     assert running.stderr is not None
     next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
     running.send_signal(told)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import run
+from tests.support.command_line import run, started
 from workbench.cli.exit_codes import ExitCode, explain
 
 INPUT, SYSTEM, OURS = ExitCode.WRONG_INPUT, ExitCode.SYSTEM, ExitCode.PROGRAM_FAULT
@@ -77,13 +77,7 @@ def test_a_reader_that_leaves_gets_no_traceback():
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_says_so(told, tmp_path):
     words = ["label", "water", "--out", str(tmp_path / "a.h5"), "--sigma", "0.1", "--processes=1"]
-    running = subprocess.Popen(
-        [sys.executable, "-m", "workbench", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts background jobs with interrupts ignored, and they would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    running = started(*words)
     assert running.stderr is not None
     next(line for line in running.stderr if "labels" in line)  # the bar: work is under way
     running.send_signal(told)

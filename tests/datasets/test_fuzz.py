@@ -50,6 +50,18 @@ def outcomes(cases, read, refusals):
     return found
 
 
+def changed_folders(folder, number, seed):
+    """Make copies of the folder "sound", each with one mutant of one file; name each."""
+    sources = sorted(Path(folder, "sound").iterdir())
+    changed = {path: mutants(path.read_bytes(), seed=seed) for path in sources}
+    for k in range(int(number)):
+        source = sources[k % len(sources)]
+        shutil.rmtree(Path(folder, "mutant"), ignore_errors=True)
+        shutil.copytree(Path(folder, "sound"), Path(folder, "mutant"))
+        Path(folder, "mutant", source.name).write_bytes(next(changed[source]))
+        yield f"{k} {source.name}"
+
+
 def sound(outcome, number):
     assert outcome["wrong"] == []
     assert outcome["read"] + outcome["refused"] == number
@@ -180,19 +192,8 @@ def proved(found):
 
 def deeph_changed(folder, number):
     """Mutants of each file of a DeepH folder in turn."""
-    sources = sorted(path for path in Path(folder, "sound").iterdir())
-    rngs = {path: mutants(path.read_bytes(), seed=5) for path in sources}
-    mutant = Path(folder, "mutant")
-
-    def cases():
-        for k in range(int(number)):
-            source = sources[k % len(sources)]
-            shutil.rmtree(mutant, ignore_errors=True)
-            shutil.copytree(Path(folder, "sound"), mutant)
-            (mutant / source.name).write_bytes(next(rngs[source]))
-            yield f"{k} {source.name}"
-
-    return outcomes(cases(), lambda: proved(deeph.read(mutant)), (FormatError,))
+    mutant, cases = Path(folder, "mutant"), changed_folders(folder, number, seed=5)
+    return outcomes(cases, lambda: proved(deeph.read(mutant)), (FormatError,))
 
 
 def test_mutants_of_a_deeph_folder(tmp_path):
@@ -207,18 +208,8 @@ def test_mutants_of_a_deeph_folder(tmp_path):
 
 def sisl_changed(folder, name, number):
     """Mutants of a run of SIESTA, or of each file of a Wannier90 Hamiltonian in turn."""
-    sources = sorted(Path(folder, "sound").iterdir())
-    rngs = {path: mutants(path.read_bytes(), seed=6) for path in sources}
-    mutant = Path(folder, "mutant")
+    mutant, cases = Path(folder, "mutant"), changed_folders(folder, number, seed=6)
     sisl.READ_SECONDS = 0.3  # what takes longer never ends
-
-    def cases():
-        for k in range(int(number)):
-            source = sources[k % len(sources)]
-            shutil.rmtree(mutant, ignore_errors=True)
-            shutil.copytree(Path(folder, "sound"), mutant)
-            (mutant / source.name).write_bytes(next(rngs[source]))
-            yield f"{k} {source.name}"
 
     def read():
         found = sisl.read(mutant / name)
@@ -227,7 +218,7 @@ def sisl_changed(folder, name, number):
         assert np.abs(found.H.values).max() <= 1e6
         assert (np.abs(found.atoms.positions) <= 1e6).all()
 
-    return outcomes(cases(), read, (FormatError,))
+    return outcomes(cases, read, (FormatError,))
 
 
 @pytest.mark.parametrize("name", ["run.HSX", "run_hr.dat", "run_tb.dat"])

@@ -1,6 +1,10 @@
 """Run the command line in this process: its result, or the JSON that it prints."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 from typer.testing import CliRunner
 
@@ -15,3 +19,15 @@ def numbers_of(*words):
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def started(*words):
+    """The command line as a process that a signal can stop, with one thread; stderr is a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *(str(word) for word in words)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with interrupts ignored, and they would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
