@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tests.support.strikes import Place, Strike
 from workbench.storage import interrupts
 from workbench.storage.interrupts import deferred_interrupts
 
@@ -75,20 +76,11 @@ def test_in_another_thread_it_does_nothing():
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_at_any_line_brings_the_handlers_back(number):
     """The block is run completely or not at all, and after it both signals act at once."""
-    struck: set[int] = set()
+    struck: set[Place] = set()
     while True:
-        place, begun, ended = None, False, False
-
-        def trace(frame, event, argument):
-            nonlocal place
-            if frame.f_code.co_filename != interrupts.__file__:
-                return None
-            if event == "line" and place is None and frame.f_lineno not in struck:
-                place = frame.f_lineno
-                signal.raise_signal(number)
-            return trace
-
-        sys.settrace(trace)
+        begun, ended = False, False
+        strike = Strike({interrupts.__file__}, struck, lambda: signal.raise_signal(number))
+        sys.settrace(strike)
         try:
             with deferred_interrupts():
                 begun = True
@@ -99,7 +91,7 @@ def test_a_signal_at_any_line_brings_the_handlers_back(number):
             sys.settrace(None)
         assert begun == ended
         assert_both_act()
-        if place is None:
+        if strike.place is None:
             break
-        struck.add(place)
+        struck.add(strike.place)
     assert len(struck) > 10

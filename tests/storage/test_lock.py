@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import in_a_copy
+from tests.support.strikes import Place, Strike
 from workbench.storage import lock as lock_module
 from workbench.storage.lock import (
     LockError,
@@ -186,30 +187,24 @@ def test_of_many_that_try_at_once_one_succeeds(path, ended):
     assert int(counter.read_text()) == sum(wins) >= 8
 
 
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.by_itself
 def test_an_interrupt_at_any_line_leaves_a_lock_that_is_free(path):
     """A file may stay behind, but this process need not end for the next one."""
-    struck: set[int] = set()
+    struck: set[Place] = set()
     while True:
-        place = None
-
-        def trace(frame, event, argument):
-            nonlocal place
-            if frame.f_code.co_filename != lock_module.__file__:
-                return None
-            if event == "line" and place is None and frame.f_lineno not in struck:
-                place = frame.f_lineno
-                signal.raise_signal(signal.SIGINT)
-            return trace
-
-        sys.settrace(trace)
+        strike = Strike({lock_module.__file__}, struck, interrupt)
+        sys.settrace(strike)
         with suppress(KeyboardInterrupt), locked_file(path):
             pass
         sys.settrace(None)
-        if place is None:
+        if strike.place is None:
             break
-        struck.add(place)
+        struck.add(strike.place)
         with locked_file(path):
             pass
-        assert os.listdir(path.parent) == [], f"after a strike at line {place}"
+        assert os.listdir(path.parent) == [], f"after a strike at {strike.place}"
     assert len(struck) > 20

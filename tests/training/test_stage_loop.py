@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from tests.support.short_training import CONFIG, HOW
+from tests.support.strikes import Place, Strike
 from workbench.datasets.dataset import Dataset
 from workbench.models.checkpoint import read_tensors
 from workbench.storage import interrupts
@@ -25,25 +25,6 @@ from workbench.training.loop import train
 SHORT = replace(HOW, stage1=Budget(steps=4), stage2=Budget(steps=2))  # every second is validated
 SIGNALLED = {module.__file__ for module in (stage_loop, run, best_weights, interrupts)}
 RAISED = {best_weights.__file__}  # the weights, their average and the best one change there
-Place = tuple[str, int]
-
-
-class Strike:
-    """A trace function of Python that calls ``act`` at the first line that is not in ``struck``."""
-
-    def __init__(self, files: set[str | None], struck: set[Place], act: Callable[[], None]):
-        self.files, self.struck, self.act = files, struck, act
-        self.place: Place | None = None
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if self.place is not None or frame.f_code.co_filename not in self.files:
-            return None
-        place = frame.f_code.co_filename, frame.f_lineno
-        if event == "line" and place not in self.struck:
-            self.place = place
-            sys.settrace(None)  # the rest of the step is as fast as ever
-            self.act()
-        return self
 
 
 def state(directory: Path) -> tuple[str, str]:
