@@ -18,7 +18,8 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.pairs import canonical_order
 
 __all__ = ["default_mesh", "k_mesh", "to_real_space"]
 

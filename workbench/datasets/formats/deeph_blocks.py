@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError, check_elements
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import order_index
+from workbench.hamiltonians.pairs import canonical_order
 
 __all__ = ["from_blocks", "to_blocks"]
 

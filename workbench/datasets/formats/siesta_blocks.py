@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from workbench.datasets.formats import check_elements
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import order_index, order_signs
+from workbench.hamiltonians.pairs import canonical_order
 
 __all__ = ["PROGRAM", "matrices"]
 
