@@ -16,6 +16,7 @@ __all__ = [
     "Functional",
     "Grid",
     "Index",
+    "Indices",
     "Json",
     "Layout",
     "ModelName",
@@ -53,6 +54,14 @@ Spin = Annotated[
 Index = Annotated[
     int | None,
     typer.Option("--index", help="Structure of a file with several, from 0 (default: the last)."),
+]
+Indices = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        help="Structures of a file with several, from 0: 5, 0:10, ::5, or : for all (default: the "
+        "last one).",
+    ),
 ]
 Functional = Annotated[str, typer.Option("--xc", help="Exchange-correlation functional, or hf.")]
 Grid = Annotated[
