@@ -292,7 +292,7 @@ def _band_window(sample: Sample) -> BandWindow | None:
 
 def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float | None]:
     """Errors of one structure's matrix and, for a molecule, of its levels and orbitals."""
-    matrix_metrics = {
+    matrix_metrics: dict[str, float | None] = {
         "mae_hartree": errors.mae_mev / MEV / HARTREE,
         "mae_mev": errors.mae_mev,
         "max_mev": errors.max_mev,

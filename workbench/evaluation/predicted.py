@@ -60,7 +60,7 @@ class Predicted:
     @cached_property
     def fermi_level(self) -> float | None:
         """Of a crystal, eV; None without the overlap or the number of electrons."""
-        if self._mesh_energies is None or not self.n_electrons:
+        if not self.n_electrons or self._mesh_energies is None:
             return None
         return fill_to(self._mesh_energies, self.n_electrons, self._each, SMEARING)
 
