@@ -25,6 +25,7 @@ from workbench.cli import data as data_commands
 from workbench.cli import models as model_commands
 from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
+from workbench.cli.predict import predict
 from workbench.cli.settings import budget, configured, second_budget
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ app.add_typer(data_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
 app.command()(model_commands.evaluate)
 app.command()(model_commands.calibrate)
-app.command()(model_commands.predict)
+app.command()(predict)
 app.command()(model_commands.rotate)
 
 

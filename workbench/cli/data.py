@@ -308,7 +308,8 @@ def _import(
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
         skipped = dataset.provenance.get("skipped", {})
-    lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
+        result["kind"] = kind = "crystals" if dataset.periodic else "molecules"
+    lines = [f"{path}: {result['samples']} {kind}, sha256 {result['sha256']}"]
     if skip_bad:
         result["skipped"] = skipped
         lines.append(f"  {len(skipped)} structures left out")

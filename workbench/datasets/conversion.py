@@ -286,7 +286,7 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
         foreign.atoms,
         foreign.H,
         energy=float("nan"),
-        n_electrons=0,
+        n_electrons=foreign.n_electrons,
         stored_overlap=foreign.S,
         fermi_level=foreign.fermi_level,
     )

@@ -34,16 +34,18 @@ class Foreign:
     """One structure as another program left it.
 
     Attributes:
-        atoms: positions and cell in A, periodic in all directions.
+        atoms: positions and cell in A, periodic in all directions; of a molecule without a cell.
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
         fermi_level: eV, on the energy scale of H; nan if it is unknown.
+        n_electrons: that H describes; 0 if unknown.
     """
 
     atoms: Atoms
     H: BlockMatrix
     S: BlockMatrix | None
     fermi_level: float
+    n_electrons: int = 0
 
 
 Writer = Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float | None], None]
