@@ -1,8 +1,7 @@
-"""The commands that make datasets: ``label``, ``part``, ``import`` and ``export``."""
+"""The commands ``label``, ``import`` and ``export``; ``part`` and ``merge`` are in `cli.parts`."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -140,48 +139,8 @@ def label(
         allow_failures=allow_failures,
         **engine_settings,
     )
-    result = _contents(path)
+    result = contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
-
-
-def part(
-    source: DatasetSource,
-    out: DatasetFile,
-    train: Annotated[int, typer.Option(help="Copy this many training samples.")] = 0,
-    valid: Annotated[int, typer.Option(help="Copy this many validation samples.")] = 0,
-    test: Annotated[int, typer.Option(help="Copy this many test samples.")] = 0,
-    twisted: Annotated[
-        int, typer.Option(help="Copy this many test samples of --twisted-from.")
-    ] = 0,
-    twisted_from: Annotated[
-        str | None,
-        typer.Option(help="Dataset of twisted cells, for a separate split named twisted."),
-    ] = None,
-    step: Annotated[
-        float | None,
-        typer.Option(help="Resolution of H, eV; a coarser one gives a smaller file."),
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Copy the first samples of each split to a new dataset, which records its source."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.datasets.writing import write_part
-    from workbench.storage.lock import locked_file
-
-    if (twisted_from is None) != (not twisted):
-        raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
-    sizes = {"train": train, "valid": valid, "test": test}
-    with ExitStack() as files:
-        dataset = files.enter_context(Dataset(source))
-        more = {}
-        if twisted_from is not None:
-            more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
-        with locked_file(out, sources=[dataset.path], overwrite=overwrite):
-            kept = {name: n for name, n in sizes.items() if n}
-            digest = write_part(dataset, out, kept, step, more)
-    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
-    show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
 def _of_one_kind(
@@ -214,7 +173,7 @@ def _numbers(what: str, text: str, count: int) -> tuple[int, ...]:
     return numbers
 
 
-def _contents(path: Path) -> dict[str, Any]:
+def contents(path: Path) -> dict[str, Any]:
     """Number of samples, split sizes and hash of a dataset."""
     from workbench.datasets.dataset import Dataset
 
@@ -304,7 +263,7 @@ def _import(
         overwrite=overwrite,
         skip_bad=skip_bad,
     )
-    result = _contents(path)
+    result = contents(path)
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
         skipped = dataset.provenance.get("skipped", {})

@@ -190,8 +190,8 @@ class _Job:
             return False
         if is_smaller(self.recipe, recipe):
             raise LabellingError(
-                f"{self.out} exists and has more samples: write a part of it with `part`, or choose "
-                "another name."
+                f"{self.out} exists and has more samples: write a part of it with `part`, or "
+                "choose another name."
             )
         raise LabellingError(
             f"{self.out} exists and was made with other arguments or program versions: remove it, "
