@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
 from workbench.datasets.packing import pack_blocks, pack_triangles
+from workbench.datasets.reading_guide import reading_guide
 from workbench.datasets.schema import FARTHEST
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
@@ -61,9 +62,11 @@ def write(
     arrays = collected.arrays()
     for name, numbers in _checked_splits(splits, len(arrays["energy"])).items():
         arrays[f"splits/{name}"] = numbers
+    layout = BLOCKS if collected.periodic else TRIANGLES
     header = {
         "convention_version": CONVENTION_VERSION,
-        "layout": BLOCKS if collected.periodic else TRIANGLES,
+        "how_to_read": reading_guide(collected.basis, layout),
+        "layout": layout,
         "units": {"positions": "Angstrom", "energy": "eV", "hamiltonian": "eV", "overlap": "1"},
         "step": step,
         "basis": collected.basis.to_json(),
