@@ -235,6 +235,10 @@ def import_sisl(
     _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
+_FOUND = ("time_reversal", "lowered_symmetry")
+"""What a validation may have found, as the provenance says it."""
+
+
 def _import(
     form: str,
     sources: list[Path],
@@ -267,12 +271,18 @@ def _import(
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
         skipped = dataset.provenance.get("skipped", {})
+        found = {k: dataset.provenance[k] for k in _FOUND if k in dataset.provenance}
     lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
     if skip_bad:
         result["skipped"] = skipped
         lines.append(f"  {len(skipped)} structures left out")
         lines += [f"    {name}: {reason}" for name, reason in skipped.items()]
     lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
+    result |= found
+    if not found.get("time_reversal", True):
+        lines.append("  time_reversal=false: train with `--set time_reversal=false`")
+    if number := found.get("lowered_symmetry"):
+        lines.append(f"  {number} of a lower symmetry than the atoms, as in an external field")
     show(result, "\n".join(lines), as_json)
 
 

@@ -158,8 +158,11 @@ def _splits(chosen: _Chosen) -> dict[str, list[int]]:
 
 def _provenance(chosen: _Chosen) -> dict[str, Any]:
     """From which files the samples are, and how each was made."""
+    origins = [dataset.provenance for dataset, _ in chosen]
+    reversal = [of["time_reversal"] for of in origins if "time_reversal" in of]
     return {
         "recipe": {"method": chosen[0][0].method},
+        **({"time_reversal": all(reversal)} if reversal else {}),
         "merged_from": [
             {
                 "name": dataset.path.name,
