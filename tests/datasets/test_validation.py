@@ -1,6 +1,7 @@
 """Validation where the Hamiltonian has a lower symmetry than its atoms: moments and fields."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from pyscf import gto
 
 import workbench as wb
 from tests.support.crystal import PAULI, integrals, spin_orbit
-from workbench.datasets.validation import check
+from workbench.datasets.validation import ACROSS_OVERLAP, FIELD, SYMMETRY, check
 from workbench.engines.pyscf_molecules import ao_order
+from workbench.hamiltonians.bloch import k_mesh, to_real_space
 from workbench.hamiltonians.conventions import BOHR, HARTREE
 
 BASIS = "def2-svp"
@@ -145,6 +147,30 @@ def test_a_spin_of_the_wrong_sign_is_caught_however_weak(field, sheet, height, s
     swapped = np.roll(np.arange(2 * H.basis.dim), H.basis.dim)  # spin down before spin up
     wrong = replace(magnet, values=magnet.values[:, swapped[:, None], swapped])
     assert "spin-orbit part of H" in complaint(sheet, wrong, S)
+
+
+def test_too_few_k_points_fold_images_into_a_block():
+    """Why hexagonal BN comes back with 0.02 from 3 x 3 k-points, and from many with none of it."""
+    atoms = graphene(formula="BN", a=2.504, vacuum=7.0)
+    atoms.pbc = True
+    S = integrals(atoms, "int1e_ovlp", "3-21g", 9.0)
+    found = []
+    for n in (2, 3, 5, 9):
+        points = np.array([S.at_k(k) for k in k_mesh((n, n, 1))])
+        folded = to_real_space(S.basis, atoms, (n, n, 1), points)
+        found.append(check(atoms, folded, folded).overlap_across)
+    assert found[0] > ACROSS_OVERLAP > found[1] > 0.01 > found[2] > found[3]
+    assert found[3] < 1e-12
+
+
+def test_the_documentation_names_the_limits_of_the_code():
+    page = (Path(__file__).parents[2] / "docs/how-to/other-programs.md").read_text()
+    for limit, what in (
+        (ACROSS_OVERLAP, "At most {:g} of the norm of S"),
+        (SYMMETRY, "({:g} of the norm of its off-site blocks)"),
+        (FIELD, "if at most {:g} of the off-site norm is left"),
+    ):
+        assert what.format(limit) in " ".join(page.split())
 
 
 def test_magnetic_crystals_are_written_and_say_so(tmp_path, sheet, spinors):
