@@ -2,6 +2,7 @@
 
 from .datasets.dataset import Dataset as Dataset
 from .datasets.labelling import label as label
+from .datasets.merging import merge_datasets as merge_datasets
 from .datasets.own_references import write_dataset as write_dataset
 from .engines import Reference as Reference
 from .engines.dispatch import pyscf as pyscf

@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
 from workbench.cli import models as model_commands
+from workbench.cli import parts as part_commands
 from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
 from workbench.cli.predict import predict
@@ -75,7 +76,8 @@ app = typer.Typer(
     epilog=_EPILOG,
 )
 app.command()(data_commands.label)
-app.command()(data_commands.part)
+app.command()(part_commands.part)
+app.command()(part_commands.merge)
 app.add_typer(data_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
 app.command()(model_commands.evaluate)

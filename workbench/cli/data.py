@@ -1,8 +1,7 @@
-"""The commands that make datasets: ``label``, ``part``, ``import`` and ``export``."""
+"""The commands ``label``, ``import`` and ``export``; ``part`` and ``merge`` are in `cli.parts`."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -140,48 +139,8 @@ def label(
         allow_failures=allow_failures,
         **engine_settings,
     )
-    result = _contents(path)
+    result = contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
-
-
-def part(
-    source: DatasetSource,
-    out: DatasetFile,
-    train: Annotated[int, typer.Option(help="Copy this many training samples.")] = 0,
-    valid: Annotated[int, typer.Option(help="Copy this many validation samples.")] = 0,
-    test: Annotated[int, typer.Option(help="Copy this many test samples.")] = 0,
-    twisted: Annotated[
-        int, typer.Option(help="Copy this many test samples of --twisted-from.")
-    ] = 0,
-    twisted_from: Annotated[
-        str | None,
-        typer.Option(help="Dataset of twisted cells, for a separate split named twisted."),
-    ] = None,
-    step: Annotated[
-        float | None,
-        typer.Option(help="Resolution of H, eV; a coarser one gives a smaller file."),
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Copy the first samples of each split to a new dataset, which records its source."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.datasets.writing import write_part
-    from workbench.storage.lock import locked_file
-
-    if (twisted_from is None) != (not twisted):
-        raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
-    sizes = {"train": train, "valid": valid, "test": test}
-    with ExitStack() as files:
-        dataset = files.enter_context(Dataset(source))
-        more = {}
-        if twisted_from is not None:
-            more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
-        with locked_file(out, sources=[dataset.path], overwrite=overwrite):
-            kept = {name: n for name, n in sizes.items() if n}
-            digest = write_part(dataset, out, kept, step, more)
-    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
-    show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
 def _of_one_kind(
@@ -214,7 +173,7 @@ def _numbers(what: str, text: str, count: int) -> tuple[int, ...]:
     return numbers
 
 
-def _contents(path: Path) -> dict[str, Any]:
+def contents(path: Path) -> dict[str, Any]:
     """Number of samples, split sizes and hash of a dataset."""
     from workbench.datasets.dataset import Dataset
 
@@ -276,6 +235,10 @@ def import_sisl(
     _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
+_FOUND = ("time_reversal", "lowered_symmetry")
+"""What a validation may have found, as the provenance says it."""
+
+
 def _import(
     form: str,
     sources: list[Path],
@@ -304,17 +267,23 @@ def _import(
         overwrite=overwrite,
         skip_bad=skip_bad,
     )
-    result = _contents(path)
+    result = contents(path)
     with Dataset(path) as dataset:
         result["largest_residuals"] = dataset.provenance["largest_residuals"]
         skipped = dataset.provenance.get("skipped", {})
         result["kind"] = kind = "crystals" if dataset.periodic else "molecules"
+        found = {k: dataset.provenance[k] for k in _FOUND if k in dataset.provenance}
     lines = [f"{path}: {result['samples']} {kind}, sha256 {result['sha256']}"]
     if skip_bad:
         result["skipped"] = skipped
         lines.append(f"  {len(skipped)} structures left out")
         lines += [f"    {name}: {reason}" for name, reason in skipped.items()]
     lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
+    result |= found
+    if not found.get("time_reversal", True):
+        lines.append("  time_reversal=false: train with `--set time_reversal=false`")
+    if number := found.get("lowered_symmetry"):
+        lines.append(f"  {number} of a lower symmetry than the atoms, as in an external field")
     show(result, "\n".join(lines), as_json)
 
 

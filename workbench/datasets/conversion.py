@@ -19,7 +19,7 @@ from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.formats import Format, FormatError, deeph, deeph_present, sisl
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
-from workbench.datasets.validation import check
+from workbench.datasets.validation import DataCheck, check, note
 from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
@@ -161,9 +161,8 @@ class Collection:
                 if not skip_bad or len(skipped) + 1 == len(parts):
                     raise
                 skipped[number] = str(error)
-        worst: dict[str, float] = {}
-        # `worst` is filled while `write` reads the samples; it writes the provenance after that.
-        provenance = {**self.recipe, "largest_residuals": worst}
+        # Residuals are added while `write` reads the samples; it writes the provenance after that.
+        provenance: dict[str, Any] = {**self.recipe, "largest_residuals": {}}
         if skip_bad:
             provenance["skipped"] = {self._name(k): reason for k, reason in skipped.items()}
         sound = [number for number in range(len(parts)) if number not in skipped]
@@ -172,7 +171,7 @@ class Collection:
             name: [renumbered[k] for k in numbers.tolist() if k in renumbered]
             for name, numbers in self.splits.items()
         }
-        write(path, _samples([parts[k] for k in sound], worst), splits, provenance)
+        write(path, _samples([parts[k] for k in sound], provenance), splits, provenance)
         shutil.rmtree(work)
         return path
 
@@ -305,18 +304,9 @@ def _state(source: Path) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _samples(parts: list[Path], worst: dict[str, float]) -> Iterator[Sample]:
-    """The samples, each a group of its own; their largest residuals go into `worst`."""
+def _samples(parts: list[Path], provenance: dict[str, Any]) -> Iterator[Sample]:
+    """The samples, each a group of its own; their residuals go into the provenance."""
     for number, part in enumerate(parts):
         with Dataset(part) as single:
-            _keep_worst(worst, single.provenance["proof"])
+            note(provenance, DataCheck(**single.provenance["proof"]))
             yield replace(single[0], group=number)
-
-
-def _keep_worst(worst: dict[str, float], residuals: Mapping[str, float | None]) -> None:
-    """The largest residual of each kind so far; the smallest eigenvalue of the overlap."""
-    for name, value in residuals.items():
-        if value is None:
-            continue
-        better = min if name in ("overlap_floor", "operations") else max
-        worst[name] = better(worst.get(name, value), value)
