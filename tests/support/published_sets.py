@@ -3,6 +3,7 @@
 Orbitals are put into each program's order here by their names, independently of the workbench.
 """
 
+import pickle
 import sqlite3
 from base64 import b64encode
 from functools import lru_cache
@@ -127,6 +128,27 @@ def qh9_dynamic(path, trajectories, converged=1):
     connection.commit()
     connection.close()
     return path
+
+
+def qh9_lmdb(folder, database, protocol=4):
+    """What QH9's own scripts make of its database: one pickled dictionary a row."""
+    import lmdb
+
+    connection = sqlite3.connect(database)
+    rows = connection.execute("SELECT * FROM data").fetchall()
+    connection.close()
+    with lmdb.open(str(folder), map_size=1 << 30) as environment:
+        for k, row in enumerate(rows):
+            columns = {0: "id", 1: "num_nodes", 2: "atoms", 3: "pos", 4: "Ham"}
+            if len(row) > len(columns):
+                columns = {0: "id", 1: "geo_id", 2: "num_nodes", 3: "atoms", 4: "pos", 9: "Ham"}
+            record = {name: row[column] for column, name in columns.items()}
+            if isinstance(record["id"], bytes):
+                record["id"] = int(np.frombuffer(record["id"], np.int64)[0])
+            key = (k if "geo_id" in record else record["id"]).to_bytes(4, "big")
+            with environment.begin(write=True) as transaction:
+                transaction.put(key, pickle.dumps(record, protocol))
+    return folder / "data.mdb"
 
 
 def _qh9(c, positions):

@@ -150,7 +150,7 @@ def outcomes(form):
     """For each mutant of a database a fault in words, or None where it is read or refused."""
     path = Path("mutant.db")
     WRITERS[form](Path("sound.db"), sets.calculations()[:2])
-    for mutant in islice(mutants(Path("sound.db").read_bytes(), seed=1), count(200)):
+    for mutant in islice(mutants(Path("sound.db").read_bytes(), seed=1), count(100)):
         path.write_bytes(mutant)
         try:
             for foreign in read_all(form, path):

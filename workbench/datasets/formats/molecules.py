@@ -107,7 +107,7 @@ def molecule(
     computable = basis.name == BASIS
     if overlap is None:
         _check_bonds(source, atoms)
-        _check_order(source, atoms, basis, H, order)
+        _check_order(source, atoms, hamiltonian, H, order)
     elif computable:
         _check_overlap(source, atoms, overlap)
     return Foreign(
@@ -161,14 +161,14 @@ def _check_bonds(source: Path, atoms: Atoms) -> None:
 
 
 def _check_order(
-    source: Path, atoms: Atoms, basis: Basis, H: NDArray[np.floating], order: str
+    source: Path, atoms: Atoms, ours: BlockMatrix, H: NDArray[np.floating], order: str
 ) -> None:
     """Refuse a matrix that rotates better with its pairs of atoms in another program's order."""
-    share = across_the_pair(in_our_order("H", H, atoms, basis, order), atoms)
+    share = across_the_pair(ours, atoms)
     if share <= _ACROSS:
         return
     for other in AO_TO_M:
-        theirs = across_the_pair(in_our_order("H", H, atoms, basis, other), atoms)
+        theirs = across_the_pair(in_our_order("H", H, atoms, ours.basis, other), atoms)
         if not theirs >= _BETTER * share:
             raise FormatError(
                 f"{source}: {share:.1%} of H does not rotate with its pairs of atoms, and in the "

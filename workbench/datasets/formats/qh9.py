@@ -9,17 +9,18 @@ Z is int32 (N,), pos float64 (N, 3) and Ham the whole Fock matrix, float64 (n_ao
 in PySCF's order. `id` names the molecule, in the dynamic sets as eight bytes; `geo_id` counts its
 geometries. No overlap is stored: PySCF has it. The layout is that of the classes `QH9Stable` and
 `QH9Dynamic` in OpenDFT/QHBench/QH9/datasets.py of github.com/divelab/AIRS, and of the scripts in
-`dataset_generation_examples` beside it.
+`dataset_generation_examples` beside it. The lmdb folders that those classes make
+are read as well (`qh9_lmdb`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats import Foreign, Format, FormatError, qh9_lmdb
 from workbench.datasets.formats.databases import SETS, array, columns, find, opened, row
 from workbench.datasets.formats.molecules import BASIS, atoms_of, basis_of, molecule
 from workbench.hamiltonians.conventions import BOHR
@@ -36,7 +37,7 @@ def read(source: Path, basis_name: str = BASIS) -> Foreign:
     """Read one structure.
 
     Args:
-        source: `file/row`, e.g. ``Path("QH9Stable.db/0")``.
+        source: `file/row`, e.g. ``Path("QH9Stable.db/0")``, or ``data.mdb/key``.
         basis_name: must be def2-svp, since the set is in that basis.
 
     Returns:
@@ -49,6 +50,11 @@ def read(source: Path, basis_name: str = BASIS) -> Foreign:
     if basis_name.lower() != BASIS:
         raise FormatError(f"QH9 is in the basis {BASIS}: leave the name of the basis as it is.")
     file = source.parent
+    if file.name == qh9_lmdb.FILE:
+        values = qh9_lmdb.record(file, source.name)
+        names = {"N": "num_nodes", "Z": "atoms", "pos": "pos", "Ham": "Ham"}
+        of_columns = {name: values.get(theirs) for name, theirs in names.items()}
+        return structure(source, of_columns, BOHR if "geo_id" in values else 1.0)
     with opened(file) as connection:
         dynamic = "geo_id" in columns(connection, _TABLE)
         values = row(file, connection, _TABLE, source.name, _DYNAMIC if dynamic else _STABLE)
@@ -77,14 +83,44 @@ def structure(source: Path, values: dict[str, Any], unit: float) -> Foreign:
     return molecule(source, atoms, basis, H, None, "pyscf")
 
 
+def _find(sources: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
+    """The rows of all databases; those of lmdb folders where a path has no database."""
+    found: list[tuple[Path, str]] = []
+    for source in map(Path, sources):
+        files = _lmdb_files(source)
+        if not files:
+            found += find("qh9", [source])
+        for file in files:
+            folder = file.parent.name
+            found += [(file / str(key), f"{folder}/{key}") for key in qh9_lmdb.keys(file)]
+    return found
+
+
+def _lmdb_files(source: Path) -> list[Path]:
+    """The lmdb files at or below a path that has no database."""
+    if source.is_file():
+        return [source] if source.name == qh9_lmdb.FILE else []
+    if any(source.rglob("*.db")):
+        return []
+    return sorted(source.rglob(qh9_lmdb.FILE))
+
+
 def _molecules(sources: Sequence[Path]) -> list[str]:
     """The molecule of each row."""
     names: dict[Path, dict[int, str]] = {}
     for file in dict.fromkeys(source.parent for source in sources):
+        if file.name == qh9_lmdb.FILE:
+            of_file = [int(source.name) for source in sources if source.parent == file]
+            names[file] = {number: _name_in_lmdb(file, number) for number in of_file}
+            continue
         with opened(file) as connection:
             found = connection.execute(f"SELECT rowid, id FROM {_TABLE}")
             names[file] = {number: _name(file, identity) for number, identity in found}
     return [names[source.parent][int(source.name)] for source in sources]
+
+
+def _name_in_lmdb(file: Path, number: int) -> str:
+    return _name(file, qh9_lmdb.record(file, str(number)).get("id"))
 
 
 def _name(file: Path, identity: object) -> str:
@@ -100,7 +136,7 @@ FORMAT = Format(
     "QH9",
     BASIS,
     "rows",
-    partial(find, "qh9"),
+    _find,
     read,
     molecules=_molecules,
     method={"method": "RKS", "functional": "b3lyp", "basis": BASIS, "program": "PySCF"},

@@ -60,6 +60,9 @@ def read(source: Path, basis_name: str = BASIS) -> Foreign:
             entry = database.get(id=int(source.name))
         numbers, positions = np.array(entry.numbers), np.array(entry.positions)
         data = dict(entry.data)
+    known = numbers.dtype.kind == "i" and positions.dtype.kind == "f" and numbers.ndim == 1
+    if not known or positions.shape != (len(numbers), 3):
+        raise FormatError(f"{source} has no numbers and positions of atoms: copy the database.")
     atoms = atoms_of(source, numbers, positions)
     basis = Basis(basis_name, _shells(source, definition, np.unique(atoms.numbers).tolist()))
     size = sum(basis.n_orbitals(z) for z in atoms.numbers.tolist())
