@@ -211,7 +211,7 @@ def import_deeph(
 ) -> None:
     """Convert folders of DeepH in either layout; every structure is validated as it is read."""
     shares = train, valid, test
-    _import("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
+    convert("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
 @importing.command("sisl")
@@ -232,14 +232,14 @@ def import_sisl(
 ) -> None:
     """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
     shares = train, valid, test
-    _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
+    convert("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
 _FOUND = ("time_reversal", "lowered_symmetry")
 """What a validation may have found, as the provenance says it."""
 
 
-def _import(
+def convert(
     form: str,
     sources: list[Path],
     out: Path,
@@ -249,8 +249,9 @@ def _import(
     as_json: bool,
     overwrite: bool,
     skip_bad: bool,
+    limit: int | None = None,
 ) -> None:
-    """Convert, then print the dataset's contents and its largest residuals."""
+    """The body of each import: convert, then print what the dataset contains and the residuals."""
     from workbench.datasets.conversion import import_files
     from workbench.datasets.dataset import Dataset
     from workbench.storage.output_check import check_writable
@@ -266,6 +267,7 @@ def _import(
         progress=not as_json,
         overwrite=overwrite,
         skip_bad=skip_bad,
+        limit=limit,
     )
     result = contents(path)
     with Dataset(path) as dataset:
