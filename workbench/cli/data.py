@@ -276,6 +276,27 @@ def import_sisl(
     _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
+@importing.command("abacus")
+def import_abacus(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that contain OUT folders of ABACUS, or files of H(R)."),
+    ],
+    out: DatasetFile,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "abacus",
+    skip_bad: _SkipBad = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Convert ABACUS calculations; every structure is validated as it is read."""
+    shares = train, valid, test
+    _import("abacus", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
+
+
 def _import(
     form: str,
     sources: list[Path],

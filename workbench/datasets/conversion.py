@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.formats import Format, FormatError, deeph, deeph_present, sisl
+from workbench.datasets.formats import Format, FormatError, abacus, deeph, deeph_present, sisl
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
@@ -31,7 +31,12 @@ __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
-FORMATS = {"deeph": deeph.FORMAT, "deeph-present": deeph.PRESENT, "sisl": sisl.FORMAT}
+FORMATS = {
+    "deeph": deeph.FORMAT,
+    "deeph-present": deeph.PRESENT,
+    "sisl": sisl.FORMAT,
+    "abacus": abacus.FORMAT,
+}
 """All formats, by the name that the command line uses."""
 
 _EXPORT = "export.json"  # says which dataset the folder holds

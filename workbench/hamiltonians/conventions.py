@@ -52,18 +52,22 @@ AO_TO_M: dict[str, dict[int, tuple[int, ...]]] = {
     "siesta": {l: tuple(range(2 * l + 1)) for l in range(5)},
     "orca": {l: _zero_outwards(l) for l in range(5)},
     "psi4": {l: _zero_outwards(l) for l in range(7)},
+    "abacus": {l: _zero_outwards(l) for l in range(5)},
     "m": {l: tuple(range(2 * l + 1)) for l in range(7)},
 }
 """Per program and l: ``new[k] = old[index[k]]`` changes its order to ``m = -l..l``.
 
 PySCF stores p as (x, y, z) and every other shell as m = -l..l. OpenMX and the DeepH format store
 p as (x, y, z), d as (z2, x2-y2, xy, xz, yz) and f as (z(5z2-3r2), x(5z2-r2), y(5z2-r2),
-z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l. ORCA and Psi4 store
+z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l. ORCA, Psi4 and ABACUS store
 m = 0, 1, -1, 2, -2, ...; "m" is our own order.
 """
 
-CONDON_SHORTLEY = frozenset({"siesta"})
-"""Programs whose real harmonics are (-1)^m times ours: their p shell is (-y, z, -x)."""
+CONDON_SHORTLEY = frozenset({"siesta", "abacus"})
+"""Programs whose real harmonics are (-1)^m times ours: for m = 1 they are -y and -x.
+
+SIESTA's p shell is (-y, z, -x). ABACUS's is (z, -x, -y) (`Ylm::sph_harm` in its source).
+"""
 
 NEGATIVE_M = {"orca": (3, 4)}
 """Program -> the |m| whose real harmonics have the other sign than ours."""
