@@ -297,6 +297,27 @@ def import_abacus(
     _import("abacus", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
+@importing.command("openmx")
+def import_openmx(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help=".scfout files, or folders with such files at any depth."),
+    ],
+    out: DatasetFile,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "openmx",
+    skip_bad: _SkipBad = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Convert OpenMX calculations; every structure is validated as it is read."""
+    shares = train, valid, test
+    _import("openmx", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
+
+
 def _import(
     form: str,
     sources: list[Path],

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.formats import Format, FormatError, abacus, deeph, deeph_present, sisl
+from workbench.datasets.formats import (
+    Format,
+    FormatError,
+    abacus,
+    deeph,
+    deeph_present,
+    openmx,
+    sisl,
+)
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import check
@@ -36,6 +44,7 @@ FORMATS = {
     "deeph-present": deeph.PRESENT,
     "sisl": sisl.FORMAT,
     "abacus": abacus.FORMAT,
+    "openmx": openmx.FORMAT,
 }
 """All formats, by the name that the command line uses."""
 

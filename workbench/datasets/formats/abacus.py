@@ -149,12 +149,14 @@ def _check_spins(path: Path, stored: Csr, log: Log | None) -> None:
 
 def _structure(path: Path, stored: Csr, log: Log | None) -> tuple[Atoms, Shells]:
     """The structure and shells from the header, the log and `STRU`."""
-    stru = None, {}
+    fine, shells = None, {}
     for folder in path.parents[:3]:
         if (folder / "STRU").is_file():
-            stru = read_stru(folder / "STRU")
+            fine, shells = read_stru(folder / "STRU")
             break
-    atoms = log.atoms if log is not None else None
+    atoms = None
+    if log is not None:
+        atoms, shells = log.atoms, log.shells or shells
     if stored.structure:
         atoms = of_header(path, stored.structure)
     elif path.name[0].isdigit() or (atoms is None and stored.step > 0):
@@ -162,15 +164,13 @@ def _structure(path: Path, stored: Csr, log: Log | None) -> tuple[Atoms, Shells]
             f"{path} is of one step of several, and does not contain its structure: use ABACUS "
             "3.9.0.25 or newer, or compute the structure alone."
         )
-    if atoms is None and stru[0] is None:
+    if fine is not None:
+        atoms = fine if atoms is None else with_digits_of(fine, atoms)
+    if atoms is None:
         raise FormatError(
             f"{path} does not contain its structure: put running_scf.log beside it, or the STRU "
             "with its lattice vectors into the folder above."
         )
-    if stru[0] is not None:
-        atoms = stru[0] if atoms is None else with_digits_of(stru[0], atoms)
-    shells = log.shells if log is not None and log.shells else stru[1]
-    assert atoms is not None
     return atoms, shells
 
 

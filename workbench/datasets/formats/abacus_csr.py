@@ -29,6 +29,7 @@ __all__ = ["Csr", "read_csr"]
 _FARTHEST_CELL = 1_000_000
 _BRACKETS = str.maketrans("(),[]", "     ")
 _STEP = re.compile(r"STEP:\s*(\d+)|Ionic Step\s+(\d+)", re.IGNORECASE)
+_SEVERAL = "has matrices of several ionic steps: keep one, with the structure of its step."
 _NUMBERS = {
     "dimension": r"Matrix Dimension of .*:\s*(\d+)|^\s*(\d+)\s*# number of localized basis",
     "cells": r"Matrix number of .*:\s*(\d+)|^\s*(\d+)\s*# number of Bravais lattice vector",
@@ -80,7 +81,7 @@ def read_csr(path: Path) -> Csr:
             if not 0 < n <= largest:
                 raise _WrongError("no number of rows")
             content = _content(first, lines)
-            blocks = list(_blocks(content, n, largest))
+            blocks = list(_blocks(path, content, n, largest))
     except (_WrongError, OverflowError) as error:
         raise FormatError(
             f"{path} is truncated or no matrix of ABACUS ({error}): copy it again."
@@ -91,9 +92,7 @@ def read_csr(path: Path) -> Csr:
             f"{path} is truncated: it announces {announced} cells and has {len(blocks)}."
         )
     if len({cell for cell, *_ in blocks}) < len(blocks):
-        raise FormatError(
-            f"{path} has matrices of several ionic steps: keep one, with the structure of its step."
-        )
+        raise FormatError(f"{path} {_SEVERAL}")
     if not filled:
         raise FormatError(f"{path} has no element that is not zero.")
     steps = _STEP.findall("\n".join(header))
@@ -104,7 +103,9 @@ def read_csr(path: Path) -> Csr:
         is_folded="folded" in "\n".join(header),
         structure=_structure(header),
         orbitals=np.concatenate([orbitals for _, _, orbitals in filled], axis=1),
-        cells=np.repeat([cell for cell, *_ in filled], [len(b[1]) for b in filled], axis=0),
+        cells=np.repeat(
+            np.array([cell for cell, *_ in filled]), [len(b[1]) for b in filled], axis=0
+        ),
         values=np.concatenate([values for _, values, _ in filled]),
     )
 
@@ -153,7 +154,7 @@ def _content(first: str, lines: Iterator[str]) -> Iterator[str]:
 Block = tuple[tuple[int, ...], NDArray[Any], NDArray[np.intp]]  # cell, values, row and column
 
 
-def _blocks(content: Iterator[str], n: int, largest: int) -> Iterator[Block]:
+def _blocks(path: Path, content: Iterator[str], n: int, largest: int) -> Iterator[Block]:
     """The elements of each cell."""
     was_empty = False
     for line in content:
@@ -162,7 +163,7 @@ def _blocks(content: Iterator[str], n: int, largest: int) -> Iterator[Block]:
             was_empty = False
             continue
         if _STEP.search(line):
-            raise _WrongError("it has several ionic steps; keep one")
+            raise FormatError(f"{path} {_SEVERAL}")
         *cell, count = _integers(words, 4).tolist()
         if not 0 <= count <= largest or not all(abs(t) <= _FARTHEST_CELL for t in cell):
             raise _WrongError(f"a cell '{line[:60]}'")

@@ -19,12 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError
-from workbench.hamiltonians.basis import check_shells
-from workbench.hamiltonians.conventions import BOHR, SHELL_LETTERS
+from workbench.datasets.formats.elements import element_of, shells_of_elements, shells_of_name
+from workbench.hamiltonians.conventions import BOHR
 from workbench.structures.validation import StructureError, validate
 
 __all__ = ["Log", "Shells", "of_header", "read_log", "read_stru", "with_digits_of"]
@@ -139,7 +138,8 @@ def read_stru(path: Path) -> tuple[Atoms | None, Shells]:
     of_label: dict[str, list[int]] = {}
     if len(files) == len(species):
         for label, name in zip(species, files, strict=True):
-            of_label[label] = _shells_of_name(path, name)
+            match = _ORBITALS.search(name)
+            of_label[label] = list(shells_of_name(match[1])) if match else []
     shells = _by_element(path, of_label)
     positions = sections.get("ATOMIC_POSITIONS", [])
     if "LATTICE_VECTORS" not in sections or (positions and "_center" in positions[0]):
@@ -233,24 +233,11 @@ def _atoms(
     path: Path, labels: list[str], scaled: NDArray[np.float64], cell: NDArray[np.float64]
 ) -> Atoms:
     """The structure, which must be physically possible."""
-    numbers = [_element(path, label) for label in labels]
+    numbers = [element_of(path, label) for label in labels]
     try:
         return validate(Atoms(numbers, scaled @ cell, cell=cell, pbc=True))
     except StructureError as error:
         raise FormatError(f"{path}: {error}") from error
-
-
-def _element(path: Path, label: str) -> int:
-    """The atomic number of a label such as Fe, Fe1 or Fe_up."""
-    letters = re.match("[A-Za-z]*", label)
-    symbol = letters[0] if letters else ""
-    if symbol not in atomic_numbers or symbol == "X" or "empty" in label.lower():
-        raise FormatError(
-            f"{path} has atoms '{label[:40]}' whose element is uncertain: labels must be a "
-            "chemical symbol, with any suffix set apart, such as Fe, Fe1 or Fe_up; ghost atoms "
-            "are not read."
-        )
-    return atomic_numbers[symbol]
 
 
 def _repeated(path: Path, match: re.Match[str]) -> list[int]:
@@ -261,35 +248,10 @@ def _repeated(path: Path, match: re.Match[str]) -> list[int]:
     return [l] * count
 
 
-def _shells_of_name(path: Path, name: str) -> list[int]:
-    """The l of the shells of an orbital file, by its name."""
-    match = _ORBITALS.search(name)
-    if match is None:
-        return []
-    parts = re.findall(r"(\d+)([spdfghi])", match[1])
-    counts = [(SHELL_LETTERS.index(letter), int(count[:9])) for count, letter in parts]
-    if not sum(count for _, count in counts) <= 64:
-        raise FormatError(f"{path} names an orbital file with more than 64 shells: {name[:60]}.")
-    return [l for l, count in counts for _ in range(count)]
-
-
 def _by_element(path: Path, of_label: dict[str, list[int]]) -> Shells:
     """The shells of each element; labels such as Fe1 and Fe2 must have the same."""
-    shells: Shells = {}
-    for label, listed in of_label.items():
-        if not listed:
-            continue
-        number = _element(path, label)
-        if shells.setdefault(number, tuple(listed)) != tuple(listed):
-            raise FormatError(
-                f"{path} gives two sets of shells for {chemical_symbols[number]}: all atoms of "
-                "one element must have the same."
-            )
-        try:
-            check_shells(number, listed)
-        except ValueError as error:
-            raise FormatError(f"{path}: {error}") from error
-    return shells
+    listed = [(element_of(path, label), shells) for label, shells in of_label.items() if shells]
+    return shells_of_elements(path, listed)
 
 
 def _rows(lines: Iterator[str]) -> list[tuple[str, ...]]:
