@@ -191,7 +191,18 @@ def _log(atoms, basis, level, direct):
             lines.append(f"{kind}_{symbol}{number}{place}  0.0000  0.0000  0.0000  0.0000")
     lines += ["", " Lattice vectors: (Cartesian coordinate: in unit of a_0)"]
     lines += ["".join(f"{x:+20.8g}" for x in row) for row in atoms.cell.array / unit]
-    lines += ["                                    nspin = 1", "", f" EFERMI = {level} eV", ""]
+    lines += [
+        " LATTICE VECTORS: (CARTESIAN COORDINATE: IN UNIT OF A0)",
+        *["            +1            +0            +0"] * 3,
+        " SETUP K-POINTS",
+        "                                    nspin = 1",
+        "K-POINTS DIRECT COORDINATES",
+        " KPOINTS    DIRECT_X    DIRECT_Y    DIRECT_Z  WEIGHT",
+        "       1  0.00000000  0.00000000  0.00000000  0.0010",
+        "",
+        f" EFERMI = {level} eV",
+        "",
+    ]
     return "\n".join(lines)
 
 

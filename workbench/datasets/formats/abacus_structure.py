@@ -38,7 +38,7 @@ _ZETA = re.compile(r"L=\s*(\d+)\s*,?\s*number of zeta\s*=\s*(\d+)", re.IGNORECAS
 _SPINS = re.compile(r"^\s*nspin\s*==?\s*(\d)", re.IGNORECASE)
 _LEVEL = re.compile(r"^\s*(?:EFERMI\s*=\s*|E_Fermi\s+\S+\s+)(\S+)")
 _CONSTANT = re.compile(r"lattice constant \(Bohr\)\s*=\s*(\S+)", re.IGNORECASE)
-_TABLE = re.compile(r"(DIRECT|CARTESIAN) COORDINATES(?:.*UNIT\s*=\s*(\S+)\s*Bohr)?")
+_TABLE = re.compile(r"^\s*(DIRECT|CARTESIAN) COORDINATES(?:.*UNIT\s*=\s*(\S+)\s*Bohr)?")
 _ATOM = re.compile(r"^\s*tau[cd]_(\S+?)\d*\s+(\S+)\s+(\S+)\s+(\S+)")
 _SECTION = re.compile(r"^[A-Z_]{6,}$")
 _ORBITALS = re.compile(r"((?:\d+[spdfghi])+)(?:\.\w+)?$")
@@ -76,9 +76,10 @@ def of_header(path: Path, lines: list[str]) -> Atoms:
         if len(labels) != len(counts) or sum(counts) != len(lines) - 8 or min(counts) < 1:
             raise ValueError(lines[6])
         symbols = [label for label, k in zip(labels, counts, strict=True) for _ in range(k)]
-        return _atoms(path, symbols, _vectors(lines[8:]), constant * cell)
+        scaled = _vectors(lines[8:])
     except (ValueError, IndexError) as error:
         raise _damaged(path, "header", error) from error
+    return _atoms(path, symbols, scaled, constant * cell)
 
 
 def read_log(path: Path) -> Log:
