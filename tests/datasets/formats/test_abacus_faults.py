@@ -83,10 +83,10 @@ FAULTS = {
     "a huge cell": (_line(3, lambda line: "9999999 0 0 4"), "a cell '9999999 0 0 4'"),
     "a huge count": (_line(3, lambda line: "0 0 0 999999999999"), "a cell"),
     "a negative count": (_line(3, lambda line: "0 0 0 -4"), "a cell"),
-    "words": (_line(4, lambda line: line.replace("e-", "x", 1)), "a value that is no number"),
+    "words": (_line(4, lambda line: line.replace("e-", "x", 1)), "a word that is no number"),
     "one value less": (_line(4, lambda line: line.rpartition(" ")[0]), "numbers instead of"),
     "one value more": (_line(4, lambda line: line + " 1.0"), "numbers instead of"),
-    "half columns": (_line(5, lambda line: line.rpartition(" ")[0] + " 1.5"), "whole numbers"),
+    "half columns": (_line(5, lambda line: line.rpartition(" ")[0] + " 1.5"), "no number"),
     "a column far away": (_line(5, lambda line: line.rpartition(" ")[0] + " 99"), "do not fit"),
     "an element twice": (
         _line(5, lambda line: " ".join([line.split()[0], *line.split()[:1], *line.split()[2:]])),
