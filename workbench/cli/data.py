@@ -235,6 +235,48 @@ def import_sisl(
     convert("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
+@importing.command("abacus")
+def import_abacus(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that contain OUT folders of ABACUS, or files of H(R)."),
+    ],
+    out: DatasetFile,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "abacus",
+    skip_bad: _SkipBad = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Convert ABACUS calculations; every structure is validated as it is read."""
+    shares = train, valid, test
+    convert("abacus", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
+
+
+@importing.command("openmx")
+def import_openmx(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help=".scfout files, or folders with such files at any depth."),
+    ],
+    out: DatasetFile,
+    train: _TrainShare = 0.6,
+    valid: _ValidShare = 0.2,
+    test: _TestShare = 0.2,
+    seed: _SplitSeed = 0,
+    basis: _BasisName = "openmx",
+    skip_bad: _SkipBad = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Convert OpenMX calculations; every structure is validated as it is read."""
+    shares = train, valid, test
+    convert("openmx", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
+
+
 _FOUND = ("time_reversal", "lowered_symmetry")
 """What a validation may have found, as the provenance says it."""
 

@@ -19,9 +19,11 @@ from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.formats import (
     Format,
     FormatError,
+    abacus,
     deeph,
     deeph_present,
     nabladft,
+    openmx,
     qh9,
     schnorb,
     sisl,
@@ -49,6 +51,8 @@ FORMATS = {
     "qh9": qh9.FORMAT,
     "nabladft": nabladft.FORMAT,
     "schnorb": schnorb.FORMAT,
+    "abacus": abacus.FORMAT,
+    "openmx": openmx.FORMAT,
 }
 """All formats, by the name that the command line uses."""
 
