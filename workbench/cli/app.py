@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
+from workbench.cli import imports as import_commands
 from workbench.cli import models as model_commands
 from workbench.cli import parts as part_commands
 from workbench.cli import published_sets as published_commands
@@ -79,10 +80,10 @@ app = typer.Typer(
 app.command()(data_commands.label)
 app.command()(part_commands.part)
 app.command()(part_commands.merge)
-data_commands.importing.command("qh9")(published_commands.import_qh9)
-data_commands.importing.command("nabladft")(published_commands.import_nabladft)
-data_commands.importing.command("schnorb")(published_commands.import_schnorb)
-app.add_typer(data_commands.importing, name="import")
+import_commands.importing.command("qh9")(published_commands.import_qh9)
+import_commands.importing.command("nabladft")(published_commands.import_nabladft)
+import_commands.importing.command("schnorb")(published_commands.import_schnorb)
+app.add_typer(import_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
 app.command()(model_commands.evaluate)
 app.command()(model_commands.calibrate)

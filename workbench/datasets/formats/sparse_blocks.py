@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from workbench.datasets.formats.deeph_blocks import check_padding
 from workbench.datasets.validation import ACROSS_OVERLAP, across_the_pair
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import order_index, order_signs
+from workbench.hamiltonians.pairs import canonical_order
 
 __all__ = ["Pattern", "is_folded", "pattern"]
 
