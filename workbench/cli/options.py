@@ -33,6 +33,7 @@ __all__ = [
     "Stage2",
     "Structure",
     "lines",
+    "number",
     "show",
 ]
 
@@ -114,6 +115,16 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="name=value, a field of ModelConfig or TrainConfig; repeatable."),
 ]
+
+
+def number(index: str | None) -> int | None:
+    """The number of one structure."""
+    try:
+        return None if index is None else int(index)
+    except ValueError:
+        raise ValueError(
+            f"--index is {index!r}: give a number from 0, or a slice such as 0:10."
+        ) from None
 
 
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:

@@ -28,6 +28,7 @@ from workbench.cli.options import (
     Spin,
     Structure,
     lines,
+    number,
     show,
 )
 
@@ -201,7 +202,7 @@ def _structure(
 
     if not Path(source).is_dir():
         with _warnings_as_sentences():
-            atoms = load(source, charge=charge, spin=spin, index=_number(index))
+            atoms = load(source, charge=charge, spin=spin, index=number(index))
         return atoms, None if overlap is None else read_overlap(overlap, atoms, trained.basis)
     from workbench.datasets.formats.deeph import read_overlap as of_folder
     from workbench.engines import Overlap
@@ -212,16 +213,6 @@ def _structure(
         raise ValueError("The folder of DeepH has an overlap itself: omit --overlap.")
     atoms, S = of_folder(source, trained.basis.name)
     return atoms, Overlap(S.in_basis(trained.basis))
-
-
-def _number(index: str | None) -> int | None:
-    """The number of one structure."""
-    try:
-        return None if index is None else int(index)
-    except ValueError:
-        raise ValueError(
-            f"--index is {index!r}: give a number from 0, or a slice such as 0:10."
-        ) from None
 
 
 def _write(
