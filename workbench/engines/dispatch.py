@@ -13,7 +13,7 @@ from typing import Any
 
 from ase import Atoms
 
-from workbench.engines import OWN_SCRIPT, Engine, Reference
+from workbench.engines import OWN_SCRIPT, PUBLISHED_SET, Engine, Reference
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["ENGINES", "again", "engine_for", "program", "pyscf", "recorded", "reference"]
@@ -150,6 +150,11 @@ def again(atoms: Atoms, made: Reference) -> Reference:
         raise ValueError(
             "This reference comes from a script of your own, so it cannot be computed again here: "
             "make one with workbench.reference to compare after a rotation."
+        )
+    if PUBLISHED_SET in method:
+        raise ValueError(
+            f"This reference comes from {method[PUBLISHED_SET]}, whose program and version cannot "
+            "be run here: make one with workbench.reference to compare after a rotation."
         )
     if "engine" in method:
         settings = {k: v for k, v in method.items() if k not in ("functional", "version")}
