@@ -193,19 +193,11 @@ def method(
 
 
 def xc_of(method: Mapping[str, Any]) -> str:
-    """The argument `xc` of a recorded method: its functional, or "hf".
-
-    Raises:
-        ValueError: for a method without a functional, e.g. of imported data.
-    """
-    if method.get("method") in ("RHF", "GHF"):
-        return "hf"
-    if not method.get("functional"):
-        raise ValueError(
-            "The functional of these data is not on record, so no Fock matrix can be computed for "
-            "them: use data of `label`, or of an import that records it."
-        )
-    return method["functional"]
+    """The argument `xc` of a recorded method, "hf" or its functional; a ValueError without."""
+    functional = "hf" if method.get("method") in ("RHF", "GHF") else method.get("functional")
+    if functional is None:
+        raise ValueError("The functional of these data is not on record: use data of `label`.")
+    return functional
 
 
 def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
