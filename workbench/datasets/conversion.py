@@ -110,7 +110,9 @@ class Collection:
         _refuse_other_databases(roots, form)
         separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
         taken = {path.resolve() for some in separate.values() for path, _ in some}
-        drawn = [(path, name) for path, name in form.find(roots) if path.resolve() not in taken]
+        drawn = form.find(roots)
+        if taken:
+            drawn = [(path, name) for path, name in drawn if path.resolve() not in taken]
         if separate and not drawn:
             raise FormatError(
                 f"All structures below {', '.join(map(str, roots))} are set apart: none is left to "
