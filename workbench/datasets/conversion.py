@@ -349,7 +349,9 @@ def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Forma
     for root in map(Path, roots):
         known = published_set(root) if root.suffix == ".db" else None
         if known is not None and FORMATS[known] is not form:
-            raise FormatError(f"{root} is a database of {SETS[known].title}: use `import {known}`.")
+            raise FormatError(
+                f"{root} has the columns of {SETS[known].title}: use `import {known}`."
+            )
 
 
 def _samples(
