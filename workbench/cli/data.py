@@ -1,8 +1,7 @@
-"""The commands that make datasets: ``label``, ``part``, ``import`` and ``export``."""
+"""The commands ``label`` and ``export``."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -19,7 +18,6 @@ from workbench.cli.options import (
     Index,
     Json,
     Layout,
-    Overwrite,
     Seed,
     Spin,
     show,
@@ -29,7 +27,6 @@ from workbench.cli.settings import assignments
 if TYPE_CHECKING:
     from ase import Atoms
 
-importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
 
 
@@ -140,48 +137,8 @@ def label(
         allow_failures=allow_failures,
         **engine_settings,
     )
-    result = _contents(path)
+    result = contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
-
-
-def part(
-    source: DatasetSource,
-    out: DatasetFile,
-    train: Annotated[int, typer.Option(help="Copy this many training samples.")] = 0,
-    valid: Annotated[int, typer.Option(help="Copy this many validation samples.")] = 0,
-    test: Annotated[int, typer.Option(help="Copy this many test samples.")] = 0,
-    twisted: Annotated[
-        int, typer.Option(help="Copy this many test samples of --twisted-from.")
-    ] = 0,
-    twisted_from: Annotated[
-        str | None,
-        typer.Option(help="Dataset of twisted cells, for a separate split named twisted."),
-    ] = None,
-    step: Annotated[
-        float | None,
-        typer.Option(help="Resolution of H, eV; a coarser one gives a smaller file."),
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Copy the first samples of each split to a new dataset, which records its source."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.datasets.writing import write_part
-    from workbench.storage.lock import locked_file
-
-    if (twisted_from is None) != (not twisted):
-        raise ValueError("Twisted cells need both options: --twisted 3 --twisted-from FILE.")
-    sizes = {"train": train, "valid": valid, "test": test}
-    with ExitStack() as files:
-        dataset = files.enter_context(Dataset(source))
-        more = {}
-        if twisted_from is not None:
-            more["twisted"] = files.enter_context(Dataset(twisted_from)), twisted
-        with locked_file(out, sources=[dataset.path], overwrite=overwrite):
-            kept = {name: n for name, n in sizes.items() if n}
-            digest = write_part(dataset, out, kept, step, more)
-    result = {"path": str(out), "bytes": out.stat().st_size, "sha256": digest}
-    show(result, f"{out}: {result['bytes']} bytes, sha256 {digest}", as_json)
 
 
 def _of_one_kind(
@@ -214,7 +171,7 @@ def _numbers(what: str, text: str, count: int) -> tuple[int, ...]:
     return numbers
 
 
-def _contents(path: Path) -> dict[str, Any]:
+def contents(path: Path) -> dict[str, Any]:
     """Number of samples, split sizes and hash of a dataset."""
     from workbench.datasets.dataset import Dataset
 
@@ -225,100 +182,6 @@ def _contents(path: Path) -> dict[str, Any]:
             "splits": {name: len(dataset.split(name)) for name in dataset.splits},
             "sha256": dataset.hash,
         }
-
-
-_TrainShare = Annotated[float, typer.Option("--train", help="Fraction of structures to train on.")]
-_ValidShare = Annotated[float, typer.Option("--valid", help="Fraction to validate on.")]
-_TestShare = Annotated[float, typer.Option("--test", help="Fraction to test on.")]
-_SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out broken structures, and list them.")
-]
-_SplitSeed = Annotated[int, typer.Option("--seed", help="Seed of the random split.")]
-_BasisName = Annotated[str, typer.Option("--basis", help="Name to give to the basis.")]
-
-
-@importing.command("deeph")
-def import_deeph(
-    root: Annotated[Path, typer.Argument(help="Folder that contains one folder per structure.")],
-    out: DatasetFile,
-    train: _TrainShare = 0.6,
-    valid: _ValidShare = 0.2,
-    test: _TestShare = 0.2,
-    seed: _SplitSeed = 0,
-    basis: _BasisName = "deeph",
-    skip_bad: _SkipBad = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Convert folders of DeepH in either layout; every structure is validated as it is read."""
-    shares = train, valid, test
-    convert("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
-
-
-@importing.command("sisl")
-def import_sisl(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help=".HSX, .nc or .fdf files, or folders with .HSX files at any depth."),
-    ],
-    out: DatasetFile,
-    train: _TrainShare = 0.6,
-    valid: _ValidShare = 0.2,
-    test: _TestShare = 0.2,
-    seed: _SplitSeed = 0,
-    basis: _BasisName = "siesta",
-    skip_bad: _SkipBad = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
-    shares = train, valid, test
-    convert("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
-
-
-def convert(
-    form: str,
-    sources: list[Path],
-    out: Path,
-    shares: tuple[float, float, float],
-    seed: int,
-    basis: str,
-    as_json: bool,
-    overwrite: bool,
-    skip_bad: bool,
-    limit: int | None = None,
-    published: str | None = None,
-) -> None:
-    """The body of each import: convert, then print what the dataset contains and the residuals."""
-    from workbench.datasets.conversion import import_files
-    from workbench.datasets.dataset import Dataset
-    from workbench.storage.output_check import check_writable
-
-    check_writable(out, overwrite=overwrite)
-    path = import_files(
-        form,
-        sources,
-        out,
-        shares=dict(zip(("train", "valid", "test"), shares, strict=True)),
-        seed=seed,
-        basis_name=basis,
-        progress=not as_json,
-        overwrite=overwrite,
-        skip_bad=skip_bad,
-        limit=limit,
-        published=published,
-    )
-    result = _contents(path)
-    with Dataset(path) as dataset:
-        result["largest_residuals"] = dataset.provenance["largest_residuals"]
-        skipped = dataset.provenance.get("skipped", {})
-    lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
-    if skip_bad:
-        result["skipped"] = skipped
-        lines.append(f"  {len(skipped)} structures left out")
-        lines += [f"    {name}: {reason}" for name, reason in skipped.items()]
-    lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
-    show(result, "\n".join(lines), as_json)
 
 
 @exporting.command("deeph")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.data import convert
+from workbench.cli.imports import convert
 from workbench.cli.options import DatasetFile, Json, Overwrite
 
 __all__ = ["import_nabladft", "import_qh9", "import_schnorb"]

@@ -18,9 +18,11 @@ from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.formats import (
     Format,
     FormatError,
+    abacus,
     deeph,
     deeph_present,
     nabladft,
+    openmx,
     qh9,
     schnorb,
     sisl,
@@ -29,7 +31,7 @@ from workbench.datasets.formats.databases import SETS, published_set
 from workbench.datasets.import_sources import file_of, molecule_numbers, state
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
-from workbench.datasets.validation import check
+from workbench.datasets.validation import DataCheck, check, note
 from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
@@ -49,6 +51,8 @@ FORMATS = {
     "qh9": qh9.FORMAT,
     "nabladft": nabladft.FORMAT,
     "schnorb": schnorb.FORMAT,
+    "abacus": abacus.FORMAT,
+    "openmx": openmx.FORMAT,
 }
 """All formats, by the name that the command line uses."""
 
@@ -205,9 +209,8 @@ class Collection:
                 if not skip_bad or len(skipped) + 1 == len(parts):
                     raise
                 skipped[number] = str(error)
-        worst: dict[str, float] = {}
-        # `worst` is filled while `write` reads the samples; it writes the provenance after that.
-        provenance = {**self.recipe, "largest_residuals": worst}
+        # Residuals are added while `write` reads the samples; it writes the provenance after that.
+        provenance: dict[str, Any] = {**self.recipe, "largest_residuals": {}}
         if skip_bad:
             provenance["skipped"] = {self._name(k): reason for k, reason in skipped.items()}
         sound = [number for number in range(len(parts)) if number not in skipped]
@@ -218,7 +221,7 @@ class Collection:
         }
         groups = np.arange(len(parts)) if self.groups is None else self.groups
         groups = np.unique(groups[sound], return_inverse=True)[1]
-        samples = _samples([parts[k] for k in sound], groups, worst)
+        samples = _samples([parts[k] for k in sound], groups, provenance)
         write(path, samples, splits, provenance)
         shutil.rmtree(work)
         return path
@@ -355,19 +358,10 @@ def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Forma
 
 
 def _samples(
-    parts: list[Path], groups: NDArray[np.intp], worst: dict[str, float]
+    parts: list[Path], groups: NDArray[np.intp], provenance: dict[str, Any]
 ) -> Iterator[Sample]:
-    """The samples; their largest residuals go into `worst`."""
+    """The samples; their residuals go into the provenance."""
     for part, group in zip(parts, groups.tolist(), strict=True):
         with Dataset(part) as single:
-            _keep_worst(worst, single.provenance["proof"])
+            note(provenance, DataCheck(**single.provenance["proof"]))
             yield replace(single[0], group=group)
-
-
-def _keep_worst(worst: dict[str, float], residuals: Mapping[str, float | None]) -> None:
-    """The largest residual of each kind so far; the smallest eigenvalue of the overlap."""
-    for name, value in residuals.items():
-        if value is None:
-            continue
-        better = min if name in ("overlap_floor", "operations") else max
-        worst[name] = better(worst.get(name, value), value)

@@ -191,6 +191,11 @@ class Dataset:
         return self._arrays["group"].astype(np.int64)
 
     @property
+    def stores_overlap(self) -> bool:
+        """Whether the file contains the overlap of each sample."""
+        return "overlap/values" in self._large
+
+    @property
     def energies(self) -> NDArray[np.float64]:
         """(n,) total energies, eV."""
         return self._arrays["energy"]
@@ -250,7 +255,7 @@ class Dataset:
         return None if math.isnan(level) else level
 
     def _stored_overlap(self, i: int) -> BlockMatrix | None:
-        if "overlap/values" not in self._large:
+        if not self.stores_overlap:
             return None
         low, high = self._arrays["overlap/offset"][i : i + 2].tolist()
         scalar = replace(self.basis, spinor=False)

@@ -5,7 +5,8 @@ n samples, A atoms in total; plain h5py reads every filter used:
 | name                               | content                                                 |
 |------------------------------------|---------------------------------------------------------|
 | attribute `format`                 | "hamiltonian-workbench dataset"                         |
-| `header`                           | JSON: convention, layout, units, step, basis, provenance|
+| `header`                           | JSON: convention, layout, units, step, basis, provenance,|
+|                                    | `how_to_read`: the meaning of all arrays in sentences   |
 | attribute `sha256`                 | hash of the header and of all arrays                    |
 | `checksums`                        | JSON, see `workbench.datasets.checksums`                |
 | `atoms/offset` (n+1,)              | sample i owns the atoms offset[i] to offset[i+1]        |

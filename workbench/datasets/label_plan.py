@@ -41,14 +41,16 @@ class Batch:
         split: name of the split.
         start: number of the first sample in the dataset.
         count: number of samples.
-        key: seeds the random generator, together with the seed of the job.
+        key: seeds the random generator, together with the seed of the job: place of the structure
+            in the split, number of the split, number of the batch; of batches that extend a dataset
+            also the number of the extension, from 1.
     """
 
     structure: int
     split: str
     start: int
     count: int
-    key: tuple[int, int, int]
+    key: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,24 +104,38 @@ def collect(
     return InitialStructures(atoms, of_split, by_split=True)
 
 
-def plan(starts: InitialStructures, splits: Mapping[str, int], most: int) -> list[Batch]:
+def plan(
+    starts: InitialStructures,
+    splits: Mapping[str, int],
+    most: int,
+    earlier: Sequence[Mapping[str, int]] = (),
+) -> list[Batch]:
     """The batches of a job, in the order of its samples: split by split, structure by structure.
 
     Args:
         starts: the initial structures.
         splits: samples per structure in each split.
         most: largest size of a batch.
+        earlier: of an extended dataset, its ``splits`` before each extension.
     """
     batches, start = [], 0
     for s, (split, total) in enumerate(splits.items()):
+        sizes = _batch_sizes([*(of.get(split, 0) for of in earlier), total], most)
         # The key counts within the split, so that more structures do not change other splits.
         for place, structure in enumerate(starts.of_split[split]):
-            for first in range(0, total, most):
-                count = min(most, total - first)
-                key = (place, s, first // most)
+            for number, (stage, count) in enumerate(sizes):
+                key = (place, s, number, stage) if stage else (place, s, number)
                 batches.append(Batch(structure, split, start, count, key))
                 start += count
     return batches
+
+
+def _batch_sizes(totals: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """The extension that drew each batch of a structure, 0 for none, and the size of the batch."""
+    sizes = []
+    for stage, (before, total) in enumerate(zip([0, *totals], totals, strict=False)):
+        sizes += [(stage, min(most, total - first)) for first in range(before, total, most)]
+    return sizes
 
 
 def draw_batch(

@@ -14,25 +14,36 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from ase import Atoms
-from joblib import cpu_count
-from joblib.externals.loky import get_reusable_executor
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.label_plan import Batch, Source, collect, draw_batch, plan, recipe
+from workbench.datasets.label_extension import (
+    EXTENDED,
+    Extension,
+    check_extensible,
+    extension_of,
+    is_same_job,
+    is_smaller,
+)
+from workbench.datasets.label_plan import (
+    InitialStructures,
+    Source,
+    collect,
+    draw_batch,
+    plan,
+    recipe,
+)
 from workbench.datasets.label_settings import LabelSettings, sample_of
+from workbench.datasets.label_workers import Task, numbered, parallel
 from workbench.datasets.writing import write
-from workbench.engines.openblas import kernel_environment
-from workbench.engines.worker_lifetime import end_with
 from workbench.storage.atomic_write import (
     atomic_write,
     remove_leftovers,
@@ -45,10 +56,6 @@ from workbench.storage.writing_errors import writing
 from workbench.structures.sampling import Displaced, Langevin, Sampling
 
 __all__ = ["LabellingError", "label"]
-
-Task = tuple[Callable[..., tuple[int, Any]], tuple[Any, ...]]
-
-_THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")]
 
 
 class LabellingError(RuntimeError):
@@ -72,6 +79,9 @@ def label(
     **settings: Any,
 ) -> Path:
     """Make a dataset of reference Hamiltonians; call again with the same arguments to resume.
+
+    If the dataset exists and the same call asks for more samples in some splits, only the missing
+    ones are computed, and the dataset is replaced by the larger one.
 
     Args:
         structures: the initial structures for the sampling, one or several, as for
@@ -100,7 +110,8 @@ def label(
         The path of the dataset.
 
     Raises:
-        LabellingError: more failures than allowed, naming each; files of another job at `out`.
+        LabellingError: more failures than allowed, naming each; files of another job at `out`, or
+            a dataset there with more samples in some split.
         LockError: another process is writing `out`.
         WritingError: `out` cannot be written, e.g. a full disk; finished labels are kept.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
@@ -124,13 +135,14 @@ def label(
         sampling = Displaced() if label_settings.periodic else Langevin()
     oriented = not label_settings.periodic if oriented is None else oriented
     record = recipe(starts, splits, sampling, seed, oriented, label_settings)
-    job = _Job(Path(out), record, starts.atoms, plan(starts, splits, sampling.batch))
+    job = _Job(Path(out), record, starts, splits, sampling)
     if job.finished():
         return job.out
     check_writable(job.work, folder=True)
     with locked_file(job.out):
         if job.finished():  # by another process, just before the lock was free
             return job.out
+        job.extend()
         job.claim()
         job.draw(sampling, seed, oriented, processes, progress)
         failures = job.solve(label_settings, processes, progress)
@@ -144,11 +156,19 @@ class _Job:
     """The files of one label job."""
 
     def __init__(
-        self, out: Path, recipe: dict[str, Any], starts: list[Atoms], batches: list[Batch]
+        self,
+        out: Path,
+        recipe: dict[str, Any],
+        starts: InitialStructures,
+        splits: Mapping[str, int],
+        sampling: Sampling,
     ) -> None:
-        self.out, self.recipe, self.starts, self.batches = out, recipe, starts, batches
+        self.out, self.recipe, self.starts = out, recipe, starts.atoms
+        self.batches = plan(starts, splits, sampling.batch)
         self.work = out.with_name(out.name + ".partial")
-        self.total = sum(b.count for b in batches)
+        self.total = sum(b.count for b in self.batches)
+        self.extension: Extension | None = None
+        self._asked = starts, splits, sampling
 
     def finished(self) -> bool:
         """Whether the dataset exists already.
@@ -161,13 +181,32 @@ class _Job:
         if not exists:
             return False
         with Dataset(self.out) as existing:
-            if existing.provenance.get("recipe") != self.recipe:
-                raise LabellingError(
-                    f"{self.out} exists and was made with other arguments: remove it or choose "
-                    "another name."
-                )
-        self.clear()  # the work folder is left if the job was killed just before this
-        return True
+            recipe = existing.provenance.get("recipe", {})
+        if is_same_job(recipe, self.recipe):
+            self.clear()  # the work folder is left if the job was killed just before this
+            return True
+        if is_smaller(recipe, self.recipe):
+            check_extensible(self._asked[2])
+            return False
+        if is_smaller(self.recipe, recipe):
+            raise LabellingError(
+                f"{self.out} exists and has more samples: write a part of it with `part`, or "
+                "choose another name."
+            )
+        raise LabellingError(
+            f"{self.out} exists and was made with other arguments or program versions: remove it, "
+            "or choose another name; `merge` joins two datasets."
+        )
+
+    def extend(self) -> None:
+        """Take over the samples of a dataset of the same job that has fewer."""
+        if not self.out.is_file():
+            return
+        starts, splits, sampling = self._asked
+        with Dataset(self.out) as existing:
+            self.extension = extension_of(existing, starts, splits, sampling.batch)
+        self.batches = plan(starts, splits, sampling.batch, self.extension.stages)
+        self.recipe = {**self.recipe, EXTENDED: self.extension.stages}
 
     def claim(self) -> None:
         """Note in the work folder which job it belongs to.
@@ -190,26 +229,32 @@ class _Job:
         self, sampling: Sampling, seed: int, oriented: bool, processes: int, progress: bool
     ) -> None:
         """Sample the missing batches of geometries."""
-        missing = [k for k in range(len(self.batches)) if not self._geometry(k).exists()]
+        missing = [
+            k
+            for k, batch in enumerate(self.batches)
+            if batch.start not in self._known and not self._geometry(k).exists()
+        ]
         job, options = os.getpid(), (sampling, seed, oriented)
         tasks: Iterator[Task] = (
-            (_numbered, (k, job, draw_batch, self.batches[k], self._start(k), *options))
+            (numbered, (k, job, draw_batch, self.batches[k], self._start(k), *options))
             for k in missing
         )
-        done = _parallel(tasks, processes)
+        done = parallel(tasks, processes)
         for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
             write_arrays(self._geometry(k), **drawn)
 
     def solve(self, settings: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
         """Compute the missing labels; returns the failures by sample number."""
-        missing = [i for i in range(self.total) if not self._label(i).exists()]
+        missing = [
+            i for i in range(self.total) if i not in self._known and not self._label(i).exists()
+        ]
         # Small and large structures mixed, so that the bar's estimate of the time is right.
         np.random.default_rng(0).shuffle(missing)
         geometries = self.geometries()
         job = os.getpid()
-        tasks = ((_numbered, (i, job, settings.solve, geometries[i])) for i in missing)
+        tasks = ((numbered, (i, job, settings.solve, geometries[i])) for i in missing)
         failures: dict[int, str] = {}
-        done = _parallel(tasks, processes)
+        done = parallel(tasks, processes)
         existing = self.total - len(missing)
         for i, result in _bar(done, "labels", self.total, existing, progress):
             if isinstance(result, str):
@@ -220,8 +265,9 @@ class _Job:
 
     def finish(self, failed: Sequence[int]) -> None:
         """Write the dataset and remove the work folder."""
-        kept = [i for i in range(self.total) if i not in set(failed)]
-        provenance = {"recipe": self.recipe, "left_out": list(failed)}
+        left_out = {*failed, *(i for i, k in self._known.items() if k is None)}
+        kept = [i for i in range(self.total) if i not in left_out]
+        provenance = {"recipe": self.recipe, "left_out": sorted(left_out)}
         self.write(self.out, kept, provenance)
         self.clear()
 
@@ -236,23 +282,44 @@ class _Job:
         for b in self.batches:
             numbers = range(b.start, b.start + b.count)
             splits[b.split] += [new_number[i] for i in numbers if i in new_number]
+        write(out, self._samples(kept), splits, provenance)
+
+    def _samples(self, kept: Sequence[int]) -> Iterator[Sample]:
+        """The labelled samples, those of an extended dataset from there."""
         geometries = self.geometries()
         groups = {b.start + n: k for k, b in enumerate(self.batches) for n in range(b.count)}
-        samples = (self._sample(i, geometries[i], groups[i]) for i in kept)
-        write(out, samples, splits, provenance)
+        with ExitStack() as files:
+            earlier = None
+            if self.extension is not None:
+                earlier = files.enter_context(Dataset(self.extension.path))
+            for i in kept:
+                number = self._known.get(i)
+                if earlier is not None and number is not None:
+                    yield replace(earlier[number], group=groups[i])
+                else:
+                    yield self._sample(i, geometries[i], groups[i])
 
-    def geometries(self) -> list[Atoms]:
-        """All geometries, in the order of the samples."""
-        frames = []
-        for k in range(len(self.batches)):
+    @property
+    def _known(self) -> Mapping[int, int | None]:
+        """The samples that an extended dataset has, or had left out."""
+        return {} if self.extension is None else self.extension.known
+
+    def geometries(self) -> dict[int, Atoms]:
+        """The geometries that are drawn, by sample number."""
+        frames = {}
+        for k, batch in enumerate(self.batches):
+            if batch.start in self._known:
+                continue
             with np.load(self._geometry(k)) as file:
                 cells = file["cells"] if "cells" in file else [None] * len(file["positions"])
-                for positions, cell in zip(file["positions"], cells, strict=True):
+                for place, (positions, cell) in enumerate(
+                    zip(file["positions"], cells, strict=True)
+                ):
                     atoms = self._start(k).copy()
                     atoms.positions = positions
                     if cell is not None:
                         atoms.cell = cell
-                    frames.append(atoms)
+                    frames[batch.start + place] = atoms
         return frames
 
     def _sample(self, i: int, atoms: Atoms, group: int) -> Sample:
@@ -284,48 +351,6 @@ def _failure_message(failures: dict[int, str], allowed: int, work: Path) -> str:
         f"in {work}. Resume with a higher max_cycle, or leave these geometries out with "
         f"allow_failures={len(failures)}:\n{first}{more}"
     )
-
-
-def _numbered(number: int, job: int, function: Any, *args: Any) -> tuple[int, Any]:
-    """The result of a task with its number, in a worker of the process with ID ``job``."""
-    end_with(job)
-    return number, function(*args)
-
-
-def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
-    """Results in order of completion; only the parent process writes files.
-
-    Tasks always run in worker processes with one thread each, even if only one runs at a time: sums
-    over several threads differ in the last digits, and a trajectory amplifies the difference.
-    (`joblib.Parallel` starts no worker for a single job.) OpenBLAS kernels differ in the same way,
-    so workers are told which to use, independent of the environment in which a job is resumed.
-    """
-    count = cpu_count() if processes == -1 else processes
-    environment = dict.fromkeys(_THREADS, "1") | kernel_environment()
-    pool = get_reusable_executor(count, env=environment)
-    queue, running = iter(tasks), set[Future[Any]]()
-    try:
-        while True:
-            submitted = islice(queue, 2 * count - len(running))  # enough that no worker is idle
-            running |= {pool.submit(function, *arguments) for function, arguments in submitted}
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BaseException:
-        _kill_workers(pool)
-        raise
-
-
-def _kill_workers(pool: Any) -> None:
-    """End a pool with its workers; loky's own thread may then miss a task, which is no news."""
-    before = threading.excepthook
-    threading.excepthook = lambda _: None
-    try:
-        pool.shutdown(kill_workers=True)
-    finally:
-        threading.excepthook = before
 
 
 def _bar(

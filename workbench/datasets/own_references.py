@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from workbench.datasets.dataset import DatasetError, Sample
-from workbench.datasets.validation import check
+from workbench.datasets.validation import check, note
 from workbench.datasets.writing import write
 from workbench.engines import Reference
 from workbench.engines.level_of_theory import mismatch
@@ -69,15 +69,16 @@ def write_dataset(
 def _samples(
     references: Iterable[Reference], groups: Sequence[int] | None, facts: dict[str, Any]
 ) -> Iterator[Sample]:
-    """Validated samples; the method of the first goes into the facts."""
+    """Validated samples; the method of the first and all residuals go into the facts."""
     method: dict[str, Any] | None = None
     computable = False
     for number, reference in enumerate(references):
         if reference.atoms is None:
             raise DatasetError(f"Reference {number} has no structure: set its `atoms`.")
-        complaint = check(reference.atoms, reference.H, reference.S).complaint
-        if complaint is not None:
-            raise DatasetError(f"Reference {number}: {complaint}")
+        found = check(reference.atoms, reference.H, reference.S)
+        if found.complaint is not None:
+            raise DatasetError(f"Reference {number}: {found.complaint}")
+        note(facts, found)
         if method is None:
             method = facts["recipe"]["method"] = dict(reference.method)
             from workbench.engines.pyscf_molecules import has_functions  # a second to import

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Header:
         step: resolution of the Hamiltonians, eV.
         basis: as `Basis.to_json` describes it.
         provenance: how the samples were made.
+        how_to_read: sentences of `workbench.datasets.reading_guide`; files of older versions have
+            none.
     """
 
     convention_version: int
@@ -45,6 +47,7 @@ class Header:
     step: Annotated[float, Range(0, 1, above=True)]
     basis: dict[str, Any]
     provenance: dict[str, Any]
+    how_to_read: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check kinds and ranges."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -88,7 +89,8 @@ def refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> Non
 def fingerprint(atoms: Atoms) -> NDArray[np.float64]:
     """All distances (N(N-1)/2,) in A, sorted by the elements of the pair and then by length.
 
-    Rotations, translations, reflections and renumberings do not change it.
+    Of a crystal the distances between nearest images, after the lengths (A) and angles (degrees) of
+    its cell. Rotations, translations, reflections and renumberings do not change the result.
 
     >>> water, R = wb.load("water"), wb.rotation((1, 2, 3), 40)
     >>> np.allclose(fingerprint(wb.rotate(water, R)), fingerprint(water))
@@ -96,8 +98,11 @@ def fingerprint(atoms: Atoms) -> NDArray[np.float64]:
     """
     first, second = np.triu_indices(len(atoms), 1)
     pair = np.sort(atoms.numbers[np.stack([first, second])], axis=0)
-    distances = atoms.get_all_distances()[first, second]
-    return distances[np.lexsort((distances, pair[1], pair[0]))]
+    periodic = bool(atoms.pbc.any())
+    distances = atoms.get_all_distances(mic=periodic)[first, second]
+    lengths = distances[np.lexsort((distances, pair[1], pair[0]))]
+    cell: Any = atoms.cell.cellpar() if periodic else ()
+    return np.concatenate([cell, lengths], dtype=np.float64)
 
 
 def identifiers(atoms: Atoms) -> dict[str, str]:

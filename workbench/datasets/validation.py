@@ -11,35 +11,29 @@ Hamiltonian obey it approximately, those of near pairs best.
 
 Space group. Each operation of a crystal's space group maps its Hamiltonian onto itself: the block
 of the image atoms is ``D H D^dagger``, up to the noise of the integration grid. This needs a
-crystal with symmetry.
+crystal with symmetry. Moments and external fields lower the symmetry of H
+(`workbench.datasets.space_group`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
+from workbench.datasets.space_group import Deviation, even_part, operations
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import along_z
+from workbench.hamiltonians.spin_parts import MAGNETIC_EV, odd_part
 from workbench.hamiltonians.wigner import wigner_blocks
 from workbench.structures.loading import pair_vectors
 
-__all__ = [
-    "DataCheck",
-    "Operation",
-    "across_the_pair",
-    "check",
-    "operations",
-    "symmetry_residual",
-]
+__all__ = ["DataCheck", "across_the_pair", "check", "note"]
 
 HERMITIAN = 1e-4
 """Largest deviation from hermiticity, eV for H and 1 for S, that counts as rounding."""
@@ -51,9 +45,15 @@ ACROSS_HAMILTONIAN = 0.5
 SYMMETRY = 0.02
 """Largest relative deviation under an operation of the space group; the noise of a grid is less."""
 
-spglib.error.OLD_ERROR_HANDLING = False  # raise errors, which will become spglib's default
+FIELD = 0.1
+"""Largest share of off-site blocks that potentials at the atoms may leave of a lowered symmetry.
 
-PRECISION = 1e-3  # A; tolerance for the position of an atom's image
+A field of 1 V/A leaves 0.02 in graphene, alone or double, and 0.008 in MoS2 (GPAW). A wrong order
+of the p or d orbitals of one element leaves 0.6 and more in MoTe2 (OpenMX).
+"""
+
+SPIN_ORBIT = 0.5
+"""Largest deviation of the spin-orbit part of H, relative to it; 1.4 for a spin of wrong sign."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,14 @@ class DataCheck:
         overlap_across: `across_the_pair` of S, 0 to 1; None without S.
         hamiltonian_across: `across_the_pair` of H, which is small but not zero.
         operations: number of operations of the space group tested, without the identity.
-        symmetry_ev: largest deviation of H from its image under one of them, eV.
+        symmetry_ev: largest deviation of H, without its magnetic part, from its image under one of
+            them, eV.
         symmetry_share: the norm of that deviation over the norm of H's off-site blocks.
+        field_share: what potentials at the atoms leave of `symmetry_share`, as an external field
+            does; None where the symmetry holds, and without S.
+        spin_orbit_share: the largest deviation of the spin-orbit part of H over its norm; None
+            where there is none.
+        odd_ev: largest element that is odd under time reversal, eV; None without spin.
     """
 
     hermiticity_ev: float
@@ -80,6 +86,19 @@ class DataCheck:
     operations: int
     symmetry_ev: float | None
     symmetry_share: float | None
+    field_share: float | None = None
+    spin_orbit_share: float | None = None
+    odd_ev: float | None = None
+
+    @property
+    def time_reversal(self) -> bool:
+        """Whether H is invariant under time reversal, as it is without magnetic moments."""
+        return _at_most(self.odd_ev, MAGNETIC_EV)
+
+    @property
+    def is_lowered(self) -> bool:
+        """Whether H has a lower symmetry than the atoms, as in an external field."""
+        return self.field_share is not None and self.field_share <= FIELD
 
     @property
     def complaint(self) -> str | None:
@@ -95,16 +114,23 @@ class DataCheck:
                 "orbitals: look for blocks that are missing or belong to other atoms."
             )
         order = (
-            "the order or the signs of orbitals are not those of the format, or the positions "
-            "belong to another structure."
+            "the order or the signs of orbitals are not those of the format, the positions belong "
+            "to another structure, or too few k-points were used, so that blocks are sums over "
+            "images."
         )
         if not _at_most(self.overlap_across, ACROSS_OVERLAP):
             share = f"{self.overlap_across:.1%}"
             return f"{share} of S does not rotate with its pairs of atoms: {order}"
-        if not _at_most(self.symmetry_share, SYMMETRY):
+        if not (self.is_lowered or _at_most(self.symmetry_share, SYMMETRY)):
             return (
                 f"The crystal's own symmetry does not map H onto itself (by up to "
                 f"{self.symmetry_ev:.2g} eV): {order}"
+            )
+        if not _at_most(self.spin_orbit_share, SPIN_ORBIT):
+            return (
+                "The crystal's own symmetry does not map the spin-orbit part of H onto itself (by "
+                f"{self.spin_orbit_share:.0%}): the order of spin up and down, or the signs of "
+                "imaginary parts, are not those of the format."
             )
         if not self.hamiltonian_across <= ACROSS_HAMILTONIAN:
             share = f"{self.hamiltonian_across:.1%}"
@@ -114,6 +140,27 @@ class DataCheck:
     def to_json(self) -> dict[str, float | int | None]:
         """All residuals by name."""
         return asdict(self)
+
+
+def note(facts: dict[str, Any], found: DataCheck) -> None:
+    """Add what the validation of one structure found to the provenance of its dataset.
+
+    Args:
+        facts: the provenance, changed in place. ``largest_residuals`` has the largest residual of
+            each kind (the smallest number of operations, and eigenvalue of S). ``time_reversal`` is
+            False if a matrix with spin is not invariant under it. ``lowered_symmetry`` counts the
+            structures whose H has a lower symmetry than their atoms.
+        found: of the structure.
+    """
+    worst = facts.setdefault("largest_residuals", {})
+    for name, value in found.to_json().items():
+        if value is not None:
+            better = min if name in ("overlap_floor", "operations") else max
+            worst[name] = better(worst.get(name, value), value)
+    if found.odd_ev is not None:
+        facts["time_reversal"] = facts.get("time_reversal", True) and found.time_reversal
+    if found.is_lowered:
+        facts["lowered_symmetry"] = facts.get("lowered_symmetry", 0) + 1
 
 
 def _at_most(residual: float | None, limit: float) -> bool:
@@ -139,18 +186,37 @@ def check(atoms: Atoms, H: BlockMatrix, S: BlockMatrix | None = None) -> DataChe
     >>> check(wb.load("water"), water.H, wrong).complaint
     '... of S does not rotate with its pairs of atoms: ...'
     """
-    residuals = [symmetry_residual(H, operation) for operation in operations(atoms)]
-    largest, share = np.array(residuals).max(axis=0).tolist() if residuals else (None, None)
     return DataCheck(
         hermiticity_ev=_asymmetry(H),
         overlap_hermiticity=None if S is None else _asymmetry(S),
         overlap_floor=None if S is None else _floor(S),
         overlap_across=None if S is None else across_the_pair(S, atoms),
         hamiltonian_across=across_the_pair(H, atoms),
-        operations=len(residuals),
-        symmetry_ev=largest,
-        symmetry_share=share,
+        odd_ev=odd_part(H.values) if H.basis.spinor else None,
+        **_symmetry(atoms, H, S),
     )
+
+
+def _symmetry(atoms: Atoms, H: BlockMatrix, S: BlockMatrix | None) -> dict[str, Any]:
+    """The fields of `DataCheck` about the space group; one deviation is in memory at a time."""
+    even, worst = even_part(H), None
+    elements, of_spin = [], []
+    for operation in operations(atoms):
+        found = Deviation.of(even, operation)
+        elements.append(found.difference.max_abs())
+        of_spin.append(found.spin_orbit_share(H))
+        if worst is None or not found.share <= worst.share:
+            worst = found
+    if worst is None:
+        return {"operations": 0, "symmetry_ev": None, "symmetry_share": None}
+    is_broken = S is not None and not worst.share <= SYMMETRY
+    return {
+        "operations": len(elements),
+        "symmetry_ev": max(elements),
+        "symmetry_share": worst.share,
+        "field_share": worst.beyond_potentials(S) if S is not None and is_broken else None,
+        "spin_orbit_share": max((x for x in of_spin if x is not None), default=None),
+    }
 
 
 def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
@@ -175,64 +241,6 @@ def across_the_pair(matrix: BlockMatrix, atoms: Atoms) -> float:
     m_of, opposite = _components(matrix.basis)
     axial = np.where(m_of[:, None] == m_of, (local + local[:, opposite][..., opposite]) / 2, 0)
     return float(np.linalg.norm(local - axial) / max(np.linalg.norm(local), 1e-300))
-
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """One operation of a space group: ``R x_i + t = x_image(i) + shift(i).A``.
-
-    Attributes:
-        R: (3, 3) orthogonal, Cartesian, proper or improper.
-        cells: (3, 3) integers: the same operation on lattice vectors (cell indices).
-        image: (N,) the atom onto which each atom is mapped.
-        shift: (N, 3) the cell of that image.
-    """
-
-    R: NDArray[np.float64]
-    cells: NDArray[np.int64]
-    image: NDArray[np.intp]
-    shift: NDArray[np.int64]
-
-
-def operations(atoms: Atoms) -> Iterator[Operation]:
-    """The operations of a crystal's space group, without translations; none for a molecule."""
-    if not atoms.pbc.any() or atoms.cell.rank < 3:
-        return
-    cell, positions = atoms.cell.array, atoms.cell.scaled_positions(atoms.positions)
-    crystal: Any = cell, positions, atoms.numbers
-    try:
-        group: Any = spglib.get_symmetry(crystal, symprec=PRECISION)
-    except spglib.SpglibError:  # no group found, e.g. if two atoms coincide
-        return
-    for cells, t in zip(group["rotations"], group["translations"], strict=True):
-        if np.array_equal(cells, np.eye(3)):
-            continue
-        difference = (positions @ cells.T + t)[:, None] - positions  # (N, N, 3)
-        nearest_cell = np.rint(difference)
-        distance = np.linalg.norm((difference - nearest_cell) @ cell, axis=2)
-        distance[atoms.numbers[:, None] != atoms.numbers] = np.inf
-        image = distance.argmin(axis=1)
-        shift = nearest_cell[np.arange(len(positions)), image].astype(np.int64)
-        R = cell.T @ cells @ np.linalg.inv(cell.T)
-        yield Operation(R, cells.astype(np.int64), image, shift)
-
-
-def symmetry_residual(H: BlockMatrix, operation: Operation) -> tuple[float, float]:
-    """Deviation of H from its image under an operation of the space group.
-
-    Returns:
-        The largest element of the difference, eV, and the norm of the difference over that of H's
-        off-site blocks, or over that of H if it has none.
-    """
-    (i, j), shift = H.edges, operation.shift
-    moved = replace(
-        H.rotate(operation.R),
-        edges=operation.image[H.edges],
-        shifts=H.shifts @ operation.cells.T + shift[j] - shift[i],
-    )
-    difference = moved - H
-    scale = float(np.linalg.norm(H.values[H.off_site] if H.off_site.any() else H.values))
-    return difference.max_abs(), float(np.linalg.norm(difference.values)) / max(scale, 1e-300)
 
 
 def _asymmetry(matrix: BlockMatrix) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.hdf5_layout import BLOCKS, STEP, TRIANGLES, write_file
 from workbench.datasets.packing import pack_blocks, pack_triangles
+from workbench.datasets.reading_guide import reading_guide
 from workbench.datasets.schema import FARTHEST
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import CONVENTION_VERSION
@@ -22,7 +23,7 @@ from workbench.storage.growing_array import GrowingArray
 from workbench.storage.output_check import check_writable
 from workbench.storage.value_checks import Range, check_arguments
 
-__all__ = ["write", "write_part"]
+__all__ = ["concatenated", "write", "write_part"]
 
 _LARGEST = 1e9
 """Largest matrix element, eV: the kinetic energy of the narrowest orbitals in use is less."""
@@ -61,9 +62,11 @@ def write(
     arrays = collected.arrays()
     for name, numbers in _checked_splits(splits, len(arrays["energy"])).items():
         arrays[f"splits/{name}"] = numbers
+    layout = BLOCKS if collected.periodic else TRIANGLES
     header = {
         "convention_version": CONVENTION_VERSION,
-        "layout": BLOCKS if collected.periodic else TRIANGLES,
+        "how_to_read": reading_guide(collected.basis, layout),
+        "layout": layout,
         "units": {"positions": "Angstrom", "energy": "eV", "hamiltonian": "eV", "overlap": "1"},
         "step": step,
         "basis": collected.basis.to_json(),
@@ -78,8 +81,9 @@ def write_part(
     splits: Mapping[str, int],
     step: Annotated[float, Range(0, 1, above=True)] | None = None,
     more: Mapping[str, tuple[Dataset, int]] | None = None,
+    samples: ArrayLike = (),
 ) -> str:
-    """Write the first samples of some splits as a dataset of their own.
+    """Write the first samples of some splits, or chosen samples, as a dataset of their own.
 
     Args:
         source: the complete dataset.
@@ -91,33 +95,38 @@ def write_part(
             step.
         more: splits from other datasets: name -> a dataset in the same basis, and the number of its
             test samples.
+        samples: numbers of further samples of the source; each stays in its split.
 
     Returns:
         The hash of the content.
 
     Raises:
-        ValueError: for a split that the source lacks, or that has fewer samples than asked for, no
-            split at all, or a step that is not above 0 and at most 1 eV.
+        ValueError: for a split that the source lacks, or that has fewer samples than asked for, a
+            sample that it lacks, no sample at all, or a step that is not above 0 and at most 1 eV.
         TargetError: if the file is the one of a source.
     """
     check_arguments(write_part, {"step": step})
-    if not splits and not more:
+    listed = np.unique(np.asarray(samples, dtype=np.int64))
+    if not splits and not more and not len(listed):
         raise ValueError("A part needs samples: give a number for at least one split.")
+    if not ((listed >= 0) & (listed < len(source))).all():
+        raise ValueError(f"The samples of {source.path} have the numbers 0 to {len(source) - 1}.")
     datasets = [source, *(other for other, _ in (more or {}).values())]
     check_writable(Path(path), sources=[dataset.path for dataset in datasets])
-    kept = {name: _first(source, name, count) for name, count in splits.items()}
-    order = np.sort(np.concatenate([np.empty(0, np.int64), *kept.values()]))
-    numbers = {name: np.searchsorted(order, of_split) for name, of_split in kept.items()}
+    first = [_first(source, name, count) for name, count in splits.items()]
+    order = np.unique(np.concatenate([listed, *first]))
+    kept = {name: np.flatnonzero(np.isin(order, source.split(name))) for name in source.splits}
+    numbers = {name: of_split for name, of_split in kept.items() if len(of_split)}
     provenance = _part_of(source)
     chosen, total = [(source, order)], len(order)
     for name, (other, count) in (more or {}).items():
         chosen.append((other, _first(other, "test", count)))
         numbers[name] = np.arange(total, total + count)
         provenance[name], total = _part_of(other), total + count
-    samples = _concatenated(chosen)
+    copies = concatenated(chosen)
     if step is None or step <= source.step:
-        return write(path, samples, numbers, provenance, step=step or source.step)
-    return write(path, (_rounded(s, step / 100) for s in samples), numbers, provenance, step=step)
+        return write(path, copies, numbers, provenance, step=step or source.step)
+    return write(path, (_rounded(s, step / 100) for s in copies), numbers, provenance, step=step)
 
 
 def _first(source: Dataset, name: str, count: int) -> NDArray[np.int64]:
@@ -137,8 +146,12 @@ def _part_of(source: Dataset) -> dict[str, Any]:
     }
 
 
-def _concatenated(chosen: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
-    """Samples of several datasets, renumbering groups so that no two datasets share one."""
+def concatenated(chosen: Sequence[tuple[Dataset, NDArray[np.int64]]]) -> Iterator[Sample]:
+    """Samples of several datasets, renumbering groups so that no two datasets share one.
+
+    Args:
+        chosen: each dataset with the numbers of its samples.
+    """
     first = 0
     for source, numbers in chosen:
         for i in numbers:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.engines import OWN_SCRIPT, Reference
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, all_pairs, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import AO_TO_M, order_index, order_signs
+from workbench.hamiltonians.pairs import all_pairs, canonical_order
 from workbench.structures.loading import validate
 
 __all__ = ["from_arrays", "in_our_order"]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["level_of_theory", "mismatch"]
+__all__ = ["differing_setting", "level_of_theory", "mismatch"]
+
+_OF_ONE_STRUCTURE = ("mesh", "k_mesh")  # may differ within one dataset, as cells do
+_DECIDE_NO_LABEL = ("version", "calculation", "engine", "program", "by_states", "max_cycle")
+_TOLERANCES = ("conv_tol", "density", "energy")  # and names that begin so
 
 
 def level_of_theory(method: Mapping[str, Any]) -> str:
@@ -40,6 +44,26 @@ def mismatch(trained: Mapping[str, Any], other: Mapping[str, Any]) -> str | None
             return " and ".join(
                 f"{_functional(m)} ({_program(m) or '?'})" for m in (trained, other)
             )
+    return None
+
+
+def differing_setting(method: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first setting that decides a label and differs between two methods; None if none does.
+
+    A setting that one of them does not record is not compared. Meshes of k-points, which depend on
+    the cell, convergence thresholds and versions may differ.
+
+    >>> from workbench.engines.level_of_theory import differing_setting
+    >>> coarse, fine = ({"grid_level": n, "version": str(n)} for n in (1, 4))
+    >>> differing_setting(coarse, fine)
+    'grid_level 1 and 4'
+    """
+    for name in sorted(method.keys() & other.keys()):
+        free = name in (*_OF_ONE_STRUCTURE, *_DECIDE_NO_LABEL) or (
+            name.startswith(_TOLERANCES) and not name.startswith("density_fitting")
+        )
+        if not free and None not in (method[name], other[name]) and method[name] != other[name]:
+            return f"{name} {method[name]} and {other[name]}"
     return None
 
 

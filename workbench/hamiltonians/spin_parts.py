@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from workbench.hamiltonians.conventions import E3NN_AXES
 from workbench.hamiltonians.rotations import PAULI
 
-__all__ = ["EVEN", "FACTORS", "SIGNS", "SPIN_L", "from_parts", "odd_part", "to_parts"]
+__all__ = [
+    "EVEN",
+    "FACTORS",
+    "MAGNETIC_EV",
+    "SIGNS",
+    "SPIN_L",
+    "from_parts",
+    "odd_part",
+    "to_parts",
+]
 
 _SIGMA = PAULI[list(E3NN_AXES)]  # y, z, x
 
@@ -38,6 +47,10 @@ SPIN_L = (0, 1, 0, 1)
 
 EVEN = 4
 """Number of parts that are even under time reversal; they come first."""
+
+
+MAGNETIC_EV = 0.01
+"""Elements odd under time reversal above this, eV, are not numerical noise of an engine."""
 
 
 def to_parts(values: NDArray[Any], count: int = len(FACTORS)) -> NDArray[np.float64]:

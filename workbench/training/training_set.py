@@ -19,7 +19,7 @@ from workbench.datasets.dataset import Dataset
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.hamiltonians.spin_parts import odd_part
+from workbench.hamiltonians.spin_parts import MAGNETIC_EV, odd_part
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
 from workbench.models.graph import Graph
@@ -40,9 +40,6 @@ READ_AT_ONCE = 16
 
 MANY = 1000
 """Smallest number of structures whose guesses are computed by several processes."""
-
-MAGNETIC_EV = 0.01
-"""Elements odd under time reversal above this, eV, are not numerical noise of an engine."""
 
 
 @dataclass(frozen=True)

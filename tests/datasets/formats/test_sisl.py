@@ -343,6 +343,21 @@ def test_runs_become_one_dataset(tmp_path, written, matrices):
 
 
 @needs_sisl
+def test_magnetic_runs_are_imported_and_say_so(tmp_path, written):
+    """In a field along no axis of the crystal; the field is odd under time reversal."""
+    path, _ = written(spin="non-collinear")
+    shares = "--train", 1, "--valid", 0, "--test", 0
+    made = numbers_of("import", "sisl", path, "--out", tmp_path / "set.h5", *shares)
+    assert made["time_reversal"] is False
+    assert made["largest_residuals"]["operations"] == 23
+    assert made["largest_residuals"]["odd_ev"] > 0.3
+    result = run("import", "sisl", path, "--out", tmp_path / "set.h5", "--overwrite", *shares)
+    assert "time_reversal=false: train with `--set time_reversal=false`" in result.stdout
+    with wb.Dataset(tmp_path / "set.h5") as dataset:
+        assert dataset.provenance["time_reversal"] is False
+
+
+@needs_sisl
 def test_the_command_names_the_run_that_fails(tmp_path, written, matrices):
     written("good/run.HSX")
     values = matrices[0].values.copy()

@@ -34,11 +34,11 @@ class Foreign:
     """One structure as another program left it.
 
     Attributes:
-        atoms: a crystal, periodic in all directions, or a molecule; positions and cell in A.
+        atoms: positions and cell in A, periodic in all directions; of a molecule without a cell.
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
         fermi_level: eV, on the energy scale of H; nan if it is unknown.
-        n_electrons: electrons that the calculation treated; 0 if unknown.
+        n_electrons: that H describes; 0 if unknown.
         computable: whether PySCF has the functions of S: S is then validated, but not stored.
     """
 
