@@ -99,7 +99,9 @@ def test_an_import_is_trained_and_predicts(form, folder, tmp_path):
     budget = "--stage1", 2, "--stage2", 2
     numbers_of("train", tmp_path / "a.h5", "--out", tmp_path / "run", *budget, *settings)
     model = tmp_path / "run" / "model.safetensors"
-    numbers_of("predict", "H2O", "--model", model, "--out", tmp_path / "H.npz")
+    predicted = numbers_of("predict", "H2O", "--model", model, "--out", tmp_path / "H.npz")
+    assert predicted["electrons"] == 10
+    assert predicted["gap_ev"] is not None  # with PySCF's overlap, whatever program made the data
     assert np.isfinite(np.load(tmp_path / "H.npz")["refined"]).all()
 
 
