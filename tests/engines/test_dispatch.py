@@ -186,3 +186,14 @@ def test_the_check_raises_what_the_calculation_would(structure, basis, xc, setti
 def test_gpaw_refuses_molecules():
     with pytest.raises(StructureError, match="A crystal needs a periodic direction"):
         wb.reference(water(), engine="gpaw")
+
+
+@pytest.mark.parametrize("program", ["ORCA", "Psi4", "PySCF", None])
+def test_a_basis_of_pyscf_has_its_overlap_whatever_program_computed_the_data(program):
+    made = wb.reference(water(), basis="sto-3g", xc="hf")
+    method = {} if program is None else {"program": program}
+    found = dispatch.overlap(water(), made.H.basis, method, 10.0)
+    assert (found.S - made.S).max_abs() < 1e-12
+    foreign = replace(made.H.basis, name="of-orca")
+    with pytest.raises(ValueError, match="PySCF has no basis 'of-orca'"):
+        dispatch.overlap(water(), foreign, method, 10.0)
