@@ -43,10 +43,7 @@ _NO_OVERLAP = (
     "levels and bands also need the overlap ({}): give it with --overlap, or predict a folder of "
     "DeepH that has one"
 )
-_NO_ELECTRONS = (
-    "the gap and the Fermi level also need the number of electrons that H describes: give it with "
-    "--electrons"
-)
+_NO_ELECTRONS = "{} also needs the number of electrons that H describes: give it with --electrons"
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,9 @@ def notes(found: Predicted) -> dict[str, Any]:
     """What else the levels and bands of a structure need; empty if nothing."""
     if found.S is None:
         return {"note": _NO_OVERLAP.format(found.missing)}
-    return {} if found.n_electrons is not None else {"note": _NO_ELECTRONS}
+    if found.n_electrons is not None:
+        return {}
+    return {"note": _NO_ELECTRONS.format("the Fermi level" if found.periodic else "the gap")}
 
 
 @contextmanager
