@@ -141,7 +141,7 @@ def predict(
         raise ValueError("Bands are of crystals, and this is a molecule: omit --bands.")
     with _warnings_as_sentences():
         found = predicted(trained, atoms, known, electrons)
-    result = found.numbers() | notes(found)
+    result = found.numbers | notes(found)
     if check:
         from workbench.evaluation.self_consistency import check as checked
 
