@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from workbench.cli.options import (
     lines,
     show,
 )
+from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -38,12 +37,6 @@ if TYPE_CHECKING:
     from workbench.engines import Overlap
     from workbench.evaluation.predicted import Predicted
     from workbench.models.twostage import TwoStageModel
-
-_NO_OVERLAP = (
-    "levels and bands also need the overlap ({}): give it with --overlap, or predict a folder of "
-    "DeepH that has one"
-)
-_NO_ELECTRONS = "{} also needs the number of electrons that H describes: give it with --electrons"
 
 
 @dataclass(frozen=True)
@@ -148,33 +141,6 @@ def predict(
         result["check"] = checked(trained, atoms, found.prediction).to_json()
     result |= _write(results, found, origin, path, points)
     show(result, lines(result), as_json)
-
-
-def load_with_origin(model: str) -> tuple[TwoStageModel, dict[str, Any]]:
-    """A model, and what results say of it: its name and the sha256 of its file."""
-    from workbench.models.checkpoint import checkpoint_path, load_model
-
-    digest = hashlib.sha256(checkpoint_path(model).read_bytes()).hexdigest()
-    return load_model(model), {"model": model, "model_sha256": digest}
-
-
-def notes(found: Predicted) -> dict[str, Any]:
-    """What else the levels and bands of a structure need; empty if nothing."""
-    if found.S is None:
-        return {"note": _NO_OVERLAP.format(found.missing)}
-    if found.n_electrons is not None:
-        return {}
-    return {"note": _NO_ELECTRONS.format("the Fermi level" if found.periodic else "the gap")}
-
-
-@contextmanager
-def recorded_warnings() -> Iterator[list[str]]:
-    """A list that has the sentences of all warnings when the block ends."""
-    sentences: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield sentences
-    sentences += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from workbench.cli.exit_codes import ExitCode
-from workbench.cli.predict import load_with_origin, notes, recorded_warnings
+from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
 
 if TYPE_CHECKING:
     from ase import Atoms
