@@ -43,6 +43,11 @@ def predict_all(
     """
     from workbench.structures.trajectories import load_all
 
+    if out is not None and out.suffix.lower() == ".npz":
+        raise ValueError(
+            f"{out} would hold one structure, and {index} asks for several: name a folder, or a "
+            "dataset .h5."
+        )
     charge, spin, number = electrons
     structures = load_all(source, index, charge=charge, spin=spin)
     job = _Job(structures, model, number, as_json)
