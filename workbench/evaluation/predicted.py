@@ -196,7 +196,9 @@ def predicted(
         reach = float(np.linalg.norm(pair_vectors(H, atoms), axis=1).max())
         try:
             known = overlap(atoms, H.basis, prediction.method, reach)
-        except (ValueError, RuntimeError) as error:  # no such orbitals, or no such program here
+        except RuntimeError as error:  # the program is not installed
             missing = str(error).rstrip(".")
+        except ValueError as error:  # no program has such orbitals; what to do about that differs
+            missing = str(error).partition(":")[0].rstrip(".")
     electrons = n_electrons or (None if known is None else known.n_electrons)
     return Predicted(atoms, prediction, None if known is None else known.S, electrons, missing)
