@@ -109,8 +109,9 @@ def predict(
 ) -> None:
     """Predict the Hamiltonian of a structure, and its energy levels or bands.
 
-    The structure may also be a folder of DeepH with an overlap. With --index and a slice, all these
-    structures of a file are predicted one after another; --json then prints one object a line.
+    The structure may also be a folder of DeepH with an overlap.
+
+    With a slice as --index, such as :, many structures of a file are predicted, a line each.
     """
     from workbench.evaluation.predicted import predicted
 
