@@ -289,7 +289,8 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
         stored_overlap=foreign.S,
         fermi_level=foreign.fermi_level,
     )
-    write(part, [sample], {}, {"origin": origin, "proof": validation.to_json()})
+    facts = {"proof": validation.to_json(), "calculation": dict(foreign.calculation)}
+    write(part, [sample], {}, {"origin": origin, **facts})
 
 
 def _state(source: Path) -> str:
@@ -305,8 +306,14 @@ def _state(source: Path) -> str:
 
 
 def _samples(parts: list[Path], provenance: dict[str, Any]) -> Iterator[Sample]:
-    """The samples, each a group of its own; their residuals go into the provenance."""
+    """The samples, each a group of its own; residuals and settings go into the provenance."""
+    calculations: dict[str, list[Any]] = {}
     for number, part in enumerate(parts):
         with Dataset(part) as single:
             note(provenance, DataCheck(**single.provenance["proof"]))
+            for name, value in single.provenance.get("calculation", {}).items():
+                values = calculations.setdefault(name, [])
+                values += [] if value in values else [value]
             yield replace(single[0], group=number)
+    if calculations:  # one value, or the list of all where runs differ
+        provenance["calculation"] = {k: v[0] if len(v) == 1 else v for k, v in calculations.items()}

@@ -180,6 +180,20 @@ def recorded(
     }
 
 
+def defaults(name: str, periodic: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a job leaves at their defaults and its `recorded` method does not name.
+
+    Args:
+        name: of the engine.
+        periodic: whether the structures are crystals.
+        settings: those of the job.
+    """
+    engine = _engine(name, periodic, settings.get("spin_orbit", False))
+    if engine.method is not None:  # it records all settings
+        return {}
+    return {key: value for key, value in engine.defaults.items() if key not in settings}
+
+
 def program(method: Mapping[str, Any]) -> str:
     """The program that made a reference with this `method`, e.g. "PySCF"."""
     return str(method.get("program") or _TABLE[_name_in(method)][0])

@@ -134,6 +134,7 @@ def reference(
             "method": "LCAO",
             "functional": xc.lower(),
             "basis": scalar.name,
+            "pseudopotential": "PAW",
             "k_mesh": list(points),
             "grid_spacing_angstrom": spacing,
             "smearing_ev": smearing,
@@ -257,4 +258,4 @@ def _on_mesh(
     return np.array(result)
 
 
-ENGINE = Engine("gpaw", reference, _again, _check, require=require)
+ENGINE = Engine("gpaw", reference, _again, _check, require=require, basis=BASIS)

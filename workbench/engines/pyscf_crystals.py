@@ -188,4 +188,4 @@ def _known(xc: str) -> str:
     return xc
 
 
-ENGINE = Engine("pyscf", reference, _again, _check)
+ENGINE = Engine("pyscf", reference, _again, _check, basis=BASIS)

@@ -8,8 +8,8 @@ read (`workbench.datasets.validation`): a wrong orbital order survives a round t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,14 @@ class Foreign:
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
         fermi_level: eV, on the energy scale of H; nan if it is unknown.
+        calculation: settings of the run, as far as its files say them, JSON-able.
     """
 
     atoms: Atoms
     H: BlockMatrix
     S: BlockMatrix | None
     fermi_level: float
+    calculation: Mapping[str, Any] = field(default_factory=dict)
 
 
 Writer = Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float | None], None]
