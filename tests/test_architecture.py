@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
-MOST_TRACKED = 58 * 2**20
+MOST_TRACKED = 59 * 2**20
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

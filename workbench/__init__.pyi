@@ -31,6 +31,7 @@ from .models.prediction import Prediction as Prediction
 from .structures.loading import collection as collection
 from .structures.loading import load as load
 from .structures.loading import rotate as rotate
+from .structures.trajectories import load_all as load_all
 from .training.config import Budget as Budget
 from .training.config import TrainConfig as TrainConfig
 from .training.loop import train as train

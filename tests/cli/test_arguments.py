@@ -31,6 +31,7 @@ RIGHT = (
     "predict absent.xyz --model water --out H.npz",
     "label absent.xyz --out x.h5 --train 5 --sigma 0.05 --supercell 3,3,1 --set mesh=[3,3,1]",
     "import deeph absent --out a.h5 --train 0.6 --valid 0.2 --test 0.2 --seed 0",
+    "import qh9 absent.db --out a.h5 --train 0.8 --valid 0.1 --test 0.1 --limit 5",
 )
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from workbench.cli.app import app
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.labelling import label
+from workbench.datasets.splits import split_in_order
 from workbench.storage.bundled import data_path
 from workbench.structures.loading import (
     StructureError,
@@ -212,3 +213,21 @@ def test_a_molecule_that_comes_apart_is_a_sentence():
 def test_bonds_are_seen_where_they_are():
     assert bonded(load("ethanol")).sum() == 2 * 8
     assert not bonded(Atoms("HeHe", [[0, 0, 0], [0, 0, 2]])).any()
+
+
+def test_all_structures_of_one_formula_are_in_one_split():
+    names = ["water", "ethanol", "ammonia", "benzene", "CH4"]
+    structures = [load(name) for name in names for _ in range(20)]
+    shares = {"train": 0.6, "valid": 0.2, "test": 0.2}
+    seen = set()
+    for seed in range(20):
+        parts = split_in_order(structures, shares, np.random.default_rng(seed))
+        assert {name: len(part) for name, part in parts.items()} == {
+            "train": 60,
+            "valid": 20,
+            "test": 20,
+        }
+        formulas = [{a.get_chemical_formula() for a in part} for part in parts.values()]
+        assert sum(map(len, formulas)) == len(names)
+        seen.add(tuple(sorted(formulas[2])))
+    assert len(seen) > 2  # drawn at random

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 import workbench as wb
-from workbench.datasets.validation import check
+from workbench.datasets.validation import across_the_pair, check
 from workbench.hamiltonians.conventions import AO_TO_M, order_index, order_signs
 
 
@@ -43,7 +44,15 @@ def test_every_program_s_order_and_signs_are_undone(program, methane):
 
 @pytest.mark.parametrize(
     ("stored", "said"),
-    [("pyscf", "m"), ("m", "pyscf"), ("orca", "psi4"), ("siesta", "m"), ("openmx", "pyscf")],
+    [
+        ("pyscf", "m"),
+        ("m", "pyscf"),
+        ("orca", "psi4"),
+        ("siesta", "m"),
+        ("openmx", "pyscf"),
+        ("fhi-aims", "m"),
+        ("abacus", "psi4"),
+    ],
 )
 def test_a_wrong_order_is_detected_by_the_overlap(stored, said, methane):
     """The only direction in an overlap integral is that between its two atoms."""
@@ -59,6 +68,34 @@ def test_orca_s_order_and_signs_by_name():
         theirs = m[: 2 * l + 1] * np.where(np.abs(m[: 2 * l + 1]) == 3, -10, 10)
         ours = order_signs("orca", (l,)) * theirs[order_index("orca", (l,))]
         np.testing.assert_array_equal(ours, 10 * np.arange(-l, l + 1))
+
+
+def test_an_overlap_that_fhi_aims_published():
+    """Hydrogen's s s p (rows) and oxygen's s s s p p d (columns) of one water.
+
+    Source: the example `examples/water/water_fhi` of Quoll.jl, whose `rs_overlap.out` FHI-aims
+    wrote. Without the signs of m > 0 or with those of SIESTA it is no overlap of these two atoms.
+    """
+    text = """
+    .0638106187 .571174590 -.396663261 .316490977 -.247271706 0 .311280987 -.243222854 0
+    0 -.179647871 .0146575639 0 -.114968471
+    -.0227627349 -.271399519 .0746250226 .192293142 -.150232322 0 -.102713980 .0802991646 0
+    0 -.300357625 .0245063596 0 -.192219883
+    -.0919637614 -.0517777752 .405805496 .0255572791 .283548881 0 .313079358 -.0159084205 0
+    0 .0716094566 -.216787887 0 -.118692464
+    .0718502514 .0404533130 -.317050830 .283549828 .166950687 0 -.0159068239 .305143967 0
+    0 .0722428220 -.275890855 0 -.164340760
+    0 0 0 0 0 .388484386 0 0 .292719154 -.329038427 0 0 -.257073707 0"""
+    S = np.eye(19)
+    S[14:, :14] = np.array(text.split(), dtype=float).reshape(5, 14)
+    S[:14, 14:] = S[14:, :14].T
+    pair = Atoms("OH", [[0, 0, 0.119262], [0, 0.763239, -0.477047]], info={"charge": -1})
+    shells = {"O": (0, 0, 0, 1, 1, 2), "H": (0, 0, 1)}
+    read = wb.from_arrays(pair, S, S, shells, "fhi-aims")
+    assert across_the_pair(read.S, pair) < 1e-4
+    for wrong in ("m", "siesta"):
+        read = wb.from_arrays(pair, S, S, shells, wrong)
+        assert across_the_pair(read.S, pair) > 0.1
 
 
 def test_a_crystal_is_given_cell_by_cell():

@@ -17,12 +17,12 @@ from tests.support.crystal import integrals, sheet, spin_orbit
 from tests.support.gpaw import QUICK, bismuth, needs_gpaw
 from tests.support.processes import children_of, wait_for, wait_for_end
 from workbench.datasets.validation import check
-from workbench.engines import SCFError, gpaw_lcao
+from workbench.engines import SCFError, dispatch, gpaw_lcao
 from workbench.engines.dispatch import again
 from workbench.hamiltonians import spin_parts
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.bloch import k_mesh, to_real_space
-from workbench.structures.loading import StructureError
+from workbench.structures.loading import StructureError, pair_vectors
 
 MESH = (5, 5, 1)
 
@@ -105,6 +105,19 @@ def test_bands_are_gpaws_own_on_the_mesh_and_between(graphene):
     assert made.n_electrons == 8
     dirac = energies_at(made.H, made.S, [1 / 3, 1 / 3, 0])[3:5]
     np.testing.assert_allclose(dirac, made.fermi_level, atol=0.01)
+
+
+@needs_gpaw
+def test_the_overlap_alone_is_that_of_the_reference(graphene):
+    made, _ = graphene
+    reach = np.linalg.norm(pair_vectors(made.S, carbon()), axis=1).max()
+    for basis in (made.S.basis, replace(made.S.basis, spinor=True)):
+        overlap = dispatch.overlap(carbon(), basis, made.method, float(reach))
+        S = overlap.S.without_spin() if basis.spinor else overlap.S
+        assert (S - made.S).max_abs() < 2e-6  # smaller blocks are left out
+        assert overlap.n_electrons == made.n_electrons
+    with pytest.raises(ValueError, match="GPAW has no basis 'deeph'"):
+        dispatch.overlap(carbon(), wb.Basis("deeph", made.S.basis.shells), made.method, 6.0)
 
 
 @needs_gpaw

@@ -114,7 +114,12 @@ def test_what_has_no_guess_is_refused_in_a_sentence():
         superposition(molecule("H2O"), unknown, CHARGES)
 
 
-def test_charges_are_added_in_portions_where_their_integrals_exceed_the_memory(monkeypatch):
-    whole = superposition(ATOMS, BASIS, CHARGES)
-    monkeypatch.setattr(initial_guess, "_BYTES_AT_ONCE", 2 * 8 * whole.n_ao * (whole.n_ao + 1) // 2)
-    assert largest(superposition(ATOMS, BASIS, CHARGES) - whole) < 1e-12 * largest(whole)
+def test_the_density_of_many_orbitals_is_that_of_all(monkeypatch):
+    atoms = molecule("C60")[:12]
+    basis = basis_of("def2-svp", atoms.numbers)
+    charges = np.full((1, len(EXPONENTS)), 0.7)
+    h0, whole = guess(atoms, basis, charges, orbitals=True)
+    monkeypatch.setattr(initial_guess, "_MANY", 10)
+    _, lowest = guess(atoms, basis, charges, orbitals=True)
+    assert h0.n_ao > 9 * atoms.numbers.sum() // 10
+    assert largest(lowest - whole) < 1e-11

@@ -7,14 +7,14 @@ import pytest
 from ase import Atoms
 
 import workbench as wb
-from tests.support.crystal import with_solver
+from tests.support.crystal import integrals, with_solver
 from workbench.datasets.validation import check
-from workbench.engines import SCFError
-from workbench.engines.pyscf_crystals import ENGINE
+from workbench.engines import SCFError, dispatch
+from workbench.engines.pyscf_crystals import BASIS, ENGINE
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.bloch import default_mesh, k_mesh
 from workbench.hamiltonians.conventions import HARTREE
-from workbench.structures.loading import StructureError
+from workbench.structures.loading import StructureError, pair_vectors
 from workbench.structures.validation import StructureWarning
 
 MESH, CUTOFF = (5, 1, 1), 25.0  # coarse and quick: what is tested here is not the physics of carbon
@@ -112,3 +112,28 @@ def test_images_that_nearly_touch_across_the_vacuum_are_announced():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ENGINE.check(atoms, None, "pbe")
+
+
+def test_the_overlap_alone_is_that_of_the_reference(solved):
+    """On the mesh of the reference; and beyond it that of the integrals between two atoms."""
+    found, _ = solved
+    overlap = dispatch.overlap(chain(), found.S.basis, found.method, 6.5)
+    assert (overlap.S - found.S).max_abs() < 1e-8
+    assert overlap.n_electrons == found.n_electrons == 8
+    apart = integrals(chain(), "int1e_ovlp", BASIS, 9.0)
+    wide = dispatch.overlap(chain(), found.S.basis, found.method, 12.0).S
+    kept = np.linalg.norm(pair_vectors(apart, chain()), axis=1) < 9.0
+    values = wide.over(apart.edges, apart.shifts)
+    np.testing.assert_allclose(values[kept], apart.values[kept], atol=5e-4)  # across the vacuum
+
+
+def test_orbitals_that_pyscf_lacks_have_no_overlap(solved):
+    basis = solved[0].S.basis
+    for wrong, says in (
+        (wb.Basis("deeph", basis.shells), "no basis 'deeph'"),
+        (wb.Basis(basis.name, {6: (0, 1, 2)}), "other shells"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            dispatch.overlap(chain(), wrong, {}, 6.0)
+    with pytest.raises(ValueError, match="no engine 'SIESTA'"):
+        dispatch.overlap(chain(), basis, {"program": "SIESTA"}, 6.0)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.support.crystal import integrals, sheet
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, all_pairs
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.pairs import all_pairs
 from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import wigner_d
 

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from torch_geometric.data import Batch
 
-from workbench.hamiltonians.block_matrix import all_pairs
+from workbench.hamiltonians.pairs import all_pairs
 from workbench.models.graph import build, matrix_edges
 
 

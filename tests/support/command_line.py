@@ -9,6 +9,7 @@ import sys
 from typer.testing import CliRunner
 
 from workbench.cli.app import app
+from workbench.cli.exit_codes import ExitCode
 
 
 def run(*words):
@@ -31,3 +32,11 @@ def started(*words):
         # A shell starts background jobs with interrupts ignored, and they would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def refusal(*words, code=ExitCode.WRONG_INPUT):
+    """The one sentence with which a command is refused."""
+    result = run(*words)
+    assert result.exit_code == code, result.output
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr

@@ -12,8 +12,9 @@ from pyscf import gto
 import workbench as wb
 from workbench.engines import pyscf_crystals
 from workbench.engines.pyscf_molecules import ao_order, basis_of
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import BOHR, HARTREE
+from workbench.hamiltonians.pairs import canonical_order
 from workbench.hamiltonians.rotations import rotation
 from workbench.hamiltonians.wigner import wigner_d
 

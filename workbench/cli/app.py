@@ -22,10 +22,13 @@ import typer
 from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
+from workbench.cli import imports as import_commands
 from workbench.cli import models as model_commands
 from workbench.cli import parts as part_commands
+from workbench.cli import published_sets as published_commands
 from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
+from workbench.cli.predict import predict
 from workbench.cli.settings import budget, configured, second_budget
 
 if TYPE_CHECKING:
@@ -77,11 +80,14 @@ app = typer.Typer(
 app.command()(data_commands.label)
 app.command()(part_commands.part)
 app.command()(part_commands.merge)
-app.add_typer(data_commands.importing, name="import")
+import_commands.importing.command("qh9")(published_commands.import_qh9)
+import_commands.importing.command("nabladft")(published_commands.import_nabladft)
+import_commands.importing.command("schnorb")(published_commands.import_schnorb)
+app.add_typer(import_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
 app.command()(model_commands.evaluate)
 app.command()(model_commands.calibrate)
-app.command()(model_commands.predict)
+app.command()(predict)
 app.command()(model_commands.rotate)
 
 

@@ -1,11 +1,11 @@
-"""The commands ``label``, ``import`` and ``export``; ``part`` and ``merge`` are in `cli.parts`."""
+"""The commands ``label`` and ``export``."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,12 +15,12 @@ from workbench.cli.options import (
     DatasetSource,
     Functional,
     Grid,
-    Index,
+    Indices,
     Json,
     Layout,
-    Overwrite,
     Seed,
     Spin,
+    number,
     show,
 )
 from workbench.cli.settings import assignments
@@ -28,7 +28,6 @@ from workbench.cli.settings import assignments
 if TYPE_CHECKING:
     from ase import Atoms
 
-importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
 exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
 
 
@@ -91,46 +90,57 @@ def label(
     ] = None,
     charge: Charge = None,
     spin: Spin = None,
-    index: Index = None,
+    index: Indices = None,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="Parallel processes; -1 is one per core.")] = -1,
     allow_failures: Annotated[int, typer.Option(help="Number of geometries that may fail.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Compute a dataset of reference Hamiltonians; the same command resumes a stopped job."""
-    from workbench.datasets.labelling import label as run_job
-    from workbench.structures.loading import collection, collection_names, load
-    from workbench.structures.sampling import Displaced, Langevin, RelaxedAndThermal
+    """Compute a dataset of reference Hamiltonians; the same command resumes a stopped job.
 
-    structures: Any
-    sizes = {"train": 500, "valid": 100, "test": 1000}
-    sampling: Any = Langevin(temperature)
+    With --index and a slice the structures of the file are labelled as they are: --train, --valid
+    and --test are then numbers of structures, by default 60, 20 and 20 per cent in their order.
+    """
+    from workbench.datasets.labelling import label as run_job
+    from workbench.structures.loading import collection_names, load
+    from workbench.structures.sampling import Displaced, Langevin
+
+    of_splits = {"train": train, "valid": valid, "test": test}
+    requested = {split: n for split, n in of_splits.items() if n is not None}
     engine_settings = {"max_cycle": max_cycle, **assignments(settings or [])}
     engine_settings |= {"spin_orbit": True} if spin_orbit else {}
+    structures: Any
     if sources[0] in collection_names() and len(sources) == 1:
         if (charge, spin, index) != (None, None, None):
             raise ValueError("--charge, --spin and --index are for structures, not collections.")
-        structures = collection(sources[0], largest)
-        sizes = dict.fromkeys(structures, 3)
-        sampling = RelaxedAndThermal(replace(RelaxedAndThermal().motion, temperature_K=temperature))
-        is_crystal = False
+        start = _of_collection(sources[0], largest, temperature, sigma, requested)
     elif largest is not None:
         raise ValueError("--largest selects from a collection: name a collection, or omit it.")
+    elif index is not None and ":" in index:
+        if (sigma, strain, slide, supercell, twist) != (None, 0.0, False, "1,1,1", None):
+            raise ValueError(
+                "The structures of a slice are labelled as they are: omit --sigma, --strain, "
+                "--slide, --supercell and --twist, or choose one structure by its number."
+            )
+        start = _as_given(sources, index, charge, spin, requested, seed)
     else:
-        structures = [load(source, charge=charge, spin=spin, index=index) for source in sources]
+        one = number(index)
+        structures = [load(source, charge=charge, spin=spin, index=one) for source in sources]
         structures, is_crystal = _of_one_kind(structures, twist, supercell)
-    if is_crystal:
-        sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
-    else:
+        sampling: Any = Langevin(temperature) if sigma is None else Displaced(sigma=sigma)
+        if is_crystal:
+            sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+        sizes = {"train": 500, "valid": 100, "test": 1000} | requested
+        start = _Start(structures, sizes, sampling, is_crystal)
+    if not start.is_crystal:
         engine_settings = {"grid": grid, "conv_tol_grad": gradient, **engine_settings}
         engine_settings |= {"density_fitting": True} if density_fitting else {}
-        sampling = sampling if sigma is None else Displaced(sigma=sigma)
-    requested = {"train": train, "valid": valid, "test": test}
     path = run_job(
-        structures,
+        start.structures,
         out,
-        sizes | {split: n for split, n in requested.items() if n is not None},
-        sampling=sampling,
+        start.sizes,
+        sampling=start.sampling,
+        oriented=start.oriented,
         engine=engine,
         basis=basis,
         xc=xc,
@@ -141,6 +151,66 @@ def label(
     )
     result = contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
+
+
+class _Start(NamedTuple):
+    """What a label job starts from: arguments of `workbench.label`."""
+
+    structures: Any
+    sizes: dict[str, int]
+    sampling: Any
+    is_crystal: bool
+    oriented: bool | None = None
+
+
+def _of_collection(
+    name: str,
+    largest: int | None,
+    temperature: float,
+    sigma: float | None,
+    requested: dict[str, int],
+) -> _Start:
+    """The molecules of a collection by split, relaxed and in motion, or displaced at random."""
+    from workbench.structures.loading import collection
+    from workbench.structures.sampling import Displaced, RelaxedAndThermal
+
+    structures = collection(name, largest)
+    motion = replace(RelaxedAndThermal().motion, temperature_K=temperature)
+    sizes = dict.fromkeys(structures, 3) | requested
+    sampling = RelaxedAndThermal(motion) if sigma is None else Displaced(sigma=sigma)
+    return _Start(structures, sizes, sampling, is_crystal=False)
+
+
+def _as_given(
+    sources: list[str],
+    index: str,
+    charge: int | None,
+    spin: int | None,
+    requested: dict[str, int],
+    seed: int,
+) -> _Start:
+    """The structures of a slice of each file, in splits and as they are."""
+    import numpy as np
+
+    from workbench.datasets.splits import split_in_order
+    from workbench.structures.sampling import AsGiven
+    from workbench.structures.trajectories import load_all
+
+    structures = [
+        atoms for source in sources for atoms in load_all(source, index, charge=charge, spin=spin)
+    ]
+    numbers = requested or {"train": 60, "valid": 20, "test": 20}
+    total = sum(numbers.values())
+    if min(numbers.values()) < 0 or (requested and total != len(structures)):
+        raise ValueError(
+            f"--index {index} chooses {len(structures)} structures, and --train, --valid and "
+            f"--test add up to {total}: choose other numbers, or another slice."
+        )
+    shares = {split: n / total for split, n in numbers.items()}
+    of_split = split_in_order(structures, shares, np.random.default_rng(seed))
+    of_split = {split: some for split, some in of_split.items() if some}
+    is_crystal = any(atoms.pbc.any() for atoms in structures)
+    return _Start(of_split, dict.fromkeys(of_split, 1), AsGiven(), is_crystal, oriented=False)
 
 
 def _of_one_kind(
@@ -184,106 +254,6 @@ def contents(path: Path) -> dict[str, Any]:
             "splits": {name: len(dataset.split(name)) for name in dataset.splits},
             "sha256": dataset.hash,
         }
-
-
-_TrainShare = Annotated[float, typer.Option("--train", help="Fraction of structures to train on.")]
-_ValidShare = Annotated[float, typer.Option("--valid", help="Fraction to validate on.")]
-_TestShare = Annotated[float, typer.Option("--test", help="Fraction to test on.")]
-_SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out broken structures, and list them.")
-]
-_SplitSeed = Annotated[int, typer.Option("--seed", help="Seed of the random split.")]
-_BasisName = Annotated[str, typer.Option("--basis", help="Name to give to the basis.")]
-
-
-@importing.command("deeph")
-def import_deeph(
-    root: Annotated[Path, typer.Argument(help="Folder that contains one folder per structure.")],
-    out: DatasetFile,
-    train: _TrainShare = 0.6,
-    valid: _ValidShare = 0.2,
-    test: _TestShare = 0.2,
-    seed: _SplitSeed = 0,
-    basis: _BasisName = "deeph",
-    skip_bad: _SkipBad = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Convert folders of DeepH in either layout; every structure is validated as it is read."""
-    shares = train, valid, test
-    _import("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
-
-
-@importing.command("sisl")
-def import_sisl(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help=".HSX, .nc or .fdf files, or folders with .HSX files at any depth."),
-    ],
-    out: DatasetFile,
-    train: _TrainShare = 0.6,
-    valid: _ValidShare = 0.2,
-    test: _TestShare = 0.2,
-    seed: _SplitSeed = 0,
-    basis: _BasisName = "siesta",
-    skip_bad: _SkipBad = False,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
-) -> None:
-    """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
-    shares = train, valid, test
-    _import("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
-
-
-_FOUND = ("time_reversal", "lowered_symmetry")
-"""What a validation may have found, as the provenance says it."""
-
-
-def _import(
-    form: str,
-    sources: list[Path],
-    out: Path,
-    shares: tuple[float, float, float],
-    seed: int,
-    basis: str,
-    as_json: bool,
-    overwrite: bool,
-    skip_bad: bool,
-) -> None:
-    """Convert, then print the dataset's contents and its largest residuals."""
-    from workbench.datasets.conversion import import_files
-    from workbench.datasets.dataset import Dataset
-    from workbench.storage.output_check import check_writable
-
-    check_writable(out, overwrite=overwrite)
-    path = import_files(
-        form,
-        sources,
-        out,
-        shares=dict(zip(("train", "valid", "test"), shares, strict=True)),
-        seed=seed,
-        basis_name=basis,
-        progress=not as_json,
-        overwrite=overwrite,
-        skip_bad=skip_bad,
-    )
-    result = contents(path)
-    with Dataset(path) as dataset:
-        result["largest_residuals"] = dataset.provenance["largest_residuals"]
-        skipped = dataset.provenance.get("skipped", {})
-        found = {k: dataset.provenance[k] for k in _FOUND if k in dataset.provenance}
-    lines = [f"{path}: {result['samples']} structures, sha256 {result['sha256']}"]
-    if skip_bad:
-        result["skipped"] = skipped
-        lines.append(f"  {len(skipped)} structures left out")
-        lines += [f"    {name}: {reason}" for name, reason in skipped.items()]
-    lines += [f"  {name:<20} {value:.3g}" for name, value in result["largest_residuals"].items()]
-    result |= found
-    if not found.get("time_reversal", True):
-        lines.append("  time_reversal=false: train with `--set time_reversal=false`")
-    if number := found.get("lowered_symmetry"):
-        lines.append(f"  {number} of a lower symmetry than the atoms, as in an external field")
-    show(result, "\n".join(lines), as_json)
 
 
 @exporting.command("deeph")

@@ -10,15 +10,21 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
+    "BandFiles",
+    "BandPath",
+    "BandPoints",
     "Charge",
     "DatasetFile",
     "DatasetSource",
+    "Electrons",
     "Functional",
     "Grid",
     "Index",
+    "Indices",
     "Json",
     "Layout",
     "ModelName",
+    "OverlapFile",
     "Overwrite",
     "Seed",
     "Settings",
@@ -27,6 +33,7 @@ __all__ = [
     "Stage2",
     "Structure",
     "lines",
+    "number",
     "show",
 ]
 
@@ -54,6 +61,42 @@ Index = Annotated[
     int | None,
     typer.Option("--index", help="Structure of a file with several, from 0 (default: the last)."),
 ]
+Indices = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        help="Structures of a file with several, from 0: 5, 0:10, ::5, or : for all (default: the "
+        "last one).",
+    ),
+]
+OverlapFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--overlap",
+        help="S of this structure: .npz of --out, a dataset .h5, a folder of DeepH, or .HSX.",
+    ),
+]
+Electrons = Annotated[
+    int | None,
+    typer.Option(
+        "--electrons",
+        help="Electrons that H describes (per cell, without pseudopotential cores), where the data "
+        "do not say.",
+    ),
+]
+BandFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--bands",
+        help="Crystals: write the bands: .png, .svg, .pdf, .csv or .json; repeatable.",
+    ),
+]
+BandPath = Annotated[
+    str | None, typer.Option("--path", help="Special points of the bands (default: ASE's path).")
+]
+BandPoints = Annotated[
+    int, typer.Option("--points", min=2, help="Number of k-points along that path.")
+]
 Functional = Annotated[str, typer.Option("--xc", help="Exchange-correlation functional, or hf.")]
 Grid = Annotated[
     int, typer.Option("--grid", help="PySCF integration grid level of molecules, 0 to 9.")
@@ -72,6 +115,16 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="name=value, a field of ModelConfig or TrainConfig; repeatable."),
 ]
+
+
+def number(index: str | None) -> int | None:
+    """The number of one structure."""
+    try:
+        return None if index is None else int(index)
+    except ValueError:
+        raise ValueError(
+            f"--index is {index!r}: give a number from 0, or a slice such as 0:10."
+        ) from None
 
 
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:

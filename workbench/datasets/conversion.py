@@ -9,14 +9,26 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
-from workbench.datasets.formats import Format, FormatError, deeph, deeph_present, sisl
+from workbench.datasets.formats import (
+    Format,
+    FormatError,
+    abacus,
+    deeph,
+    deeph_present,
+    nabladft,
+    openmx,
+    qh9,
+    schnorb,
+    sisl,
+)
+from workbench.datasets.formats.databases import SETS, published_set
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import DataCheck, check, note
@@ -24,14 +36,24 @@ from workbench.datasets.writing import write
 from workbench.storage.atomic_write import atomic_write, remove_leftovers
 from workbench.storage.lock import locked_file, locked_folder
 from workbench.storage.output_check import check_writable
-from workbench.storage.value_checks import Seed, check_value
+from workbench.storage.value_checks import Range, Seed, check_value
 from workbench.storage.writing_errors import TargetError
 
 __all__ = ["FORMATS", "Collection", "export_files", "import_files"]
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Limit = Annotated[int, Range(1, 2**31 - 1)]
 
-FORMATS = {"deeph": deeph.FORMAT, "deeph-present": deeph.PRESENT, "sisl": sisl.FORMAT}
+FORMATS = {
+    "deeph": deeph.FORMAT,
+    "deeph-present": deeph.PRESENT,
+    "sisl": sisl.FORMAT,
+    "qh9": qh9.FORMAT,
+    "nabladft": nabladft.FORMAT,
+    "schnorb": schnorb.FORMAT,
+    "abacus": abacus.FORMAT,
+    "openmx": openmx.FORMAT,
+}
 """All formats, by the name that the command line uses."""
 
 _EXPORT = "export.json"  # says which dataset the folder holds
@@ -46,12 +68,14 @@ class Collection:
         splits: name -> numbers of its samples.
         recipe: how the splits were drawn from which sources, JSON-able; part of the provenance.
         form: the format of the files.
+        groups: (n,) number of each sample's molecule; by default each is a group of its own.
     """
 
     sources: list[Path]
     splits: Mapping[str, NDArray[np.int64]]
     recipe: Mapping[str, Any]
     form: Format = deeph.FORMAT
+    groups: NDArray[np.intp] | None = None
 
     @classmethod
     def found(
@@ -61,8 +85,11 @@ class Collection:
         seed: Seed = 0,
         apart: Mapping[str, str | os.PathLike[str]] | None = None,
         form: Format = deeph.FORMAT,
+        limit: Limit | None = None,
     ) -> Collection:
         """All structures of a format at or below some paths, split at random.
+
+        Geometries that the format knows to be of one molecule stand in one split.
 
         Args:
             sources: a folder or file, or several.
@@ -71,13 +98,17 @@ class Collection:
             apart: name of a further split -> the folder that holds its structures and no others.
                 It may lie below `sources`: its structures are in no other split.
             form: the format of the files.
+            limit: draw only this many of the structures.
 
         Raises:
             FormatError: for paths without structures of this format.
-            ValueError: for shares that do not add up to 1, or a seed that is no whole number.
+            ValueError: for shares that do not add up to 1, or a seed or limit that is no whole
+                number.
         """
         check_value("seed", Seed, seed)
+        check_value("limit", Limit | None, limit)
         roots = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        _refuse_other_databases(roots, form)
         separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
         taken = {path.resolve() for some in separate.values() for path, _ in some}
         drawn = [(path, name) for path, name in form.find(roots) if path.resolve() not in taken]
@@ -86,17 +117,25 @@ class Collection:
                 f"All structures below {', '.join(map(str, roots))} are set apart: none is left to "
                 "draw."
             )
-        splits = draw_splits(len(drawn), shares, np.random.default_rng(seed))
+        if limit is not None and limit < len(drawn):
+            chosen = np.random.default_rng(seed).permutation(len(drawn))[:limit]
+            drawn = [drawn[k] for k in sorted(chosen.tolist())]
+        groups = _groups([path for path, _ in drawn], form)
+        of_groups = draw_splits(groups.max(initial=-1) + 1, shares, np.random.default_rng(seed))
+        splits = {name: np.flatnonzero(np.isin(groups, some)) for name, some in of_groups.items()}
         for name, some in separate.items():
             splits[name] = np.arange(len(drawn), len(drawn) + len(some))
             drawn += some
-        recipe = {
+            groups = np.append(groups, groups.max(initial=-1) + 1 + np.arange(len(some)))
+        recipe: dict[str, Any] = {
             "format": form.name,
             form.listed_as: [name for _, name in drawn],
             "split_seed": seed,
             "shares": dict(shares),
         }
-        return cls([path for path, _ in drawn], splits, recipe, form)
+        if form.method:
+            recipe["recipe"] = {"method": dict(form.method)}
+        return cls([path for path, _ in drawn], splits, recipe, form, groups)
 
     def convert(
         self,
@@ -143,7 +182,8 @@ class Collection:
 
     def _files_named(self, name: str) -> Iterator[Path]:
         """The files of the sources that have this name."""
-        return (source / name if source.is_dir() else source for source in self.sources)
+        files = dict.fromkeys(map(_file_of, self.sources))
+        return (file / name if file.is_dir() else file for file in files)
 
     def _convert(
         self, path: Path, work: Path, basis_name: str | None, progress: bool, skip_bad: bool
@@ -171,7 +211,10 @@ class Collection:
             name: [renumbered[k] for k in numbers.tolist() if k in renumbered]
             for name, numbers in self.splits.items()
         }
-        write(path, _samples([parts[k] for k in sound], provenance), splits, provenance)
+        groups = np.arange(len(parts)) if self.groups is None else self.groups
+        groups = np.unique(groups[sound], return_inverse=True)[1]
+        samples = _samples([parts[k] for k in sound], groups, provenance)
+        write(path, samples, splits, provenance)
         shutil.rmtree(work)
         return path
 
@@ -187,12 +230,13 @@ def import_files(
     progress: bool = True,
     overwrite: bool = True,
     skip_bad: bool = False,
+    limit: Limit | None = None,
 ) -> Path:
     """Make one dataset of all structures of a format.
 
     Args:
         form: a key of `FORMATS`.
-        sources, shares, seed: as of `Collection.found`.
+        sources, shares, seed, limit: as of `Collection.found`.
         out, basis_name, progress, overwrite, skip_bad: as of `Collection.convert`.
 
     Returns:
@@ -202,7 +246,7 @@ def import_files(
         ModuleNotFoundError: for a format whose package is not installed.
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
-    found = Collection.found(sources, shares, seed, form=FORMATS[form])
+    found = Collection.found(sources, shares, seed, form=FORMATS[form], limit=limit)
     return found.convert(out, basis_name, progress, overwrite, skip_bad)
 
 
@@ -285,12 +329,33 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
         foreign.atoms,
         foreign.H,
         energy=float("nan"),
-        n_electrons=0,
-        stored_overlap=foreign.S,
+        n_electrons=foreign.n_electrons,
+        stored_overlap=None if foreign.computable else foreign.S,
         fermi_level=foreign.fermi_level,
     )
     facts = {"proof": validation.to_json(), "calculation": dict(foreign.calculation)}
     write(part, [sample], {}, {"origin": origin, **facts})
+
+
+def _file_of(source: Path) -> Path:
+    """The folder or file that a source is, or is a row of."""
+    return source if source.exists() else source.parent
+
+
+def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Format) -> None:
+    """Refuse a database that belongs to another format, and name that format."""
+    for root in map(Path, roots):
+        known = published_set(root) if root.suffix == ".db" else None
+        if known is not None and FORMATS[known] is not form:
+            raise FormatError(f"{root} is a database of {SETS[known].title}: use `import {known}`.")
+
+
+def _groups(sources: list[Path], form: Format) -> NDArray[np.intp]:
+    """(n,) number of each structure's molecule, in the order in which they come."""
+    if form.molecules is None:
+        return np.arange(len(sources))
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in form.molecules(sources)])
 
 
 def _state(source: Path) -> str:
@@ -298,22 +363,26 @@ def _state(source: Path) -> str:
 
     The newest time alone would miss a file that was exchanged for an older one.
     """
-    folder = source if source.is_dir() else source.parent
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    file = _file_of(source)
+    folder = source if source.is_dir() else file.parent
+    beside = folder.iterdir() if file == source else [file]  # a row has only its database
+    files = sorted(path for path in beside if path.is_file())
     states = [(path.name, path.stat()) for path in files if not path.name.startswith(".")]
     rows = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in states]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _samples(parts: list[Path], provenance: dict[str, Any]) -> Iterator[Sample]:
-    """The samples, each a group of its own; residuals and settings go into the provenance."""
+def _samples(
+    parts: list[Path], groups: NDArray[np.intp], provenance: dict[str, Any]
+) -> Iterator[Sample]:
+    """The samples; their residuals, and the settings of their runs, go into the provenance."""
     calculations: dict[str, list[Any]] = {}
-    for number, part in enumerate(parts):
+    for part, group in zip(parts, groups.tolist(), strict=True):
         with Dataset(part) as single:
             note(provenance, DataCheck(**single.provenance["proof"]))
             for name, value in single.provenance.get("calculation", {}).items():
                 values = calculations.setdefault(name, [])
                 values += [] if value in values else [value]
-            yield replace(single[0], group=number)
+            yield replace(single[0], group=group)
     if calculations:  # one value, or the list of all where runs differ
         provenance["calculation"] = {k: v[0] if len(v) == 1 else v for k, v in calculations.items()}

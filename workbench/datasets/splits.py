@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from workbench.structures.loading import StructureError
 
-__all__ = ["SAME", "draw_splits", "fingerprint", "identifiers", "refuse_repeats"]
+__all__ = ["SAME", "draw_splits", "fingerprint", "identifiers", "refuse_repeats", "split_in_order"]
 
 SAME = 1e-3
 """Structures whose sorted distances agree to this are the same one, A."""
@@ -53,6 +54,46 @@ def draw_splits(
     return {name: np.sort(some) for name, some in zip(shares, numbers, strict=True)}
 
 
+def split_in_order(
+    structures: Sequence[Atoms], shares: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, list[Atoms]]:
+    """Divide structures that come in an order, as the frames of a trajectory.
+
+    Of one molecule or crystal, each split is a run of successive structures, since neighbours in a
+    trajectory are alike. Of several, all structures of one formula are in one split, which is drawn
+    at random; the shares are then approximate.
+
+    Args:
+        structures: in their order.
+        shares: name of the split -> its share of the structures; the shares add up to 1.
+        rng: draws the split of each formula.
+
+    Returns:
+        Name of the split -> its structures.
+
+    >>> water, heavy = wb.load("water"), wb.load("ethanol")
+    >>> shares, rng = {"train": 0.5, "test": 0.5}, np.random.default_rng(0)
+    >>> {k: len(v) for k, v in split_in_order([water, water, water, heavy], shares, rng).items()}
+    {'train': 3, 'test': 1}
+    """
+    of_formula: dict[str, list[Atoms]] = defaultdict(list)
+    for atoms in structures:
+        of_formula[atoms.get_chemical_formula()].append(atoms)
+    ends = np.cumsum(list(shares.values())) * len(structures)
+    if len(of_formula) == 1:
+        parts = np.split(np.arange(len(structures)), np.rint(ends[:-1]).astype(int))
+        of_split = zip(shares, parts, strict=True)
+        return {name: [structures[k] for k in part] for name, part in of_split}
+    result: dict[str, list[Atoms]] = {name: [] for name in shares}
+    formulas, done = list(of_formula), 0
+    for number in rng.permutation(len(formulas)):
+        some = of_formula[formulas[number]]
+        place = int(np.searchsorted(ends, done + len(some) / 2))
+        result[list(shares)[min(place, len(shares) - 1)]] += some
+        done += len(some)
+    return result
+
+
 def refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> None:
     """Refuse a structure that comes twice, and a molecule that is in two splits.
 
@@ -67,23 +108,37 @@ def refuse_repeats(atoms: Sequence[Atoms], of_split: Mapping[str, range]) -> Non
         StructureError: names the structure and both splits.
     """
     split_of = {i: split for split, numbers in of_split.items() for i in numbers}
-    same_formula: dict[str, list[int]] = defaultdict(list)
+    for i, j in _same(atoms):
+        where = split_of[i] if split_of[i] == split_of[j] else f"{split_of[i]} and {split_of[j]}"
+        name = identifiers(atoms[j]).get("smiles", atoms[j].get_chemical_formula())
+        places = "" if len(atoms) == 2 else f", structures {i} and {j} counted from 0"
+        raise StructureError(f"{name} is there twice ({where}{places}): remove one.")
     split_of_key: dict[str, str] = {}
-    fingerprints = [fingerprint(a) for a in atoms]
     for i, a in enumerate(atoms):
-        formula, split = a.get_chemical_formula(), split_of[i]
-        name = identifiers(a).get("smiles", formula)
-        for j in same_formula[formula]:
-            if np.allclose(fingerprints[i], fingerprints[j], rtol=0, atol=SAME):
-                where = split if split == split_of[j] else f"{split_of[j]} and {split}"
-                raise StructureError(f"{name} is there twice ({where}): remove one.")
-        same_formula[formula].append(i)
+        split = split_of[i]
+        name = identifiers(a).get("smiles", a.get_chemical_formula())
         other = split_of_key.setdefault(str(a.info.get("key", f"structure {i}")), split)
         if other != split:
             raise StructureError(
                 f"{name} is in {split}, but its key '{a.info['key']}' is in {other} as well: "
                 "remove one, or put both in one split."
             )
+
+
+def _same(atoms: Sequence[Atoms]) -> list[tuple[int, int]]:
+    """The pairs of structures with one formula and one fingerprint, in their order."""
+    of_formula: dict[str, list[int]] = defaultdict(list)
+    for i, a in enumerate(atoms):
+        of_formula[a.get_chemical_formula()].append(i)
+    pairs: list[tuple[int, int]] = []
+    for numbers in of_formula.values():
+        prints = np.stack([fingerprint(atoms[i]) for i in numbers])
+        if prints.shape[1]:
+            close = KDTree(prints).query_pairs(SAME, p=np.inf)
+        else:  # single atoms
+            close = {(0, 1)} if len(numbers) > 1 else set()
+        pairs += [(numbers[a], numbers[b]) for a, b in close]
+    return sorted(pairs)
 
 
 def fingerprint(atoms: Atoms) -> NDArray[np.float64]:

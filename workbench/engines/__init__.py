@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from ase import Atoms
 
+from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage.value_checks import Range, check_arguments
 
@@ -23,6 +24,7 @@ __all__ = [
     "Engine",
     "Grid",
     "Mesh",
+    "Overlap",
     "Reference",
     "SCFError",
     "Threshold",
@@ -75,6 +77,19 @@ class Reference:
     atoms: Atoms | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """The overlap of a structure, which needs no self-consistent field.
+
+    Attributes:
+        S: dimensionless, in the orbitals of a given basis; for spinors ``kron(1_2, S)``.
+        n_electrons: electrons that H describes beside it, of a crystal per cell; None if unknown.
+    """
+
+    S: BlockMatrix
+    n_electrons: int | None = None
+
+
 def _nothing_to_install() -> None:
     """The program is a dependency of the workbench."""
 
@@ -96,6 +111,10 @@ class Engine:
             jobs then record the arguments themselves.
         require: raises a RuntimeError that says how to install the program if it is missing.
         basis: the basis unless another is asked for.
+        overlap: of crystals, ``(atoms, basis, method, reach) -> Overlap`` in the orbitals of the
+            references that were made with a `method`, between atoms up to a distance `reach`, A.
+            Raises a ValueError if the program has no such orbitals. None for molecules, whose
+            overlap `pyscf_molecules.overlap` computes.
     """
 
     name: str
@@ -105,6 +124,7 @@ class Engine:
     method: Callable[..., dict[str, Any]] | None = None
     require: Callable[[], None] = _nothing_to_install
     basis: str | None = None
+    overlap: Callable[[Atoms, Basis, Mapping[str, Any], float], Overlap] | None = None
 
     @property
     def settings(self) -> frozenset[str]:

@@ -13,10 +13,20 @@ from typing import Any
 
 from ase import Atoms
 
-from workbench.engines import OWN_SCRIPT, Engine, Reference
+from workbench.engines import OWN_SCRIPT, Engine, Overlap, Reference
+from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["ENGINES", "again", "engine_for", "program", "pyscf", "recorded", "reference"]
+__all__ = [
+    "ENGINES",
+    "again",
+    "engine_for",
+    "overlap",
+    "program",
+    "pyscf",
+    "recorded",
+    "reference",
+]
 
 # Modules by name, imported on first use: PySCF's periodic code takes half a second.
 _TABLE = {
@@ -192,6 +202,36 @@ def defaults(name: str, periodic: bool, settings: Mapping[str, Any]) -> dict[str
     if engine.method is not None:  # it records all settings
         return {}
     return {key: value for key, value in engine.defaults.items() if key not in settings}
+
+
+def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float) -> Overlap:
+    """The overlap of a structure in the basis of references, without a self-consistent field.
+
+    Args:
+        atoms: a molecule, or a crystal.
+        basis: of the references.
+        method: theirs, or the record of a label job; where it does not say, PySCF is asked.
+        reach: of a crystal: largest distance of two atoms whose overlap is kept, A.
+
+    Raises:
+        StructureError: for a structure that the engine does not treat.
+        ValueError: if no engine has such orbitals.
+        RuntimeError: if the engine is not installed.
+
+    >>> from workbench.engines import dispatch
+    >>> water = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> found = dispatch.overlap(water.atoms, water.H.basis, water.method, 10.0)
+    >>> (found.S - water.S).max_abs() < 1e-12, found.n_electrons
+    (True, 10)
+    """
+    engine = _engine(_name_in(method), bool(atoms.pbc.any()), basis.spinor)
+    if engine.overlap is None:
+        from workbench.engines import pyscf_molecules
+
+        S = pyscf_molecules.overlap(atoms, basis)
+        return Overlap(S, pyscf_molecules.electrons(atoms, basis.name))
+    engine.require()
+    return engine.overlap(atoms, basis, method, reach)
 
 
 def program(method: Mapping[str, Any]) -> str:

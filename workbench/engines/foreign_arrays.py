@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from workbench.engines import OWN_SCRIPT, Reference
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, all_pairs, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import AO_TO_M, order_index, order_signs
+from workbench.hamiltonians.pairs import all_pairs, canonical_order
 from workbench.structures.loading import validate
 
-__all__ = ["from_arrays"]
+__all__ = ["from_arrays", "in_our_order"]
 
 IMAGINARY = 1e-6
 """Largest imaginary part of a matrix without spin, relative to its largest element."""
@@ -84,9 +85,9 @@ def from_arrays(
     own = Basis(basis, table, spinor)
     own.check(atoms.numbers)
     without_spin = Basis(basis, table)
-    overlap = _matrix("S", S, atoms, own if _size(S) == _size(H) else without_spin, order)
+    overlap = in_our_order("S", S, atoms, own if _size(S) == _size(H) else without_spin, order)
     return Reference(
-        H=_matrix("H", H, atoms, own, order),
+        H=in_our_order("H", H, atoms, own, order),
         S=overlap.with_spin() if spinor and not overlap.basis.spinor else overlap,
         energy=float(energy),
         n_electrons=int(n_electrons),
@@ -113,10 +114,20 @@ def _size(matrix: ArrayLike | Cells) -> int:
     return len(np.atleast_1d(np.asarray(first)))
 
 
-def _matrix(
+def in_our_order(
     name: str, matrix: ArrayLike | Cells, atoms: Atoms, basis: Basis, order: str
 ) -> BlockMatrix:
-    """Blocks in our orbital order; errors name the matrix."""
+    """Blocks of one matrix of `from_arrays` in the workbench's orbital order.
+
+    Args:
+        name: of the matrix, for errors.
+        matrix, order: as of `from_arrays`.
+        atoms: the structure.
+        basis: its shells are in the program's order of shells.
+
+    Raises:
+        ValueError: for a matrix whose size does not fit, or elements that are not finite.
+    """
     if isinstance(matrix, Mapping) != bool(atoms.pbc.any()):
         raise ValueError(
             f"{name} of a crystal is a mapping {{(T1, T2, T3): matrix}}, and of a molecule one "

@@ -26,19 +26,32 @@ from ase import Atoms
 from ase.io import write
 from numpy.typing import NDArray
 
-from workbench.engines import Cycles, Engine, Mesh, Reference, SCFError, Threshold, Width
+from workbench.engines import Cycles, Engine, Mesh, Overlap, Reference, SCFError, Threshold, Width
 from workbench.engines.openblas import kernel_environment
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
+from workbench.hamiltonians.bloch import default_mesh, k_mesh, mesh_for_range, to_real_space
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.storage.value_checks import Range
 from workbench.structures.validation import require_crystal
 
-__all__ = ["BASIS", "ENGINE", "available", "reference", "require", "solve"]
+__all__ = ["BASIS", "ENGINE", "available", "overlap", "reference", "require", "solve"]
 
 BASIS = "dzp"
 """The basis unless another is asked for."""
 
+PREFIX = "gpaw"
+"""The names of the bases are this, a hyphen, and GPAW's name of the set."""
+
+_DEFAULTS = {
+    "spacing": 0.25,
+    "smearing": 0.02,
+    "spin_orbit": False,
+    "longest": None,
+    "by_states": False,
+    "density": 1e-6,
+    "energy": 1e-6,
+    "max_cycle": 200,
+}  # settings on which an overlap does not depend, but the worker needs them
 _ENDING = 400  # characters of GPAW's last output that an error quotes
 _SAME_POINT = 1e-6  # tolerance for k-points, fractions
 _NEGLIGIBLE = 1e-6  # eV (H) and 1 (S); a pair whose elements are all smaller is out of range
@@ -115,7 +128,7 @@ def reference(
         "max_cycle": max_cycle,
     }
     arrays, about = solve(atoms, settings)
-    scalar = Basis(f"gpaw-{basis}", about["shells"])
+    scalar = Basis(f"{PREFIX}-{basis}", about["shells"])
 
     def blocks(name: str, orbitals: Basis) -> BlockMatrix:
         at_points = _on_mesh(atoms, orbitals, points, arrays["points"], arrays[name])
@@ -152,7 +165,7 @@ def reference(
 def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
     return reference(
         atoms,
-        method["basis"].removeprefix("gpaw-"),
+        method["basis"].removeprefix(f"{PREFIX}-"),
         method["functional"],
         mesh=method["k_mesh"],
         spacing=method["grid_spacing_angstrom"],
@@ -162,6 +175,42 @@ def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
         density=method["density_tolerance"],
         energy=method["energy_tolerance_ev"],
     )
+
+
+def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float) -> Overlap:
+    """The overlap of a crystal and its number of valence electrons, in a second.
+
+    Args:
+        atoms: as of `reference`.
+        basis: of the references, e.g. "gpaw-dzp".
+        method: of a reference in this basis, or the record of a label job; for its functional and
+            its longest orbital.
+        reach: largest distance of two atoms whose overlap is kept, A.
+
+    Raises:
+        StructureError, RuntimeError: as of `reference`.
+        ValueError: for a basis that is not GPAW's, or has other shells.
+    """
+    family, _, name = basis.name.partition("-")
+    if family != PREFIX:
+        raise ValueError(f"GPAW has no basis {basis.name!r}.")
+    mesh = mesh_for_range(atoms, reach)
+    settings = {
+        **_DEFAULTS,
+        "basis": name,
+        "xc": str(method.get("functional", "pbe")).upper(),
+        "mesh": list(mesh),
+        "longest": method.get("longest_orbital_angstrom", method.get("longest")),
+        "only_overlap": True,
+    }
+    arrays, about = solve(atoms, settings)
+    if any(tuple(about["shells"][z]) != basis.shells[z] for z in set(atoms.numbers.tolist())):
+        raise ValueError(f"GPAW's basis {name!r} has other shells than {basis.name}.")
+    scalar = replace(basis, spinor=False)
+    at_points = _on_mesh(atoms, scalar, mesh, arrays["points"], arrays["overlaps"])
+    S = to_real_space(scalar, atoms, mesh, at_points)
+    S = _within_range(S, S)[0]
+    return Overlap(S.with_spin() if basis.spinor else S, int(arrays["n_electrons"]))
 
 
 def _check(atoms: Atoms, _basis: str | None, _xc: str, **_settings: object) -> None:
@@ -205,6 +254,7 @@ def solve(
             "parent": os.getpid(),
             "longest": None,
             "by_states": False,
+            "only_overlap": False,
             **settings,
             "check": check,
             "also_at": [list(k) for k in also_at],
@@ -258,4 +308,4 @@ def _on_mesh(
     return np.array(result)
 
 
-ENGINE = Engine("gpaw", reference, _again, _check, require=require, basis=BASIS)
+ENGINE = Engine("gpaw", reference, _again, _check, require=require, overlap=overlap, basis=BASIS)

@@ -48,25 +48,25 @@ def main(folder: Path) -> None:
         symmetry={"point_group": False, "time_reversal": True},
         txt=str(folder / "gpaw.txt"),
     )
-    atoms.calc = calculator
-    if job["by_states"]:
-        _sum_over_states()
-    try:
-        energy = atoms.get_potential_energy()
-    except KohnShamConvergenceError:
-        (folder / "failed.txt").write_text(f"did not converge in {job['max_cycle']} cycles")
-        return
-    arrays = _matrices(calculator, job["spin_orbit"])
+    if job["only_overlap"]:
+        calculator.initialize(atoms)
+        calculator.set_positions(atoms)
+        arrays = _overlaps(calculator)
+    else:
+        atoms.calc = calculator
+        if job["by_states"]:
+            _sum_over_states()
+        try:
+            energy = atoms.get_potential_energy()
+        except KohnShamConvergenceError:
+            (folder / "failed.txt").write_text(f"did not converge in {job['max_cycle']} cycles")
+            return
+        arrays = _matrices(calculator, job["spin_orbit"])
+        arrays |= {"energy": energy, "fermi_level": calculator.get_fermi_level()}
     if job["check"]:
         arrays |= _own_energies(calculator, job)
-    np.savez(
-        folder / "result.npz",
-        allow_pickle=False,
-        energy=energy,
-        fermi_level=calculator.get_fermi_level(),
-        n_electrons=round(calculator.get_number_of_electrons()),
-        **arrays,
-    )
+    n_electrons = round(calculator.setups.nvalence)
+    np.savez(folder / "result.npz", allow_pickle=False, n_electrons=n_electrons, **arrays)
     shells = {int(s.Z): [int(orbital.l) for orbital in s.basis.bf_j] for s in calculator.setups}
     from gpaw import __version__
 
@@ -113,12 +113,12 @@ def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
     """H (eV) and S at each k-point that GPAW keeps, and these k-points in fractions."""
     functions = calculator.wfs
     coupling = _coupling(calculator) if spin_orbit else {}
-    hamiltonians, overlaps, points = [], [], []
+    hamiltonians = []
     for kpt in functions.kpt_u:
         h = functions.eigensolver.calculate_hamiltonian_matrix(
             calculator.hamiltonian, functions, kpt
         )
-        H, S = (_hermitian(m).conj() for m in (h * Hartree, functions.S_qMM[kpt.q]))
+        H = _hermitian(h * Hartree).conj()
         if spin_orbit:
             H = np.kron(np.eye(2), H)
             for a, dV in coupling.items():
@@ -126,12 +126,15 @@ def _matrices(calculator: Any, spin_orbit: bool) -> dict[str, NDArray[Any]]:
                 for sigma, matrix in zip(PAULI, dV, strict=True):
                     H = H + np.kron(sigma, P.conj() @ matrix @ P.T)
         hamiltonians.append(H)
-        overlaps.append(S)
-        points.append(functions.kd.ibzk_kc[kpt.k])
+    return {"hamiltonians": np.array(hamiltonians), **_overlaps(calculator)}
+
+
+def _overlaps(calculator: Any) -> dict[str, NDArray[Any]]:
+    """S at each k-point that GPAW keeps, and these k-points in fractions."""
+    functions = calculator.wfs
     return {
-        "hamiltonians": np.array(hamiltonians),
-        "overlaps": np.array(overlaps),
-        "points": np.array(points),
+        "overlaps": np.array([_hermitian(functions.S_qMM[k.q]).conj() for k in functions.kpt_u]),
+        "points": np.array([functions.kd.ibzk_kc[k.k] for k in functions.kpt_u]),
     }
 
 

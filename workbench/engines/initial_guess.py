@@ -14,7 +14,6 @@ diagonalisation: it shows where bonds are and where charge moves.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -22,11 +21,12 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.special import expit
 
-from workbench.engines.pyscf_library import df, gto, lib, scf
+from workbench.engines.gaussian_charges import hamiltonian, repulsion
+from workbench.engines.pyscf_library import lib, scf
 from workbench.engines.pyscf_molecules import ao_order, check_known, mole
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
-from workbench.hamiltonians.conventions import BOHR, HARTREE
+from workbench.hamiltonians.conventions import HARTREE
 from workbench.hamiltonians.eigenproblem import fill_to
 
 __all__ = ["EXPONENTS", "density", "fit", "guess", "superposition"]
@@ -37,10 +37,11 @@ EXPONENTS = tuple(np.geomspace(0.1, 20.0, 6).tolist())
 SMEARING_EV = 0.3
 """Width of the Fermi distribution, eV: keeps the density smooth where the gap of H0 closes."""
 
-_BYTES_AT_ONCE = 1 << 28
-"""Memory for integrals: the charges of a large molecule are added in portions."""
+_MANY = 1000
+"""Number of orbitals above which only those that hold electrons are computed: that is faster."""
 
-_Charges = list[list[tuple[tuple[float, ...], tuple[float, ...]]]]
+_EMPTY = 1e-13
+"""Occupation of an orbital that may be left out, as may be all above it."""
 
 _RIDGE = 1e-10  # added to the diagonal of the normal equations, which are scaled to unit diagonal
 
@@ -69,21 +70,28 @@ def superposition(atoms: Atoms, basis: Basis, charges: NDArray[np.float64]) -> B
 
 
 def guess(
-    atoms: Atoms, basis: Basis, charges: NDArray[np.float64], *, orbitals: bool
+    atoms: Atoms,
+    basis: Basis,
+    charges: NDArray[np.float64],
+    *,
+    orbitals: bool,
+    edges: NDArray[np.int64] | None = None,
 ) -> list[BlockMatrix]:
-    """H0 as of `superposition`; with `orbitals` also the density matrix of its orbitals."""
+    """H0 as of `superposition`; with `orbitals` also the density matrix of its orbitals.
+
+    Both contain the blocks of these pairs of atoms, edges (2, E); None: all.
+    """
     check_known(basis, atoms.numbers)
     molecule = mole(atoms, basis.name, electrons=False)
     rows = [basis.elements.index(z) for z in atoms.numbers]
     shells = [[(EXPONENTS, tuple(charges[row]))] for row in rows]
-    repulsion = _summed(molecule, atoms, shells)
-    dense = (scf.hf.get_hcore(molecule) + lib.unpack_tril(repulsion)) * HARTREE
+    dense = hamiltonian(molecule, atoms, shells) * HARTREE
     matrices = [dense]
     if orbitals:
         electrons = int(molecule.atom_charges().sum()) - int(atoms.info.get("charge", 0))
         matrices.append(density(dense, molecule.intor_symmetric("int1e_ovlp"), electrons))
     order = np.ix_(*[ao_order(molecule)] * 2)
-    return [BlockMatrix.from_dense(basis, atoms.numbers, matrix[order]) for matrix in matrices]
+    return [BlockMatrix.from_dense(basis, atoms.numbers, m[order], edges) for m in matrices]
 
 
 def density(
@@ -102,9 +110,24 @@ def density(
     >>> float(np.trace(P))
     2.0
     """
-    energies, orbitals = eigh(hamiltonian, overlap)
+    energies, orbitals = _lowest(hamiltonian, overlap, electrons)
     level = fill_to(energies, electrons, 2, SMEARING_EV)
     return (orbitals * (2 * expit((level - energies) / SMEARING_EV))) @ orbitals.T
+
+
+def _lowest(
+    hamiltonian: NDArray[np.float64], overlap: NDArray[np.float64], electrons: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Energies (k,) and orbitals (n_ao, k) that hold electrons: all, or of many the lowest ones."""
+    n = len(hamiltonian)
+    count = 9 * electrons // 10  # 9/5 of the occupied ones
+    while n > _MANY and count < n:
+        energies, orbitals = eigh(hamiltonian, overlap, subset_by_index=(0, count - 1))
+        level = fill_to(energies, electrons, 2, SMEARING_EV)
+        if expit((level - energies[-1]) / SMEARING_EV) < _EMPTY:
+            return energies, orbitals
+        count = 5 * count // 4
+    return eigh(hamiltonian, overlap)
 
 
 def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[np.float64]:
@@ -125,7 +148,7 @@ def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[n
         check_known(basis, atoms.numbers)
         molecule = mole(atoms, basis.name, electrons=False)
         unit_charges = [[((e,), (1.0,)) for e in EXPONENTS] for _ in atoms]
-        per_charge = _electrostatic(molecule, atoms, unit_charges)
+        per_charge = repulsion(molecule, atoms, unit_charges)
         design = np.zeros((len(per_charge), len(basis.elements), len(EXPONENTS)))
         for atom, z in enumerate(atoms.numbers):
             first = atom * len(EXPONENTS)
@@ -140,48 +163,3 @@ def fit(samples: Iterable[tuple[Atoms, BlockMatrix]], basis: Basis) -> NDArray[n
     scale = np.where(scale > 0, scale, 1.0)
     scaled = square / scale / scale[:, None] + _RIDGE * np.eye(n)
     return (np.linalg.solve(scaled, cross / scale) / scale).reshape(len(basis.elements), -1)
-
-
-def _summed(molecule: gto.Mole, atoms: Atoms, shells: _Charges) -> NDArray[np.float64]:
-    """Repulsion of all charges (pairs of orbitals,), Hartree, in memory linear in the pairs."""
-    per_charge = 8 * molecule.nao * (molecule.nao + 1) // 2  # bytes
-    at_once = max(1, _BYTES_AT_ONCE // per_charge)
-    total: Any = 0.0
-    for first in range(0, len(atoms), at_once):
-        chosen = slice(first, first + at_once)
-        total = total + _electrostatic(molecule, atoms[chosen], shells[chosen]).sum(axis=-1)
-    return total
-
-
-def _electrostatic(
-    molecule: gto.Mole,
-    atoms: Atoms,
-    shells: _Charges,
-) -> NDArray[np.float64]:
-    """Repulsion integrals (pairs of orbitals, shells), Hartree, lower triangle, PySCF's order.
-
-    Args:
-        molecule: of the orbitals.
-        atoms: those that bear the charges.
-        shells: for each of them its spherical charges: exponents of their Gaussians, and the charge
-            in each Gaussian.
-    """
-    exponents = np.array([e for of_atom in shells for es, _ in of_atom for e in es])
-    amounts = np.array([q for of_atom in shells for _, qs in of_atom for q in qs])
-    # libcint multiplies an s function by 1 / sqrt(4 pi); these heights make its integral `amounts`.
-    heights = amounts / (2 * np.sqrt(np.pi) * gto.gaussian_int(2, exponents))
-    start = gto.PTR_ENV_START + 3 * len(atoms)
-    places = atoms.positions.ravel() / BOHR
-    table, rows, offset = [], [], 0
-    for atom, of_atom in enumerate(shells):
-        rows.append([0, gto.PTR_ENV_START + 3 * atom, 0, 0, 0, 0])
-        for es, _ in of_atom:
-            first = start + offset
-            table.append([atom, 0, len(es), 1, 0, first, first + len(exponents), 0])
-            offset += len(es)
-    charges = gto.Mole(verbose=0)
-    charges._atm = np.array(rows, dtype=np.int32)
-    charges._bas = np.array(table, dtype=np.int32)
-    charges._env = np.concatenate([np.zeros(gto.PTR_ENV_START), places, exponents, heights])
-    charges._built = True
-    return df.incore.aux_e2(molecule, charges, "int3c2e", aosym="s2ij")

@@ -7,15 +7,17 @@ expanded in plane waves; occupations are smeared, so that metals converge.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
 
-from workbench.engines import Cycles, Engine, Mesh, Reference, SCFError, Threshold, Width
+from workbench.engines import Cycles, Engine, Mesh, Overlap, Reference, SCFError, Threshold, Width
 from workbench.engines.pyscf_library import PYSCF_VERSION, BasisNotFoundError, dft, scf
-from workbench.engines.pyscf_molecules import ao_order, basis_of
-from workbench.hamiltonians.bloch import default_mesh, k_mesh, to_real_space
+from workbench.engines.pyscf_molecules import ao_order, basis_of, check_known
+from workbench.hamiltonians.basis import Basis
+from workbench.hamiltonians.bloch import default_mesh, k_mesh, mesh_for_range, to_real_space
 from workbench.hamiltonians.conventions import BOHR, HARTREE
 from workbench.storage.value_checks import Range
 from workbench.structures.loading import StructureError
@@ -25,10 +27,16 @@ from workbench.structures.validation import require_crystal
 from pyscf.pbc import dft as pbc_dft  # after pyscf_library, which loads PySCF with its hint
 from pyscf.pbc import gto as pbc_gto
 
-__all__ = ["BASIS", "ENGINE", "reference"]
+__all__ = ["BASIS", "ENGINE", "overlap", "reference"]
 
 BASIS = "gth-szv-molopt-sr"
 """The basis unless another is asked for."""
+
+PSEUDO = "gth-pbe"
+"""The pseudopotentials unless others are asked for."""
+
+KE_CUTOFF = 100.0
+"""Kinetic-energy cutoff of the density's plane waves unless another is asked for, Hartree."""
 
 
 _FAMILIES = ("gth", "ccecp", "bfd")
@@ -41,8 +49,8 @@ def reference(
     xc: str = "pbe",
     *,
     mesh: Mesh | None = None,
-    pseudo: str = "gth-pbe",
-    ke_cutoff: Annotated[float, Range(1, 10_000)] = 100.0,
+    pseudo: str = PSEUDO,
+    ke_cutoff: Annotated[float, Range(1, 10_000)] = KE_CUTOFF,
     smearing: Width = 0.1,
     conv_tol: Threshold = 1e-9,
     max_cycle: Cycles = 60,
@@ -126,12 +134,36 @@ def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
     )
 
 
+def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float) -> Overlap:
+    """The overlap of a crystal and its number of valence electrons.
+
+    Args:
+        atoms: as of `reference`.
+        basis: one of PySCF's: its name, and the shells that PySCF has for it.
+        method: of a reference in this basis, or the record of a label job; for its pseudopotential.
+        reach: largest distance of two atoms whose overlap is kept, A.
+
+    Raises:
+        StructureError, ValueError: as of `reference`, and for a basis with other shells.
+    """
+    check_known(basis, atoms.numbers)
+    pseudo = str(method.get("pseudopotential") or method.get("pseudo") or PSEUDO)
+    cell: Any = _cell(atoms, basis.name, pseudo, KE_CUTOFF)
+    mesh = mesh_for_range(atoms, reach)
+    k = k_mesh(mesh)
+    order = ao_order(cell)
+    at_k = np.array(cell.pbc_intor("int1e_ovlp", hermi=1, kpts=cell.get_abs_kpts(k - np.rint(k))))
+    scalar = replace(basis, spinor=False)
+    S = to_real_space(scalar, atoms, mesh, at_k[:, order[:, None], order])
+    return Overlap(S.with_spin() if basis.spinor else S, int(cell.nelectron))
+
+
 def _check(
     atoms: Atoms,
     basis: str | None,
     xc: str,
-    pseudo: str = "gth-pbe",
-    ke_cutoff: float = 100.0,
+    pseudo: str = PSEUDO,
+    ke_cutoff: float = KE_CUTOFF,
     **_settings: object,
 ) -> None:
     _cell(atoms, basis or BASIS, pseudo, ke_cutoff)
@@ -188,4 +220,4 @@ def _known(xc: str) -> str:
     return xc
 
 
-ENGINE = Engine("pyscf", reference, _again, _check, basis=BASIS)
+ENGINE = Engine("pyscf", reference, _again, _check, overlap=overlap, basis=BASIS)

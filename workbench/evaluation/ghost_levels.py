@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from workbench.datasets.dataset import Dataset
 from workbench.engines.initial_guess import superposition
 from workbench.hamiltonians.eigenproblem import levels, occupied_count
-from workbench.hamiltonians.near_dependence import restored
+from workbench.hamiltonians.near_dependence import Combinations, restored
 from workbench.models.twostage import TwoStageModel
 
 __all__ = ["KAPPAS", "fit_kappa", "with_fitted_kappa"]
@@ -71,10 +71,10 @@ def fit_kappa(
             predicted = model.predict(sample.atoms).refined
             guess = superposition(sample.atoms, model.basis, charges)
             n_occ = occupied_count(sample.H, sample.n_electrons)
-            true = levels(sample.H, sample.S)
+            true, combinations = levels(sample.H, sample.S), Combinations.of(sample.S)
             rows.append([])
             for kappa in KAPPAS:
-                (H,) = restored([predicted], guess, sample.S, kappa)
+                (H,) = restored([predicted], guess, combinations, kappa)
                 error = levels(H, sample.S) - true
                 # Without an empty orbital there is no gap, and a training must end all the same.
                 gap_error = np.abs(np.diff(error[n_occ - 1 : n_occ + 1])).sum()

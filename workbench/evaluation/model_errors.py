@@ -83,6 +83,7 @@ Structures without a value are left out. The share of the gauge is then replaced
 split's two errors.
 """
 
+_OCCUPIED_KEYS = ("occupied_level_mae_mev", "gap_mae_mev", "occupied_similarity")
 _GAUGE_KEYS = ("gauge_free_mae_hartree", "gauge_free_mae_mev", "shift_mev", "gauge_share")
 
 
@@ -289,23 +290,38 @@ def _band_window(sample: Sample) -> BandWindow | None:
         return None
 
 
-def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float]:
+def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float | None]:
     """Errors of one structure's matrix and, for a molecule, of its levels and orbitals."""
-    matrix_metrics = {
+    matrix_metrics: dict[str, float | None] = {
         "mae_hartree": errors.mae_mev / MEV / HARTREE,
         "mae_mev": errors.mae_mev,
         "max_mev": errors.max_mev,
     }
     if sample.atoms.pbc.any():
         return matrix_metrics
-    S, n = sample.S, sample.n_electrons
+    S, n = _overlap(sample), sample.n_electrons
+    if S is None:
+        return matrix_metrics | dict.fromkeys(("level_mae_mev", *_OCCUPIED_KEYS))
+    level_error = float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * MEV
+    if not n:  # another program's, which does not say how many levels are occupied
+        return matrix_metrics | {"level_mae_mev": level_error} | dict.fromkeys(_OCCUPIED_KEYS)
     gap_error = gap(H, S, n) - gap(sample.H, S, n)
     return matrix_metrics | {
-        "level_mae_mev": float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * MEV,
+        "level_mae_mev": level_error,
         "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * MEV,
         "gap_mae_mev": abs(gap_error) * MEV,
         "occupied_similarity": occupied_similarity(H, sample.H, S, n),
     }
+
+
+def _overlap(sample: Sample) -> BlockMatrix | None:
+    """S if it is stored or, of a molecule, can be computed."""
+    if sample.atoms.pbc.any():
+        return sample.stored_overlap
+    try:
+        return sample.S
+    except ValueError:  # another program's orbitals, imported without their overlap
+        return None
 
 
 def _gauge_metrics(
@@ -313,7 +329,7 @@ def _gauge_metrics(
 ) -> dict[str, float | None]:
     """The rigid shift of one structure's zero of energy, and the errors without it."""
     periodic = bool(sample.atoms.pbc.any())
-    S = sample.stored_overlap if periodic else sample.S
+    S = _overlap(sample)
     level_key = "aligned_band_mae_mev" if periodic else "aligned_occupied_level_mae_mev"
     if S is None:
         return dict.fromkeys((*_GAUGE_KEYS, level_key))
@@ -324,6 +340,8 @@ def _gauge_metrics(
     result: dict[str, float | None] = dict(zip(_GAUGE_KEYS, values, strict=True))
     if periodic:
         return result | {level_key: None if bands is None else bands.aligned * MEV}
+    if not sample.n_electrons:
+        return result | {level_key: None}
     levels_mae = occupied_energy_mae(shifted_back, sample.H, S, sample.n_electrons)
     return result | {level_key: levels_mae * MEV}
 
@@ -352,13 +370,14 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "median_structure_mae_hartree": float(np.median(errors)),
         "worst_structure_mae_hartree": max(errors),
     }
-    if "gap_mae_mev" in rows[0]:
-        gaps = [row["gap_mae_mev"] for row in rows]
+    known = [row for row in rows if row.get("gap_mae_mev") is not None]
+    if known:
+        gaps = [row["gap_mae_mev"] for row in known]
         result |= {
             "median_structure_gap_mae_mev": float(np.median(gaps)),
             "worst_structure_gap_mae_mev": max(gaps),
             "worst_structure_occupied_level_mae_mev": max(
-                row["occupied_level_mae_mev"] for row in rows
+                row["occupied_level_mae_mev"] for row in known
             ),
             "ghost_share": float(np.mean(np.array(gaps) > GHOST)),
         }

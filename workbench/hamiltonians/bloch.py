@@ -18,9 +18,10 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.hamiltonians.pairs import canonical_order
 
-__all__ = ["default_mesh", "k_mesh", "to_real_space"]
+__all__ = ["default_mesh", "k_mesh", "mesh_for_range", "to_real_space"]
 
 SPACING = 0.25
 """Default largest distance between k-points, 1/A (2 pi included)."""
@@ -47,6 +48,19 @@ def default_mesh(atoms: Atoms, spacing: float = SPACING) -> tuple[int, ...]:
     lengths = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal().array, axis=1)
     needed = np.ceil(lengths / spacing).astype(int)
     return tuple(int(n) if p else 1 for n, p in zip(needed, atoms.pbc, strict=True))
+
+
+def mesh_for_range(atoms: Atoms, reach: float) -> tuple[int, ...]:
+    """The smallest mesh that keeps all pairs of atoms within a distance (A) apart from each other.
+
+    Its supercell is at least twice as high as the distance, so that at most one of the images of a
+    pair that differ by the supercell is within the distance.
+
+    >>> from workbench.hamiltonians.bloch import mesh_for_range
+    >>> mesh_for_range(wb.load("graphene"), 6.0)  # the heights are 2.13 A, 2.13 A and vacuum
+    (6, 6, 1)
+    """
+    return default_mesh(atoms, np.pi / max(reach, SPACING))
 
 
 def to_real_space(

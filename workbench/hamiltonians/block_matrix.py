@@ -13,13 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
 from workbench.hamiltonians.basis import Basis
-
-
-def all_pairs(n_atoms: int) -> NDArray[np.int64]:
-    """Edges (2, N*N) of a molecule in canonical order: on-site first, then i != j row-major."""
-    row, column = np.divmod(np.arange(n_atoms * n_atoms), max(n_atoms, 1))
-    order = np.argsort(row != column, kind="stable")
-    return np.stack([row[order], column[order]]).astype(np.int64)
+from workbench.hamiltonians.pairs import all_pairs, canonical_order, off_site
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +56,7 @@ class BlockMatrix:
     @cached_property
     def off_site(self) -> NDArray[np.bool_]:
         """(E,) True where a block couples two atoms; a periodic image is another atom."""
-        return _off_site(self.edges, self.shifts)
+        return off_site(self.edges, self.shifts)
 
     # ---- spin ---------------------------------------------------------------------------------
 
@@ -97,10 +91,10 @@ class BlockMatrix:
 
         The arguments have the shapes of the attributes; E counts the given blocks.
         """
-        off_site = np.flatnonzero(_off_site(edges, shifts))
-        edges = np.concatenate([edges, edges[::-1, off_site]], axis=1)
-        shifts = np.concatenate([shifts, -shifts[off_site]])
-        values = np.concatenate([values, values[off_site].conj().swapaxes(1, 2)])
+        others = np.flatnonzero(off_site(edges, shifts))
+        edges = np.concatenate([edges, edges[::-1, others]], axis=1)
+        shifts = np.concatenate([shifts, -shifts[others]])
+        values = np.concatenate([values, values[others].conj().swapaxes(1, 2)])
         rank = canonical_order(edges, shifts)
         return cls(basis, numbers, edges[:, rank], shifts[rank], values[rank])
 
@@ -121,7 +115,13 @@ class BlockMatrix:
     # ---- dense ------------------------------------------------------------------------------
 
     @classmethod
-    def from_dense(cls, basis: Basis, numbers: ArrayLike, dense: ArrayLike) -> BlockMatrix:
+    def from_dense(
+        cls,
+        basis: Basis,
+        numbers: ArrayLike,
+        dense: ArrayLike,
+        edges: NDArray[np.int64] | None = None,
+    ) -> BlockMatrix:
         """Cut a molecule's dense matrix into blocks.
 
         Args:
@@ -129,6 +129,7 @@ class BlockMatrix:
             numbers: (N,) atomic numbers.
             dense: (n_ao, n_ao), atom after atom, each in the AO order of the basis; for spinors
                 all spin-up orbitals, then all spin-down orbitals.
+            edges: (2, E) pairs of atoms whose blocks are kept, in canonical order; None: all.
 
         Raises:
             ValueError: if the size of the matrix does not fit the atoms.
@@ -141,18 +142,20 @@ class BlockMatrix:
         z = np.asarray(numbers, dtype=np.int64)
         basis.check(z)
         matrix = np.asarray(dense)
-        edges = all_pairs(len(z))
+        edges = all_pairs(len(z)) if edges is None else edges
         m = basis.dim * (2 if basis.spinor else 1)
-        shape = (edges.shape[1], m, m)
         dtype = np.complex128 if basis.spinor else np.float64
-        empty = cls(basis, z, edges, np.zeros((len(edges[0]), 3), np.int64), np.zeros(shape, dtype))
-        if matrix.shape != (empty.n_ao, empty.n_ao):
+        shifts, values = np.zeros((edges.shape[1], 3), np.int64), np.empty((edges.shape[1], m, m))
+        frame = cls(basis, z, edges, shifts, values)
+        n = frame.n_ao
+        if matrix.shape != (n, n):
             raise ValueError(
                 f"A matrix of shape {matrix.shape} does not fit these atoms: give one with "
-                f"{empty.n_ao} rows and columns, their number of orbitals in {basis.name}."
+                f"{n} rows and columns, their number of orbitals in {basis.name}."
             )
-        empty.values[empty.mask] = matrix.ravel()[empty._dense_positions]
-        return empty
+        padded = np.zeros((n + 1, n + 1), dtype)
+        padded[:n, :n] = matrix
+        return replace(frame, values=padded[frame._places])
 
     def dense(self) -> NDArray[Any]:
         """(n_ao, n_ao) matrix of a molecule; blocks that are not stored are zero.
@@ -162,9 +165,10 @@ class BlockMatrix:
         """
         if self.shifts.any():
             raise ValueError("A crystal has one dense matrix per k-point: use at_k(k).")
-        result = np.zeros(self.n_ao * self.n_ao, dtype=self.values.dtype)
-        result[self._dense_positions] = self.values[self.mask]
-        return result.reshape(self.n_ao, self.n_ao)
+        n = self.n_ao
+        padded = np.zeros((n + 1, n + 1), dtype=self.values.dtype)
+        padded[self._places] = self.values
+        return padded[:n, :n].copy()
 
     def at_k(self, k: ArrayLike) -> NDArray[np.complex128]:
         """(n_ao, n_ao) Bloch matrix ``sum_T exp(2 pi i k.T) H(T)`` at k (3,), in fractions."""
@@ -210,14 +214,19 @@ class BlockMatrix:
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """(E, M, M) True for matrix elements between existing orbitals, False for padding."""
-        exists = self.orbital_index >= 0
-        return exists[self.edges[0]][:, :, None] & exists[self.edges[1]][:, None, :]
+        rows, columns = self._places
+        return (rows >= 0) & (columns >= 0)
+
+    @property
+    def _places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows (E, M, 1) and columns (E, 1, M) in ``dense()``; padding: -1, beyond the last."""
+        rows, columns = self.orbital_index[self.edges]
+        return rows[:, :, None], columns[:, None, :]
 
     @cached_property
     def _dense_positions(self) -> NDArray[np.intp]:
         """Flat position in ``dense()`` of each True element of ``mask``, in its order."""
-        rows = self.orbital_index[self.edges[0]][:, :, None]
-        columns = self.orbital_index[self.edges[1]][:, None, :]
+        rows, columns = self._places
         return (rows * self.n_ao + columns)[self.mask]
 
     # ---- blocks and labels ------------------------------------------------------------------
@@ -361,15 +370,6 @@ def _element_keys(matrix: BlockMatrix) -> NDArray[np.intp]:
     per_edge = matrix.mask.sum(axis=(1, 2))
     edge = np.repeat(np.arange(len(per_edge)), per_edge)
     return edge * matrix.n_ao**2 + matrix._dense_positions
-
-
-def canonical_order(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Index (E,) that sorts blocks: on-site blocks first, then by row atom, column atom, cell."""
-    return np.lexsort([*shifts.T[::-1], edges[1], edges[0], _off_site(edges, shifts)])
-
-
-def _off_site(edges: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return (edges[0] != edges[1]) | shifts.any(axis=1)
 
 
 def aligned(a: BlockMatrix, b: BlockMatrix) -> tuple[BlockMatrix, BlockMatrix]:

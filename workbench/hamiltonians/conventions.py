@@ -52,18 +52,26 @@ AO_TO_M: dict[str, dict[int, tuple[int, ...]]] = {
     "siesta": {l: tuple(range(2 * l + 1)) for l in range(5)},
     "orca": {l: _zero_outwards(l) for l in range(5)},
     "psi4": {l: _zero_outwards(l) for l in range(7)},
+    "abacus": {l: _zero_outwards(l) for l in range(5)},
+    "fhi-aims": {l: tuple(range(2 * l + 1)) for l in range(7)},
     "m": {l: tuple(range(2 * l + 1)) for l in range(7)},
 }
 """Per program and l: ``new[k] = old[index[k]]`` changes its order to ``m = -l..l``.
 
 PySCF stores p as (x, y, z) and every other shell as m = -l..l. OpenMX and the DeepH format store
 p as (x, y, z), d as (z2, x2-y2, xy, xz, yz) and f as (z(5z2-3r2), x(5z2-r2), y(5z2-r2),
-z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA stores m = -l..l. ORCA and Psi4 store
-m = 0, 1, -1, 2, -2, ...; "m" is our own order.
+z(x2-y2), xyz, x(x2-3y2), y(3x2-y2)). SIESTA and FHI-aims store m = -l..l. ORCA, Psi4 and
+ABACUS store m = 0, 1, -1, 2, -2, ...; "m" is our own order.
 """
 
-CONDON_SHORTLEY = frozenset({"siesta"})
-"""Programs whose real harmonics are (-1)^m times ours: their p shell is (-y, z, -x)."""
+CONDON_SHORTLEY = frozenset({"siesta", "abacus"})
+"""Programs whose real harmonics are (-1)^m times ours: for m = 1 they are -y and -x.
+
+SIESTA's p shell is (-y, z, -x). ABACUS's is (z, -x, -y) (`Ylm::sph_harm` in its source).
+"""
+
+POSITIVE_M_ONLY = frozenset({"fhi-aims"})
+"""Programs whose real harmonics are (-1)^m times ours for m > 0: their p shell is (y, z, -x)."""
 
 NEGATIVE_M = {"orca": (3, 4)}
 """Program -> the |m| whose real harmonics have the other sign than ours."""
@@ -131,5 +139,10 @@ def order_signs(program: str, shells: Sequence[int]) -> NDArray[np.float64]:
         (n_orbitals,) with ``ours = signs * theirs[order_index(program, shells)]``.
     """
     m = np.concatenate([np.arange(-l, l + 1) for l in shells])
-    signs = np.where(m % 2, -1.0, 1.0) if program in CONDON_SHORTLEY else np.ones(len(m))
+    alternating = np.where(m % 2, -1.0, 1.0)
+    signs = np.ones(len(m))
+    if program in CONDON_SHORTLEY:
+        signs = alternating
+    elif program in POSITIVE_M_ONLY:
+        signs = np.where(m > 0, alternating, 1.0)
     return np.where(np.isin(np.abs(m), NEGATIVE_M.get(program, ())), -signs, signs)

@@ -22,26 +22,46 @@ without nearly dependent combinations. The method is ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
-__all__ = ["restored"]
+__all__ = ["Combinations", "restored"]
 
 _WIDTH = 10.0  # the weight falls from 1 to 0 over this factor on either side of kappa^2
+_ROWS_AT_ONCE = 1024  # of a hermitian product: its blocks above the diagonal are not computed
+
+
+class Combinations(NamedTuple):
+    """The eigenvectors of an overlap.
+
+    Attributes:
+        norms: (n_ao,) eigenvalues s, ascending.
+        vectors: (n_ao, n_ao), one in each column.
+    """
+
+    norms: NDArray[np.float64]
+    vectors: NDArray[Any]
+
+    @classmethod
+    def of(cls, S: BlockMatrix) -> Combinations:
+        """Diagonalise the overlap of a molecule."""
+        return cls(*eigh(S.dense(), driver="evd", overwrite_a=True))
 
 
 def restored(
-    matrices: Sequence[BlockMatrix], guess: BlockMatrix, S: BlockMatrix, kappa: float
+    matrices: Sequence[BlockMatrix], guess: BlockMatrix, combinations: Combinations, kappa: float
 ) -> list[BlockMatrix]:
     """Hamiltonians that take nearly dependent combinations of orbitals from a guess.
 
     Args:
         matrices: predicted Hamiltonians of one molecule, eV.
         guess: a Hamiltonian of the same molecule with exact integrals, eV.
-        S: its overlap.
+        combinations: of its orbitals.
         kappa: geometric mean of two eigenvalues of S at which both Hamiltonians count alike.
 
     Returns:
@@ -50,7 +70,7 @@ def restored(
 
     An error of 0.3 meV in one combination puts a ghost level below all true ones:
 
-    >>> from workbench.hamiltonians.near_dependence import restored
+    >>> from workbench.hamiltonians.near_dependence import Combinations, restored
     >>> from workbench.engines.initial_guess import fit, superposition
     >>> from workbench.hamiltonians.block_matrix import BlockMatrix
     >>> atoms = wb.load("benzene")
@@ -59,22 +79,48 @@ def restored(
     >>> error = -0.05 * np.outer(v[:, 0], v[:, 0])  # eV; its mean modulus is 0.3 meV
     >>> wrong = BlockMatrix.from_dense(ref.H.basis, atoms.numbers, ref.H.dense() + error)
     >>> guess = superposition(atoms, ref.H.basis, fit([(atoms, ref.H)], ref.H.basis))
-    >>> (right,) = restored([wrong], guess, ref.S, kappa=0.01)
+    >>> (right,) = restored([wrong], guess, Combinations.of(ref.S), kappa=0.01)
     >>> [round(wb.gap(H, ref.S, ref.n_electrons), 2) for H in (ref.H, wrong, right)]  # eV
     [5.15, 0.0, 5.15]
     """
     if not kappa:
         return list(matrices)
-    s, v = eigh(S.dense())  # (n_ao,), (n_ao, n_ao)
+    s, v = combinations
     if s[0] ** 2 >= _WIDTH * kappa**2:
         return list(matrices)
-    relative = np.outer(s, s) / kappa**2
-    x = np.clip(0.5 - np.log(relative) / (2 * np.log(_WIDTH)), 0, 1)  # 1/2 at kappa^2
-    weights = x * x * (3 - 2 * x)
-    results = []
+    weights = _weights(s, kappa)
+    exact, adjoint = guess.dense(), v.conj().T
+    results = list[BlockMatrix]()
     for H in matrices:
-        predicted = H.dense()
-        change = v @ (weights * (v.conj().T @ (guess.dense() - predicted) @ v)) @ v.conj().T
-        change = (change + change.conj().T) / 2  # hermitian to the last bit
-        results.append(BlockMatrix.from_dense(H.basis, H.numbers, predicted + change))
+        dense = H.dense()
+        change = _transformed(exact - dense, v)
+        change *= weights
+        dense += _transformed(change, adjoint)
+        results.append(BlockMatrix.from_dense(H.basis, H.numbers, dense))
     return results
+
+
+def _weights(s: NDArray[np.float64], kappa: float) -> NDArray[np.float64]:
+    """The weight (n_ao, n_ao) of the guess between two combinations, from their norms (n_ao,)."""
+    x = np.log(np.outer(s, s))
+    x -= 2 * np.log(kappa)
+    x /= -2 * np.log(_WIDTH)
+    x += 0.5  # 1/2 at kappa^2
+    np.clip(x, 0, 1, out=x)
+    weights = 3 - 2 * x
+    weights *= x
+    weights *= x
+    return weights
+
+
+def _transformed(matrix: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
+    """``v^+ M v`` of a hermitian matrix, hermitian to the last bit."""
+    half, result = matrix @ v, np.empty_like(matrix)
+    for first in range(0, len(matrix), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        below = v[:, rows].conj().T @ half[:, : rows.stop]
+        on_diagonal = below[:, first:]
+        result[rows, :first] = below[:, :first]
+        result[:first, rows] = below[:, :first].conj().T
+        result[rows, rows] = (on_diagonal + on_diagonal.conj().T) / 2
+    return result

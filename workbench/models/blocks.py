@@ -106,7 +106,8 @@ def guessed_graph(atoms: Atoms, config: ModelConfig, basis: Basis, charges: Tens
     from workbench.engines.initial_guess import guess  # PySCF takes a second to import
 
     orbitals = config.guess == "orbitals"
-    matrices = guess(atoms, basis, charges.cpu().numpy(), orbitals=orbitals)
+    edges = matrix_edges(graph)[0]
+    matrices = guess(atoms, basis, charges.cpu().numpy(), orbitals=orbitals, edges=edges)
     blocks = [target_blocks(matrix, graph, BlockIrreps(basis)) for matrix in matrices]
     graph.node_guess = torch.stack([b.nodes for b in blocks], dim=1)
     graph.pair_guess = torch.stack([b.pairs for b in blocks], dim=1)

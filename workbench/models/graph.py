@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from workbench.hamiltonians.block_matrix import all_pairs
+from workbench.hamiltonians.pairs import all_pairs
 
 
 class Graph(Data):

@@ -15,7 +15,7 @@ from workbench.engines.level_of_theory import level_of_theory
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
-from workbench.hamiltonians.near_dependence import restored
+from workbench.hamiltonians.near_dependence import Combinations, restored
 from workbench.hamiltonians.spin_parts import from_parts
 from workbench.models.applicability import ApplicabilityDomain, DomainWarning
 from workbench.models.blocks import Blocks
@@ -117,6 +117,18 @@ class TwoStageModel(TwoStageNetwork):
     def _predict(self, graphs: list[Graph], symmetrise: int) -> list[Prediction]:
         if self._is_large(graphs[0]):
             return [self._predict_in_chunks(graphs[0], symmetrise)]
+        # The networks' tensors are freed before the matrices, which need as much memory again.
+        baseline, refined, features = self._network_output(graphs, symmetrise)
+        parts = (blocks.split(graphs) for blocks in (baseline, refined, features))
+        return [
+            self._prediction(graph, h1, h2, Features(f.nodes, f.pairs, self._feature_irreps))
+            for graph, h1, h2, f in zip(graphs, *parts, strict=True)
+        ]
+
+    def _network_output(
+        self, graphs: list[Graph], symmetrise: int
+    ) -> tuple[Blocks, Blocks, Blocks]:
+        """Baseline and refined blocks, eV, and stage 1's features in e3nn's order."""
         graph, geometry, out = self._stage1(graphs)
         start = self.codec.start(graph, geometry)
         baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
@@ -124,13 +136,8 @@ class TwoStageModel(TwoStageNetwork):
         base = baseline if self.config.refiner_baseline else start
         refined = base + averaged(self, tokens, graph, symmetrise)
         layout = self.baseline.layout
-        nodes, edges = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
-        features = [
-            Features(b.nodes, b.pairs, self._feature_irreps)
-            for b in Blocks(nodes, edges).split(graphs)
-        ]
-        answers = zip(graphs, baseline.split(graphs), refined.split(graphs), features, strict=True)
-        return [self._prediction(*answer) for answer in answers]
+        features = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
+        return baseline, refined, Blocks(*features)
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
@@ -224,8 +231,9 @@ class TwoStageModel(TwoStageNetwork):
         from workbench.engines.pyscf_molecules import overlap  # PySCF takes a second to import
 
         guess = self._matrix(graph, Blocks(graph.node_guess[:, 0], graph.pair_guess[:, 0]))
-        S = overlap(Atoms(graph.z.numpy(), graph.pos.numpy()), self.basis)
-        return restored(matrices, guess, S, kappa)
+        atoms = Atoms(graph.z.numpy(), graph.pos.numpy())
+        combinations = Combinations.of(overlap(atoms, self.basis))
+        return restored(matrices, guess, combinations, kappa)
 
     def _matrix(self, graph: Graph, blocks: Blocks) -> BlockMatrix:
         edges, shifts = matrix_edges(graph)

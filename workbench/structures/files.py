@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ase import Atoms
-from ase.io import read
+from ase.io import iread, read
 from ase.io.formats import UnknownFileTypeError
 
 from workbench.storage.value_checks import brief
 from workbench.structures.declared_electrons import declared, without_flags
 from workbench.structures.foreign_sites import check_drawing, check_sites, read_v3000
-from workbench.structures.plain_text import Text, read_text, xyz_frames
+from workbench.structures.plain_text import Text, read_text, rewritten, split_text, xyz_frames
 from workbench.structures.time_limit import time_limit
 from workbench.structures.validation import StructureError, StructureWarning
 
-__all__ = ["READ_SECONDS", "read_frame"]
+__all__ = ["READ_SECONDS", "frames", "read_frame"]
 
 READ_SECONDS = 30.0
 """ASE's reader of a file is stopped after this time, s."""
@@ -65,11 +66,64 @@ def read_frame(path: Path, index: int | None) -> Atoms:
             f"{path.name} holds {text.frames} structures, and the last one is used: choose another "
             "by its number (index, on the command line --index).",
             StructureWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-    if text is None:
-        frame = _read(path, index)
-    else:
+    return _checked(path, _read(path, index) if text is None else None, text, index)
+
+
+def frames(path: Path) -> Iterator[Callable[[], Atoms]]:
+    """Each structure of a file in turn, as a function that reads it.
+
+    A structure that is not wanted costs little, and at any time one of them is in memory. Each
+    function raises a StructureError for a bad structure; the next ones may still be sound.
+
+    Args:
+        path: of any format that ASE reads.
+
+    Raises:
+        StructureError: for an empty file.
+    """
+    size = _check_head(path)[0]
+    parts = split_text(path)
+    if parts is None:
+        return _of_ase(path)
+    return (partial(_of_part, path, part, size) for part in parts)
+
+
+def _of_part(path: Path, part: str, size: int) -> Atoms:
+    """One structure of a file of so many bytes, from its part of the text."""
+    _check_counts(path, part.encode(), size)
+    return _checked(path, None, Text(rewritten(path, part)[0], changed=True, frames=1), None)
+
+
+def _of_ase(path: Path) -> Iterator[Callable[[], Atoms]]:
+    """The structures that ASE reads; the first that it cannot read is the last one."""
+    _check_size(path)
+    text = read_text(path, -1)
+    with _as_file(path, text) as readable:
+        images = iread(str(readable), index=":", do_not_split_by_at_sign=True)
+        while True:
+            try:
+                with _in_one_sentence(path):
+                    frame = next(images, None)
+            except StructureError as error:
+                yield partial(_raise, error)
+                return
+            if frame is None:
+                return
+            yield partial(_checked, path, frame, None, None)
+
+
+def _raise(error: StructureError) -> Atoms:
+    raise error
+
+
+def _checked(path: Path, frame: object, text: Text | None, index: int | None) -> Atoms:
+    """A structure of ASE, or else of a text, after the checks of its sites.
+
+    The index is None for a text with one structure.
+    """
+    if text is not None:
         check_drawing(path, text.content)
         frame = _of_text(path, text, index)
     if not isinstance(frame, Atoms):
@@ -79,23 +133,23 @@ def read_frame(path: Path, index: int | None) -> Atoms:
     check_sites(path, frame, text)
     if text is not None:
         kind = path.suffix.lower()
-        frame.info = without_flags(frame.info) | declared(kind, text.content, frame, index)
+        frame.info = without_flags(frame.info) | declared(kind, text.content, frame, index or 0)
     return frame
 
 
-def _of_text(path: Path, text: Text, index: int) -> object:
+def _of_text(path: Path, text: Text, index: int | None) -> object:
     """What ASE reads of a text, or RDKit of the newer layout of mol files."""
     kind = path.suffix.lower()
     if kind in (".mol", ".sdf") and re.search(r"^.*V3000\s*$", text.content, re.MULTILINE):
         return read_v3000(path, text.content)
     with _as_file(path, text) as readable:
-        return _read(readable, 0 if kind == ".sdf" else index, shown=path)
+        return _read(readable, None if kind == ".sdf" else index, shown=path)
 
 
 @contextmanager
-def _as_file(path: Path, text: Text) -> Iterator[Path]:
+def _as_file(path: Path, text: Text | None) -> Iterator[Path]:
     """A path from which ASE reads the text: that of the file, or of a temporary copy."""
-    if not text.changed:
+    if text is None or not text.changed:
         yield path
         return
     with TemporaryDirectory(prefix="workbench-") as folder:
@@ -104,12 +158,18 @@ def _as_file(path: Path, text: Text) -> Iterator[Path]:
         yield copy
 
 
-def _read(path: Path, index: int, shown: Path | None = None) -> object:
+def _read(path: Path, index: int | None, shown: Path | None = None) -> object:
     """What ASE reads of a file; errors name the path that is shown."""
-    shown = shown or path
+    with _in_one_sentence(shown or path, index):
+        return read(str(path), index=index or 0, do_not_split_by_at_sign=True)
+
+
+@contextmanager
+def _in_one_sentence(shown: Path, index: int | None = None) -> Iterator[None]:
+    """Stop ASE's readers in time, and make each of their exceptions a StructureError."""
     try:
         with time_limit(READ_SECONDS):
-            return read(str(path), index=index, do_not_split_by_at_sign=True)
+            yield
     except TimeoutError:
         raise StructureError(
             f"{shown} was not read in {READ_SECONDS:.0f} s: save the one structure as xyz, extxyz, "
@@ -125,26 +185,35 @@ def _read(path: Path, index: int, shown: Path | None = None) -> object:
             f"{shown} names {name}, which is no element or field that ASE knows: correct it."
         ) from error
     except (IndexError, StopIteration) as error:
-        raise StructureError(
-            f"{shown} has no complete frame number {index}: check the file."
-        ) from error
+        missing = "structure there" if index is None else f"frame number {index}"
+        raise StructureError(f"{shown} has no complete {missing}: check the file.") from error
     except Exception as error:  # each ASE reader raises other exceptions
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
         raise StructureError(f"{shown} cannot be read ({reason}): correct the file.") from error
 
 
-def _check_size(path: Path) -> None:
-    """Refuse files that are empty, far too large, or shorter than they say."""
-    size = path.stat().st_size
+def _check_head(path: Path) -> tuple[int, bytes]:
+    """Size and first bytes of a file that is not empty."""
     with path.open("rb") as file:
         start = file.read(_HEAD)
     if not start.strip():
         raise StructureError(f"{path} is empty: write a structure into it.")
+    return path.stat().st_size, start
+
+
+def _check_size(path: Path) -> None:
+    """Refuse files that are empty, far too large, or shorter than they say."""
+    size, start = _check_head(path)
     if size > _MOST_BYTES:
         raise StructureError(
             f"{path} has {size / 1e9:.1f} GB, more than {_MOST_BYTES / 1e9:.0f} GB: save the one "
             "structure as a file."
         )
+    _check_counts(path, start, size)
+
+
+def _check_counts(path: Path, start: bytes, size: int) -> None:
+    """Refuse a file that announces more than its bytes can hold."""
     for count in _counts(path, start):
         if count > size:
             raise StructureError(

@@ -40,6 +40,7 @@ __all__ = [
     "collection",
     "collection_names",
     "electron_count",
+    "file_named",
     "g2_names",
     "load",
     "pair_vectors",
@@ -135,16 +136,11 @@ def load(
     ('H2O', 0, 0)
     """
     check_arguments(load, {"index": index, "seed": seed})
-    if isinstance(source, Atoms):
-        atoms = source.copy()
-    elif isinstance(source, str) and source.startswith("smiles:"):
-        atoms = from_smiles(source.removeprefix("smiles:").strip(), seed)
-    elif isinstance(source, (str, os.PathLike)):
-        atoms = _from_name_or_file(source, index)
+    path = file_named(source)
+    if path is not None:
+        atoms = read_frame(path, index)
     else:
-        raise StructureError(
-            f"Cannot load a {type(source).__name__}: give a name, a path, 'smiles:...' or Atoms."
-        )
+        atoms = source.copy() if isinstance(source, Atoms) else _of_name(str(source), seed)
     # ASE stores both numbers as sums of per-atom initial values, often not quite integers.
     initial = {"charge": atoms.get_initial_charges().sum(), "spin": abs(_total_moment(atoms))}
     for key, requested in (("charge", charge), ("spin", spin)):
@@ -191,18 +187,37 @@ def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
     return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
 
 
-def _from_name_or_file(source: str | os.PathLike[str], index: int | None) -> Atoms:
-    if isinstance(source, str):
-        if source.lower() in bundled_names():
-            return read_frame(data_path("structures", f"{source.lower()}.extxyz"), -1)
-        if source in g2.names:
-            return molecule(source)
+def file_named(source: str | os.PathLike[str] | Atoms) -> Path | None:
+    """The file that a source of `load` names; None for a bundled name, a SMILES and Atoms.
+
+    Raises:
+        StructureError: if there is no such file.
+    """
+    if isinstance(source, Atoms):
+        return None
+    if not isinstance(source, str | os.PathLike):
+        raise StructureError(
+            f"Cannot load a {type(source).__name__}: give a name, a path, 'smiles:...' or Atoms."
+        )
+    if isinstance(source, str) and (
+        source.startswith("smiles:") or source.lower() in bundled_names() or source in g2.names
+    ):
+        return None
     path = Path(source).expanduser()
     if path.is_file():
-        return read_frame(path, index)
+        return path
     if path.is_dir():
         raise StructureError(f"{path} is a folder: give a file in it.")
     raise StructureError(f"There is no structure and no file called '{source}': {_hint(path.stem)}")
+
+
+def _of_name(name: str, seed: int) -> Atoms:
+    """A structure of a bundled name, a name of ASE's molecules, or a SMILES."""
+    if name.startswith("smiles:"):
+        return from_smiles(name.removeprefix("smiles:").strip(), seed)
+    if name.lower() in bundled_names():
+        return read_frame(data_path("structures", f"{name.lower()}.extxyz"), -1)
+    return molecule(name)
 
 
 def _hint(wrong: str) -> str:

@@ -8,14 +8,16 @@ of several records of an SDF file. What stays as it is costs nothing but a look.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from workbench.structures.validation import StructureError, StructureWarning
 
-__all__ = ["Text", "read_text", "xyz_frames"]
+__all__ = ["Text", "read_text", "rewritten", "split_text", "xyz_frames"]
 
 _TEXT = (".xyz", ".extxyz", ".mol", ".sdf", ".pdb", ".cif", ".vasp", ".gen", ".xsf")
 _LARGEST = 50_000_000  # bytes; larger files are trajectories, which ASE reads as they are
@@ -57,26 +59,113 @@ def read_text(path: Path, index: int) -> Text | None:
     raw = path.read_bytes()
     content = text = _decoded(raw)
     frames = None
-    if kind in (".xyz", ".extxyz"):
-        content, frames = _of_xyz(text)
-    elif kind == ".pdb" and _DUMMY_CELL.search(text):
-        content = _DUMMY_CELL.sub("", text)
-        warnings.warn(
-            f"{path.name} gives a cell of 1 A, which stands for no cell: the structure is read as "
-            "a molecule.",
-            StructureWarning,
-            stacklevel=2,
-        )
-    elif kind == ".sdf":
-        records = [
-            record for record in re.split(r"^\$\$\$\$.*\n?", text, flags=re.M) if record.strip()
-        ]
+    if kind == ".sdf":
+        records = list(_records(text.splitlines(keepends=True)))
         frames = len(records)
         try:
             content = records[index]
         except IndexError:
             raise StructureError(f"{path} has {frames} structures: choose one of them.") from None
+    else:
+        content, frames = rewritten(path, text)
     return Text(content, content.encode() != raw, frames)
+
+
+def rewritten(path: Path, text: str) -> tuple[str, int | None]:
+    """A text as ASE can read it, and its number of structures where that is known."""
+    kind = path.suffix.lower()
+    if kind in (".xyz", ".extxyz"):
+        return _of_xyz(text)
+    if kind == ".pdb" and _DUMMY_CELL.search(text):
+        warnings.warn(
+            f"{path.name} gives a cell of 1 A, which stands for no cell: the structure is read as "
+            "a molecule.",
+            StructureWarning,
+            stacklevel=3,
+        )
+        return _DUMMY_CELL.sub("", text), None
+    return text, None
+
+
+def split_text(path: Path) -> Iterator[str] | None:
+    """The part of each structure of a file, one at a time; None for kinds that are not split.
+
+    The last part may be incomplete: its reader says so.
+    """
+    split = _SPLIT.get(path.suffix.lower())
+    return None if split is None else split(_lines(path))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file of any size, decoded as `_decoded` does."""
+    with path.open("rb") as file:
+        start = file.read(3)
+        file.seek(0)
+        mark = next((mark for mark in _MARKS if start.startswith(mark)), None)
+        if mark is None:
+            yield from map(_decoded, file)
+            return
+    with path.open(encoding=_MARKS[mark], errors="replace") as text:
+        yield from text
+
+
+def _frames(lines: Iterable[str]) -> Iterator[str]:
+    """The frames of an xyz file; blank lines between them are left out."""
+    rest = iter(lines)
+    line = next(rest, None)
+    while line is not None:
+        if not line.strip():
+            line = next(rest, None)
+            continue
+        try:
+            count = max(int(line), 0)
+        except ValueError:
+            yield line  # without a number of atoms, the next frame cannot be found either
+            return
+        frame = [line, *islice(rest, min(count, sys.maxsize - 1) + 1)]
+        while (line := next(rest, None)) is not None and line.lstrip().startswith("VEC"):
+            frame.append(line)
+        yield "".join(frame)
+
+
+def _records(lines: Iterable[str]) -> Iterator[str]:
+    """The records of an SDF file, or the one of a mol file."""
+    record: list[str] = []
+    for line in lines:
+        if not line.startswith("$$$$"):
+            record.append(line)
+            continue
+        if any(map(str.strip, record)):
+            yield "".join(record)
+        record = []
+    if any(map(str.strip, record)):
+        yield "".join(record)
+
+
+def _models(lines: Iterable[str]) -> Iterator[str]:
+    """The models of a PDB file, each behind the lines that precede all of them."""
+    head: list[str] = []
+    model: list[str] = []
+    for line in lines:
+        if line.startswith("MODEL "):
+            head, model = head or model, []
+        elif line.startswith("ENDMDL"):
+            yield "".join([*head, *model])
+            model = []
+        else:
+            model.append(line)
+    if any(line.startswith(("ATOM  ", "HETATM")) for line in model):
+        yield "".join([*head, *model])
+
+
+_SPLIT = {
+    ".xyz": _frames,
+    ".extxyz": _frames,
+    ".sdf": _records,
+    ".mol": _records,
+    ".pdb": _models,
+}
+"""Ending of a file -> how its lines are split into structures."""
 
 
 def _decoded(raw: bytes) -> str:

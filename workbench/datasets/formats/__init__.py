@@ -8,7 +8,7 @@ read (`workbench.datasets.validation`): a wrong orbital order survives a round t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,12 @@ class Foreign:
     """One structure as another program left it.
 
     Attributes:
-        atoms: positions and cell in A, periodic in all directions.
+        atoms: positions and cell in A, periodic in all directions; of a molecule without a cell.
         H: eV.
         S: dimensionless, in the basis of H; None where it was not stored.
         fermi_level: eV, on the energy scale of H; nan if it is unknown.
+        n_electrons: that H describes; 0 if unknown.
+        computable: whether PySCF has the functions of S: S is then validated, but not stored.
         calculation: settings of the run, as far as its files say them, JSON-able.
     """
 
@@ -45,6 +47,8 @@ class Foreign:
     H: BlockMatrix
     S: BlockMatrix | None
     fermi_level: float
+    n_electrons: int = 0
+    computable: bool = False
     calculation: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -59,12 +63,16 @@ class Format:
     Attributes:
         name: as the provenance of a dataset records it, e.g. "DeepH".
         basis_name: name of the basis unless another is asked for; the files give its shells only.
-        listed_as: key under which the provenance lists the sources, "folders" or "files".
+        listed_as: key under which the provenance lists the sources, "folders", "files" or "rows".
         find: paths -> the source of each structure at or below them, and its name in the
-            provenance; raises a FormatError if there is none.
+            provenance; raises a FormatError if there is none. A row of a database is a source
+            `file/row`, as if the file was a folder.
         read: a source and a name for the basis -> the structure.
         write: the level is None where it is unknown; None for a format that is only read.
         last_file: of a folder, the file that ``write`` writes at the end.
+        molecules: sources -> the name of each one's molecule. Geometries of one molecule stand in
+            one split; without this function each structure is drawn by itself.
+        method: of all structures, as a `Reference` records it; empty if it is unknown.
     """
 
     name: str
@@ -76,6 +84,8 @@ class Format:
         None
     )
     last_file: str = ""
+    molecules: Callable[[Sequence[Path]], Sequence[str]] | None = None
+    method: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_elements(path: Path, values: NDArray[Any]) -> None:

@@ -30,6 +30,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import Foreign, Format, FormatError, deeph_present
+from workbench.datasets.formats.boxes import foreign_molecule, without_box
 from workbench.datasets.formats.deeph_blocks import from_blocks, to_blocks
 from workbench.datasets.formats.deeph_text import PROGRAM, in_a_box, read_atoms, read_info
 from workbench.datasets.validation import check
@@ -79,8 +80,9 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
         basis_name: name of the basis; the format gives its shells only.
 
     Returns:
-        The structure, periodic in three directions, with H and, if stored, S (for spinors
-        ``kron(1_2, S)``) in the workbench's orbital order.
+        The structure with H and, if stored, S (for spinors ``kron(1_2, S)``) in the workbench's
+        orbital order. It is periodic in three directions, or a molecule where the cell is only a
+        box around it (`boxes`).
 
     Raises:
         FormatError: for a missing, truncated or inconsistent file.
@@ -97,7 +99,7 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
     """
     path = Path(folder)
     if deeph_present.is_folder(path):
-        return deeph_present.read(path, basis_name)
+        return foreign_molecule(deeph_present.read(path, basis_name))
     atoms, basis = structure(path, basis_name)
     H = _blocks(path / _MATRIX, basis, atoms.numbers)
     S = None
@@ -108,7 +110,8 @@ def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
         if basis.spinor:
             S = S.with_spin()
     level = read_info(path).fermi_level
-    return Foreign(atoms, H, S, float("nan") if level is None else level)
+    found = Foreign(atoms, H, S, float("nan") if level is None else level)
+    return foreign_molecule(found)
 
 
 def structure(folder: str | os.PathLike[str], basis_name: str = "deeph") -> tuple[Atoms, Basis]:
@@ -146,7 +149,7 @@ def read_overlap(
         basis_name: name of the basis.
 
     Returns:
-        The structure, periodic in three directions, and S; for spinors ``kron(1_2, S)``.
+        The structure, as of `read`, and S; for spinors ``kron(1_2, S)``.
 
     Raises:
         FormatError: for a missing, truncated or inconsistent file, and an overlap that does not
@@ -162,7 +165,7 @@ def read_overlap(
     complaint = check(atoms, S, S).complaint  # the laws of an overlap hold for it in place of H
     if complaint is not None:
         raise FormatError(f"{path}: {complaint}")
-    return atoms, S
+    return without_box(atoms, S), S
 
 
 def write(

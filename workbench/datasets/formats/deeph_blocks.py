@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError, check_elements
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import order_index
+from workbench.hamiltonians.pairs import canonical_order
 
-__all__ = ["from_blocks", "to_blocks"]
+__all__ = ["check_padding", "from_blocks", "to_blocks"]
 
 Positions = tuple[NDArray[np.intp], NDArray[np.intp]]  # in a stored block, in the padded frame
 _ALWAYS, _RATIO = 1 << 28, 100  # bytes of padded blocks, and per byte of the stored blocks
@@ -70,6 +71,27 @@ def from_blocks(matrix: BlockMatrix, order: str) -> Iterator[tuple[int, NDArray[
         yield from zip(members.tolist(), kept[:, back[0][:, None], back[1]], strict=True)
 
 
+def check_padding(path: Path, count: int, basis: Basis, stored: int) -> None:
+    """Check that padded blocks take not much more memory than what a file stores of them.
+
+    Args:
+        path: of the file.
+        count: number of blocks.
+        basis: of the blocks.
+        stored: bytes of their stored elements.
+
+    Raises:
+        FormatError: beyond 256 MiB and 100 times the stored bytes.
+    """
+    m = basis.dim * (2 if basis.spinor else 1)
+    itemsize = 16 if basis.spinor else 8
+    if not count * m**2 * itemsize <= _ALWAYS + _RATIO * stored:
+        raise FormatError(
+            f"{path} has {count} blocks that are much smaller than the {m} orbitals that "
+            "the shells of the atoms declare: check that the files belong together."
+        )
+
+
 def _padded(
     path: Path,
     basis: Basis,
@@ -79,13 +101,9 @@ def _padded(
     order: str,
 ) -> NDArray[Any]:
     """Blocks (E, M, M) in the padded frame, all blocks of a species pair at once."""
+    check_padding(path, len(pairs), basis, sum(a.nbytes for a in arrays))
     m = basis.dim * (2 if basis.spinor else 1)
     kind = np.dtype(np.complex128 if basis.spinor else np.float64)
-    if not len(pairs) * m**2 * kind.itemsize <= _ALWAYS + _RATIO * sum(a.nbytes for a in arrays):
-        raise FormatError(
-            f"{path} has {len(pairs)} blocks that are much smaller than the {m} orbitals that "
-            "the shells of the atoms declare: check that the files belong together."
-        )
     values = np.zeros((len(pairs), m, m), dtype=kind)
     for members, rows, columns in _species_pairs(basis, numbers, pairs, order):
         shape = len(rows[0]), len(columns[0])

@@ -81,7 +81,7 @@ def is_folder(path: Path) -> bool:
 
 
 def read(folder: str | os.PathLike[str], basis_name: str = "deeph") -> Foreign:
-    """Read one structure; arguments and errors as of `deeph.read`."""
+    """Read one structure, periodic as in its file; arguments and errors as of `deeph.read`."""
     path = Path(folder)
     atoms, basis = structure(path, basis_name)
     if not (path / _MATRIX).is_file():

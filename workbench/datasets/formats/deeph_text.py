@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError
+from workbench.datasets.formats.elements import shells_of_elements
 from workbench.datasets.schema import FARTHEST
 from workbench.hamiltonians.basis import check_shells
 from workbench.hamiltonians.conventions import order_index
@@ -92,13 +93,8 @@ def read_atoms(path: Path) -> tuple[Atoms, dict[int, tuple[int, ...]]]:
             f"{path}/element.dat must hold atomic numbers from 1 to {len(chemical_symbols) - 1}."
         )
     types = _shells(path, numbers)
-    shells = dict(zip(numbers.tolist(), types, strict=True))
-    for number, of_atom in zip(numbers.tolist(), types, strict=True):
-        if of_atom != shells[number]:
-            raise FormatError(
-                f"{path}/orbital_types.dat gives two sets of shells for "
-                f"{chemical_symbols[number]}: all atoms of one element must have the same."
-            )
+    listed = zip(numbers.tolist(), types, strict=True)
+    shells = shells_of_elements(path / "orbital_types.dat", listed)
     try:
         return validate(Atoms(numbers, positions.T, cell=cell.T, pbc=True)), shells
     except StructureError as error:

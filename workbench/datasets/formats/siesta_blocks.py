@@ -12,9 +12,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import check_elements
+from workbench.datasets.formats.sparse_blocks import pattern
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
-from workbench.hamiltonians.conventions import order_index, order_signs
+from workbench.hamiltonians.block_matrix import BlockMatrix
 
 __all__ = ["PROGRAM", "matrices"]
 
@@ -33,20 +33,14 @@ def matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatri
     Raises:
         FormatError: for elements that are not finite or too large.
     """
-    slots, signs = _layout(atoms.numbers, basis)
-    pattern = H.tocsr(dim=0).tocoo()  # (orbitals, cells x orbitals)
-    cell, column = np.divmod(pattern.col, H.no)
-    edges, shifts, block = _pairs(H.geometry, pattern.row, column, cell)
-    position = block, slots[pattern.row], slots[column]
-    sign = signs[pattern.row] * signs[column]
-    m = basis.dim
+    stored = H.tocsr(dim=0).tocoo()  # (orbitals, cells x orbitals)
+    cell, column = np.divmod(stored.col, H.no)
+    cells = np.asarray(H.geometry.sc_off, dtype=np.int64)[cell]
+    places = pattern(path, atoms.numbers, basis, PROGRAM, np.stack([stored.row, column]), cells)
 
     def blocks(combine: Callable[[Any], NDArray[Any]]) -> NDArray[Any]:
         """(E, M, M) of a combination of the components that sisl stores for each element."""
-        elements = sign * combine(lambda dim: H.tocsr(dim=dim).tocoo().data)
-        values = np.zeros((len(shifts), m, m), elements.dtype)
-        values[position] = elements
-        return values
+        return places.blocks(combine(lambda dim: H.tocsr(dim=dim).tocoo().data))
 
     if basis.spinor:
         quarters = [[blocks(c) for c in row] for row in _quarters(H.spin.is_spinorbit)]
@@ -54,12 +48,12 @@ def matrices(path: Path, H: Any, atoms: Atoms, basis: Basis) -> tuple[BlockMatri
     else:
         values = np.ascontiguousarray(np.real(blocks(lambda c: c(0))))
     if H.orthogonal:
-        overlap = _identity(edges, shifts, atoms, basis)
+        overlap = _identity(places.edges, places.shifts, atoms, basis)
     else:
         overlap = blocks(lambda c: np.real(c(H.S_idx)))
     for found in (values, overlap):
         check_elements(path, found)
-    pairs = atoms.numbers.astype(np.int64), edges, shifts
+    pairs = atoms.numbers.astype(np.int64), places.edges, places.shifts
     S = BlockMatrix(replace(basis, spinor=False), *pairs, overlap)
     return BlockMatrix(basis, *pairs, values), S.with_spin() if basis.spinor else S
 
@@ -78,36 +72,6 @@ def _quarters(full: bool) -> list[list[Callable[[Any], Any]]]:
         [lambda c: c(0), lambda c: c(2) + 1j * c(3)],
         [lambda c: c(2) - 1j * c(3), lambda c: c(1)],
     ]
-
-
-def _layout(
-    numbers: NDArray[np.int64], basis: Basis
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Slot in the padded frame and sign of each orbital, atom by atom, in SIESTA's order."""
-    slots, signs = [], []
-    for z in numbers.tolist():
-        stored = np.argsort(order_index(PROGRAM, basis.shells[z]))
-        slots.append(basis.slots(z)[stored])
-        signs.append(order_signs(PROGRAM, basis.shells[z])[stored])
-    return np.concatenate(slots), np.concatenate(signs)
-
-
-def _pairs(
-    geometry: Any, row: NDArray[Any], column: NDArray[Any], cell: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """Edges and shifts of all blocks and of their partners, and the block index of each element."""
-    owner = np.asarray(geometry.o2a(np.arange(geometry.no)), dtype=np.int64)
-    shift = np.asarray(geometry.sc_off, dtype=np.int64)[cell]
-    keys = np.stack([owner[row], owner[column], *shift.T])
-    partners = np.stack([keys[1], keys[0], *-keys[2:]])
-    atoms = np.arange(geometry.na)
-    on_site = np.stack([atoms, atoms, *np.zeros((3, geometry.na), np.int64)])
-    every, index = np.unique(
-        np.concatenate([keys, partners, on_site], axis=1), axis=1, return_inverse=True
-    )
-    rank = canonical_order(every[:2], every[2:].T)
-    block = np.argsort(rank)[index.ravel()[: len(row)]]
-    return every[:2, rank], every[2:, rank].T, block
 
 
 def _identity(

@@ -25,9 +25,10 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from workbench.datasets.formats import Foreign, Format, FormatError, wannier90
+from workbench.datasets.formats.elements import shells_of_elements
 from workbench.datasets.formats.siesta_blocks import PROGRAM, matrices
 from workbench.datasets.formats.siesta_records import check_records, with_usual_logicals
-from workbench.datasets.validation import ACROSS_OVERLAP, across_the_pair
+from workbench.datasets.formats.sparse_blocks import is_folded
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.structures.loading import StructureError, validate
@@ -148,7 +149,7 @@ def _check_unfolded(path: Path, atoms: Atoms, S: BlockMatrix) -> None:
     """
     on_site = S.values[~S.off_site]
     excess = np.abs(np.diagonal(on_site, axis1=1, axis2=2) - 1)[S.mask[~S.off_site].any(axis=2)]
-    if excess.max(initial=0.0) > _NORMALISED or not across_the_pair(S, atoms) <= ACROSS_OVERLAP:
+    if excess.max(initial=0.0) > _NORMALISED or is_folded(atoms, S):
         raise FormatError(
             f"{path} is of a run at Gamma alone, whose matrices are sums over all periodic images: "
             "run SIESTA with several k-points, or with `ForceAuxCell true`."
@@ -248,15 +249,9 @@ def _beside(path: Path, sile: Any) -> Path:
 
 def _structure(path: Path, H: Any, basis_name: str) -> tuple[Atoms, Basis]:
     """The structure, and the basis with the shells of sisl's atoms."""
-    geometry, shells = H.geometry, {}
-    for atom in geometry.atoms.atom:
-        of_atom = _shells(path, atom)
-        number = _number(path, atom)
-        if shells.setdefault(number, of_atom) != of_atom:
-            raise FormatError(
-                f"{path} gives two sets of shells for {chemical_symbols[number]}: all atoms of "
-                "one element must have the same."
-            )
+    geometry = H.geometry
+    listed = [(_shells(path, atom), _number(path, atom)) for atom in geometry.atoms.atom]
+    shells = shells_of_elements(path, [(number, of_atom) for of_atom, number in listed])
     numbers = np.array([int(atom.Z) for atom in geometry.atoms])
     atoms = Atoms(numbers, np.array(geometry.xyz), cell=np.array(geometry.cell), pbc=True)
     if H.spin.is_polarized:

@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from workbench.datasets.formats import Foreign, FormatError, check_elements
 from workbench.hamiltonians.basis import Basis
-from workbench.hamiltonians.block_matrix import BlockMatrix, canonical_order
+from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import BOHR
+from workbench.hamiltonians.pairs import canonical_order
 
 __all__ = ["ENDINGS", "read"]
 
