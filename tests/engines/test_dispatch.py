@@ -186,3 +186,13 @@ def test_the_check_raises_what_the_calculation_would(structure, basis, xc, setti
 def test_gpaw_refuses_molecules():
     with pytest.raises(StructureError, match="A crystal needs a periodic direction"):
         wb.reference(water(), engine="gpaw")
+
+
+def test_settings_that_are_left_at_their_defaults_are_known():
+    """What the record of a label job of crystals does not say; molecules record everything."""
+    gpaw = dispatch.defaults("gpaw", True, {"spacing": 0.25, "spin_orbit": True})
+    assert (gpaw["basis"], gpaw["smearing"]) == ("dzp", 0.02)
+    assert "spacing" not in gpaw
+    pyscf = dispatch.defaults("pyscf", True, {})
+    assert (pyscf["pseudo"], pyscf["ke_cutoff"], pyscf["smearing"]) == ("gth-pbe", 100.0, 0.1)
+    assert dispatch.defaults("pyscf", False, {"grid": 3}) == {}
