@@ -181,6 +181,28 @@ def test_without_an_overlap_h_alone_is_written_and_said_what_is_missing(sheet_fi
     assert about["model_sha256"] == hashlib.sha256(file).hexdigest()
 
 
+@pytest.mark.parametrize(
+    ("structure", "model"),
+    [
+        ("graphene", "mg-mini"),
+        ("bilayer-graphene", "bg-mini"),
+        ("mos2", "mm-mini"),
+        ("bilayer-bismuthene", "bb-mini"),
+        ("bi2te3", "bt-mini"),
+        ("bi2se3", "bs-mini"),
+    ],
+)
+def test_each_bundled_crystal_is_predicted(structure, model):
+    found = numbers_of("predict", structure, "--model", model)
+    atoms = wb.load(structure)
+    trained = wb.load_model(model)
+    each = sum(trained.basis.n_orbitals(int(z)) for z in atoms.numbers)
+    assert found["orbitals"] == each * (2 if trained.basis.spinor else 1)
+    assert found["blocks"] > len(atoms) ** 2
+    assert "levels_ev" not in found
+    assert ("note" in found) != gpaw_lcao.available()
+
+
 @needs_gpaw
 def test_gpaw_gives_the_overlap_of_a_bundled_crystal(sheet_file, tmp_path):
     found = numbers_of("predict", sheet_file[0], "-m", "mg-mini", "--out", tmp_path / "H.npz")

@@ -127,6 +127,8 @@ def test_what_is_for_one_structure_is_refused_for_many(good, tmp_path):
         ("--check",),
     ):
         assert "are for one structure" in refusal("predict", good, "--index", ":", *words)
+    one = refusal("predict", good, "--index", ":", "--out", tmp_path / "a.npz")
+    assert "would hold one structure, and : asks for several: name a folder" in one
     assert "none is in the index 7:9" in refusal("predict", good, "--index", "7:9")
     assert "give a number from 0, or a slice" in refusal("predict", good, "--index", "a")
     assert "give a number from 0, or a slice" in refusal("predict", good, "--index", "a:")

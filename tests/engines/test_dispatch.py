@@ -196,3 +196,14 @@ def test_settings_that_are_left_at_their_defaults_are_known():
     pyscf = dispatch.defaults("pyscf", True, {})
     assert (pyscf["pseudo"], pyscf["ke_cutoff"], pyscf["smearing"]) == ("gth-pbe", 100.0, 0.1)
     assert dispatch.defaults("pyscf", False, {"grid": 3}) == {}
+
+
+@pytest.mark.parametrize("program", ["ORCA", "Psi4", "PySCF", None])
+def test_a_basis_of_pyscf_has_its_overlap_whatever_program_computed_the_data(program):
+    made = wb.reference(water(), basis="sto-3g", xc="hf")
+    method = {} if program is None else {"program": program}
+    found = dispatch.overlap(water(), made.H.basis, method, 10.0)
+    assert (found.S - made.S).max_abs() < 1e-12
+    foreign = replace(made.H.basis, name="of-orca")
+    with pytest.raises(ValueError, match="PySCF has no basis 'of-orca'"):
+        dispatch.overlap(water(), foreign, method, 10.0)

@@ -70,7 +70,7 @@ def test_orca_s_order_and_signs_by_name():
         np.testing.assert_array_equal(ours, 10 * np.arange(-l, l + 1))
 
 
-def test_an_overlap_that_fhi_aims_published():
+def test_a_published_overlap_of_fhi_aims():
     """Hydrogen's s s p (rows) and oxygen's s s s p p d (columns) of one water.
 
     Source: the example `examples/water/water_fhi` of Quoll.jl, whose `rs_overlap.out` FHI-aims

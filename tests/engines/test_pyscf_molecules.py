@@ -17,6 +17,7 @@ from workbench.engines.pyscf_molecules import (
     overlap,
     reference,
     solver,
+    xc_of,
 )
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
@@ -191,3 +192,9 @@ def test_a_wrong_order_of_p_shows_as_a_residual(monkeypatch):
     assert residuals["overlap of s to g orbitals, rotation"] > 1e-3
     assert residuals["spin-orbit core Hamiltonian, rotation"] > 1e-3
     assert residuals["harmonics against PySCF orbitals, s to g"] > 0.1
+
+
+def test_a_method_without_a_functional_has_no_fock_matrix():
+    assert xc_of({"method": "RHF"}) == "hf"
+    with pytest.raises(ValueError, match="functional of these data is not on record"):
+        xc_of({"basis": "def2-svp", "program": "ORCA"})

@@ -118,6 +118,7 @@ def convert(
     overwrite: bool,
     skip_bad: bool,
     limit: int | None = None,
+    published: str | None = None,
 ) -> None:
     """The body of each import: convert, then print what the dataset contains and the residuals."""
     from workbench.datasets.conversion import import_files
@@ -136,6 +137,7 @@ def convert(
         overwrite=overwrite,
         skip_bad=skip_bad,
         limit=limit,
+        published=published,
     )
     result = contents(path)
     with Dataset(path) as dataset:

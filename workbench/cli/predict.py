@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from workbench.cli.options import (
     number,
     show,
 )
+from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -39,15 +38,6 @@ if TYPE_CHECKING:
     from workbench.engines import Overlap
     from workbench.evaluation.predicted import Predicted
     from workbench.models.twostage import TwoStageModel
-
-_NO_OVERLAP = (
-    "levels and bands also need the overlap ({}): give it with --overlap, or predict a folder of "
-    "DeepH that has one"
-)
-_NO_ELECTRONS = (
-    "the gap and the Fermi level also need the number of electrons that H describes: give it with "
-    "--electrons"
-)
 
 
 @dataclass(frozen=True)
@@ -120,8 +110,9 @@ def predict(
 ) -> None:
     """Predict the Hamiltonian of a structure, and its energy levels or bands.
 
-    The structure may also be a folder of DeepH with an overlap. With --index and a slice, all these
-    structures of a file are predicted one after another; --json then prints one object a line.
+    The structure may also be a folder of DeepH with an overlap.
+
+    With a slice as --index, such as :, many structures of a file are predicted, a line each.
     """
     from workbench.evaluation.predicted import predicted
 
@@ -145,38 +136,13 @@ def predict(
         raise ValueError("Bands are of crystals, and this is a molecule: omit --bands.")
     with _warnings_as_sentences():
         found = predicted(trained, atoms, known, electrons)
-    result = found.numbers() | notes(found)
+    result = found.numbers | notes(found)
     if check:
         from workbench.evaluation.self_consistency import check as checked
 
         result["check"] = checked(trained, atoms, found.prediction).to_json()
     result |= _write(results, found, origin, path, points)
     show(result, lines(result), as_json)
-
-
-def load_with_origin(model: str) -> tuple[TwoStageModel, dict[str, Any]]:
-    """A model, and what results say of it: its name and the sha256 of its file."""
-    from workbench.models.checkpoint import checkpoint_path, load_model
-
-    digest = hashlib.sha256(checkpoint_path(model).read_bytes()).hexdigest()
-    return load_model(model), {"model": model, "model_sha256": digest}
-
-
-def notes(found: Predicted) -> dict[str, Any]:
-    """What else the levels and bands of a structure need; empty if nothing."""
-    if found.S is None:
-        return {"note": _NO_OVERLAP.format(found.missing)}
-    return {} if found.n_electrons is not None else {"note": _NO_ELECTRONS}
-
-
-@contextmanager
-def recorded_warnings() -> Iterator[list[str]]:
-    """A list that has the sentences of all warnings when the block ends."""
-    sentences: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield sentences
-    sentences += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from workbench.cli.exit_codes import ExitCode
-from workbench.cli.predict import load_with_origin, notes, recorded_warnings
+from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -43,12 +43,17 @@ def predict_all(
     """
     from workbench.structures.trajectories import load_all
 
+    if out is not None and out.suffix.lower() == ".npz":
+        raise ValueError(
+            f"{out} would hold one structure, and {index} asks for several: name a folder, or a "
+            "dataset .h5."
+        )
     charge, spin, number = electrons
     structures = load_all(source, index, charge=charge, spin=spin)
     job = _Job(structures, model, number, as_json)
     if out is None:
         for found_number, found in job.run():
-            job.tell(found_number, found.numbers())
+            job.tell(found_number, found.numbers)
     elif out.suffix.lower() in (".h5", ".hdf5"):
         job.into_dataset(out, source, overwrite)
     else:
@@ -89,7 +94,7 @@ class _Job:
         def samples() -> Iterator[Any]:
             for number, found in self.run():
                 yield sample(found, number)
-                self.tell(number, found.numbers())
+                self.tell(number, found.numbers)
 
         with locked_file(out, sources=[source], overwrite=overwrite):
             made_by = provenance(self.origin, self.trained.info.get("method", {}))
@@ -106,7 +111,7 @@ class _Job:
                 path = out / _NAME.format(number)
                 check_writable(path, overwrite=overwrite)
                 write_npz(path, found, self.origin)
-                self.tell(number, found.numbers() | {"written": str(path)})
+                self.tell(number, found.numbers | {"written": str(path)})
 
     def tell(self, number: int, numbers: dict[str, Any]) -> None:
         """Print a line about one structure."""
@@ -154,7 +159,13 @@ class _Job:
             leave=False,
             disable=True if sys.stdout.isatty() else None,  # None: where stderr is no terminal
         )
-        for number, outcome in outcomes:
+        iterator = iter(outcomes)
+        while True:
+            with recorded_warnings() as sentences:
+                number, outcome = next(iterator, (-1, None))
+            if outcome is None:
+                return
+            self._warn(number, sentences)
             if isinstance(outcome, ValueError):
                 self._leave_out(number, str(outcome))
             else:
@@ -166,13 +177,16 @@ class _Job:
         try:
             with recorded_warnings() as sentences:
                 found = predicted(self.trained, atoms, None, self.n_electrons)
-                found.numbers()
+                _ = found.numbers  # computed here, since its errors belong to this structure
         except ValueError as error:
             self._leave_out(number, f"Structure {number} of {self.structures.name}: {error}")
             return None
-        if sentences:
-            self.warned[number] = sentences
+        self._warn(number, sentences)
         return found
+
+    def _warn(self, number: int, sentences: list[str]) -> None:
+        if sentences:
+            self.warned.setdefault(number, []).extend(sentences)
 
     def _leave_out(self, number: int, sentence: str) -> None:
         self.bad.append(number)

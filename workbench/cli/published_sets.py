@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,16 @@ __all__ = ["import_nabladft", "import_qh9", "import_schnorb"]
 
 _BASIS = "def2-svp"
 
+
+class _Split(StrEnum):
+    """The splits of QH9's authors; geo has geometries of each molecule in all three."""
+
+    stable_id = "stable-id"
+    stable_ood = "stable-ood"
+    dynamic_mol = "dynamic-mol"
+    dynamic_geo = "dynamic-geo"
+
+
 _Sources = Annotated[
     list[Path], typer.Argument(help="Databases (.db), or folders with databases at any depth.")
 ]
@@ -25,6 +36,9 @@ _Limit = Annotated[
     int | None, typer.Option(help="Import only this many structures, drawn at random.")
 ]
 _Basis = Annotated[str, typer.Option("--basis", help="Any name but def2-svp stores the overlap.")]
+_Published = Annotated[
+    _Split | None, typer.Option(help="The authors' split of a complete file; not at random.")
+]
 _SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out broken structures, and list them.")
 ]
@@ -38,13 +52,17 @@ def import_qh9(
     test: _Test = 0.1,
     seed: _Seed = 0,
     limit: _Limit = None,
+    published: _Published = None,
     skip_bad: _SkipBad = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Convert QH9Stable.db or QH9Dynamic.db; a molecule's geometries stand in one split."""
+    split = None if published is None else published.value
+    if split is not None and limit is not None:
+        raise ValueError("A published split is that of a complete file: leave out --limit.")
     shares = train, valid, test
-    convert("qh9", sources, out, shares, seed, _BASIS, as_json, overwrite, skip_bad, limit)
+    convert("qh9", sources, out, shares, seed, _BASIS, as_json, overwrite, skip_bad, limit, split)
 
 
 def import_nabladft(

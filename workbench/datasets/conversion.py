@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from workbench.datasets.formats import (
     sisl,
 )
 from workbench.datasets.formats.databases import SETS, published_set
+from workbench.datasets.import_sources import file_of, molecule_numbers, state
 from workbench.datasets.published_sets import PUBLISHED_SHARES
 from workbench.datasets.splits import draw_splits
 from workbench.datasets.validation import DataCheck, check, note
@@ -86,6 +86,7 @@ class Collection:
         apart: Mapping[str, str | os.PathLike[str]] | None = None,
         form: Format = deeph.FORMAT,
         limit: Limit | None = None,
+        published: str | None = None,
     ) -> Collection:
         """All structures of a format at or below some paths, split at random.
 
@@ -99,9 +100,11 @@ class Collection:
                 It may lie below `sources`: its structures are in no other split.
             form: the format of the files.
             limit: draw only this many of the structures.
+            published: a key of the format's `splits`, in place of a random split.
 
         Raises:
-            FormatError: for paths without structures of this format.
+            FormatError: for paths without structures of this format, or not all of a published
+                split.
             ValueError: for shares that do not add up to 1, or a seed or limit that is no whole
                 number.
         """
@@ -111,7 +114,9 @@ class Collection:
         _refuse_other_databases(roots, form)
         separate = {name: form.find([folder]) for name, folder in (apart or {}).items()}
         taken = {path.resolve() for some in separate.values() for path, _ in some}
-        drawn = [(path, name) for path, name in form.find(roots) if path.resolve() not in taken]
+        drawn = form.find(roots)
+        if taken:
+            drawn = [(path, name) for path, name in drawn if path.resolve() not in taken]
         if separate and not drawn:
             raise FormatError(
                 f"All structures below {', '.join(map(str, roots))} are set apart: none is left to "
@@ -120,9 +125,12 @@ class Collection:
         if limit is not None and limit < len(drawn):
             chosen = np.random.default_rng(seed).permutation(len(drawn))[:limit]
             drawn = [drawn[k] for k in sorted(chosen.tolist())]
-        groups = _groups([path for path, _ in drawn], form)
+        found = [path for path, _ in drawn]
+        groups = molecule_numbers(found, form)
         of_groups = draw_splits(groups.max(initial=-1) + 1, shares, np.random.default_rng(seed))
         splits = {name: np.flatnonzero(np.isin(groups, some)) for name, some in of_groups.items()}
+        if published is not None:
+            splits = form.splits[published](found)
         for name, some in separate.items():
             splits[name] = np.arange(len(drawn), len(drawn) + len(some))
             drawn += some
@@ -130,8 +138,8 @@ class Collection:
         recipe: dict[str, Any] = {
             "format": form.name,
             form.listed_as: [name for _, name in drawn],
-            "split_seed": seed,
-            "shares": dict(shares),
+            **({"split_seed": seed, "shares": dict(shares)} if published is None else {}),
+            **({} if published is None else {"published_split": published}),
         }
         if form.method:
             recipe["recipe"] = {"method": dict(form.method)}
@@ -182,7 +190,7 @@ class Collection:
 
     def _files_named(self, name: str) -> Iterator[Path]:
         """The files of the sources that have this name."""
-        files = dict.fromkeys(map(_file_of, self.sources))
+        files = dict.fromkeys(map(file_of, self.sources))
         return (file / name if file.is_dir() else file for file in files)
 
     def _convert(
@@ -231,12 +239,13 @@ def import_files(
     overwrite: bool = True,
     skip_bad: bool = False,
     limit: Limit | None = None,
+    published: str | None = None,
 ) -> Path:
     """Make one dataset of all structures of a format.
 
     Args:
         form: a key of `FORMATS`.
-        sources, shares, seed, limit: as of `Collection.found`.
+        sources, shares, seed, limit, published: as of `Collection.found`.
         out, basis_name, progress, overwrite, skip_bad: as of `Collection.convert`.
 
     Returns:
@@ -246,7 +255,9 @@ def import_files(
         ModuleNotFoundError: for a format whose package is not installed.
         FormatError, ValueError: as `Collection.found` and `Collection.convert`.
     """
-    found = Collection.found(sources, shares, seed, form=FORMATS[form], limit=limit)
+    found = Collection.found(
+        sources, shares, seed, form=FORMATS[form], limit=limit, published=published
+    )
     return found.convert(out, basis_name, progress, overwrite, skip_bad)
 
 
@@ -315,7 +326,7 @@ def _claim(root: Path, content: dict[str, str], overwrite: bool) -> None:
 
 def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None:
     """Read and validate one structure, unless its file says that this was done."""
-    origin = {"folder": str(source.resolve()), "files": _state(source), "basis": basis_name}
+    origin = {"folder": str(source.resolve()), "files": state(source), "basis": basis_name}
     if part.exists():
         with Dataset(part) as earlier:
             if earlier.provenance.get("origin") == origin:
@@ -337,39 +348,14 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
     write(part, [sample], {}, {"origin": origin, **facts})
 
 
-def _file_of(source: Path) -> Path:
-    """The folder or file that a source is, or is a row of."""
-    return source if source.exists() else source.parent
-
-
 def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Format) -> None:
     """Refuse a database that belongs to another format, and name that format."""
     for root in map(Path, roots):
         known = published_set(root) if root.suffix == ".db" else None
         if known is not None and FORMATS[known] is not form:
-            raise FormatError(f"{root} is a database of {SETS[known].title}: use `import {known}`.")
-
-
-def _groups(sources: list[Path], form: Format) -> NDArray[np.intp]:
-    """(n,) number of each structure's molecule, in the order in which they come."""
-    if form.molecules is None:
-        return np.arange(len(sources))
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in form.molecules(sources)])
-
-
-def _state(source: Path) -> str:
-    """A hash of the name, size and times of each file of a source; hidden files are not its own.
-
-    The newest time alone would miss a file that was exchanged for an older one.
-    """
-    file = _file_of(source)
-    folder = source if source.is_dir() else file.parent
-    beside = folder.iterdir() if file == source else [file]  # a row has only its database
-    files = sorted(path for path in beside if path.is_file())
-    states = [(path.name, path.stat()) for path in files if not path.name.startswith(".")]
-    rows = [[name, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for name, s in states]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+            raise FormatError(
+                f"{root} has the columns of {SETS[known].title}: use `import {known}`."
+            )
 
 
 def _samples(

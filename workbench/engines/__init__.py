@@ -20,6 +20,7 @@ from workbench.storage.value_checks import Range, check_arguments
 
 __all__ = [
     "OWN_SCRIPT",
+    "PUBLISHED_SET",
     "Cycles",
     "Engine",
     "Grid",
@@ -33,6 +34,9 @@ __all__ = [
 
 OWN_SCRIPT = "own_script"
 """Key in the method of a reference that only a script of the user can compute again."""
+
+PUBLISHED_SET = "published_set"
+"""Key in the method of a reference from a published set, whose name it gives."""
 
 Cycles = Annotated[int, Range(1, 100_000)]
 Grid = Annotated[int, Range(0, 9)]

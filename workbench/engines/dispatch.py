@@ -13,7 +13,7 @@ from typing import Any
 
 from ase import Atoms
 
-from workbench.engines import OWN_SCRIPT, Engine, Overlap, Reference
+from workbench.engines import OWN_SCRIPT, PUBLISHED_SET, Engine, Overlap, Reference
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 
@@ -37,6 +37,8 @@ _TABLE = {
 
 ENGINES = tuple(_TABLE)
 """Names of the engines."""
+
+_PROGRAMS = {row[0]: name for name, row in _TABLE.items()}
 
 
 def reference(
@@ -161,6 +163,11 @@ def again(atoms: Atoms, made: Reference) -> Reference:
             "This reference comes from a script of your own, so it cannot be computed again here: "
             "make one with workbench.reference to compare after a rotation."
         )
+    if PUBLISHED_SET in method:
+        raise ValueError(
+            f"This reference comes from {method[PUBLISHED_SET]}, whose program and version cannot "
+            "be run here: make one with workbench.reference to compare after a rotation."
+        )
     if "engine" in method:
         settings = {k: v for k, v in method.items() if k not in ("functional", "version")}
         return reference(atoms, settings.pop("basis"), method["functional"], **settings)
@@ -210,7 +217,8 @@ def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float)
     Args:
         atoms: a molecule, or a crystal.
         basis: of the references.
-        method: theirs, or the record of a label job; where it does not say, PySCF is asked.
+        method: theirs, or the record of a label job. Where it names no engine, PySCF is asked: a
+            basis by the name of one of PySCF's has the same functions.
         reach: of a crystal: largest distance of two atoms whose overlap is kept, A.
 
     Raises:
@@ -224,7 +232,9 @@ def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float)
     >>> (found.S - water.S).max_abs() < 1e-12, found.n_electrons
     (True, 10)
     """
-    engine = _engine(_name_in(method), bool(atoms.pbc.any()), basis.spinor)
+    foreign = "engine" not in method and method.get("program") not in _PROGRAMS
+    name = "pyscf" if foreign else _name_in(method)
+    engine = _engine(name, bool(atoms.pbc.any()), basis.spinor)
     if engine.overlap is None:
         from workbench.engines import pyscf_molecules
 
@@ -241,9 +251,8 @@ def program(method: Mapping[str, Any]) -> str:
 
 def _name_in(method: Mapping[str, Any]) -> str:
     """The engine of a recorded method; PySCF where the record does not say."""
-    by_program = {row[0]: name for name, row in _TABLE.items()}
     made_by = method.get("program", "PySCF")
-    name = str(method.get("engine", by_program.get(made_by, made_by)))
+    name = str(method.get("engine", _PROGRAMS.get(made_by, made_by)))
     _check_name(name)
     return name
 

@@ -65,7 +65,7 @@ def available() -> bool:
 def require() -> None:
     """Raise a RuntimeError that says how to get GPAW, unless it is installed."""
     if not available():
-        raise RuntimeError("GPAW is not installed: run `make crystals`, or use PySCF.")
+        raise RuntimeError("GPAW is not installed: run `make crystals`.")
 
 
 def reference(

@@ -193,8 +193,11 @@ def method(
 
 
 def xc_of(method: Mapping[str, Any]) -> str:
-    """The argument `xc` of a recorded method: its functional, or "hf"."""
-    return "hf" if method.get("method") in ("RHF", "GHF") else method["functional"]
+    """The argument `xc` of a recorded method, "hf" or its functional; a ValueError without."""
+    functional = "hf" if method.get("method") in ("RHF", "GHF") else method.get("functional")
+    if functional is None:
+        raise ValueError("The functional of these data is not on record: use data of `label`.")
+    return functional
 
 
 def _again(atoms: Atoms, method: Mapping[str, Any]) -> Reference:

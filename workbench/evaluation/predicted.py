@@ -64,13 +64,14 @@ class Predicted:
             return None
         return fill_to(self._mesh_energies, self.n_electrons, self._each, SMEARING)
 
+    @cached_property
     def numbers(self) -> dict[str, Any]:
         """Levels, gap and Fermi level as far as they are known, eV; JSON-able.
 
         >>> from workbench.evaluation.predicted import predicted
         >>> found = predicted(wb.load_model("water"), wb.load("water"))
-        >>> round(found.numbers()["gap_ev"], 1), len(found.numbers()["levels_ev"])
-        (6.6, 24)
+        >>> round(found.numbers["gap_ev"], 1), len(found.numbers["levels_ev"])
+        (6.9, 24)
         """
         H, base = self.prediction.refined, self.prediction.baseline
         result: dict[str, Any] = {
@@ -195,7 +196,9 @@ def predicted(
         reach = float(np.linalg.norm(pair_vectors(H, atoms), axis=1).max())
         try:
             known = overlap(atoms, H.basis, prediction.method, reach)
-        except (ValueError, RuntimeError) as error:  # no such orbitals, or no such program here
+        except RuntimeError as error:  # the program is not installed
             missing = str(error).rstrip(".")
+        except ValueError as error:  # no program has such orbitals; what to do about that differs
+            missing = str(error).partition(":")[0].rstrip(".")
     electrons = n_electrons or (None if known is None else known.n_electrons)
     return Predicted(atoms, prediction, None if known is None else known.S, electrons, missing)

@@ -138,7 +138,7 @@ def _about(found: Predicted, origin: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **origin,
         "units": _UNITS,
-        **found.numbers(),
+        **found.numbers,
         "charge": int(found.atoms.info.get("charge", 0)),
         "spin": int(found.atoms.info.get("spin", 0)),
         "electrons": found.n_electrons,

@@ -17,6 +17,7 @@ from tests.support.mutants import count, mutants
 from workbench.datasets.conversion import FORMATS, import_files
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.formats import FormatError
+from workbench.engines.dispatch import again
 
 WRITERS = {
     "qh9": sets.qh9_stable,
@@ -91,12 +92,16 @@ def test_an_import_is_trained_and_predicts(form, folder, tmp_path):
         assert "overlap/values" not in data._large  # PySCF has it
         assert sorted(data.groups.tolist()) == [0, 1, 2]
         assert data.method["basis"] == "def2-svp"
+        with pytest.raises(ValueError, match=f"comes from {data.method['published_set']}, whose"):
+            again(data.atoms(0), data.reference(0))
     small = ("channels=8", "layers=1", "readout=8", "pair_readout=8", "refiner_width=16")
     settings = [word for setting in small for word in ("--set", setting)]
     budget = "--stage1", 2, "--stage2", 2
     numbers_of("train", tmp_path / "a.h5", "--out", tmp_path / "run", *budget, *settings)
     model = tmp_path / "run" / "model.safetensors"
-    numbers_of("predict", "H2O", "--model", model, "--out", tmp_path / "H.npz")
+    predicted = numbers_of("predict", "H2O", "--model", model, "--out", tmp_path / "H.npz")
+    assert predicted["electrons"] == 10
+    assert predicted["gap_ev"] is not None  # with PySCF's overlap, whatever program made the data
     assert np.isfinite(np.load(tmp_path / "H.npz")["refined"]).all()
 
 

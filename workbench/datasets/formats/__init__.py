@@ -73,6 +73,7 @@ class Format:
         molecules: sources -> the name of each one's molecule. Geometries of one molecule stand in
             one split; without this function each structure is drawn by itself.
         method: of all structures, as a `Reference` records it; empty if it is unknown.
+        splits: name of a published split -> the function that makes it of all sources.
     """
 
     name: str
@@ -86,6 +87,9 @@ class Format:
     last_file: str = ""
     molecules: Callable[[Sequence[Path]], Sequence[str]] | None = None
     method: Mapping[str, Any] = field(default_factory=dict)
+    splits: Mapping[str, Callable[[Sequence[Path]], dict[str, NDArray[np.int64]]]] = field(
+        default_factory=dict
+    )
 
 
 def check_elements(path: Path, values: NDArray[Any]) -> None:

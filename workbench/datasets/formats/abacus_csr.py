@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import FormatError
+from workbench.datasets.formats.sparse_blocks import FARTHEST_CELL
 
 __all__ = ["Csr", "read_csr"]
 
-_FARTHEST_CELL = 1_000_000
 _BRACKETS = str.maketrans("(),[]", "     ")
 _STEP = re.compile(r"STEP:\s*(\d+)|Ionic Step\s+(\d+)", re.IGNORECASE)
 _SEVERAL = "has matrices of several ionic steps: keep one, with the structure of its step."
@@ -166,7 +166,7 @@ def _blocks(path: Path, content: Iterator[str], n: int, largest: int) -> Iterato
         if _STEP.search(line):
             raise FormatError(f"{path} {_SEVERAL}")
         *cell, count = _integers(words, 4)
-        if not 0 <= count <= largest or not all(abs(t) <= _FARTHEST_CELL for t in cell):
+        if not 0 <= count <= largest or not all(abs(t) <= FARTHEST_CELL for t in cell):
             raise _WrongError(f"a cell '{line[:60]}'")
         was_empty = count == 0
         values, orbitals = np.empty(0), np.empty((2, 0), np.intp)

@@ -167,7 +167,7 @@ def _check_order(
     share = across_the_pair(ours, atoms)
     if share <= _ACROSS:
         return
-    for other in AO_TO_M:
+    for other in (name for name in AO_TO_M if max(ours.basis.layout) in AO_TO_M[name]):
         theirs = across_the_pair(in_our_order("H", H, atoms, ours.basis, other), atoms)
         if not theirs >= _BETTER * share:
             raise FormatError(

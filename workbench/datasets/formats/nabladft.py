@@ -26,6 +26,7 @@ from pathlib import Path
 from workbench.datasets.formats import Foreign, Format, FormatError
 from workbench.datasets.formats.databases import SETS, array, columns, find, opened, row
 from workbench.datasets.formats.molecules import BASIS, atoms_of, basis_of, molecule
+from workbench.engines import PUBLISHED_SET
 from workbench.hamiltonians.conventions import BOHR
 
 __all__ = ["FORMAT", "read"]
@@ -87,5 +88,11 @@ FORMAT = Format(
     partial(find, "nabladft"),
     read,
     molecules=_molecules,
-    method={"method": "RKS", "functional": "wb97x-d", "basis": BASIS, "program": "Psi4"},
+    method={
+        "method": "RKS",
+        "functional": "wb97x-d",
+        "basis": BASIS,
+        "program": "Psi4",
+        PUBLISHED_SET: "nablaDFT",
+    },
 )

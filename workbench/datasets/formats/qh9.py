@@ -23,6 +23,8 @@ from typing import Any
 from workbench.datasets.formats import Foreign, Format, FormatError, qh9_lmdb
 from workbench.datasets.formats.databases import SETS, array, columns, find, opened, row
 from workbench.datasets.formats.molecules import BASIS, atoms_of, basis_of, molecule
+from workbench.datasets.formats.qh9_splits import SPLITS
+from workbench.engines import PUBLISHED_SET
 from workbench.hamiltonians.conventions import BOHR
 
 __all__ = ["FORMAT", "read"]
@@ -139,5 +141,12 @@ FORMAT = Format(
     _find,
     read,
     molecules=_molecules,
-    method={"method": "RKS", "functional": "b3lyp", "basis": BASIS, "program": "PySCF"},
+    method={
+        "method": "RKS",
+        "functional": "b3lyp",
+        "basis": BASIS,
+        "program": "PySCF",
+        PUBLISHED_SET: "QH9",
+    },
+    splits=SPLITS,
 )

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from workbench.datasets.formats import Foreign, Format, FormatError
 from workbench.datasets.formats.databases import find, published_set
 from workbench.datasets.formats.molecules import BASIS, atoms_of, molecule
+from workbench.engines import PUBLISHED_SET
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.conventions import AO_TO_M
 from workbench.storage.value_checks import brief
@@ -145,5 +146,5 @@ FORMAT = Format(
     "rows",
     partial(find, "schnorb"),
     read,
-    method={"basis": BASIS, "program": "ORCA"},
+    method={"basis": BASIS, "program": "ORCA", PUBLISHED_SET: "MD17 of SchNOrb"},
 )

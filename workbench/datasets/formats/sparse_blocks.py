@@ -17,7 +17,10 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import order_index, order_signs
 from workbench.hamiltonians.pairs import canonical_order
 
-__all__ = ["Pattern", "is_folded", "pattern"]
+__all__ = ["FARTHEST_CELL", "Pattern", "is_folded", "pattern"]
+
+FARTHEST_CELL = 1_000_000
+"""Largest cell index of a matrix element."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ def pattern(
         basis: their shells.
         order: the program whose orbital order and signs the matrix has, atom after atom.
         orbitals: (2, n) row and column of each element, without spin.
-        cells: (n, 3) cell of its column.
+        cells: (n, 3) cell of its column, at most `FARTHEST_CELL`.
 
     Raises:
         FormatError: if the blocks would take much more memory than the elements.
@@ -81,8 +84,9 @@ def pattern(
     slots, signs = _layout(numbers, basis, order)
     sizes = [basis.n_orbitals(z) for z in numbers.tolist()]
     owner = np.repeat(np.arange(len(numbers)), sizes)[orbitals]
-    keys = np.concatenate([owner, cells.T])
-    partners = np.concatenate([owner[::-1], -cells.T])
+    first, of_element = _distinct(owner, cells, len(numbers))
+    keys = np.concatenate([owner[:, first], cells[first].T])
+    partners = np.concatenate([keys[1::-1], -keys[2:]])
     atoms = np.arange(len(numbers))
     on_site = np.stack([atoms, atoms, *np.zeros((3, len(atoms)), np.int64)])
     every, index = np.unique(
@@ -90,9 +94,23 @@ def pattern(
     )
     check_padding(path, every.shape[1], basis, 16 * orbitals.shape[1])
     rank = canonical_order(every[:2], every[2:].T)
-    block = np.argsort(rank)[index.ravel()[: orbitals.shape[1]]]
+    block = np.argsort(rank)[index.ravel()[of_element]]
     sign = signs[orbitals[0]] * signs[orbitals[1]]
     return Pattern(every[:2, rank], every[2:, rank].T, block, slots[orbitals], sign, basis.dim)
+
+
+def _distinct(
+    owner: NDArray[np.int64], cells: NDArray[np.int64], n: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """An element of each block, and the block of each element, as numbers of blocks.
+
+    Blocks are told apart by one integer each, since a sort of integers is ten times as fast.
+    """
+    side = 2 * FARTHEST_CELL + 1  # its third power fits into an integer
+    _, cell = np.unique(cells @ np.array([side * side, side, 1]), return_inverse=True)
+    pairs = (cell.ravel() * n + owner[0]) * n + owner[1]
+    _, first, block = np.unique(pairs, return_index=True, return_inverse=True)
+    return first, block.ravel()
 
 
 def is_folded(atoms: Atoms, S: BlockMatrix) -> bool:
