@@ -353,8 +353,7 @@ def test_the_settings_of_an_fdf_are_recorded(tmp_path, written):
         (tmp_path / name / "C.psml").touch()
     runs = [tmp_path / name / "run.fdf" for name in "ab"]
     numbers_of("import", "sisl", *runs, "--out", tmp_path / "set.h5")
-    with wb.Dataset(tmp_path / "set.h5") as dataset:
-        found = dataset.provenance["calculation"]
+    found = wb.Dataset(tmp_path / "set.h5").provenance["calculation"]
     assert found.pop("mesh_cutoff_ev") == pytest.approx([4081.708, 2721.139], abs=1e-3)
     assert found.pop("electronic_temperature_ev") == pytest.approx(0.025)
     assert found == {"functional_authors": "PBE", "pseudopotentials": ["C.psml"]}
