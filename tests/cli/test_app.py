@@ -206,7 +206,7 @@ def test_a_stopped_training_goes_on_by_the_same_command(told, labels, tmp_path):
     words = ["train", labels["path"], *out, *SETTINGS]
     running = started(*words)
     assert running.stderr is not None
-    next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
+    next(line for line in running.stderr if "stage 1" in line)  # training is under way
     running.send_signal(told)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.words import heard_warnings
+
 __all__ = [
     "BandFiles",
     "BandPath",
@@ -113,7 +115,7 @@ Stage2 = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="name=value, a field of ModelConfig or TrainConfig; repeatable."),
+    typer.Option("--set", help="name=value, one of the settings listed below; repeatable."),
 ]
 
 
@@ -128,7 +130,9 @@ def number(index: str | None) -> int | None:
 
 
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
-    """Print a result as text or as one JSON object."""
+    """Print a result on stdout as text, or as one JSON object that has the warnings as well."""
+    if heard := heard_warnings():
+        numbers = numbers | {"warnings": heard}
     typer.echo(json.dumps(numbers, indent=1) if as_json else text)
 
 
