@@ -21,6 +21,7 @@ from workbench.cli.options import (
     Layout,
     Seed,
     Spin,
+    Structures,
     number,
     show,
 )
@@ -42,9 +43,7 @@ _SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a colle
 
 
 def label(
-    sources: Annotated[
-        list[str], typer.Argument(help="Structures, or the name of one collection.")
-    ],
+    sources: Structures,
     out: DatasetFile,
     train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
     valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.standard_input import of_standard_input
 from workbench.cli.words import heard_warnings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Stage1",
     "Stage2",
     "Structure",
+    "Structures",
     "lines",
     "number",
     "show",
@@ -51,7 +53,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelName = Annotated[
     str, typer.Option("--model", "-m", help="Bundled model or .safetensors file.")
 ]
-Structure = Annotated[str, typer.Argument(help="Bundled structure, file, or smiles:...")]
+Structure = Annotated[
+    str,
+    typer.Argument(
+        help="Bundled structure, file, smiles:..., or - for xyz from standard input.",
+        callback=of_standard_input,
+    ),
+]
+Structures = Annotated[
+    list[str],
+    typer.Argument(
+        help="Structures (as of predict), or the name of one collection.",
+        callback=of_standard_input,
+    ),
+]
 DatasetSource = Annotated[str, typer.Argument(help="Bundled dataset or .h5 file.")]
 DatasetFile = Annotated[Path, typer.Option("--out", "-o", help="Dataset to write, .h5.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]

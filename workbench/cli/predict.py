@@ -115,7 +115,7 @@ def predict(
     Examples:
         python -m workbench predict water
         python -m workbench predict smiles:CCO --model organic --out H.npz
-        python -m workbench predict sheet.extxyz --model mg-mini --bands bands.png
+        cat a.xyz | python -m workbench predict - --model organic
     """
     from workbench.evaluation.predicted import predicted
 

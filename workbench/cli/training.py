@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -57,8 +58,9 @@ def train(
     checkpoint = out / "model.safetensors"
     result = {"checkpoint": str(checkpoint), "phase": getattr(last, "label", None)}
     keys = ("step", "loss_ev", "valid_mae_ev", "cpu_seconds")
-    result |= {key: getattr(last, key, None) for key in keys}
-    show(result, f"Trained: {checkpoint}", as_json)
+    result |= {key: getattr(last, key, None) for key in keys} | _of_history(out)
+    show(result, _summary(result), as_json)
+    say(f"Next: {_evaluation(checkpoint, dataset)}")
 
 
 def reproduce(
@@ -100,11 +102,42 @@ def reproduce(
             _followed(
                 training(config, dataset, train_config, run.folder, progress=bar), bar, as_json
             )
-        report = run.report(progress=bar)
+        report = run.report(progress=bar) | {"curve": _of_history(run.folder)["curve"]}
     splits = ", ".join(f"{count} {name}" for name, count in report["splits"].items())
     text = f"{table(system, report['measured'])}\n{run.checkpoint}: {splits}"
     text += f" structures (published: {system.structures})"
     show(report | {"checkpoint": str(run.checkpoint)}, text, as_json)
+
+
+def _of_history(folder: Path) -> dict[str, Any]:
+    """What the history of a finished run says: the last error of each stage, and its curve."""
+    from workbench.hamiltonians.conventions import MEV
+    from workbench.models.checkpoint import load_model
+    from workbench.training.history import stage_name
+    from workbench.views.curve_files import write_curve
+
+    history = load_model(folder / "model.safetensors").info.get("history", [])
+    errors = {stage_name(row): row["valid_mae_ev"] * MEV for row in history}
+    return {
+        "validation_mae_mev": errors,
+        "curve": [str(path) for path in write_curve(folder, history)],
+    }
+
+
+def _summary(result: dict[str, Any]) -> str:
+    """The end of a training as text."""
+    errors = [
+        f"  validation error of {stage}: {error:.3g} meV"
+        for stage, error in result["validation_mae_mev"].items()
+    ]
+    curve = f"  curve: {' and '.join(result['curve'])}"
+    return "\n".join([f"Trained: {result['checkpoint']}", *errors, curve])
+
+
+def _evaluation(checkpoint: Path, dataset: str) -> str:
+    """The command that measures a model on the test set."""
+    words = ["evaluate", "--model", str(checkpoint), "--dataset", dataset]
+    return f"python -m workbench {shlex.join(words)}"
 
 
 @contextmanager
