@@ -109,7 +109,7 @@ def _table(name: str, found: dict[str, Any]) -> list[str]:
     for text, key, factor, form in ROWS:  # some are of molecules, some of crystals
         if both[0].get(key) is not None:
             lines.append(_line(text, [format(of[key] * factor, form) for of in both]))
-    if "occupied_similarity" in both[0]:
+    if both[0].get("occupied_similarity") is not None:
         unlike = [f"{1 - of['occupied_similarity']:.1e}" for of in both]
         lines.append(_line("occupied orbitals, 1 - cosine similarity", unlike))
     return lines

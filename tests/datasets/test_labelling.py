@@ -16,6 +16,7 @@ from ase.build import graphene
 from tests.support.processes import children_of, wait_for, wait_for_end
 from workbench.datasets.dataset import Dataset
 from workbench.datasets.labelling import LabellingError, label
+from workbench.engines.dispatch import again as computed_again
 from workbench.engines.dispatch import reference as wb_reference
 from workbench.engines.openblas import core_type
 from workbench.engines.pyscf_molecules import reference
@@ -292,9 +293,14 @@ def test_crystals_are_labelled_with_their_cells_and_overlaps(tmp_path):
     label(chain(), out, {"train": 1}, **job)
     assert label(chain(), out, {"train": 1}, **job) == out
     with Dataset(out) as made:
-        sample = made[0]
-        recipe = made.provenance["recipe"]
+        sample, sample_reference = made[0], made.reference(0)
+        recipe, method = made.provenance["recipe"], made.method
     assert recipe["method"]["mesh"] == [3, 1, 1]
+    assert "smearing" not in recipe["method"]  # as in recipes of older versions
+    defaults = {"basis": "gth-szv-molopt-sr", "pseudo": "gth-pbe", "smearing": 0.1}
+    assert {name: method[name] for name in defaults} == defaults
+    assert (method["ke_cutoff"], method["functional"]) == (20.0, "pbe")
+    assert (computed_again(sample.atoms, sample_reference).H - sample.H).max_abs() < 1e-6
     assert recipe["oriented"] == "as sampled"
     again = wb_reference(sample.atoms, **CHEAP)
     assert (again.H - sample.H).max_abs() < 1e-6

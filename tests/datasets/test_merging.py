@@ -159,6 +159,14 @@ def test_crystals_are_the_same_when_rotated_shifted_or_wrapped(tmp_path):
         assert np.allclose(fingerprint(a.atoms(1)), fingerprint(b.atoms(0)), atol=1e-6)
 
 
+def test_a_part_of_a_part_knows_its_method(files, samples, tmp_path):
+    a = files("a.h5", range(4), {"train": range(4)})
+    for source, out, number in ((a, "b.h5", 3), (tmp_path / "b.h5", "c.h5", 2)):
+        numbers_of("part", source, "--out", tmp_path / out, "--train", number)
+    with Dataset(tmp_path / "c.h5") as part:
+        assert part.method == samples[0].method
+
+
 def test_a_part_of_chosen_samples_keeps_their_splits(files, tmp_path):
     a = files("a.h5", range(8), {"train": range(5), "valid": [5], "test": [6, 7]})
     for words, splits, kept in (

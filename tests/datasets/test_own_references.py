@@ -63,6 +63,17 @@ def test_an_overlap_that_pyscf_cannot_compute_is_stored(references, tmp_path):
         assert data[0].group == 7
 
 
+def test_groups_stay_in_one_split(references, tmp_path):
+    """Said before a reference is computed; a group for each of them."""
+    path = tmp_path / "a.h5"
+    never = (pytest.fail("computed") for _ in range(4))
+    splits = {"train": [0, 1], "test": [2, 3]}
+    with pytest.raises(DatasetError, match=r"Group 7 has samples in train and in test"):
+        wb.write_dataset(path, never, splits, groups=[7, 8, 9, 7])
+    with pytest.raises(DatasetError, match=r"more references than the 2 groups"):
+        wb.write_dataset(path, references[:3], {"train": [0, 1, 2]}, groups=[0, 1])
+
+
 def test_what_does_not_belong_together_is_refused(references, tmp_path):
     one = references[0]
     pbe = replace(one, method=one.method | {"functional": "pbe"})

@@ -197,3 +197,13 @@ def test_a_basis_of_pyscf_has_its_overlap_whatever_program_computed_the_data(pro
     foreign = replace(made.H.basis, name="of-orca")
     with pytest.raises(ValueError, match="PySCF has no basis 'of-orca'"):
         dispatch.overlap(water(), foreign, method, 10.0)
+
+
+def test_settings_that_are_left_at_their_defaults_are_known():
+    """What the record of a label job of crystals does not say; molecules record everything."""
+    gpaw = dispatch.defaults("gpaw", True, {"spacing": 0.25, "spin_orbit": True})
+    assert (gpaw["basis"], gpaw["smearing"]) == ("dzp", 0.02)
+    assert "spacing" not in gpaw
+    pyscf = dispatch.defaults("pyscf", True, {})
+    assert (pyscf["pseudo"], pyscf["ke_cutoff"], pyscf["smearing"]) == ("gth-pbe", 100.0, 0.1)
+    assert dispatch.defaults("pyscf", False, {"grid": 3}) == {}

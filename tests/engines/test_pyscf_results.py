@@ -97,6 +97,24 @@ def test_a_crystal_on_a_mesh_in_any_order(chain):
         found = np.linalg.eigvals(np.linalg.solve(s, h)).real
         np.testing.assert_allclose(np.sort(found), energies * HARTREE, atol=1e-6)
     assert made.method["method"] == "KRKS"
+    assert made.method["k_mesh"] == [4, 1, 1]
+
+
+def test_what_approximates_a_calculation_is_recorded(water, chain):
+    """Pseudopotential, cutoff and smearing of crystals; fitting, solvent and cores of molecules."""
+    smeared = scf.addons.smearing_(pbc_dft.KRKS(chain, chain.make_kpts([2, 1, 1])), sigma=0.01)
+    made = wb.from_pyscf(smeared.run(xc="lda,vwn"))
+    said = {"pseudopotential": "gth-pade", "ke_cutoff_hartree": 40, "smearing": "fermi"}
+    assert {name: made.method[name] for name in said} == said
+    assert made.method["smearing_ev"] == pytest.approx(0.01 * HARTREE)
+    field = dft.RKS(molecule(water, "sto-3g"), xc="pbe").density_fit(auxbasis="def2-svp-jkfit")
+    field.grids.level = 1
+    made = wb.from_pyscf(field.PCM().run())
+    said = {"grid_level": 1, "density_fitting": "def2-svp-jkfit", "solvent": "PCM"}
+    assert {name: made.method[name] for name in said} == said
+    assert "pseudopotential" not in made.method
+    cores = wb.from_pyscf(scf.RHF(molecule(wb.load("HF"), "crenbl", ecp={"F": "crenbl"})).run())
+    assert cores.method["ecp"] == {"F": "crenbl"}
 
 
 def test_what_cannot_be_used_is_refused_in_a_sentence(water, chain):

@@ -127,7 +127,9 @@ def label(
         one = number(index)
         structures = [load(source, charge=charge, spin=spin, index=one) for source in sources]
         structures, is_crystal = _of_one_kind(structures, twist, supercell)
-        sampling: Any = Langevin(temperature) if sigma is None else Displaced(sigma=sigma)
+        sampling: Any = Langevin(temperature)
+        if sigma is not None:
+            sampling = Displaced(sigma=sigma)
         if is_crystal:
             sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
         sizes = {"train": 500, "valid": 100, "test": 1000} | requested

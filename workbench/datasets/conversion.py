@@ -344,7 +344,8 @@ def _import_one(source: Path, part: Path, basis_name: str, form: Format) -> None
         stored_overlap=None if foreign.computable else foreign.S,
         fermi_level=foreign.fermi_level,
     )
-    write(part, [sample], {}, {"origin": origin, "proof": validation.to_json()})
+    facts = {"proof": validation.to_json(), "calculation": dict(foreign.calculation)}
+    write(part, [sample], {}, {"origin": origin, **facts})
 
 
 def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Format) -> None:
@@ -360,8 +361,14 @@ def _refuse_other_databases(roots: Iterable[str | os.PathLike[str]], form: Forma
 def _samples(
     parts: list[Path], groups: NDArray[np.intp], provenance: dict[str, Any]
 ) -> Iterator[Sample]:
-    """The samples; their residuals go into the provenance."""
+    """The samples; their residuals, and the settings of their runs, go into the provenance."""
+    calculations: dict[str, list[Any]] = {}
     for part, group in zip(parts, groups.tolist(), strict=True):
         with Dataset(part) as single:
             note(provenance, DataCheck(**single.provenance["proof"]))
+            for name, value in single.provenance.get("calculation", {}).items():
+                values = calculations.setdefault(name, [])
+                values += [] if value in values else [value]
             yield replace(single[0], group=group)
+    if calculations:  # one value, or the list of all where runs differ
+        provenance["calculation"] = {k: v[0] if len(v) == 1 else v for k, v in calculations.items()}

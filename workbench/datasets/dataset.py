@@ -147,8 +147,12 @@ class Dataset:
     @property
     def method(self) -> dict[str, Any]:
         """How the labels were computed, as in a `Reference`; empty if that is not recorded."""
-        origin = self.provenance.get("the_whole", self.provenance)  # a part names its source
-        return dict(origin.get("recipe", {}).get("method", {}))
+        origin = self.provenance
+        while "the_whole" in origin:  # a part names its source, which may be a part itself
+            origin = origin["the_whole"]
+        given = origin.get("recipe", {}).get("method", {})
+        defaults = origin.get("default_settings", {})
+        return {**given, **{k: v for k, v in defaults.items() if given.get(k) is None}}
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(self.split(name))} {name}" for name in self.splits)

@@ -72,6 +72,14 @@ class LabelSettings:
         kept = json.loads(json.dumps(kept))  # a file gives tuples back as lists
         return dispatch.recorded(self.engine, self.periodic, self.basis, self.xc, kept)
 
+    def defaults(self) -> dict[str, Any]:
+        """The settings that decide a label, are not `recorded`, and have their default values.
+
+        They are no part of the recipe: a job that was begun before they were noted continues.
+        """
+        left = dispatch.defaults(self.engine, self.periodic, self.settings)
+        return {name: v for name, v in left.items() if name not in _NOT_RECORDED}
+
     def solve(self, atoms: Atoms) -> dict[str, Any] | str:
         """The label of one geometry, or the sentence of its failure."""
         try:

@@ -148,7 +148,7 @@ def label(
         failures = job.solve(label_settings, processes, progress)
         if len(failures) > allow_failures:
             raise LabellingError(_failure_message(failures, allow_failures, job.work))
-        job.finish(sorted(failures))
+        job.finish(sorted(failures), label_settings.defaults())
     return job.out
 
 
@@ -263,11 +263,13 @@ class _Job:
                 write_arrays(self._label(i), **result)
         return failures
 
-    def finish(self, failed: Sequence[int]) -> None:
-        """Write the dataset and remove the work folder."""
+    def finish(self, failed: Sequence[int], defaults: Mapping[str, Any]) -> None:
+        """Write the dataset, with the settings that have default values; remove the work folder."""
         left_out = {*failed, *(i for i, k in self._known.items() if k is None)}
         kept = [i for i in range(self.total) if i not in left_out]
         provenance = {"recipe": self.recipe, "left_out": sorted(left_out)}
+        if defaults:
+            provenance["default_settings"] = dict(defaults)
         self.write(self.out, kept, provenance)
         self.clear()
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.datasets.dataset import DatasetError, Sample
@@ -45,7 +46,7 @@ def write_dataset(
 
     Raises:
         DatasetError: for a reference without `atoms`, one that fails its validation, or one of
-            another level of theory, by its number.
+            another level of theory, by its number; for a group in two splits, or too few groups.
         ValueError: as `workbench.datasets.writing.write`.
 
     >>> import tempfile
@@ -61,9 +62,25 @@ def write_dataset(
     ...         len(dataset), dataset.method["method"], dataset.hash == sha256
     (4, 'RHF', True)
     """
+    _check_groups(splits, groups or ())
     facts: dict[str, Any] = {"recipe": {"method": {}}, **(provenance or {})}
     # `facts` is filled while `write` reads the samples; it writes the provenance after that.
     return write(path, _samples(references, groups, facts), splits, facts)
+
+
+def _check_groups(splits: Mapping[str, ArrayLike], groups: Sequence[int]) -> None:
+    """Refuse correlated samples in two splits, before any reference is computed."""
+    split_of: dict[int, str] = {}
+    for name, numbers in splits.items():
+        for number in np.asarray(numbers, dtype=np.int64).ravel().tolist():
+            if not 0 <= number < len(groups):
+                continue
+            other = split_of.setdefault(int(groups[number]), name)
+            if other != name:
+                raise DatasetError(
+                    f"Group {groups[number]} has samples in {other} and in {name}: correlated "
+                    "geometries belong into one split."
+                )
 
 
 def _samples(
@@ -73,6 +90,10 @@ def _samples(
     method: dict[str, Any] | None = None
     computable = False
     for number, reference in enumerate(references):
+        if groups is not None and number >= len(groups):
+            raise DatasetError(
+                f"There are more references than the {len(groups)} groups: give each reference one."
+            )
         if reference.atoms is None:
             raise DatasetError(f"Reference {number} has no structure: set its `atoms`.")
         found = check(reference.atoms, reference.H, reference.S)

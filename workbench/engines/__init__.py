@@ -114,6 +114,7 @@ class Engine:
             where parts of the method follow from the structure, such as a default k-mesh; label
             jobs then record the arguments themselves.
         require: raises a RuntimeError that says how to install the program if it is missing.
+        basis: the basis unless another is asked for.
         overlap: of crystals, ``(atoms, basis, method, reach) -> Overlap`` in the orbitals of the
             references that were made with a `method`, between atoms up to a distance `reach`, A.
             Raises a ValueError if the program has no such orbitals. None for molecules, whose
@@ -126,12 +127,21 @@ class Engine:
     check: Callable[..., object]
     method: Callable[..., dict[str, Any]] | None = None
     require: Callable[[], None] = _nothing_to_install
+    basis: str | None = None
     overlap: Callable[[Atoms, Basis, Mapping[str, Any], float], Overlap] | None = None
 
     @property
     def settings(self) -> frozenset[str]:
         """Names of the keyword settings of `reference`, beside the structure, basis and xc."""
         return frozenset(signature(self.reference).parameters) - {"atoms", "basis", "xc"}
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each setting unless another is given, without None; and the basis."""
+        parameters = signature(self.reference).parameters
+        values = {name: parameters[name].default for name in sorted(self.settings)}
+        values |= {"basis": self.basis}
+        return {name: value for name, value in values.items() if value is not None}
 
     def accepted(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that `reference` accepts; "spin_orbit" may only have chosen the engine.

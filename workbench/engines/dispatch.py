@@ -200,6 +200,20 @@ def recorded(
     }
 
 
+def defaults(name: str, periodic: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a job leaves at their defaults and its `recorded` method does not name.
+
+    Args:
+        name: of the engine.
+        periodic: whether the structures are crystals.
+        settings: those of the job.
+    """
+    engine = _engine(name, periodic, settings.get("spin_orbit", False))
+    if engine.method is not None:  # it records all settings
+        return {}
+    return {key: value for key, value in engine.defaults.items() if key not in settings}
+
+
 def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float) -> Overlap:
     """The overlap of a structure in the basis of references, without a self-consistent field.
 

@@ -147,6 +147,7 @@ def reference(
             "method": "LCAO",
             "functional": xc.lower(),
             "basis": scalar.name,
+            "pseudopotential": "PAW",
             "k_mesh": list(points),
             "grid_spacing_angstrom": spacing,
             "smearing_ev": smearing,
@@ -307,4 +308,4 @@ def _on_mesh(
     return np.array(result)
 
 
-ENGINE = Engine("gpaw", reference, _again, _check, require=require, overlap=overlap)
+ENGINE = Engine("gpaw", reference, _again, _check, require=require, overlap=overlap, basis=BASIS)

@@ -220,4 +220,4 @@ def _known(xc: str) -> str:
     return xc
 
 
-ENGINE = Engine("pyscf", reference, _again, _check, overlap=overlap)
+ENGINE = Engine("pyscf", reference, _again, _check, overlap=overlap, basis=BASIS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -184,6 +185,37 @@ def _method(field: Any, basis: Basis) -> dict[str, Any]:
     }
     if functional:
         record["functional"] = str(functional).lower()
+        record["grid_level"] = int(field.grids.level) if hasattr(field.grids, "level") else None
     if basis.spinor:
         record["spin_orbit"] = True
+    return {k: v for k, v in (record | _approximations(field)).items() if v is not None}
+
+
+def _approximations(field: Any) -> dict[str, Any]:
+    """Pseudopotentials, cutoff, smearing, density fitting and solvent of a calculation."""
+    record: dict[str, Any] = {}
+    if getattr(field, "smearing_method", None):
+        record |= {"smearing": field.smearing_method, "smearing_ev": field.sigma * HARTREE}
+    if hasattr(field, "cell"):
+        record |= {
+            "pseudopotential": _named(field.cell.pseudo),
+            "ke_cutoff_hartree": field.cell.ke_cutoff,
+            "plane_wave_mesh": np.asarray(field.cell.mesh).tolist(),
+            "k_mesh": list(_mesh(field)[0]),
+        }
+    elif getattr(field, "with_df", None) is not None:
+        record["density_fitting"] = _named(field.with_df.auxbasis) or "default"
+    if not hasattr(field, "cell") and field.mol.ecp:
+        record["ecp"] = _named(field.mol.ecp)
+    if solvent := getattr(field, "with_solvent", None):
+        record |= {"solvent": type(solvent).__name__, "dielectric": getattr(solvent, "eps", None)}
     return record
+
+
+def _named(setting: Any) -> Any:
+    """A setting that PySCF takes as a name, or as a name for each element; else "own"."""
+    if not setting:
+        return None
+    if isinstance(setting, Mapping):
+        return {str(element): _named(value) for element, value in setting.items()}
+    return str(setting).lower() if isinstance(setting, str) else OWN

@@ -90,7 +90,8 @@ def coverage(
             warnings.simplefilter("ignore", DomainWarning)  # `usable` says what the check found
             prediction = model.predict(sample.atoms)
             found = check(model, sample.atoms, prediction)
-        true = errors_by_quantity(prediction.refined, sample.H, sample.S, sample.n_electrons)
+        errors = errors_by_quantity(prediction.refined, sample.H, sample.S, sample.n_electrons)
+        true = {name: error for name, error in errors.items() if name in found.estimates}
         formula = sample.atoms.get_chemical_formula("hill")
         rows.append(
             Checked(
@@ -108,13 +109,15 @@ def agreement(rows: Sequence[Checked]) -> dict[str, Agreement]:
         rows: of `coverage`, at least two.
 
     Returns:
-        "matrix", "occupied levels" and "gap" -> the agreement.
+        "matrix", "occupied levels" and "gap" -> the agreement. Molecules without a LUMO, of whose
+        gap nothing is estimated, are left out there.
     """
-    molecules = len({row.group for row in rows})
     found = {}
-    for name in rows[0].true:
-        inside = float(np.mean([row.inside[name] for row in rows]))
-        pairs = [(row.estimates[name].value, row.true[name]) for row in rows]
+    for name in dict.fromkeys(name for row in rows for name in row.true):
+        known = [row for row in rows if name in row.true]
+        molecules = len({row.group for row in known})
+        inside = float(np.mean([row.inside[name] for row in known]))
+        pairs = [(row.estimates[name].value, row.true[name]) for row in known]
         estimated, true = np.log(np.array(pairs)).T
         found[name] = Agreement(
             inside,

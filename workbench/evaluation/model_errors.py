@@ -22,7 +22,7 @@ from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE, MEV
 from workbench.hamiltonians.eigenproblem import (
-    gap,
+    gap_error,
     levels,
     occupied_energy_mae,
     occupied_similarity,
@@ -130,6 +130,7 @@ def evaluate(
 
     Errors of levels are reported for molecules; those under the key that starts with ``aligned``
     are without mu. ``ghost_share`` is the share of structures whose gap is off by more than 1 eV.
+    Structures without a LUMO, whose orbitals are all occupied, have no gap and are left out there.
     For crystals there are the literature's columns, see
     `workbench.evaluation.literature_columns`, and ``band_mae_mev`` and ``aligned_band_mae_mev``:
     the means of `BandWindow.errors`, raw and relative to each Hamiltonian's own Fermi level, over
@@ -305,11 +306,11 @@ def _metrics(H: BlockMatrix, sample: Sample, errors: Errors) -> dict[str, float 
     level_error = float(np.abs(levels(H, S) - levels(sample.H, S)).mean()) * MEV
     if not n:  # another program's, which does not say how many levels are occupied
         return matrix_metrics | {"level_mae_mev": level_error} | dict.fromkeys(_OCCUPIED_KEYS)
-    gap_error = gap(H, S, n) - gap(sample.H, S, n)
+    of_gap = gap_error(H, sample.H, S, n)
     return matrix_metrics | {
         "level_mae_mev": level_error,
         "occupied_level_mae_mev": occupied_energy_mae(H, sample.H, S, n) * MEV,
-        "gap_mae_mev": abs(gap_error) * MEV,
+        "gap_mae_mev": None if of_gap is None else of_gap * MEV,
         "occupied_similarity": occupied_similarity(H, sample.H, S, n),
     }
 
@@ -370,15 +371,15 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "median_structure_mae_hartree": float(np.median(errors)),
         "worst_structure_mae_hartree": max(errors),
     }
-    known = [row for row in rows if row.get("gap_mae_mev") is not None]
-    if known:
-        gaps = [row["gap_mae_mev"] for row in known]
+    if "gap_mae_mev" in rows[0]:
+        gaps, occupied = (
+            [row[key] for row in rows if row[key] is not None]
+            for key in ("gap_mae_mev", "occupied_level_mae_mev")
+        )
         result |= {
-            "median_structure_gap_mae_mev": float(np.median(gaps)),
-            "worst_structure_gap_mae_mev": max(gaps),
-            "worst_structure_occupied_level_mae_mev": max(
-                row["occupied_level_mae_mev"] for row in known
-            ),
-            "ghost_share": float(np.mean(np.array(gaps) > GHOST)),
+            "median_structure_gap_mae_mev": float(np.median(gaps)) if gaps else None,
+            "worst_structure_gap_mae_mev": max(gaps, default=None),
+            "worst_structure_occupied_level_mae_mev": max(occupied, default=None),
+            "ghost_share": float(np.mean(np.array(gaps) > GHOST)) if gaps else None,
         }
     return result

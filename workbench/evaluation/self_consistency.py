@@ -26,7 +26,7 @@ from workbench.engines.pyscf_molecules import xc_of
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
-from workbench.hamiltonians.eigenproblem import gap, occupied_energy_mae
+from workbench.hamiltonians.eigenproblem import gap_error, gap_or_none, occupied_energy_mae
 from workbench.models.prediction import Prediction
 from workbench.models.twostage import TwoStageModel
 
@@ -34,6 +34,8 @@ __all__ = ["Check", "Estimate", "calibrate", "can_check", "check", "errors_by_qu
 
 COVERAGE = 0.68
 """Probability that an interval holds the true error, on molecules like those of validation."""
+
+_QUANTITIES = ("matrix", "occupied levels", "gap")
 
 _TOO_LARGE = 2.0  # times the error that nine of ten validation molecules stay below
 _FEWEST = 20  # geometries; with fewer the ends of an interval are guesses
@@ -71,10 +73,11 @@ class Check:
     """A prediction after one step of self-consistency.
 
     Attributes:
-        estimates: "matrix", "occupied levels" and "gap" -> the estimated error.
+        estimates: "matrix", "occupied levels" and "gap" -> the estimated error; without "gap" where
+            all orbitals are occupied, or the calibration had no molecule with a gap.
         residuals: the same names -> difference between F[P] and the prediction, meV, from which the
             estimates follow.
-        gap: predicted HOMO-LUMO gap, eV.
+        gap: predicted HOMO-LUMO gap, eV; None where all orbitals are occupied.
         verdict: a sentence.
         usable: whether the estimated error of the matrix is at most twice the one that nine of ten
             validation molecules stay below.
@@ -83,7 +86,7 @@ class Check:
 
     estimates: Mapping[str, Estimate]
     residuals: Mapping[str, float]
-    gap: float
+    gap: float | None
     verdict: str
     usable: bool
     step: FockStep
@@ -148,10 +151,11 @@ def check(model: TwoStageModel, atoms: Atoms, prediction: Prediction | None = No
     estimates = {
         name: Estimate(residuals[name] * middle, residuals[name] * low, residuals[name] * high)
         for name, (low, middle, high) in calibration["ratios"].items()
+        if name in residuals
     }
     typical = calibration["true_matrix_mae_mev"]
     H = prediction.refined
-    found = gap(H, step.S, step.n_electrons)
+    found = gap_or_none(H, step.S, step.n_electrons)
     verdict, usable = _verdict(estimates, found, typical)
     return Check(estimates, residuals, found, verdict, usable, step)
 
@@ -206,11 +210,11 @@ def calibrate(
         true.append(errors_by_quantity(H, sample.H, sample.S, sample.n_electrons))
     tail = (1 - COVERAGE) / 2
     probabilities = [tail, 0.5, 1 - tail]
+    pairs = list(zip(true, rows, strict=True))
     ratios = {
-        name: np.quantile(
-            [t[name] / r[name] for t, r in zip(true, rows, strict=True)], probabilities
-        )
-        for name in rows[0]
+        name: np.quantile([t[name] / r[name] for t, r in pairs if name in r], probabilities)
+        for name in _QUANTITIES
+        if any(name in r for r in rows)  # "gap" is missing where there is no LUMO
     }
     return {
         "settings": settings,
@@ -234,13 +238,15 @@ def errors_by_quantity(
         n_electrons: number of electrons.
 
     Returns:
-        "matrix" (mean over its elements), "occupied levels" (mean) and "gap".
+        "matrix" (mean over its elements), "occupied levels" (mean) and "gap", which is missing
+        where all orbitals are occupied.
     """
-    return {
+    errors = {
         "matrix": matrix_errors(H, true).mae_mev,
         "occupied levels": occupied_energy_mae(H, true, S, n_electrons) * MEV,
-        "gap": abs(gap(H, S, n_electrons) - gap(true, S, n_electrons)) * MEV,
     }
+    of_gap = gap_error(H, true, S, n_electrons)
+    return errors if of_gap is None else errors | {"gap": of_gap * MEV}
 
 
 def _residuals(
@@ -258,16 +264,22 @@ def _residuals(
 
 
 def _verdict(
-    estimates: Mapping[str, Estimate], found: float, typical: NDArray[np.float64] | list[float]
+    estimates: Mapping[str, Estimate],
+    found: float | None,
+    typical: NDArray[np.float64] | list[float],
 ) -> tuple[str, bool]:
     """A sentence on the estimates, and whether validation molecules have such errors."""
     median, most, _ = typical
     matrix = estimates["matrix"]
-    numbers = (
-        f"The error of the matrix is about {matrix}, that of the occupied levels "
-        f"{estimates['occupied levels']}, and that of the gap (predicted: {found:.2f} eV) "
-        f"{estimates['gap']}"
-    )
+    of_levels = estimates["occupied levels"]
+    numbers = f"The error of the matrix is about {matrix}"
+    if found is not None and "gap" in estimates:
+        numbers += (
+            f", that of the occupied levels {of_levels}, and that of the gap (predicted: "
+            f"{found:.2f} eV) {estimates['gap']}"
+        )
+    else:
+        numbers += f", and that of the occupied levels {of_levels}"
     if matrix.value <= most:
         return f"{numbers}: as on the validation molecules.", True
     if matrix.value <= _TOO_LARGE * most:

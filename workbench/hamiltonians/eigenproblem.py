@@ -26,6 +26,8 @@ __all__ = [
     "degenerate_sets",
     "fill_to",
     "gap",
+    "gap_error",
+    "gap_or_none",
     "homo_lumo",
     "levels",
     "occupied_count",
@@ -144,6 +146,24 @@ def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
     """
     homo, lumo = homo_lumo(H, S, n_electrons)
     return lumo - homo
+
+
+def gap_or_none(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float | None:
+    """As `gap`, but None where all orbitals are occupied, so that there is no LUMO.
+
+    >>> from workbench.hamiltonians.eigenproblem import gap_or_none
+    >>> helium = wb.reference(wb.load("He"), basis="sto-3g", xc="hf")
+    >>> print(gap_or_none(helium.H, helium.S, helium.n_electrons))
+    None
+    """
+    filled = occupied_count(H, n_electrons) == H.n_ao
+    return None if filled else gap(H, S, n_electrons)
+
+
+def gap_error(H1: BlockMatrix, H2: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float | None:
+    """Difference of two gaps, not negative, eV; None where all orbitals are occupied."""
+    first, second = (gap_or_none(H, S, n_electrons) for H in (H1, H2))
+    return None if first is None or second is None else abs(first - second)
 
 
 def fill_to(energies: NDArray[np.float64], n_electrons: int, each: int, width: float) -> float:

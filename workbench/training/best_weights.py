@@ -33,6 +33,10 @@ class OptimiserState:
         """Move the average towards the present parameters, by 1 - ``decay`` of the distance."""
         torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
 
+    def is_finite(self) -> bool:
+        """Whether all parameters and their averages are finite numbers."""
+        return all(bool(t.isfinite().all()) for t in (*self.parameters, *self.average))
+
     def keep_average(self) -> None:
         """Make the present average the best one."""
         torch._foreach_copy_(self.best, self.average)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.hamiltonians.conventions import MEV
 from workbench.models.twostage import TwoStageModel
 from workbench.storage.interrupts import deferred_interrupts
-from workbench.training.config import Budget
+from workbench.training.config import Budget, TrainingError
 from workbench.training.history import history_row, phase_label
 from workbench.training.objective import Objective
 from workbench.training.run import Run
@@ -67,6 +69,10 @@ class StepRecord:
     def label(self) -> str:
         """The stage's name, with ", solved" after its readouts were refitted."""
         return phase_label(self.phase, self.solved)
+
+
+class _DivergenceError(ArithmeticError):
+    """A loss, a validation error or a weight is no finite number; the message says which."""
 
 
 class _Packed:
@@ -124,6 +130,8 @@ class StageLoop:
         except (GeneratorExit, KeyboardInterrupt):
             self._snapshot()
             raise
+        except _DivergenceError as error:  # the state is that of half a step and is not saved
+            self._go_on_with_the_best(error)
         self._snapshot()  # a run that is stopped while its readouts are refitted goes on from here
         yield self._solve()
 
@@ -138,6 +146,26 @@ class StageLoop:
             self._is_whole = False
             yield
             self._is_whole = True
+
+    def _go_on_with_the_best(self, error: ArithmeticError) -> None:
+        """End the gradient steps of a run that diverged, if weights from before are kept.
+
+        Raises:
+            TrainingError: if none are.
+        """
+        settings, best = self.run.train_config, self.run.progress.best_ev
+        name = "learning_rate" if self.number == 0 else "refiner_learning_rate"
+        said = f"{self.objective.name.capitalize()} diverged ({error})"
+        if not (settings.keep_best and math.isfinite(best)):
+            raise TrainingError(
+                f"{said}, and nothing of it is written: train in a new directory with a lower "
+                f"{name} than {self.rate:g}."
+            ) from error
+        warnings.warn(
+            f"{said}: it ends with its best weights, of a validation error of "
+            f"{MEV * best:.4g} meV; a lower {name} than {self.rate:g} trains longer.",
+            stacklevel=3,
+        )
 
     def _snapshot(self) -> None:
         """Save the run, unless its state is that of half a step."""
@@ -154,10 +182,14 @@ class StageLoop:
         rate = self._set_rate(progress)
         loss = self._step()
         now.step += 1
+        if not math.isfinite(loss):
+            raise _DivergenceError(f"the loss of step {now.step} is {loss}")
         now.cpu_seconds = time.process_time() - started
         reached = self.budget.progress(now.step, now.cpu_seconds)
         valid = self._validated(progress, reached)
         if time.monotonic() - self._written > run.train_config.snapshot_seconds:
+            if not self.state.is_finite():
+                raise _DivergenceError(f"a weight after step {now.step} is no finite number")
             run.snapshot(self.objective.model)
             self._written = time.monotonic()
         return self._record(reached, loss, valid, rate)
@@ -168,6 +200,11 @@ class StageLoop:
         started = time.process_time() - now.cpu_seconds
         self.state.load(self.state.best if run.train_config.keep_best else self.state.average)
         valid = self.objective.solve()
+        if not math.isfinite(valid):
+            raise TrainingError(
+                f"The readouts of {self.objective.name} cannot be refitted, since the validation "
+                f"error is {valid}: train in a new directory with a lower learning rate."
+            )
         now.cpu_seconds = time.process_time() - started
         self._note(valid, solved=True)
         self.record = self._record(1.0, None, valid, 0.0, solved=True)
@@ -241,6 +278,9 @@ class StageLoop:
             mae = self.objective.validate()
         finally:
             self.state.load(weights)
+        if not math.isfinite(mae):
+            step = self.run.progress.step
+            raise _DivergenceError(f"the validation error after step {step} is {mae}")
         self._compare(mae)
         self._note(mae)
         return mae

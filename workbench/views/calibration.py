@@ -30,6 +30,7 @@ def calibration(rows: Sequence[Checked], quantity: str = "matrix") -> go.Figure:
     >>> views.alt_text(views.calibration(rows))
     'Estimated against true error of the matrix, 3 predictions: the 68 % interval holds ...'
     """
+    rows = [row for row in rows if quantity in row.true]  # there may be no gap
     figure, ends = go.Figure(), []
     for k, (usable, (name, symbol)) in enumerate(_KINDS.items()):
         of_kind = [row for row in rows if row.usable is usable]

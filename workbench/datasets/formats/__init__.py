@@ -40,6 +40,7 @@ class Foreign:
         fermi_level: eV, on the energy scale of H; nan if it is unknown.
         n_electrons: that H describes; 0 if unknown.
         computable: whether PySCF has the functions of S: S is then validated, but not stored.
+        calculation: settings of the run, as far as its files say them, JSON-able.
     """
 
     atoms: Atoms
@@ -48,6 +49,7 @@ class Foreign:
     fermi_level: float
     n_electrons: int = 0
     computable: bool = False
+    calculation: Mapping[str, Any] = field(default_factory=dict)
 
 
 Writer = Callable[[Path, Atoms, BlockMatrix, BlockMatrix | None, float | None], None]

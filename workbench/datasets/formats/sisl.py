@@ -114,7 +114,31 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
     blocks, overlap = matrices(path, H, atoms, basis)
     if tuple(H.geometry.nsc) == (1, 1, 1):
         _check_unfolded(path, atoms, overlap)
-    return Foreign(atoms, blocks, overlap, fermi_level=0.0)
+    return Foreign(atoms, blocks, overlap, fermi_level=0.0, calculation=calculation(path))
+
+
+def calculation(path: Path) -> dict[str, Any]:
+    """What an .fdf file says of its run: functional, mesh cutoff, smearing, pseudopotentials.
+
+    A setting that the file leaves to SIESTA is absent; other files say nothing.
+    """
+    if path.suffix.lower() != ".fdf":
+        return {}
+    with _one_sentence(path):
+        sile = _opened(path)
+        found = {
+            "functional": sile.get("XC.Functional"),
+            "functional_authors": sile.get("XC.Authors"),
+            "mesh_cutoff_ev": sile.get("MeshCutoff", unit="eV"),
+            "electronic_temperature_ev": sile.get("ElectronicTemperature", unit="eV"),
+            "smearing": sile.get("OccupationFunction"),
+            "pseudopotentials": sorted(p.name for p in path.parent.iterdir() if _is_pseudo(p)),
+        }
+    return {name: value for name, value in found.items() if value}
+
+
+def _is_pseudo(path: Path) -> bool:
+    return path.suffix.lower() in (".psf", ".psml", ".vps")
 
 
 def _check_unfolded(path: Path, atoms: Atoms, S: BlockMatrix) -> None:

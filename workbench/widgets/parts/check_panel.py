@@ -128,6 +128,10 @@ def check_report(
     )
 
 
+def _ev(energy: float) -> str:
+    return f"{energy:.2f} eV"
+
+
 def _density(checked: Check, atoms: Atoms, snapshot: Snapshot) -> str:
     """Energy, dipole and charges of the predicted density, as a list of terms."""
     step = checked.step
@@ -138,7 +142,7 @@ def _density(checked: Check, atoms: Atoms, snapshot: Snapshot) -> str:
         for k, (symbol, charge) in enumerate(zip(atoms.symbols, step.charges, strict=True), 1)
     )
     facts = {
-        "gap": f"{checked.gap:.2f} eV",
+        "gap": "none, as all orbitals are occupied" if checked.gap is None else _ev(checked.gap),
         "total energy of the density": f"{step.energy:.2f} eV",
         "dipole": f"{np.linalg.norm(step.dipole):.2f} D; vector ({vector}) D, structure "
         f"{orientation(snapshot.R)}{about}",
