@@ -31,7 +31,9 @@ class CrystalProperties:
         smearing: eV.
         edges: the band edges and their k, from the mesh and the special points of the lattice; a
             negative gap means overlapping bands. None where the electrons do not fill whole bands.
-        dos: density of states and its parts by element and l.
+        dos: density of states and its parts by element and l. Of a prediction, nearly dependent
+            combinations of orbitals are left out (`bands.LEAST`), so its integral is smaller than
+            two per orbital.
     """
 
     level_of_theory: str

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from workbench.engines import Overlap
 from workbench.engines.dispatch import overlap_of
 from workbench.engines.level_of_theory import level_of_theory
+from workbench.evaluation.crystal_properties import CrystalProperties
+from workbench.evaluation.properties import MoleculeProperties, properties
 from workbench.hamiltonians.bands import (
     LEAST,
     SMEARING,
@@ -124,6 +126,10 @@ class Predicted:
             ) from error
         kept = int(np.isfinite(found.energies).all(axis=(0, 1)).sum())
         return BandStructure(found.path, found.energies[:, :, :kept], self.fermi_level or 0.0)
+
+    def properties(self) -> MoleculeProperties | CrystalProperties:
+        """Charges, dipole moment and more; returns and raises as `workbench.properties`."""
+        return properties(self.atoms, self.prediction, self.S, self.n_electrons)
 
     @property
     def _each(self) -> int:
