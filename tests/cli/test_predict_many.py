@@ -127,6 +127,7 @@ def test_what_is_for_one_structure_is_refused_for_many(good, tmp_path):
         ("--warm-start", tmp_path / "a.npy"),
         ("--overlap", tmp_path / "a.npz"),
         ("--check",),
+        ("--properties",),
     ):
         assert "are for one structure" in refusal("predict", good, "--index", ":", *words)
     one = refusal("predict", good, "--index", ":", "--out", tmp_path / "a.npz")

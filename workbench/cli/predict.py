@@ -28,6 +28,7 @@ from workbench.cli.options import (
     show,
 )
 from workbench.cli.prediction_notes import load_with_origin, notes
+from workbench.cli.prediction_properties import further_properties, readable
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -91,6 +92,13 @@ def predict(
         bool,
         typer.Option("--check", help="Molecules: estimate the error by one Fock matrix, seconds."),
     ] = False,
+    properties: Annotated[
+        bool,
+        typer.Option(
+            "--properties",
+            help="Also charges, dipole moment and bond orders; of a crystal the density of states.",
+        ),
+    ] = False,
     bands: BandFiles = None,
     path: BandPath = None,
     points: BandPoints = 60,
@@ -123,10 +131,10 @@ def predict(
     if index is not None and ":" in index:
         from workbench.cli.predict_many import predict_all
 
-        if results.bands or deeph or warm_start or check or overlap:
+        if results.bands or deeph or warm_start or check or properties or overlap:
             raise ValueError(
-                "--bands, --deeph, --warm-start, --check and --overlap are for one structure: give "
-                "one --index, or write all structures with --out FILE.h5."
+                "--bands, --deeph, --warm-start, --check, --properties and --overlap are for one "
+                "structure: give one --index, or write all structures with --out FILE.h5."
             )
         predict_all(source, model, index, out, (charge, spin, electrons), overwrite, as_json)
         return
@@ -143,8 +151,10 @@ def predict(
         from workbench.evaluation.self_consistency import check as checked
 
         result["check"] = checked(trained, atoms, found.prediction).to_json()
+    if properties:
+        result |= further_properties(found)
     result |= _write(results, found, origin, path, points)
-    show(result, lines(result), as_json)
+    show(result, lines(readable(result)), as_json)
 
 
 def _structure(

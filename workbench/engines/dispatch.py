@@ -11,17 +11,20 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from workbench.engines import OWN_SCRIPT, PUBLISHED_SET, Engine, Overlap, Reference
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.structures.loading import pair_vectors
 
 __all__ = [
     "ENGINES",
     "again",
     "engine_for",
     "overlap",
+    "overlap_of",
     "program",
     "pyscf",
     "recorded",
@@ -242,6 +245,12 @@ def overlap(atoms: Atoms, basis: Basis, method: Mapping[str, Any], reach: float)
         return Overlap(S, pyscf_molecules.electrons(atoms, basis.name))
     engine.require()
     return engine.overlap(atoms, basis, method, reach)
+
+
+def overlap_of(atoms: Atoms, H: BlockMatrix, method: Mapping[str, Any]) -> Overlap:
+    """The overlap beside a Hamiltonian: in its basis, as far as its blocks reach; see `overlap`."""
+    reach = float(np.linalg.norm(pair_vectors(H, atoms), axis=1).max())
+    return overlap(atoms, H.basis, method, reach)
 
 
 def program(method: Mapping[str, Any]) -> str:

@@ -12,12 +12,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from workbench.engines import pyscf_spinors
+from workbench.engines.dipole import dipole_moment
 from workbench.engines.pyscf_molecules import ao_order, solver
 from workbench.engines.warm_start import warm_start
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE
 
-__all__ = ["FockStep", "fock_step"]
+__all__ = ["FockStep", "fock_step", "total_energy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class FockStep:
         S: overlap.
         energy: total energy of P, eV. It is never below the self-consistent energy, apart from the
             noise of a coarse grid.
-        dipole: (3,) dipole moment of P, Debye.
+        dipole: (3,) dipole moment of P, Debye; of an ion, about its centre of mass.
         charges: (N,) Mulliken charges of the atoms, e.
         n_electrons: number of electrons, without those of effective core potentials.
     """
@@ -79,7 +81,42 @@ def fock_step(
         F=BlockMatrix.from_dense(H.basis, atoms.numbers, (fock + fock.T) / 2),
         S=BlockMatrix.from_dense(H.basis, atoms.numbers, field.get_ovlp()[order]),
         energy=float(energy) * HARTREE,
-        dipole=np.asarray(field.dip_moment(dm=P, verbose=0)),
+        dipole=dipole_moment(atoms, H.basis, P[order]),
         charges=np.asarray(field.mulliken_pop(dm=P, verbose=0)[1]),
         n_electrons=int(field.mol.nelectron),
     )
+
+
+def total_energy(
+    atoms: Atoms,
+    H: BlockMatrix,
+    xc: str = "pbe",
+    grid: int = 4,
+    *,
+    density_fitting: bool = False,
+    relativity: str = "ecp",
+) -> float:
+    """The total energy, eV, of the density of a Hamiltonian's occupied orbitals, by one Fock step.
+
+    It is variational: an error of H enters squared, and the energy is never below the
+    self-consistent one, apart from the noise of a coarse grid.
+
+    Args:
+        atoms: a closed-shell molecule; `info["charge"]` in e.
+        H: eV, in one of PySCF's bases; with spin-orbit coupling for spinors.
+        xc, grid, density_fitting: as of `workbench.reference`.
+        relativity: of spinors, as of `workbench.reference`.
+
+    Raises:
+        ValueError: as `warm_start`, and for an unknown functional or grid.
+
+    >>> from workbench.engines.fock import total_energy
+    >>> ref = wb.reference(wb.load("water"), basis="sto-3g", xc="hf")
+    >>> abs(total_energy(ref.atoms, ref.H, xc="hf") - ref.energy) < 1e-9  # eV
+    True
+    """
+    if H.basis.spinor:
+        field = pyscf_spinors.solver(atoms, H.basis.name, xc, grid, relativity=relativity)
+    else:
+        field = solver(atoms, H.basis.name, xc, grid, density_fitting=density_fitting)
+    return float(field.energy_tot(dm=warm_start(atoms, H))) * HARTREE

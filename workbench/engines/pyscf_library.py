@@ -13,10 +13,22 @@ import scipy.linalg  # noqa: F401  loads SciPy's OpenBLAS
 
 from workbench.engines.openblas import hint
 
-__all__ = ["PYSCF_VERSION", "BasisNotFoundError", "df", "dft", "gen_grid", "gto", "lib", "scf"]
+__all__ = [
+    "PYSCF_VERSION",
+    "BasisNotFoundError",
+    "cubegen",
+    "df",
+    "dft",
+    "gen_grid",
+    "gto",
+    "lib",
+    "molden",
+    "scf",
+]
 
 with hint():
     from pyscf import __version__ as PYSCF_VERSION
     from pyscf import df, dft, gto, lib, scf
     from pyscf.dft import gen_grid
     from pyscf.lib.exceptions import BasisNotFoundError
+    from pyscf.tools import cubegen, molden

@@ -22,20 +22,13 @@ from numpy.typing import NDArray
 
 from workbench.engines import pyscf_spinors
 from workbench.engines.level_of_theory import mismatch
-from workbench.engines.pyscf_molecules import (
-    BASIS,
-    ao_order,
-    mole,
-    not_converged,
-    overlap,
-    solver,
-)
+from workbench.engines.molecular_orbitals import molecular_orbitals, to_pyscf_order
+from workbench.engines.pyscf_molecules import BASIS, not_converged, solver
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE
-from workbench.hamiltonians.eigenproblem import occupied_count, solve
-from workbench.structures.loading import require_closed_shell
+from workbench.hamiltonians.populations import density_matrix
 
-__all__ = ["Cycles", "DEFAULT", "scf_cycles", "warm_start"]
+__all__ = ["Cycles", "DEFAULT", "WithMethod", "hamiltonian_of", "scf_cycles", "warm_start"]
 
 DEFAULT = "PySCF's default"
 """Name of PySCF's own initial guess, superposed atomic densities in a minimal basis (minao).
@@ -56,6 +49,11 @@ class WithMethod(Protocol):
     def method(self) -> Mapping[str, Any]:
         """Functional, basis and program, as in a `Reference`."""
         ...
+
+
+def hamiltonian_of(H: BlockMatrix | WithMethod) -> BlockMatrix:
+    """The Hamiltonian itself, eV."""
+    return H if isinstance(H, BlockMatrix) else H.H
 
 
 def warm_start(atoms: Atoms, H: BlockMatrix | WithMethod, xc: str | None = None) -> NDArray[Any]:
@@ -89,19 +87,9 @@ def warm_start(atoms: Atoms, H: BlockMatrix | WithMethod, xc: str | None = None)
     if not isinstance(H, BlockMatrix):
         _compare_functionals(H.method, xc)
         H = H.H
-    if not np.array_equal(H.numbers, atoms.numbers):
-        raise ValueError(
-            "The Hamiltonian belongs to other atoms than the structure: pass the structure for "
-            "which it was computed."
-        )
-    molecule = mole(require_closed_shell(atoms), H.basis.name)
-    n_occupied = occupied_count(H, int(molecule.nelectron))
-    occupied = solve(H, overlap(atoms, H.basis))[1][:, :n_occupied]
-    back = np.argsort(ao_order(molecule))
-    if H.basis.spinor:
-        back = np.concatenate([back, back + len(back)])
-    density = (1 if H.basis.spinor else 2) * occupied @ occupied.conj().T
-    return density[np.ix_(back, back)]
+    found = molecular_orbitals(atoms, H)
+    back = to_pyscf_order(found.molecule, H.basis.spinor)
+    return density_matrix(found.occupied, H.basis.spinor)[np.ix_(back, back)]
 
 
 def _compare_functionals(method: Mapping[str, Any], xc: str | None) -> None:
@@ -182,7 +170,7 @@ def scf_cycles(
     first = problem()  # an impossible calculation is refused before the starts are checked
     densities: dict[str, Any] = {DEFAULT: pyscf_spinors.start(first.mol) if spin_orbit else None}
     for name, start in starts.items():
-        H = start if isinstance(start, BlockMatrix) else start.H
+        H = hamiltonian_of(start)
         if H.basis.name != basis.lower():
             raise ValueError(f"The start {name!r} is in {H.basis.name}, and the SCF in {basis}.")
         if H.basis.spinor != spin_orbit:

@@ -12,15 +12,23 @@ from ase.spectrum.band_structure import BandStructure
 from numpy.typing import NDArray
 
 from workbench.engines import Overlap
-from workbench.engines.dispatch import overlap
+from workbench.engines.dispatch import overlap_of
 from workbench.engines.level_of_theory import level_of_theory
-from workbench.hamiltonians.bands import LEAST, SMEARING, band_structure, energies_at, mesh_energies
-from workbench.hamiltonians.bloch import default_mesh, k_mesh
+from workbench.evaluation.crystal_properties import CrystalProperties
+from workbench.evaluation.properties import MoleculeProperties, properties
+from workbench.hamiltonians.bands import (
+    LEAST,
+    SMEARING,
+    band_edges,
+    band_structure,
+    finest_edges,
+    mesh_energies,
+)
+from workbench.hamiltonians.bloch import default_mesh
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.eigenproblem import fill_to, levels
 from workbench.models.prediction import Prediction
-from workbench.structures.loading import pair_vectors
 
 __all__ = ["MOST_ORBITALS", "Predicted", "predicted"]
 
@@ -87,7 +95,8 @@ class Predicted:
         if self.S is None:
             return result
         energies = levels(H, self.S)
-        gap, _, _ = self._edges(energies[None])
+        edges = band_edges(energies[None], np.zeros((1, 3)), self.n_electrons or 0, self._each)
+        gap = None if edges is None else edges.energy
         return result | {"gap_ev": gap, "levels_ev": energies.tolist()}
 
     def bands(self, path: str | None = None, points: int = 60) -> BandStructure:
@@ -118,6 +127,10 @@ class Predicted:
         kept = int(np.isfinite(found.energies).all(axis=(0, 1)).sum())
         return BandStructure(found.path, found.energies[:, :, :kept], self.fermi_level or 0.0)
 
+    def properties(self) -> MoleculeProperties | CrystalProperties:
+        """Charges, dipole moment and more; returns and raises as `workbench.properties`."""
+        return properties(self.atoms, self.prediction, self.S, self.n_electrons)
+
     @property
     def _each(self) -> int:
         """Electrons that a level or a band holds."""
@@ -138,36 +151,18 @@ class Predicted:
         level, on_mesh = self.fermi_level, self._mesh_energies
         if level is None or on_mesh is None or self.S is None:
             return {}
-        # A coarse mesh misses the special points, where bands often have their edges.
-        special = _special_points(self.atoms)
-        H, S = self.prediction.refined, self.S
-        energies = np.concatenate([on_mesh, *(energies_at(H, S, k, LEAST)[None] for k in special)])
-        points = np.concatenate([k_mesh(self._mesh), special])
-        gap, top, bottom = self._edges(energies)
-        result = {"k_mesh": list(self._mesh), "fermi_level_ev": level, "gap_ev": gap}
-        if gap is None:
-            return result
+        H = self.prediction.refined
+        edges = finest_edges(
+            H, self.S, self.atoms, self.n_electrons or 0, self._mesh, on_mesh, LEAST
+        )
+        result: dict[str, Any] = {"k_mesh": list(self._mesh), "fermi_level_ev": level}
+        if edges is None:
+            return result | {"gap_ev": None}
         return result | {
-            "valence_top_k": points[top].tolist(),
-            "conduction_bottom_k": points[bottom].tolist(),
+            "gap_ev": edges.energy,
+            "valence_top_k": list(edges.valence_k),
+            "conduction_bottom_k": list(edges.conduction_k),
         }
-
-    def _edges(self, energies: NDArray[np.float64]) -> tuple[float | None, int, int]:
-        """The gap of energies (points, n), eV, and the points of its edges; None without a gap."""
-        filled, left = divmod(self.n_electrons or 0, self._each)
-        if left or not 0 < filled < energies.shape[1] or not np.isfinite(energies[:, filled]).all():
-            return None, 0, 0
-        top, bottom = int(energies[:, filled - 1].argmax()), int(energies[:, filled].argmin())
-        return float(energies[bottom, filled] - energies[top, filled - 1]), top, bottom
-
-
-def _special_points(atoms: Atoms) -> NDArray[np.float64]:
-    """(n, 3) special points of the lattice, fractions; none where ASE does not know it."""
-    try:
-        path = atoms.cell.bandpath(npoints=0, pbc=atoms.pbc.tolist())
-    except (ValueError, RuntimeError, KeyError):
-        return np.zeros((0, 3))
-    return np.array(list(path.special_points.values())).reshape(-1, 3)
 
 
 def predicted(
@@ -193,9 +188,8 @@ def predicted(
     prediction = model.predict(atoms)
     H, missing = prediction.refined, ""
     if known is None:
-        reach = float(np.linalg.norm(pair_vectors(H, atoms), axis=1).max())
         try:
-            known = overlap(atoms, H.basis, prediction.method, reach)
+            known = overlap_of(atoms, H, prediction.method)
         except RuntimeError as error:  # the program is not installed
             missing = str(error).rstrip(".")
         except ValueError as error:  # no program has such orbitals; what to do about that differs

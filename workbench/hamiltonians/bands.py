@@ -24,18 +24,23 @@ from workbench.hamiltonians.eigenproblem import fill_to
 
 __all__ = [
     "BandGap",
+    "band_edges",
     "band_gap",
     "band_structure",
+    "broadened",
     "density_of_states",
     "energies_at",
     "energies_near",
     "fermi_level",
+    "finest_edges",
     "mesh_energies",
+    "states_at",
 ]
 
 SMEARING = 0.02
 """Width of the Fermi distribution that determines the Fermi level, eV."""
 
+_SAME = 1e-5  # eV; band energies at equivalent k differ by less
 
 LEAST = 1e-3
 """Smallest eigenvalue of S(k) that predicted bands use; smaller ones are left out.
@@ -68,12 +73,36 @@ def energies_at(
     """
     if not least:
         return eigvalsh(H.at_k(k), S.at_k(k))
-    overlaps, combinations = eigh(S.at_k(k))
-    kept = overlaps > least
-    X = combinations[:, kept] / np.sqrt(overlaps[kept])
-    energies = np.full(len(overlaps), np.inf)
+    X = _kept_combinations(S.at_k(k), least)
+    energies = np.full(len(X), np.inf)
     energies[: X.shape[1]] = eigvalsh(X.conj().T @ H.at_k(k) @ X)
     return energies
+
+
+def states_at(
+    H: BlockMatrix, S: BlockMatrix, k: ArrayLike, least: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """Band energies and Bloch states at one k; the arguments are those of `energies_at`.
+
+    Returns:
+        (n_ao,) eV, as of `energies_at`; (n_ao, n_ao), state n in column n, ``C^+ S(k) C = 1``, and
+        zero for each combination that was left out.
+    """
+    h, s = H.at_k(k), S.at_k(k)
+    if not least:
+        return eigh(h, s)
+    X = _kept_combinations(s, least)
+    energies, states = np.full(len(X), np.inf), np.zeros_like(s)
+    energies[: X.shape[1]], mixing = eigh(X.conj().T @ h @ X)
+    states[:, : X.shape[1]] = X @ mixing
+    return energies, states
+
+
+def _kept_combinations(s: NDArray[Any], least: float) -> NDArray[Any]:
+    """Orthonormal combinations (n_ao, kept) of orbitals whose eigenvalue of S(k) is not small."""
+    overlaps, combinations = eigh(s)
+    kept = overlaps > least
+    return combinations[:, kept] / np.sqrt(overlaps[kept])
 
 
 def energies_near(
@@ -206,21 +235,79 @@ def band_gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int, mesh: Sequence[in
     Raises:
         ValueError: for a number of electrons that does not fill whole bands, or fills all bands.
     """
-    energies, points = mesh_energies(H, S, mesh), k_mesh(mesh)
-    n_filled, remainder = divmod(n_electrons, 1 if H.basis.spinor else 2)
-    if remainder or not 0 < n_filled < energies.shape[1]:
+    energies = mesh_energies(H, S, mesh)
+    edges = band_edges(energies, k_mesh(mesh), n_electrons, 1 if H.basis.spinor else 2)
+    if edges is None:
         raise ValueError(
             f"{n_electrons} electrons do not fill whole bands of {energies.shape[1]}: a gap needs "
             "an even number, and empty bands above."
         )
+    return edges
+
+
+def band_edges(
+    energies: NDArray[np.float64], points: NDArray[np.float64], n_electrons: int, each: int
+) -> BandGap | None:
+    """The band edges of energies (points, n), eV, at points (points, 3).
+
+    Args:
+        energies: ascending at each point.
+        points: k in fractions.
+        n_electrons: per cell.
+        each: electrons per band: 2, or 1 for spinors.
+
+    Returns:
+        None where the electrons do not fill whole bands, or no band is left empty.
+    """
+    n_filled, remainder = divmod(n_electrons, each)
+    if remainder or not 0 < n_filled < energies.shape[1]:
+        return None
     highest_filled, lowest_empty = energies[:, n_filled - 1], energies[:, n_filled]
-    top, bottom = int(highest_filled.argmax()), int(lowest_empty.argmin())
-    return BandGap(
-        float(highest_filled[top]),
-        tuple(points[top].tolist()),
-        float(lowest_empty[bottom]),
-        tuple(points[bottom].tolist()),
-    )
+    if not np.isfinite(lowest_empty).all():
+        return None
+    valence, conduction = float(highest_filled.max()), float(lowest_empty.min())
+    # Symmetry repeats an edge at several k: a k of both edges goes first, since it is a direct gap.
+    tops, bottoms = highest_filled >= valence - _SAME, lowest_empty <= conduction + _SAME
+    both = tops & bottoms
+    top, bottom = (int(np.argmax(both if both.any() else one)) for one in (tops, bottoms))
+    return BandGap(valence, tuple(points[top].tolist()), conduction, tuple(points[bottom].tolist()))
+
+
+def finest_edges(
+    H: BlockMatrix,
+    S: BlockMatrix,
+    atoms: Atoms,
+    n_electrons: int,
+    mesh: Sequence[int],
+    on_mesh: NDArray[np.float64],
+    least: float = 0.0,
+) -> BandGap | None:
+    """The band edges on a mesh and at the special points of the lattice; None as of `band_edges`.
+
+    A coarse mesh misses the special points, where bands often have their edges.
+
+    Args:
+        H: eV.
+        S: dimensionless.
+        atoms: the crystal.
+        n_electrons: per cell.
+        mesh: numbers of k-points (n1, n2, n3).
+        on_mesh: `mesh_energies` of this mesh, eV.
+        least: see `energies_at`.
+    """
+    special = _special_points(atoms)
+    energies = np.concatenate([on_mesh, *(energies_at(H, S, k, least)[None] for k in special)])
+    points = np.concatenate([k_mesh(mesh), special])
+    return band_edges(energies, points, n_electrons, 1 if H.basis.spinor else 2)
+
+
+def _special_points(atoms: Atoms) -> NDArray[np.float64]:
+    """(n, 3) special points of the lattice, fractions; none where ASE does not know it."""
+    try:
+        path = atoms.cell.bandpath(npoints=0, pbc=atoms.pbc.tolist())
+    except (ValueError, RuntimeError, KeyError):
+        return np.zeros((0, 3))
+    return np.array(list(path.special_points.values())).reshape(-1, 3)
 
 
 def density_of_states(
@@ -249,8 +336,30 @@ def density_of_states(
     >>> float(states.sum() * 0.1)  # the integral, for 26 orbitals
     52.0
     """
-    band_energies = mesh_energies(H, S, mesh)
     sampled = np.asarray(energies, dtype=float)
-    distance = (sampled[:, None, None] - band_energies) / width
-    states = np.exp(-(distance**2) / 2).sum(axis=2).mean(axis=1) / (width * np.sqrt(2 * np.pi))
-    return states * (1 if H.basis.spinor else 2)
+    states = np.zeros(sampled.shape)
+    for at_k in mesh_energies(H, S, mesh):
+        states += broadened(at_k, sampled, width)
+    return states * (1 if H.basis.spinor else 2) / int(np.prod(mesh))
+
+
+def broadened(
+    energies: NDArray[np.float64],
+    sampled: NDArray[np.float64],
+    width: float,
+    weights: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """A sum of normalised Gaussians at some energies, sampled at others.
+
+    Args:
+        energies: (m,) eV; infinite ones, which `energies_at` left out, contribute nothing.
+        sampled: (n,) eV.
+        width: standard deviation, eV.
+        weights: (..., m) of the Gaussians; by default 1.
+
+    Returns:
+        (..., n) 1/eV.
+    """
+    gaussians = np.exp(-(((sampled[:, None] - energies) / width) ** 2) / 2)  # (n, m)
+    gaussians /= width * np.sqrt(2 * np.pi)
+    return gaussians.sum(axis=1) if weights is None else weights @ gaussians.T

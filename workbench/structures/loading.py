@@ -45,6 +45,7 @@ __all__ = [
     "load",
     "pair_vectors",
     "require_closed_shell",
+    "require_same_atoms",
     "rotate",
     "shortest_distance",
     "validate",
@@ -185,6 +186,15 @@ def pair_vectors(matrix: BlockMatrix, atoms: Atoms) -> NDArray[np.float64]:
     """Vectors (E, 3), A, from the row atom to the column atom of each block; zero if on-site."""
     ends: NDArray[np.float64] = atoms.positions[matrix.edges]  # (2, E, 3)
     return ends[1] - ends[0] + matrix.shifts @ atoms.cell.array
+
+
+def require_same_atoms(atoms: Atoms, H: BlockMatrix) -> None:
+    """Raise a ValueError unless a Hamiltonian has the atomic numbers of a structure, in order."""
+    if not np.array_equal(H.numbers, atoms.numbers):
+        raise ValueError(
+            "The Hamiltonian belongs to other atoms than the structure: pass the structure for "
+            "which it was computed."
+        )
 
 
 def file_named(source: str | os.PathLike[str] | Atoms) -> Path | None:
