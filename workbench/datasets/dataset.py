@@ -185,7 +185,7 @@ class Dataset:
         """
         if name not in self.splits:
             raise DatasetError(
-                f"{self.path.name} has no split {name!r}; it has {', '.join(self.splits)}."
+                f"{self.path.name} has no split {name!r}; it has {', '.join(self.splits) or 'none'}."
             )
         return self._arrays[f"splits/{name}"]
 
