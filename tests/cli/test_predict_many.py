@@ -111,6 +111,8 @@ def test_all_structures_become_one_dataset(trajectory, tmp_path):
         H = wb.load_model("water")(wb.load(trajectory, index=4))
         assert (sample.H - H).max_abs() < 1e-4
         assert sample.n_electrons == 10
+        with pytest.raises(ValueError, match="has no split 'test'; it has none"):
+            data.split("test")
     assert "exists: choose another name" in refusal(
         "predict", trajectory, "--index", ":", "--out", out
     )
