@@ -48,6 +48,7 @@ def parse(words: list[str]) -> None:
     """Parse a command line as typer does, without running it; raises for what does not exist."""
     command: Any = typer.main.get_command(app)
     context, name = None, "workbench"
+    words = ["a.xyz" if word == "-" else word for word in words]  # standard input is not read
     while True:
         context = command.make_context(name, words, parent=context)
         if not hasattr(command, "resolve_command"):

@@ -27,11 +27,12 @@ from workbench.cli.help_pages import Command, Group, TrainingCommand
 from workbench.cli.options import Json, show
 from workbench.cli.predict import predict
 from workbench.cli.training import reproduce, train
+from workbench.cli.verify import verify
 from workbench.cli.words import spoken
 
 _EPILOG = (
-    "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage; 3 the system refused (a "
-    "file, memory); 4 a fault of the program; 130 interrupted."
+    "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage, or verify found a fault; "
+    "3 the system refused (a file, memory); 4 a fault of the program; 130 interrupted."
 )
 
 
@@ -86,6 +87,7 @@ app.command(cls=Command)(model_commands.calibrate)
 app.command(cls=Command)(predict)
 app.command(cls=Command)(model_commands.rotate)
 app.command(cls=TrainingCommand)(reproduce)
+app.command(cls=Command)(verify)
 
 
 def main() -> None:
