@@ -48,7 +48,7 @@ def test_a_crystal_gets_its_density_of_states(tmp_path):
         dos["total_per_ev"], abs=1e-9
     )
     assert list(dos["projected_per_ev"]) == ["C s", "C p", "C d"]
-    assert "density_of_states       a table, with --json" in run(*words).stdout
+    assert "density_of_states     a table, with --json" in run(*words).stdout
 
 
 def test_without_an_overlap_the_note_says_what_is_missing():

@@ -51,6 +51,15 @@ def test_dipole_and_charges_are_those_of_pyscf(water):
     assert step.charges == pytest.approx(field.mulliken_pop(verbose=0)[1], abs=1e-5)
 
 
+def test_the_dipole_of_an_ion_does_not_depend_on_where_it_lies():
+    atoms = wb.load("smiles:[OH3+]")
+    H = wb.reference(atoms, "sto-3g", "hf").H
+    moved = atoms.copy()
+    moved.positions += [5.0, 0.0, -3.0]
+    here, there = (fock_step(a, H, "hf", density_fitting=False).dipole for a in (atoms, moved))
+    assert there == pytest.approx(here, abs=1e-8)
+
+
 def test_the_step_follows_a_rotation(water):
     atoms, reference = water
     R = wb.rotation((1, 2, 0), 50)

@@ -75,8 +75,9 @@ def test_what_a_crystal_lacks_is_said_in_a_sentence(graphene, found):
         found.dipole  # noqa: B018
     with pytest.raises(ValueError, match="computed for molecules only"):
         wb.properties(atoms, ref, total_energy=True)
-    with pytest.raises(ValueError, match="must be above 0"):
-        wb.properties(atoms, ref, mesh=(1, 1, 1), width=0)
+    for wrong in ({"width": 0}, {"mesh": (0, 1, 1)}, {"mesh": (2, 2)}, {"n_electrons": 0}):
+        with pytest.raises(ValueError, match=min(wrong)):
+            wb.properties(atoms, ref, **wrong)
     odd = wb.properties(atoms, ref, n_electrons=7, mesh=(1, 1, 1))
     assert (odd.edges, odd.gap, odd.to_json()["gap_ev"]) == (None, None, None)
     with pytest.raises(ValueError, match="electrons do not fit these orbitals"):

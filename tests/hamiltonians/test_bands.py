@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from workbench.hamiltonians.bands import (
+    band_edges,
     band_gap,
     density_of_states,
     energies_at,
@@ -56,6 +57,10 @@ def test_the_gap_of_a_paired_chain_is_the_difference_of_its_bonds():
     assert gap.energy == pytest.approx(2 * (SHORT - LONG))
     assert gap.direct
     assert gap.valence_k == (0.5, 0.0, 0.0)
+    other = band_edges(np.array([[-1, 1], [0, 2], [-1e-7, 1 - 1e-7]]), np.eye(3), 2, 2)
+    assert other is not None
+    assert other.direct  # both edges lie within rounding at the third k
+    assert (other.valence, other.conduction_k) == (0.0, (0.0, 0.0, 1.0))
     assert band_gap(*(m.with_spin() for m in PAIRED), 2, (6, 1, 1)).energy == pytest.approx(
         gap.energy
     )

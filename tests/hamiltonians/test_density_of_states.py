@@ -67,6 +67,12 @@ def test_sets_are_named_by_element_and_l():
     assert index.tolist() == [0, 0, 1, 1, 1, 2, 2] * 2
 
 
+@pytest.mark.parametrize("energies", [[0.0, float("nan")], 1.0, [[0.0]]])
+def test_energies_without_sense_are_refused(sheet, energies):
+    with pytest.raises(ValueError, match="a list of finite numbers"):
+        projected_density_of_states(sheet.H, sheet.S, (1, 1, 1), energies)
+
+
 @pytest.mark.parametrize("width", [0, -1, float("nan")])
 def test_a_width_without_sense_is_refused(sheet, width):
     with pytest.raises(ValueError, match="it must be above 0"):

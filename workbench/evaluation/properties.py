@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.engines import Overlap, Reference
+from workbench.engines import Mesh, Overlap, Reference, Width
 from workbench.engines.dipole import core_charges, dipole_moment, dipole_origin
 from workbench.engines.dispatch import overlap_of
 from workbench.engines.fock import total_energy as energy_of
@@ -28,6 +28,7 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.eigenproblem import occupied_count, solve
 from workbench.hamiltonians.populations import bond_orders, density_matrix, loewdin, mulliken
 from workbench.models.prediction import Prediction
+from workbench.storage.value_checks import Range, check_arguments
 from workbench.structures.loading import require_closed_shell, require_same_atoms
 
 __all__ = ["MoleculeProperties", "properties"]
@@ -121,13 +122,13 @@ def properties(
     atoms: Atoms,
     H: BlockMatrix | WithMethod,
     S: BlockMatrix | None = None,
-    n_electrons: int | None = None,
+    n_electrons: Annotated[int, Range(1, 10**7)] | None = None,
     *,
     total_energy: bool = False,
     xc: str | None = None,
-    mesh: tuple[int, int, int] | None = None,
+    mesh: Mesh | None = None,
     energies: ArrayLike | None = None,
-    width: float = 0.1,
+    width: Width = 0.1,
 ) -> MoleculeProperties | CrystalProperties:
     """Properties from a Hamiltonian: levels, charges, dipole moment, bond orders; or bands' edges.
 
@@ -158,6 +159,7 @@ def properties(
     >>> np.round(found.mulliken_charges, 1)  # O, H, H
     array([-0.3,  0.1,  0.1])
     """
+    check_arguments(properties, {"n_electrons": n_electrons, "mesh": mesh, "width": width})
     matrix = hamiltonian_of(H)
     method: Mapping[str, Any] = {} if isinstance(H, BlockMatrix) else H.method
     _require_same_structure(atoms, H, matrix)

@@ -143,6 +143,8 @@ def from_states(
         energies = np.arange(finite.min() - 8 * width, finite.max() + 8 * width, width / 2)
     sampled = np.asarray(energies, dtype=float)
     each = (1 if H.basis.spinor else 2) / len(band_energies)
+    if sampled.ndim != 1 or not np.isfinite(sampled).all():
+        raise ValueError("The energies of the density of states must be a list of finite numbers.")
     parts = sum(
         broadened(e, sampled, width, w) for e, w in zip(band_energies, weights, strict=True)
     )
