@@ -114,13 +114,11 @@ def label(
     """
     from workbench.datasets.labelling import label as run_job
     from workbench.structures.loading import collection_names, load
-    from workbench.structures.sampling import Displaced, Langevin
 
     of_splits = {"train": train, "valid": valid, "test": test}
     requested = {split: n for split, n in of_splits.items() if n is not None}
     engine_settings = {"max_cycle": max_cycle, **assignments(settings or [])}
     engine_settings |= {"spin_orbit": True} if spin_orbit else {}
-    structures: Any
     if sources[0] in collection_names() and len(sources) == 1:
         if (charge, spin, index) != (None, None, None):
             raise ValueError("--charge, --spin and --index are for structures, not collections.")
@@ -138,10 +136,7 @@ def label(
         one = number(index)
         structures = [load(source, charge=charge, spin=spin, index=one) for source in sources]
         structures, is_crystal = _of_one_kind(structures, twist, supercell)
-        thermal = Langevin(temperature)  # which checks the temperature, also beside --sigma
-        sampling: Any = thermal if sigma is None else Displaced(sigma=sigma)
-        if is_crystal:
-            sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+        sampling = _sampling(is_crystal, temperature, sigma, strain, slide)
         sizes = {"train": 500, "valid": 100, "test": 1000} | requested
         start = _Start(structures, sizes, sampling, is_crystal)
     if not start.is_crystal:
@@ -174,6 +169,18 @@ class _Start(NamedTuple):
     sampling: Any
     is_crystal: bool
     oriented: bool | None = None
+
+
+def _sampling(
+    is_crystal: bool, temperature: float, sigma: float | None, strain: float, slide: bool
+) -> Any:
+    """Dynamics of molecules, or random displacements."""
+    from workbench.structures.sampling import Displaced, Langevin
+
+    thermal = Langevin(temperature)  # which checks the temperature, also beside --sigma
+    if is_crystal:
+        return Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+    return thermal if sigma is None else Displaced(sigma=sigma)
 
 
 def _of_collection(
