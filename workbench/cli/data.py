@@ -114,7 +114,6 @@ def label(
     """
     from workbench.datasets.labelling import label as run_job
     from workbench.structures.loading import collection_names, load
-    from workbench.structures.sampling import Displaced, Langevin
 
     of_splits = {"train": train, "valid": valid, "test": test}
     requested = {split: n for split, n in of_splits.items() if n is not None}
@@ -138,10 +137,7 @@ def label(
         one = number(index)
         structures = [load(source, charge=charge, spin=spin, index=one) for source in sources]
         structures, is_crystal = _of_one_kind(structures, twist, supercell)
-        thermal = Langevin(temperature)  # which checks the temperature, also beside --sigma
-        sampling: Any = thermal if sigma is None else Displaced(sigma=sigma)
-        if is_crystal:
-            sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+        sampling = _sampling(is_crystal, temperature, sigma, strain, slide)
         sizes = {"train": 500, "valid": 100, "test": 1000} | requested
         start = _Start(structures, sizes, sampling, is_crystal)
     if not start.is_crystal:
@@ -164,6 +160,18 @@ def label(
     )
     result = contents(path)
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
+
+
+def _sampling(
+    is_crystal: bool, temperature: float, sigma: float | None, strain: float, slide: bool
+) -> Any:
+    """How the geometries of some structures are made; all numbers are checked, also unused ones."""
+    from workbench.structures.sampling import Displaced, Langevin
+
+    thermal = Langevin(temperature)
+    if is_crystal:
+        return Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+    return thermal if sigma is None else Displaced(sigma=sigma)
 
 
 class _Start(NamedTuple):
