@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -69,6 +70,8 @@ def test_a_bar_is_for_a_terminal(terminal, quiet):
     words = ["--quiet"] if quiet else []
     words += ["evaluate", "--model", "water", "--dataset", "water", "--limit", "2"]
     reading, writing = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        termios.tcsetwinsize(writing, (24, 80))
     command = [sys.executable, "-m", "workbench", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writing, check=True)
     os.write(writing, b"end\n")

@@ -22,6 +22,7 @@ from workbench.cli import imports as import_commands
 from workbench.cli import models as model_commands
 from workbench.cli import parts as part_commands
 from workbench.cli import published_sets as published_commands
+from workbench.cli.bands import bands
 from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.help_pages import Command, Group, TrainingCommand
 from workbench.cli.options import Json, show
@@ -85,6 +86,7 @@ app.command(cls=TrainingCommand)(train)
 app.command(cls=Command)(model_commands.evaluate)
 app.command(cls=Command)(model_commands.calibrate)
 app.command(cls=Command)(predict)
+app.command(cls=Command)(bands)
 app.command(cls=Command)(model_commands.rotate)
 app.command(cls=TrainingCommand)(reproduce)
 app.command(cls=Command)(verify)

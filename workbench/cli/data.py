@@ -161,6 +161,18 @@ def label(
     show(result, f"{path}: {result['samples']} samples, sha256 {result['sha256']}", as_json)
 
 
+def _sampling(
+    is_crystal: bool, temperature: float, sigma: float | None, strain: float, slide: bool
+) -> Any:
+    """How the geometries of some structures are made; all numbers are checked, also unused ones."""
+    from workbench.structures.sampling import Displaced, Langevin
+
+    thermal = Langevin(temperature)
+    if is_crystal:
+        return Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
+    return thermal if sigma is None else Displaced(sigma=sigma)
+
+
 class _Start(NamedTuple):
     """What a label job starts from: arguments of `workbench.label`."""
 
