@@ -11,6 +11,7 @@ import pytest
 import typer
 
 import workbench as wb
+from tests.support.command_line import parse
 from workbench.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -121,19 +122,6 @@ def test_a_block_that_is_not_executed_says_why():
 
 
 # ---- commands -----------------------------------------------------------------------------------
-
-
-def parse(words: list[str]) -> None:
-    """Parse a command line as typer does, without running it; raises for what does not exist."""
-    command = typer.main.get_command(app)
-    context, name = None, "workbench"
-    while True:
-        context = command.make_context(name, words, parent=context)
-        if not hasattr(command, "resolve_command"):
-            return
-        words = [*context._protected_args, *context.args]
-        _, command, words = command.resolve_command(context, words)
-        name = command.name
 
 
 def commands_of(text: str) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """The command line, run for real: label a few molecules, train on them, use the model."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import workbench as wb
 from tests.support.command_line import numbers_of, run, started
+from workbench.training.history import STAGES
 
 SMALL = [
     "lmax=2",
@@ -78,6 +80,25 @@ def test_train_leaves_a_model_that_loads(trained):
     assert model.basis.name == "sto-3g"
     assert (model.config.guess, model.config.lmax) == (wb.ModelConfig().guess, 2)
     assert (trained["phase"], trained["step"]) == ("stage 2, solved", 6)
+
+
+def test_a_training_ends_with_its_errors_a_curve_and_the_next_command(trained, labels, folder):
+    words = ("train", labels["path"], "--out", folder / "run", *BRIEF, *SETTINGS)
+    again = run(*words)  # which is finished
+    history = wb.load_model(trained["checkpoint"]).info["history"]
+    last = {stage: [row for row in history if stage in row["phase"]][-1] for stage in STAGES}
+    errors = {stage: 1000 * row["valid_mae_ev"] for stage, row in last.items()}
+    assert trained["validation_mae_mev"] == pytest.approx(errors)
+    for stage, error in errors.items():
+        assert f"validation error of {stage}: {error:.3g} meV" in again.stdout
+    rows = (folder / "run" / "curve.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(history)
+    assert rows[-1].startswith("2,1,6,")
+    assert float(rows[-1].split(",")[-1]) == pytest.approx(errors["stage 2"], rel=1e-5)
+    assert (folder / "run" / "curve.png").read_bytes().startswith(b"\x89PNG")
+    line = again.stderr.splitlines()[-1]
+    assert line.startswith("Next: python -m workbench evaluate")
+    assert run(*shlex.split(line)[4:], "--limit", 1).exit_code == 0
 
 
 def test_evaluate_agrees_with_the_library(trained, labels):
@@ -206,7 +227,7 @@ def test_a_stopped_training_goes_on_by_the_same_command(told, labels, tmp_path):
     words = ["train", labels["path"], *out, *SETTINGS]
     running = started(*words)
     assert running.stderr is not None
-    next(line for line in running.stderr if "stage 1" in line)  # the bar: training is under way
+    next(line for line in running.stderr if "stage 1" in line)  # training is under way
     running.send_signal(told)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said

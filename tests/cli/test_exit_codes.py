@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,9 @@ def test_a_reader_that_leaves_gets_no_traceback():
 def test_an_interrupted_command_says_so(told, tmp_path):
     words = ["label", "water", "--out", str(tmp_path / "a.h5"), "--sigma", "0.1", "--processes=1"]
     running = started(*words)
-    assert running.stderr is not None
-    next(line for line in running.stderr if "labels" in line)  # the bar: work is under way
+    while not list(tmp_path.glob("a.h5.partial/*")):  # until work is under way
+        assert running.poll() is None
+        time.sleep(0.05)
     running.send_signal(told)
     _, said = running.communicate(timeout=120)
     assert running.returncode == ExitCode.INTERRUPTED

@@ -102,8 +102,8 @@ def test_a_folder_with_an_overlap_is_predicted_and_written(layout, tmp_path):
         "older": (deeph, "hamiltonians.h5"),
         "present": (deeph_present, "hamiltonian.h5"),
     }[layout]
-    with wb.Dataset("mg-mini") as data:
-        sample = data[int(data.split("test")[0])]
+    with wb.Dataset("graphene") as data:
+        sample = data[0]
     module.write(tmp_path / "in", sample.atoms, sample.H, sample.S)
     (tmp_path / "in" / matrix).unlink()
     words = ("predict", tmp_path / "in", "--model", "mg-mini", "--layout", layout)

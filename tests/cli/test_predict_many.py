@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import workbench as wb
 from tests.support.command_line import refusal, run
+from tests.support.faults import killed_after
 from workbench.cli.exit_codes import ExitCode
 
 WATER = "3\n{}\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 {:.2f}\n"
@@ -109,6 +111,8 @@ def test_all_structures_become_one_dataset(trajectory, tmp_path):
         H = wb.load_model("water")(wb.load(trajectory, index=4))
         assert (sample.H - H).max_abs() < 1e-4
         assert sample.n_electrons == 10
+        with pytest.raises(ValueError, match="has no split 'test'; it has none"):
+            data.split("test")
     assert "exists: choose another name" in refusal(
         "predict", trajectory, "--index", ":", "--out", out
     )
@@ -146,3 +150,15 @@ def test_warnings_are_with_their_structure_and_once_in_words(tmp_path):
     said = run("predict", path, "--index", ":", "--model", "organic").stderr
     assert said.count("Warning: ") == 1
     assert "Warning: 3 of 3: 0, 1, 2. " in said
+
+
+def test_kills_leave_complete_files_only_and_the_command_completes_them(good, tmp_path):
+    rng, out = random.Random(0), tmp_path / "predicted"
+    words = ("predict", good, "--index", ":", "--json", "--out", out)
+    for _ in range(3):
+        killed_after(0.1 + 0.3 * rng.random(), lambda: run(*words))
+        for path in out.glob("[0-9]*"):
+            with np.load(path) as arrays:
+                assert arrays["refined"].shape == (24, 24)
+    assert len(rows(run(*words))) == 4
+    assert sorted(os.listdir(out)) == [f"{k:06d}.npz" for k in range(4)]

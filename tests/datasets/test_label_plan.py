@@ -92,7 +92,9 @@ def test_a_copy_in_another_split_is_refused_however_it_is_rotated_or_renumbered(
     rng, ammonia = np.random.default_rng(seed), load("ammonia")
     copy = rotate(ammonia, sign * random_rotation(rng))[rng.permutation(len(ammonia))]
     copy.positions += rng.normal(size=3)
-    with pytest.raises(StructureError, match=r"H3N is there twice \(train and test, .*remove"):
+    with pytest.raises(
+        StructureError, match=r"H3N is there twice \(train and test, .*\): remove one"
+    ):
         collect({"train": ["HF", ammonia], "test": [copy]}, {"train": 1, "test": 1})
 
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 import workbench as wb
 from tests.support.crystal import integrals, sheet
@@ -82,3 +83,13 @@ def test_a_dataset_without_overlaps_says_so(files, tmp_path):
     write(tmp_path / "a.h5", [Sample(atoms, S, float("nan"), 8)], {}, {})
     with pytest.raises(ValueError, match="This crystal came without its overlap"):
         read_overlap(tmp_path / "a.h5", atoms, S.basis)
+
+
+def test_an_ion_takes_the_overlap_of_its_box(tmp_path):
+    """DeepH says no charge, so that hydronium keeps its cell there."""
+    places = [[0, 0, 0], [0.98, 0, 0.2], [-0.49, 0.85, 0.2], [-0.49, -0.85, 0.2]]
+    ion = wb.reference(wb.load(Atoms("OH3", places), charge=1), basis=BASIS, xc="hf")
+    deeph.write(tmp_path / "box", ion.atoms, ion.H, ion.S)
+    assert deeph.read(tmp_path / "box").atoms.pbc.all()
+    found = read_overlap(tmp_path / "box", ion.atoms, ion.S.basis)
+    assert (found.S - ion.S).max_abs() < 1e-12

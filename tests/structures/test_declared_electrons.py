@@ -217,8 +217,9 @@ def test_commands_take_charge_spin_and_index(write):
     assert "an odd number" in refused.stderr
     neutral, dication = (numbers_of("predict", path, "--charge", c)["gap_ev"] for c in (0, 2))
     assert neutral != dication
-    refused = run("predict", path, "--index", 0, "--charge", 1, "--spin", 1)
-    assert "9 electrons do not fill closed shells" in refused.stderr
+    radical = numbers_of("predict", path, "--index", 0, "--charge", 1, "--spin", 1)
+    assert radical["note"] == "9 electrons do not fill closed shells, so there is no gap"
+    assert radical["gap_ev"] is None
     collection = run("label", "organic", "--out", path.with_name("a.h5"), "--charge", 1)
     assert "are for structures, not collections" in collection.stderr
 

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
+import typer
 from typer.testing import CliRunner
 
 from workbench.cli.app import app
@@ -40,3 +42,17 @@ def refusal(*words, code=ExitCode.WRONG_INPUT):
     assert result.exit_code == code, result.output
     assert result.stderr.count("\n") == 1, result.stderr
     return result.stderr
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line as typer does, without running it; raises for what does not exist."""
+    command: Any = typer.main.get_command(app)
+    context, name = None, "workbench"
+    words = ["a.xyz" if word == "-" else word for word in words]  # standard input is not read
+    while True:
+        context = command.make_context(name, words, parent=context)
+        if not hasattr(command, "resolve_command"):
+            return
+        words = [*context._protected_args, *context.args]
+        _, command, words = command.resolve_command(context, words)
+        name = command.name

@@ -13,13 +13,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from workbench.cli import data as data_commands
 from workbench.cli import imports as import_commands
@@ -27,26 +23,27 @@ from workbench.cli import models as model_commands
 from workbench.cli import parts as part_commands
 from workbench.cli import published_sets as published_commands
 from workbench.cli.exit_codes import ExitCode, explain
-from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
+from workbench.cli.help_pages import Command, Group, TrainingCommand
+from workbench.cli.options import Json, show
 from workbench.cli.predict import predict
-from workbench.cli.settings import budget, configured, second_budget
-
-if TYPE_CHECKING:
-    from workbench.training.loop import StepRecord
+from workbench.cli.training import reproduce, train
+from workbench.cli.verify import verify
+from workbench.cli.words import spoken
 
 _EPILOG = (
-    "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage; 3 the system refused (a "
-    "file, memory); 4 a fault of the program; 130 interrupted."
+    "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage, or verify found a fault; "
+    "3 the system refused (a file, memory); 4 a fault of the program; 130 interrupted."
 )
 
 
-class _OneSentence(TyperGroup):
+class _OneSentence(Group):
     """Commands that print an error as one sentence instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with spoken(quiet=ctx.params.get("quiet", False)):
+                return super().invoke(ctx)
         except typer.Abort:
             raise
         except KeyboardInterrupt:
@@ -74,21 +71,23 @@ app = typer.Typer(
     cls=_OneSentence,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     epilog=_EPILOG,
 )
-app.command()(data_commands.label)
-app.command()(part_commands.part)
-app.command()(part_commands.merge)
-import_commands.importing.command("qh9")(published_commands.import_qh9)
-import_commands.importing.command("nabladft")(published_commands.import_nabladft)
-import_commands.importing.command("schnorb")(published_commands.import_schnorb)
+app.command(cls=Command)(data_commands.label)
+app.command(cls=Command)(part_commands.part)
+app.command(cls=Command)(part_commands.merge)
+import_commands.importing.command("qh9", cls=Command)(published_commands.import_qh9)
+import_commands.importing.command("nabladft", cls=Command)(published_commands.import_nabladft)
+import_commands.importing.command("schnorb", cls=Command)(published_commands.import_schnorb)
 app.add_typer(import_commands.importing, name="import")
 app.add_typer(data_commands.exporting, name="export")
-app.command()(model_commands.evaluate)
-app.command()(model_commands.calibrate)
-app.command()(predict)
-app.command()(model_commands.rotate)
+app.command(cls=TrainingCommand)(train)
+app.command(cls=Command)(model_commands.evaluate)
+app.command(cls=Command)(model_commands.calibrate)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(model_commands.rotate)
+app.command(cls=TrainingCommand)(reproduce)
+app.command(cls=Command)(verify)
 
 
 def main() -> None:
@@ -97,16 +96,45 @@ def main() -> None:
     app(prog_name="workbench")
 
 
+def _show_version(wanted: bool) -> None:
+    """Print the version, and end."""
+    if wanted:
+        from workbench import __version__
+
+        typer.echo(f"workbench {__version__}")
+        raise typer.Exit(ExitCode.DONE)
+
+
 @app.callback()
 def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print results and errors, no other words.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
 ) -> None:
-    """Predict electronic Hamiltonians in two stages and test their rotation equivariance."""
+    """Predict electronic Hamiltonians in two stages and test their rotation equivariance.
+
+    Examples:
+        python -m workbench predict water
+        python -m workbench train --help
+        python -m workbench --quiet predict smiles:CCO --model organic --json
+    """
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
 def lab(context: typer.Context) -> None:
-    """Open the start page in JupyterLab; further options are passed to JupyterLab."""
+    """Open the start page in JupyterLab; further options are passed to JupyterLab.
+
+    Examples:
+        python -m workbench lab
+        python -m workbench lab --no-browser --port 8889
+    """
     from workbench.cli.jupyterlab import lab_command, lab_environment
 
     command = lab_command(context.args)
@@ -114,7 +142,11 @@ def lab(context: typer.Context) -> None:
     os.execvpe(command[0], command, lab_environment())
 
 
-@app.command("class", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    "class",
+    cls=Command,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def class_(
     context: typer.Context,
     pages: Annotated[
@@ -122,7 +154,12 @@ def class_(
         typer.Option(min=1, help="Largest number of open pages (default: as memory allows)."),
     ] = None,
 ) -> None:
-    """Serve the notebooks to a class, without code (Voila); further options go to Voila."""
+    """Serve the notebooks to a class, without code (Voila); further options go to Voila.
+
+    Examples:
+        python -m workbench class
+        python -m workbench class --pages 20 --port 8866
+    """
     from workbench.cli.jupyterlab import require
 
     require("class")
@@ -131,131 +168,16 @@ def class_(
     serve(context.args, pages)
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(as_json: Json = False) -> None:
-    """Report versions and data, and test every convention by rotating and recomputing."""
+    """Report versions and data, and test every convention by rotating and recomputing.
+
+    Examples:
+        python -m workbench doctor
+        python -m workbench doctor --json
+    """
     from workbench.cli.doctor import describe, diagnose
 
     diagnosis = diagnose()
     show(diagnosis, describe(diagnosis), as_json)
     raise typer.Exit(ExitCode.DONE if diagnosis["ok"] else ExitCode.FAULT_FOUND)
-
-
-@app.command()
-def train(
-    dataset: DatasetSource,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
-    stage1: Stage1 = "600s",
-    stage2: Stage2 = "300s",
-    start: Annotated[
-        str | None, typer.Option(help="Trained model (name or file) to continue from.")
-    ] = None,
-    settings: Settings = None,
-    as_json: Json = False,
-) -> None:
-    """Train both stages; after Ctrl-C the same command resumes the training."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.models.checkpoint import load_model
-    from workbench.models.config import ModelConfig
-    from workbench.training.config import TrainConfig
-    from workbench.training.loop import train as training
-
-    budgets = TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2))
-    first = load_model(start) if start is not None else None
-    config, train_config = configured(
-        settings or [], first.config if first else ModelConfig(), budgets
-    )
-    last = None
-    with (
-        _resumable(out),
-        Dataset(dataset) as data,
-        # Closing the generator writes the state of the run.
-        closing(
-            training(config, data, train_config, out, start=first, announce=_announce)
-        ) as records,
-    ):
-        for record in _with_progress(records, silent=as_json):
-            last = record
-    checkpoint = out / "model.safetensors"
-    result = {"checkpoint": str(checkpoint), "phase": getattr(last, "label", None)}
-    keys = ("step", "loss_ev", "valid_mae_ev", "cpu_seconds")
-    result |= {key: getattr(last, key, None) for key in keys}
-    show(result, f"Trained: {checkpoint}", as_json)
-
-
-@app.command()
-def reproduce(
-    code: Annotated[str, typer.Argument(help="Published set: MG, MM, BG, BB, BT or BS.")],
-    data: Annotated[Path, typer.Option(help="The downloaded data: DeepH folders at any depth.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder of the run (default runs/CODE).")
-    ] = None,
-    twisted: Annotated[
-        Path | None, typer.Option(help="Folders of twisted cells, for a separate test split.")
-    ] = None,
-    stage1: Stage1 = "3600s",
-    stage2: Stage2 = "3600s",
-    settings: Settings = None,
-    seed: Annotated[int, typer.Option(help="Seed that draws the published split sizes.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Reproduce a published benchmark, from the download to the table; repeat it to resume."""
-    from workbench.datasets.dataset import Dataset
-    from workbench.datasets.published_sets import benchmark_system
-    from workbench.evaluation.reproduction import BATCH, Reproduction, default_config, table
-    from workbench.models.config import ModelConfig
-    from workbench.training.config import TrainConfig
-    from workbench.training.loop import train as training
-
-    system = benchmark_system(code)
-    budgets = TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2), batch_size=BATCH)
-    configured(settings or [], ModelConfig(), budgets)  # report a typo before hours of reading
-    run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
-    with _resumable(run.folder):
-        with Dataset(run.prepare(data, twisted, seed, progress=not as_json)) as dataset:
-            config, train_config = configured(settings or [], default_config(system), budgets)
-            with closing(
-                training(config, dataset, train_config, run.folder, announce=_announce)
-            ) as records:
-                for _ in _with_progress(records, silent=as_json):
-                    pass
-        report = run.report(progress=not as_json)
-    splits = ", ".join(f"{count} {name}" for name, count in report["splits"].items())
-    text = f"{table(system, report['measured'])}\n{run.checkpoint}: {splits}"
-    text += f" structures (published: {system.structures})"
-    show(report | {"checkpoint": str(run.checkpoint)}, text, as_json)
-
-
-@contextmanager
-def _resumable(out: Path) -> Iterator[None]:
-    """Turn Ctrl-C into exit code 130 and a sentence that says how to resume."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped. {out} holds the state: the same command resumes the run.", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
-
-
-def _announce(sentence: str) -> None:
-    """Print a sentence on stderr, so that standard output stays what was asked for."""
-    typer.echo(sentence, err=True)
-
-
-def _with_progress(records: Iterable[StepRecord], silent: bool) -> Iterator[StepRecord]:
-    """The same records, with one progress bar per phase."""
-    from tqdm.auto import tqdm
-
-    from workbench.hamiltonians.conventions import MEV
-
-    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    errors = {"loss": "-", "validation": "-"}
-    with tqdm(total=1.0, bar_format=form, disable=silent) as bar:
-        for record in records:
-            if record.progress < bar.n:
-                bar.reset()
-            bar.set_description(record.label, refresh=False)
-            for key, error in (("loss", record.loss_ev), ("validation", record.valid_mae_ev)):
-                errors[key] = errors[key] if error is None else f"{error * MEV:.3g} meV"
-            bar.set_postfix(errors, refresh=False)
-            bar.update(record.progress - bar.n)
-            yield record

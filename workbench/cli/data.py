@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from workbench.cli.help_pages import Command, Group
 from workbench.cli.options import (
     Charge,
     DatasetFile,
@@ -20,24 +21,29 @@ from workbench.cli.options import (
     Layout,
     Seed,
     Spin,
+    Structures,
     number,
     show,
 )
 from workbench.cli.settings import assignments
+from workbench.cli.words import shows_progress
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-exporting = typer.Typer(no_args_is_help=True, help="Write a dataset in another program's format.")
+exporting = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="Write a dataset in another program's format.\n\n"
+    "Examples:\n  python -m workbench export deeph graphene --out deeph",
+)
 
 
 _SAMPLES = "{} samples per structure (default {}; 3 for each molecule of a collection)."
 
 
 def label(
-    sources: Annotated[
-        list[str], typer.Argument(help="Structures, or the name of one collection.")
-    ],
+    sources: Structures,
     out: DatasetFile,
     train: Annotated[int | None, typer.Option(help=_SAMPLES.format("Training", 500))] = None,
     valid: Annotated[int | None, typer.Option(help=_SAMPLES.format("Validation", 100))] = None,
@@ -100,6 +106,11 @@ def label(
 
     With --index and a slice the structures of the file are labelled as they are: --train, --valid
     and --test are then numbers of structures, by default 60, 20 and 20 per cent in their order.
+
+    Examples:
+        python -m workbench label water --out water.h5 --train 500 --valid 100 --test 1000
+        python -m workbench label trajectory.xyz --index : --out mine.h5
+        python -m workbench label graphene --out graphene.h5 --engine gpaw --supercell 3,3,1
     """
     from workbench.datasets.labelling import label as run_job
     from workbench.structures.loading import collection_names, load
@@ -127,9 +138,8 @@ def label(
         one = number(index)
         structures = [load(source, charge=charge, spin=spin, index=one) for source in sources]
         structures, is_crystal = _of_one_kind(structures, twist, supercell)
-        sampling: Any = Langevin(temperature)
-        if sigma is not None:
-            sampling = Displaced(sigma=sigma)
+        thermal = Langevin(temperature)  # which checks the temperature, also beside --sigma
+        sampling: Any = thermal if sigma is None else Displaced(sigma=sigma)
         if is_crystal:
             sampling = Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
         sizes = {"train": 500, "valid": 100, "test": 1000} | requested
@@ -149,6 +159,7 @@ def label(
         seed=seed,
         processes=processes,
         allow_failures=allow_failures,
+        progress=shows_progress(as_json),
         **engine_settings,
     )
     result = contents(path)
@@ -258,7 +269,7 @@ def contents(path: Path) -> dict[str, Any]:
         }
 
 
-@exporting.command("deeph")
+@exporting.command("deeph", cls=Command)
 def export_deeph(
     dataset: DatasetSource,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
@@ -271,13 +282,20 @@ def export_deeph(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write each sample as a folder that DeepH can read."""
+    """Write each sample as a folder that DeepH can read.
+
+    Examples:
+        python -m workbench export deeph graphene --out deeph
+        python -m workbench export deeph graphene --out deeph --split test --layout present
+    """
     from workbench.datasets.conversion import export_files
     from workbench.datasets.dataset import Dataset
 
     with Dataset(dataset) as data:
         form = "deeph-present" if layout is Layout.present else "deeph"
-        root = export_files(form, data, out, split=split, progress=not as_json, overwrite=overwrite)
+        root = export_files(
+            form, data, out, split=split, progress=shows_progress(as_json), overwrite=overwrite
+        )
         written = len(data) if split is None else len(data.split(split))
     result = {"path": str(root), "structures": written}
     show(result, f"{root}: {written} structures", as_json)

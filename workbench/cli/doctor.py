@@ -12,13 +12,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from workbench import __version__
-from workbench.engines.convention_check import convention_residuals
+from workbench.engines.convention_check import TOLERANCE, convention_residuals
 from workbench.storage.bundled import data_path, data_root
 
-__all__ = ["TOLERANCE", "describe", "diagnose"]
-
-TOLERANCE = 1e-10
-"""Largest rotate-and-recompute residual that a convention may have, relative to the matrix."""
+__all__ = ["describe", "diagnose"]
 
 DISTRIBUTION = "hamiltonian-workbench"
 _FOLDERS = {"structures": ".extxyz", "datasets": ".h5", "checkpoints": ".safetensors"}

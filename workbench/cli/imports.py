@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from workbench.cli.data import contents
+from workbench.cli.help_pages import Command, Group
 from workbench.cli.options import DatasetFile, Json, Overwrite, show
+from workbench.cli.words import shows_progress
 
-importing = typer.Typer(no_args_is_help=True, help="Convert another program's files to a dataset.")
+importing = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="Convert another program's files to a dataset.\n\n"
+    "Examples:\n  python -m workbench import deeph FOLDER --out mine.h5",
+)
 
 _TrainShare = Annotated[float, typer.Option("--train", help="Fraction of structures to train on.")]
 _ValidShare = Annotated[float, typer.Option("--valid", help="Fraction to validate on.")]
@@ -22,7 +29,7 @@ _SplitSeed = Annotated[int, typer.Option("--seed", help="Seed of the random spli
 _BasisName = Annotated[str, typer.Option("--basis", help="Name to give to the basis.")]
 
 
-@importing.command("deeph")
+@importing.command("deeph", cls=Command)
 def import_deeph(
     root: Annotated[Path, typer.Argument(help="Folder that contains one folder per structure.")],
     out: DatasetFile,
@@ -35,12 +42,17 @@ def import_deeph(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert folders of DeepH in either layout; every structure is validated as it is read."""
+    """Convert folders of DeepH in either layout; every structure is validated as it is read.
+
+    Examples:
+        python -m workbench import deeph FOLDER --out mine.h5
+        python -m workbench import deeph FOLDER --out mine.h5 --seed 1 --skip-bad
+    """
     shares = train, valid, test
     convert("deeph", [root], out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
-@importing.command("sisl")
+@importing.command("sisl", cls=Command)
 def import_sisl(
     sources: Annotated[
         list[Path],
@@ -56,12 +68,16 @@ def import_sisl(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert SIESTA calculations through sisl; every structure is validated as it is read."""
+    """Convert SIESTA calculations through sisl; every structure is validated as it is read.
+
+    Examples:
+        python -m workbench import sisl run1/siesta.HSX run2/siesta.HSX --out mine.h5
+    """
     shares = train, valid, test
     convert("sisl", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
-@importing.command("abacus")
+@importing.command("abacus", cls=Command)
 def import_abacus(
     sources: Annotated[
         list[Path],
@@ -77,12 +93,16 @@ def import_abacus(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert ABACUS calculations; every structure is validated as it is read."""
+    """Convert ABACUS calculations; every structure is validated as it is read.
+
+    Examples:
+        python -m workbench import abacus FOLDER --out mine.h5
+    """
     shares = train, valid, test
     convert("abacus", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
 
-@importing.command("openmx")
+@importing.command("openmx", cls=Command)
 def import_openmx(
     sources: Annotated[
         list[Path],
@@ -98,7 +118,11 @@ def import_openmx(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert OpenMX calculations; every structure is validated as it is read."""
+    """Convert OpenMX calculations; every structure is validated as it is read.
+
+    Examples:
+        python -m workbench import openmx FOLDER --out mine.h5
+    """
     shares = train, valid, test
     convert("openmx", sources, out, shares, seed, basis, as_json, overwrite, skip_bad)
 
@@ -133,7 +157,7 @@ def convert(
         shares=dict(zip(("train", "valid", "test"), shares, strict=True)),
         seed=seed,
         basis_name=basis,
-        progress=not as_json,
+        progress=shows_progress(as_json),
         overwrite=overwrite,
         skip_bad=skip_bad,
         limit=limit,

@@ -21,6 +21,7 @@ from workbench.cli.options import (
     lines,
     show,
 )
+from workbench.cli.words import shows_progress
 
 
 def evaluate(
@@ -30,13 +31,20 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Use at most this many samples.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the errors of both stages on a dataset: matrix, energy levels and orbitals."""
+    """Measure the errors of both stages on a dataset: matrix, energy levels and orbitals.
+
+    Examples:
+        python -m workbench evaluate --model water --dataset water --limit 100
+        python -m workbench evaluate --model runs/water/model.safetensors --dataset water.h5 --json
+    """
     from workbench.datasets.dataset import Dataset
     from workbench.evaluation.model_errors import evaluate as evaluated
     from workbench.models.checkpoint import load_model
 
     with Dataset(dataset) as data:
-        errors = evaluated(load_model(model), data, split=split, limit=limit, progress=not as_json)
+        errors = evaluated(
+            load_model(model), data, split=split, limit=limit, progress=shows_progress(as_json)
+        )
     show(errors, lines(errors), as_json)
 
 
@@ -51,7 +59,11 @@ def calibrate(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Measure on labelled molecules how a model's error can be estimated without labels."""
+    """Measure on labelled molecules how a model's error can be estimated without labels.
+
+    Examples:
+        python -m workbench calibrate ethanol --dataset ethanol --out calibrated.safetensors
+    """
     from workbench.datasets.dataset import Dataset
     from workbench.evaluation.ghost_levels import with_fitted_kappa
     from workbench.evaluation.self_consistency import calibrate as measured
@@ -62,8 +74,8 @@ def calibrate(
     with Dataset(dataset) as data:
         check_writable(out, sources=[data.path], overwrite=overwrite)
         samples = data.split(split).tolist()
-        kappa = with_fitted_kappa(trained, data, samples, progress=not as_json)
-        calibration = measured(trained, data, samples, grid=grid, progress=not as_json)
+        kappa = with_fitted_kappa(trained, data, samples, progress=shows_progress(as_json))
+        calibration = measured(trained, data, samples, grid=grid, progress=shows_progress(as_json))
     save_model(trained, out, {**trained.info, "calibration": calibration})
     result = {"kappa": kappa, **calibration, "written": str(out)}
     show(result, lines(result), as_json)
@@ -93,7 +105,12 @@ def rotate(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Report the equivariance errors of PySCF and both stages under rotations and inversion."""
+    """Report the equivariance errors of PySCF and both stages under rotations and inversion.
+
+    Examples:
+        python -m workbench rotate water
+        python -m workbench rotate water --samples 20 --seed 1 --json
+    """
     from workbench.engines.dispatch import pyscf
     from workbench.evaluation.equivariance import equivariance
     from workbench.hamiltonians.rotations import rotation

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.standard_input import of_standard_input
+from workbench.cli.words import heard_warnings
+
 __all__ = [
     "BandFiles",
     "BandPath",
@@ -32,6 +35,7 @@ __all__ = [
     "Stage1",
     "Stage2",
     "Structure",
+    "Structures",
     "lines",
     "number",
     "show",
@@ -49,7 +53,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ModelName = Annotated[
     str, typer.Option("--model", "-m", help="Bundled model or .safetensors file.")
 ]
-Structure = Annotated[str, typer.Argument(help="Bundled structure, file, or smiles:...")]
+Structure = Annotated[
+    str,
+    typer.Argument(
+        help="Bundled structure, file, smiles:..., or - for xyz from standard input.",
+        callback=of_standard_input,
+    ),
+]
+Structures = Annotated[
+    list[str],
+    typer.Argument(
+        help="Structures (as of predict), or the name of one collection.",
+        callback=of_standard_input,
+    ),
+]
 DatasetSource = Annotated[str, typer.Argument(help="Bundled dataset or .h5 file.")]
 DatasetFile = Annotated[Path, typer.Option("--out", "-o", help="Dataset to write, .h5.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
@@ -113,7 +130,7 @@ Stage2 = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="name=value, a field of ModelConfig or TrainConfig; repeatable."),
+    typer.Option("--set", help="name=value, one of the settings listed below; repeatable."),
 ]
 
 
@@ -128,7 +145,9 @@ def number(index: str | None) -> int | None:
 
 
 def show(numbers: dict[str, Any], text: str, as_json: bool) -> None:
-    """Print a result as text or as one JSON object."""
+    """Print a result on stdout as text, or as one JSON object that has the warnings as well."""
+    if heard := heard_warnings():
+        numbers = numbers | {"warnings": heard}
     typer.echo(json.dumps(numbers, indent=1) if as_json else text)
 
 

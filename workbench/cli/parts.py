@@ -41,7 +41,12 @@ def part(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Copy the first samples of each split, or chosen ones, to a dataset that names its source."""
+    """Copy the first samples of each split, or chosen ones, to a dataset that names its source.
+
+    Examples:
+        python -m workbench part water --out small.h5 --train 50 --valid 10 --test 10
+        python -m workbench part water.h5 --out some.h5 --samples 0:60,75
+    """
     from workbench.datasets.dataset import Dataset
     from workbench.datasets.writing import write_part
     from workbench.storage.lock import locked_file
@@ -90,7 +95,12 @@ def merge(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write one dataset with the samples of several, each in its split; it records its sources."""
+    """Write one dataset with the samples of several, each in its split; it records its sources.
+
+    Examples:
+        python -m workbench merge water.h5 more.h5 --out both.h5
+        python -m workbench merge water.h5 more.h5 --out both.h5 --drop-repeats
+    """
     from workbench.datasets.dataset import Dataset
     from workbench.datasets.merging import merge_datasets
     from workbench.storage.bundled import dataset_path

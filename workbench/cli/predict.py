@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +27,7 @@ from workbench.cli.options import (
     number,
     show,
 )
-from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
+from workbench.cli.prediction_notes import load_with_origin, notes
 from workbench.cli.prediction_properties import further_properties, readable
 
 if TYPE_CHECKING:
@@ -121,6 +119,11 @@ def predict(
     The structure may also be a folder of DeepH with an overlap.
 
     With a slice as --index, such as :, many structures of a file are predicted, a line each.
+
+    Examples:
+        python -m workbench predict water
+        python -m workbench predict smiles:CCO --model organic --out H.npz
+        cat a.xyz | python -m workbench predict - --model organic
     """
     from workbench.evaluation.predicted import predicted
 
@@ -142,8 +145,7 @@ def predict(
         raise ValueError("A warm start is for molecules only: omit --warm-start.")
     if results.bands and not atoms.pbc.any():
         raise ValueError("Bands are of crystals, and this is a molecule: omit --bands.")
-    with _warnings_as_sentences():
-        found = predicted(trained, atoms, known, electrons)
+    found = predicted(trained, atoms, known, electrons)
     result = found.numbers | notes(found)
     if check:
         from workbench.evaluation.self_consistency import check as checked
@@ -153,15 +155,6 @@ def predict(
         result |= further_properties(found)
     result |= _write(results, found, origin, path, points)
     show(result, lines(readable(result)), as_json)
-
-
-@contextmanager
-def _warnings_as_sentences() -> Iterator[None]:
-    """Print warnings on stderr, without the place in the code."""
-    with recorded_warnings() as sentences:
-        yield
-    for sentence in sentences:
-        typer.echo(f"Warning: {sentence}", err=True)
 
 
 def _structure(
@@ -177,8 +170,7 @@ def _structure(
     from workbench.structures.loading import load
 
     if not Path(source).is_dir():
-        with _warnings_as_sentences():
-            atoms = load(source, charge=charge, spin=spin, index=number(index))
+        atoms = load(source, charge=charge, spin=spin, index=number(index))
         return atoms, None if overlap is None else read_overlap(overlap, atoms, trained.basis)
     from workbench.datasets.formats.deeph import read_overlap as of_folder
     from workbench.engines import Overlap

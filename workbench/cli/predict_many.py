@@ -12,6 +12,7 @@ import typer
 
 from workbench.cli.exit_codes import ExitCode
 from workbench.cli.prediction_notes import load_with_origin, notes, recorded_warnings
+from workbench.cli.words import say, shows_progress
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -135,11 +136,11 @@ class _Job:
         """Say which structures were left out or are unlike the training set."""
         total = len(self.structures)
         for note in self.notes:
-            typer.echo(f"Note: {note}.", err=True)
+            say(f"Note: {note}.")
         if self.warned and not self.as_json:
             first = next(iter(self.warned.values()))[0]
             which = _listed(list(self.warned))
-            typer.echo(f"Warning: {len(self.warned)} of {total}: {which}. {first}", err=True)
+            say(f"Warning: {len(self.warned)} of {total}: {which}. {first}")
         if self.bad:
             typer.echo(
                 f"Error: {len(self.bad)} of {total} structures are not predicted: "
@@ -157,7 +158,7 @@ class _Job:
             total=len(self.structures),
             desc="structures",
             leave=False,
-            disable=True if sys.stdout.isatty() else None,  # None: where stderr is no terminal
+            disable=sys.stdout.isatty() or not shows_progress(),
         )
         iterator = iter(outcomes)
         while True:
@@ -193,7 +194,7 @@ class _Job:
         if self.as_json:
             typer.echo(json.dumps({"structure": number, "error": sentence}))
         else:
-            typer.echo(f"Left out: {sentence}", err=True)
+            say(f"Left out: {sentence}")
 
     def _is_kept(self, path: Path, number: int, atoms: Atoms) -> bool:
         """Whether a file has this structure's prediction by this model already."""

@@ -33,9 +33,13 @@ def notes(found: Predicted) -> dict[str, Any]:
     """What else the levels and bands of a structure need; empty if nothing."""
     if found.S is None:
         return {"note": _NO_OVERLAP.format(found.missing)}
-    if found.n_electrons is not None:
+    if found.n_electrons is None:
+        return {"note": _NO_ELECTRONS.format("the Fermi level" if found.periodic else "the gap")}
+    if found.numbers.get("gap_ev", 0.0) is not None:
         return {}
-    return {"note": _NO_ELECTRONS.format("the Fermi level" if found.periodic else "the gap")}
+    odd = found.n_electrons % 2 and not found.prediction.refined.basis.spinor
+    why = "do not fill closed shells" if odd else "leave no level or band empty"
+    return {"note": f"{found.n_electrons} electrons {why}, so there is no gap"}
 
 
 @contextmanager

@@ -57,7 +57,12 @@ def import_qh9(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert QH9Stable.db or QH9Dynamic.db; a molecule's geometries stand in one split."""
+    """Convert QH9Stable.db or QH9Dynamic.db; a molecule's geometries stand in one split.
+
+    Examples:
+        python -m workbench import qh9 QH9Stable.db --out qh9.h5 --limit 5000
+        python -m workbench import qh9 QH9Stable.db --out qh9.h5 --published stable-id
+    """
     split = None if published is None else published.value
     if split is not None and limit is not None:
         raise ValueError("A published split is that of a complete file: leave out --limit.")
@@ -78,7 +83,11 @@ def import_nabladft(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert nablaDFT's Hamiltonian databases; a molecule's conformers stand in one split."""
+    """Convert nablaDFT's Hamiltonian databases; a molecule's conformers stand in one split.
+
+    Examples:
+        python -m workbench import nabladft train_2k.db --out nabla.h5 --limit 1000
+    """
     shares = train, valid, test
     convert("nabladft", sources, out, shares, seed, basis, as_json, overwrite, skip_bad, limit)
 
@@ -96,6 +105,10 @@ def import_schnorb(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Convert SchNOrb's databases of MD17, whose geometries are split at random."""
+    """Convert SchNOrb's databases of MD17, whose geometries are split at random.
+
+    Examples:
+        python -m workbench import schnorb schnorb_hamiltonian_water.db --out water.h5
+    """
     shares = train, valid, test
     convert("schnorb", sources, out, shares, seed, basis, as_json, overwrite, skip_bad, limit)

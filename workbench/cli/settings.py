@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # imported when a command runs: a help page should not wait f
     from workbench.training.config import Budget, TrainConfig
 
 __all__ = ["assignments", "budget", "configured", "second_budget"]
+
+_WORD = re.compile(r"(?:\d+-)?[A-Za-z]\w*(?:-\w+)*")
+"""A value without quotes, such as none or bf16-mixed."""
 
 
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def assignments(settings: Sequence[str]) -> dict[str, Any]:
         try:
             values[name.strip()] = json.loads(value)
         except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
-            if not value.isidentifier():
+            if not _WORD.fullmatch(value):
                 raise ValueError(
                     f"{brief(setting)} is not a setting: write name=value, e.g. layers=2 or "
                     "guess=none."
@@ -90,8 +94,8 @@ def configured(
     unknown = values.keys() - model_names - train_names
     if unknown:
         raise ValueError(
-            f"There is no setting {brief(min(unknown))}: see the fields of workbench.ModelConfig "
-            "and workbench.TrainConfig."
+            f"There is no setting {brief(min(unknown))}: `python -m workbench train --help` lists "
+            "all of them."
         )
     return (
         replace(model, **{name: values[name] for name in values.keys() & model_names}),

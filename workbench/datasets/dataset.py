@@ -184,9 +184,8 @@ class Dataset:
             DatasetError: for an unknown name.
         """
         if name not in self.splits:
-            raise DatasetError(
-                f"{self.path.name} has no split {name!r}; it has {', '.join(self.splits)}."
-            )
+            known = ", ".join(self.splits) or "none"
+            raise DatasetError(f"{self.path.name} has no split {name!r}; it has {known}.")
         return self._arrays[f"splits/{name}"]
 
     @property

@@ -22,7 +22,10 @@ from workbench.hamiltonians.rotations import random_rotation
 from workbench.hamiltonians.wigner import harmonics
 from workbench.structures.loading import rotate
 
-__all__ = ["convention_residuals"]
+__all__ = ["TOLERANCE", "convention_residuals"]
+
+TOLERANCE = 1e-10
+"""Largest residual that a convention may have, relative to the matrix."""
 
 _LMAX = 4
 _UP_TO_G = "cc-pvqz"

@@ -67,11 +67,11 @@ def read_overlap(path: str | os.PathLike[str], atoms: Atoms, basis: Basis) -> Ov
 
 def _for_these(atoms: Atoms, there: Atoms, S: BlockMatrix) -> BlockMatrix | None:
     """The overlap of some atoms, given that of the same structure elsewhere; None if it differs."""
-    if not np.array_equal(atoms.numbers, there.numbers) or atoms.pbc.any() != there.pbc.any():
+    if not np.array_equal(atoms.numbers, there.numbers):
         return None
     places, others = (a.positions - a.positions[0] for a in (atoms, there))
-    if not atoms.pbc.any():
-        return S if np.abs(places - others).max() <= _SAME else None
+    if not atoms.pbc.any():  # the file may have a molecule in a box
+        return S if not S.shifts.any() and np.abs(places - others).max() <= _SAME else None
     if atoms.cell.rank < 3 or there.cell.rank < 3:
         return None
     turn = np.linalg.solve(there.cell.array, atoms.cell.array).T  # x' = turn x

@@ -38,10 +38,10 @@ class ModelConfig:
     ValueError: ModelConfig.refiner_width must be a multiple of refiner_heads: 30 is not ... 4.
 
     Attributes:
-        guess: "orbitals": the model corrects the Hamiltonian of superposed atomic potentials, and
-            reads that Hamiltonian and the density matrix of its orbitals; for molecules in a basis
-            that PySCF knows. "atoms": it reads that Hamiltonian only. "none": no initial guess,
-            the model corrects the means of the training set.
+        guess: initial guess of the Hamiltonian. "orbitals": the model corrects the Hamiltonian of
+            superposed atomic potentials, and reads that Hamiltonian and the density matrix of its
+            orbitals; for molecules in a basis that PySCF knows. "atoms": it reads that Hamiltonian
+            only. "none": no initial guess, the model corrects the means of the training set.
         cutoff: longest pair that exchanges messages and has a block, A; None for all pairs of a
             molecule. "data", the default: `train` sets it to what the training and validation
             sets reach. For crystals that is their longest stored block plus 5 %, since predictions
@@ -50,7 +50,8 @@ class ModelConfig:
             at the resolution of the dataset. In an atom-centred basis blocks end there, so large
             molecules do not become slow.
         lmax: highest l of stage 1's features; 2 x the highest l of the basis reaches every element.
-        pseudo_lmax: highest l of the pseudo-tensor features, of parity -(-1)^l (axial vectors ...).
+        pseudo_lmax: highest l of the pseudo-tensor features. Their parity is -(-1)^l, as that of
+            axial vectors.
         channels: copies of each irrep in stage 1.
         layers: message-passing layers of stage 1.
         radial: radial functions per pair.
@@ -59,18 +60,18 @@ class ModelConfig:
         refiner_width: channels of stage 2's tokens.
         refiner_heads: attention heads of stage 2.
         refiner_layers: Transformer layers of stage 2.
-        refiner_frame: "global", as in the paper: stage 2 learns the symmetry from rotated data;
-            "local": stage 2 works in local frames that rotate with the structure, and is exactly
-            equivariant under rotations.
-        refiner_mirrors: whether stage 2 in local frames averages its correction over the structure
-            and its inverted copy. It is then exactly equivariant under inversion, too, and takes
-            twice the time.
+        refiner_frame: frame in which stage 2 works. "global", as in the paper: stage 2 learns the
+            symmetry from rotated data; "local": stage 2 works in local frames that rotate with the
+            structure, and is exactly equivariant under rotations.
+        refiner_mirrors: whether stage 2 in local frames is averaged over inversion. Its correction
+            is then the mean over the structure and its inverted copy. It is exactly equivariant
+            under inversion, too, and takes twice the time.
         refiner_features: whether stage 2 reads stage 1's features. Without them it reads only the
             geometry and the baseline's blocks. For ablations.
         refiner_guess: whether stage 2 reads the initial guess, where there is one.
         refiner_baseline: whether stage 2 corrects the baseline. Without it stage 2 does not read
             the baseline and predicts the whole difference from guess and mean. For ablations.
-        time_reversal: whether Hamiltonians with spin are invariant under time reversal, as all
+        time_reversal: whether Hamiltonians with spin are invariant under time reversal. All
             non-magnetic ones are. Four of the eight real parts of a block are then zero, and only
             the other half is predicted.
     """

@@ -15,7 +15,16 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Range", "Seed", "brief", "check_arguments", "check_fields", "check_value", "from_json"]
+__all__ = [
+    "Range",
+    "Seed",
+    "brief",
+    "check_arguments",
+    "check_fields",
+    "check_value",
+    "from_json",
+    "words_of",
+]
 
 _Record = TypeVar("_Record")
 
@@ -148,7 +157,7 @@ def check_value(name: str, hint: Any, value: object) -> None:
     ValueError: The seed must be a whole number from 0 to 2147483647, not -1.
     """
     if not _fits(hint, value):
-        raise ValueError(f"{name} must be {_words(hint)}, not {brief(value)}.")
+        raise ValueError(f"{name} must be {words_of(hint)}, not {brief(value)}.")
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -198,18 +207,23 @@ _NAMES: dict[Any, str] = {
 }
 
 
-def _words(hint: Any) -> str:
-    """What a hint asks for, e.g. "a whole number from 1 to 64"."""
+def words_of(hint: Any) -> str:
+    """What an annotation asks for.
+
+    >>> from workbench.storage.value_checks import Seed, words_of
+    >>> words_of(Seed | None)
+    'a whole number from 0 to 2147483647 or None'
+    """
     origin, parameters = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [str(limit) for limit in parameters[1:] if isinstance(limit, Range)]
-        return " ".join([_words(parameters[0]), *limits])
+        return " ".join([words_of(parameters[0]), *limits])
     if origin in (Union, types.UnionType):
-        return _either([_words(choice) for choice in parameters])
+        return _either([words_of(choice) for choice in parameters])
     if origin is Literal:
         return _either([repr(choice) for choice in parameters])
     if origin is tuple:
-        return f"a list of {len(parameters)} entries, each {_words(parameters[0])}"
+        return f"a list of {len(parameters)} entries, each {words_of(parameters[0])}"
     return _NAMES.get(hint, f"of type {getattr(origin or hint, '__name__', hint)}")
 
 

@@ -64,7 +64,7 @@ def read_frame(path: Path, index: int | None) -> Atoms:
     if last and text is not None and (text.frames or 0) > 1:
         warnings.warn(
             f"{path.name} holds {text.frames} structures, and the last one is used: choose another "
-            "by its number (index, on the command line --index).",
+            "by its number (index, or --index in a command), or take all (load_all, --index :).",
             StructureWarning,
             stacklevel=3,
         )

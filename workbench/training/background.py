@@ -269,7 +269,8 @@ class LiveTraining:
                     data,
                     self.how,
                     self.directory,
-                    **self._sources,
+                    stage1=self._sources["stage1"],
+                    start=self._sources["start"],
                     announce=announce,
                 )
             ) as records,

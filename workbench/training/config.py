@@ -64,16 +64,16 @@ class TrainConfig:
         warmup: share of a stage in which the rate rises linearly; a cosine decay to zero follows.
         ema: decay of the exponential moving average of the weights. The average is validated and
             kept.
-        keep_best: end a stage with the average that had the lowest validation error, possibly the
-            initial weights; otherwise with the last average.
-        clip: largest norm of the gradient of the loss, the loss in units of the mean modulus of
+        keep_best: whether a stage ends with its best average. That is the one with the lowest
+            validation error, possibly the initial weights; otherwise the last average is kept.
+        clip: largest norm of the gradient of the loss. The loss is in units of the mean modulus of
             the stage's targets.
-        seed: of weights, batches and rotations.
+        seed: seed of weights, batches and rotations.
         validations: number of validations per stage.
         snapshot_seconds: wall time between snapshots.
         devices: number of processes or GPUs; more than one needs a launcher such as torchrun.
-        turning: rotate and invert each structure at random in every step of stage 2.
-        gauge_free: minimise the error without the shift of each structure's zero of energy; the
+        turning: rotate and invert structures at random in each step of stage 2.
+        gauge_free: minimise errors without the shift of each structure's zero of energy; the
             validation error is then also without it. Crystals need stored overlaps.
         precision: Fabric's name of the precision. "bf16-mixed" is faster on a GPU and much less
             accurate.

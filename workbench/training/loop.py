@@ -43,6 +43,7 @@ def train(
     stage1: TwoStageModel | None = None,
     start: TwoStageModel | None = None,
     announce: Callable[[str], object] = warnings.warn,
+    progress: bool = True,
 ) -> Generator[StepRecord, None, None]:
     """Train both stages. Each iteration trains one step; leaving the loop stops the run.
 
@@ -60,6 +61,7 @@ def train(
             scaling are kept.
         announce: called before the first step with a sentence, if the cutoff is shorter than the
             data reach: how many blocks are left out, and the error they cost.
+        progress: show progress bars of what comes before the first and after the last step.
 
     Yields:
         One record a step, and a last one that is ``finished``; nothing if the run was finished.
@@ -93,7 +95,7 @@ def train(
         {"stage1": stage1, "start": start},
     )
     with run.owned():
-        yield from _stages(run, dataset, source, basis, stage1, start, announce)
+        yield from _stages(run, dataset, source, basis, stage1, start, announce, progress)
 
 
 def _stages(
@@ -104,6 +106,7 @@ def _stages(
     stage1: TwoStageModel | None,
     start: TwoStageModel | None,
     announce: Callable[[str], object],
+    progress: bool,
 ) -> Generator[StepRecord, None, None]:
     """The records of a run whose directory is locked; the arguments are those of `train`."""
     config, settings = run.config, run.train_config
@@ -114,7 +117,9 @@ def _stages(
     device = run.fabric.device
     charges = source.scaling.charges if source else guess_charges(dataset, splits[0], config)
     training, valid = (
-        TrainingSet.read(dataset, s, config, basis, charges, settings.gauge_free).to(device)
+        TrainingSet.read(dataset, s, config, basis, charges, settings.gauge_free, progress).to(
+            device
+        )
         for s in splits
     )
     if sentence := announcement(config.longest_pair, training, valid):
@@ -147,7 +152,7 @@ def _stages(
         loop = StageLoop(objective(model, training, valid), run, number, budget, rate)
         yield from loop
         last = loop.record
-    with_fitted_kappa(model, dataset, splits[1].tolist())
+    with_fitted_kappa(model, dataset, splits[1].tolist(), progress)
     run.finish(model, described(run.settings, dataset))
     if last is not None:
         yield replace(last, finished=True, model=model)

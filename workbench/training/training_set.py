@@ -72,6 +72,7 @@ class TrainingSet:
         basis: Basis,
         charges: Tensor,
         overlaps: bool = False,
+        progress: bool = True,
     ) -> TrainingSet:
         """Read the samples of a split.
 
@@ -82,13 +83,14 @@ class TrainingSet:
             basis: in whose padded layout the blocks are stored.
             charges: of the guess, see `guess_charges`.
             overlaps: read the overlaps as well, for errors without gauge.
+            progress: show a progress bar of the guess, where it takes long.
 
         Raises:
             DatasetError: if the overlap of a crystal is needed and not stored.
             TrainingError: if the model has time reversal and a matrix violates it.
         """
         # A thread's progress bar would appear below the notebook cell that runs at that moment.
-        silent = config.guess == "none" or current_thread() is not main_thread()
+        silent = config.guess == "none" or current_thread() is not main_thread() or not progress
         structures = [dataset.atoms(int(i)) for i in indices]
         graphs = list(
             tqdm(

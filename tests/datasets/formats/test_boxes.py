@@ -7,8 +7,11 @@ import pytest
 from ase import Atoms
 
 import workbench as wb
+from tests.support import abacus as abacus_files
+from tests.support import openmx as openmx_files
+from tests.support import siesta as siesta_files
 from tests.support.command_line import numbers_of
-from workbench.datasets.formats import Foreign, deeph, deeph_present
+from workbench.datasets.formats import Foreign, abacus, deeph, deeph_present, openmx, sisl
 from workbench.datasets.formats.boxes import foreign_molecule, without_box
 
 
@@ -105,3 +108,38 @@ def test_molecules_of_deeph_are_trained_predicted_and_evaluated_as_molecules(mod
     found = numbers_of("predict", tmp_path / "in" / "0", "--model", model, "--electrons", 10)
     assert found["gap_ev"] > 20
     assert len(found["levels_ev"]) == 7
+
+
+def of_openmx(folder, atoms, H, S, level):
+    return openmx.read(openmx_files.write(folder / "a.scfout", atoms, H, S, level=level))
+
+
+def of_abacus(folder, atoms, H, S, level):
+    return abacus.read(abacus_files.write(folder, atoms, H, S, level=level))
+
+
+def of_siesta(folder, atoms, H, S, level):
+    """SIESTA's reader takes the Fermi level as the zero of energy."""
+    made = siesta_files.hamiltonian(atoms, H - level * S, S)
+    made.write(str(folder / "a.HSX"))
+    return sisl.read(folder / "a.HSX")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        of_openmx,
+        of_abacus,
+        pytest.param(
+            of_siesta, marks=pytest.mark.skipif(not sisl.available(), reason="needs sisl")
+        ),
+    ],
+)
+def test_other_programs_have_molecules_in_boxes_too(program, reference, tmp_path):
+    box = boxed(reference.atoms, 20)
+    found = program(tmp_path, box, reference.H, reference.S, 0.5)
+    assert not found.atoms.pbc.any()
+    assert found.n_electrons == 10
+    np.testing.assert_allclose(
+        found.atoms.get_all_distances(), reference.atoms.get_all_distances(), atol=1e-6
+    )

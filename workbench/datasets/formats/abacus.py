@@ -34,6 +34,7 @@ from workbench.datasets.formats.abacus_structure import (
     read_stru,
     with_digits_of,
 )
+from workbench.datasets.formats.boxes import foreign_molecule
 from workbench.datasets.formats.sparse_blocks import is_folded, pattern
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
@@ -78,8 +79,8 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
         basis_name: name of the basis; the files give its shells only.
 
     Returns:
-        The structure, periodic in three directions, with H in eV and S, for spinors
-        ``kron(1_2, S)``, in the workbench's orbital order.
+        The structure with H in eV and S, for spinors ``kron(1_2, S)``, in the workbench's orbital
+        order. It is periodic in three directions, or a molecule where the cell is only a box.
 
     Raises:
         FormatError: for a missing, truncated or inconsistent file, spin-polarised runs, and runs
@@ -107,9 +108,10 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
     newer = _NEWER.match(path.name)
     of_one_step = newer is not None and newer[1] is not None  # the log says the last step's level
     level = None if log is None or of_one_step else log.fermi_level
-    return Foreign(
+    found = Foreign(
         atoms, H, S.with_spin() if basis.spinor else S, float("nan") if level is None else level
     )
+    return foreign_molecule(found)
 
 
 # ---- files ------------------------------------------------------------------------------------

@@ -30,16 +30,21 @@ _LEAST_ROOM = 5.0
 _IMAGES = np.array([t for t in np.ndindex(3, 3, 3) if t != (1, 1, 1)]) - 1
 
 
-def foreign_molecule(found: Foreign) -> Foreign:
+def foreign_molecule(found: Foreign, zero_is_known: bool = False) -> Foreign:
     """A structure of a file, as a molecule if its cell is only a box.
 
     The Fermi level of a molecule gives its number of electrons, with the overlap: twice the number
-    of levels up to it (of spinors, once). A level of exactly zero says nothing, since programs
-    write it where they know none.
+    of levels up to it (of spinors, once).
+
+    Args:
+        found: periodic in three directions.
+        zero_is_known: whether a Fermi level of exactly zero is one. Programs also write it where
+            they know none.
     """
     atoms = without_box(found.atoms, found.H if found.S is None else found.S)
     level = found.fermi_level
-    if atoms is found.atoms or found.S is None or level == 0 or not np.isfinite(level):
+    unknown = not np.isfinite(level) or (level == 0 and not zero_is_known)
+    if atoms is found.atoms or found.S is None or unknown:
         return replace(found, atoms=atoms)
     below = int((levels(found.H, found.S) <= level + _ELEMENT).sum())
     electrons = below * (1 if found.H.basis.spinor else 2)

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.datasets.formats import Foreign, Format, FormatError
+from workbench.datasets.formats.boxes import foreign_molecule
 from workbench.datasets.formats.deeph_blocks import to_blocks
 from workbench.datasets.formats.openmx_input import structure
 from workbench.hamiltonians.conventions import BOHR, HARTREE
@@ -92,8 +93,8 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
         basis_name: name of the basis; the file gives its shells only.
 
     Returns:
-        The structure, periodic in three directions, with H in eV and S, for spinors
-        ``kron(1_2, S)``, in the workbench's orbital order.
+        The structure with H in eV and S, for spinors ``kron(1_2, S)``, in the workbench's orbital
+        order. It is periodic in three directions, or a molecule where the cell is only a box.
 
     Raises:
         FormatError: for a missing or damaged file, another version, and spin-polarised runs.
@@ -155,7 +156,8 @@ def _read(path: Path, arrays: _Arrays, basis_name: str) -> Foreign:
     blocks = to_blocks(path, basis, atoms.numbers, keys, values, PROGRAM)
     if not np.isfinite(level):
         raise _WrongError("its chemical potential")
-    return Foreign(atoms, blocks, overlap.with_spin() if spin else overlap, level)
+    S = overlap.with_spin() if spin else overlap
+    return foreign_molecule(Foreign(atoms, blocks, S, level))
 
 
 def _matrices(arrays: _Arrays, shapes: NDArray[np.int64]) -> list[NDArray[np.float64]]:

@@ -25,6 +25,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from workbench.datasets.formats import Foreign, Format, FormatError, wannier90
+from workbench.datasets.formats.boxes import foreign_molecule
 from workbench.datasets.formats.elements import shells_of_elements
 from workbench.datasets.formats.siesta_blocks import PROGRAM, matrices
 from workbench.datasets.formats.siesta_records import check_records, with_usual_logicals
@@ -89,8 +90,8 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
         basis_name: name of the basis; the files give its shells only.
 
     Returns:
-        The structure, periodic in three directions, H in eV relative to the Fermi level, and S, for
-        spinors ``kron(1_2, S)``.
+        The structure, periodic in three directions or a molecule where the cell is only a box
+        (`boxes`), H in eV relative to the Fermi level, and S, for spinors ``kron(1_2, S)``.
 
     Raises:
         ModuleNotFoundError: without sisl.
@@ -114,7 +115,8 @@ def read(file: str | os.PathLike[str], basis_name: str = PROGRAM) -> Foreign:
     blocks, overlap = matrices(path, H, atoms, basis)
     if tuple(H.geometry.nsc) == (1, 1, 1):
         _check_unfolded(path, atoms, overlap)
-    return Foreign(atoms, blocks, overlap, fermi_level=0.0, calculation=calculation(path))
+    foreign = Foreign(atoms, blocks, overlap, fermi_level=0.0, calculation=calculation(path))
+    return foreign_molecule(foreign, zero_is_known=True)
 
 
 def calculation(path: Path) -> dict[str, Any]:
