@@ -142,6 +142,9 @@ def test_the_functional_may_be_another_one(water):
     ref = wb.reference(water, "sto-3g", "hf")
     own = wb.properties(water, ref.H, total_energy=True, xc="hf").total_energy
     assert own == pytest.approx(ref.energy, abs=1e-7)
+    coarse = wb.properties(water, ref.H, total_energy=True, xc="pbe", grid=1).total_energy
+    fine = wb.properties(water, ref.H, total_energy=True, xc="pbe").total_energy
+    assert 0 < abs(coarse - fine) < 0.05
     other = wb.properties(water, ref, total_energy=True, xc="pbe").total_energy
     assert abs(other - own) > 1
 
@@ -203,6 +206,8 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(water):
         wb.properties(water, ref, n_electrons=9)
     with pytest.raises(ValueError, match=r"functional .* is not known.*give it with xc"):
         wb.properties(water, ref.H, total_energy=True)
+    with pytest.raises(ValueError, match="grid must be a whole number from 0 to 9"):
+        wb.properties(water, ref, total_energy=True, grid=10)
     with pytest.raises(ValueError, match="libxc knows no functional 'nonsense'"):
         wb.properties(water, ref, total_energy=True, xc="nonsense")
 

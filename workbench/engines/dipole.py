@@ -31,7 +31,8 @@ def core_charges(atoms: Atoms, basis: str) -> NDArray[np.float64]:
 def dipole_origin(atoms: Atoms) -> NDArray[np.float64]:
     """The origin (3,) of dipole moments, A: the centre of mass of an ion, else zero.
 
-    The dipole moment of a neutral molecule does not depend on it.
+    The dipole moment of a neutral molecule does not depend on it. That of an ion does: PySCF's
+    `dip_moment` takes the coordinate origin unless told, other programs the centre of mass.
     """
     return atoms.get_center_of_mass() if atoms.info.get("charge", 0) else np.zeros(3)
 
