@@ -7,7 +7,8 @@ import torch
 from tests.support.networks import BASIS, SMALL
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.models.edge_frames import Constant
+from workbench.hamiltonians.wigner import wigner_blocks
+from workbench.models.edge_frames import Constant, EdgeFrames
 from workbench.models.geometry import GeometryBuilder
 
 SMALL_BASIS = Basis("toy", {1: (0,), 8: (0, 1)})
@@ -20,6 +21,15 @@ def test_frames_rotate_pairs_onto_the_z_axis():
     unit = torch.nn.functional.normalize(vectors.double(), dim=1)[:, [1, 2, 0]]
     on_z = (D @ unit[:, :, None])[:, :, 0]
     torch.testing.assert_close(on_z, torch.tensor([[0, 1.0, 0]]).double().expand(4, 3))
+
+
+def test_frames_are_the_wigner_matrices_of_one_rotation_in_every_l():
+    vectors = torch.tensor([[0, 0, 1.0], [0, 0, -2.0], [1.0, 0, 0], [0.3, -0.2, 0.9]])
+    D = EdgeFrames(4)(vectors.double())
+    axes = [2, 0, 1]  # of y, z, x
+    rotations = D[:, 1:4, 1:4][:, axes][:, :, axes].numpy()
+    expected = torch.from_numpy(wigner_blocks(range(5), rotations))
+    torch.testing.assert_close(D, expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("cached", ["constant", "change"])

@@ -8,6 +8,7 @@ import torch
 
 from tests.support.networks import SMALL, distorted_ethanol, refining_model
 from workbench.evaluation.equivariance import equivariance
+from workbench.models.edge_frames import feature_frames, highest_l
 from workbench.structures.loading import load
 
 
@@ -43,3 +44,17 @@ def test_atoms_whose_local_frame_is_undefined_by_symmetry_get_no_correction(name
     correction = prediction.refined - prediction.baseline
     assert correction.max_abs() > 0.1  # pairs with a local frame are corrected
     assert abs(correction.block(0, 0)).max() < 1e-3  # the first atom has none
+
+
+def test_pair_features_in_local_frames_are_the_rotated_features_of_edge_frames():
+    model = refining_model(replace(SMALL, refiner_frame="local")).to(torch.float64)
+    local, layout = model.local, model.baseline.layout
+    lmax = highest_l(model.config, model.irreps)
+    torch.manual_seed(0)
+    first = torch.randn(5, 3, dtype=torch.float64)
+    to_edge_frame = feature_frames(layout, lmax)(local.frames(first))
+    angle = torch.rand(5, dtype=torch.float64)
+    harmonic = local.frames.rotate_about_z(local.frames(first), angle)
+    x = torch.randn(5, layout.dim, 3, dtype=torch.float64)
+    found = local.from_edge_frame(to_edge_frame @ x, angle)
+    torch.testing.assert_close(found, local.to_features(harmonic) @ x)

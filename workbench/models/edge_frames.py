@@ -12,7 +12,7 @@ A is the sine and B minus the cosine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -164,6 +164,12 @@ def coefficients_by_degree(
     return of_degree
 
 
+def component_orders(ls: Iterable[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Of each component of irreps: its m, and the place of the component -m of the same irrep."""
+    m = np.concatenate([np.arange(-l, l + 1) for l in ls])
+    return m, np.arange(len(m)) - 2 * m
+
+
 class EdgeFrames(nn.Module):
     """Wigner matrices that rotate each pair onto z, computed once per geometry."""
 
@@ -174,11 +180,19 @@ class EdgeFrames(nn.Module):
         for l in range(lmax + 1):
             shell = slice(l * l, (l + 1) ** 2)
             tilt[shell, shell] = wigner_d(l, rotation((1, 0, 0), -90))
-        m = np.concatenate([np.arange(-l, l + 1) for l in range(lmax + 1)])
-        centre = np.concatenate([[l * l + l] * (2 * l + 1) for l in range(lmax + 1)])
-        self.tilt = Constant(tilt)
-        self.m = Constant(m.astype(float))
-        self.flip = Constant((centre - m).astype(np.intp))
+        m, flip = component_orders(range(lmax + 1))
+        of_order = np.abs(m) == np.arange(lmax + 1)[:, None]
+        about_y = np.concatenate(
+            [
+                np.einsum("kr,ar,br->kab", of_order, tilt, tilt),  # times cos(k theta)
+                np.einsum("kr,ar,br->kab", of_order * np.sign(m), tilt, tilt[:, flip]),  # sin
+            ]
+        )
+        then_about_z = np.concatenate([about_y, -np.sign(m) * about_y[:, :, flip]], axis=2)
+        self.harmonics = Constant(then_about_z.reshape(len(about_y), -1))
+        self.orders = Constant(np.arange(lmax + 1.0))
+        self.order_of = Constant(np.abs(m).astype(np.intp))
+        self.m, self.flip = Constant(m.astype(float)), Constant(flip)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Wigner matrices of ``R_y(-theta) R_z(-phi)`` for vectors (P, 3).
@@ -188,14 +202,23 @@ class EdgeFrames(nn.Module):
         Returns:
             (P, (lmax+1)^2, (lmax+1)^2), block-diagonal in l.
         """
-        tilt, m, flip = self.tilt(vectors).T, self.m(vectors), self.flip(vectors)
+        orders, order_of = self.orders(vectors), self.order_of(vectors)
         x, y, z = vectors.unbind(-1)
-        phi = torch.atan2(y, x)[:, None] * m  # (P, K)
-        theta = torch.atan2(torch.hypot(x, y), z)[:, None] * m
-        about_z = tilt * phi.cos()[:, None] - tilt[:, flip] * phi.sin()[:, None]
-        flipped = about_z.index_select(1, flip)
-        about_y = about_z * theta.cos()[..., None] + flipped * theta.sin()[..., None]
-        return tilt.T @ about_y
+        phi = torch.atan2(y, x)[:, None] * orders  # (P, lmax+1)
+        theta = torch.atan2(torch.hypot(x, y), z)[:, None] * orders
+        about_y = torch.cat([theta.cos(), theta.sin()], dim=1) @ self.harmonics(vectors)
+        cosine, sine = about_y.unflatten(1, (len(order_of), 2, -1)).unbind(2)
+        cos_phi, sin_phi = (f(phi).index_select(1, order_of) for f in (torch.cos, torch.sin))
+        return cosine * cos_phi[:, None] + sine * sin_phi[:, None]
+
+    def rotate_about_z(self, harmonic: Tensor, angle: Tensor) -> Tensor:
+        """Wigner matrices (P, K, K) of these rotations, then one about z by an angle (P,).
+
+        K is that of this object or of a lower l.
+        """
+        phase = angle[:, None] * self.m(angle)[: harmonic.shape[1]]
+        flipped = harmonic.index_select(1, self.flip(harmonic)[: harmonic.shape[1]])
+        return harmonic * phase.cos()[..., None] + flipped * phase.sin()[..., None]
 
 
 class _Gather(nn.Module):

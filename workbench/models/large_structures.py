@@ -213,7 +213,9 @@ class _ChunkedTokens:
     def begin(self, edges: _Edges) -> None:
         """Compute the part of a chunk's pair tokens that comes from features."""
         graph, rows, network = edges.chunk.graph, edges.chunk.pairs, self.network
-        features = torch.bmm(edges.pairs.frames.transpose(1, 2), edges.features)
+        features = edges.features
+        if not network.is_local:
+            features = torch.bmm(edges.pairs.frames.transpose(1, 2), features)
         no_blocks = self.no_blocks.expand(len(features), *self.no_blocks.shape[1:])
         tokens = network.global_tokens(
             self.stage1.nodes[:1],

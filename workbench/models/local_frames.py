@@ -10,7 +10,6 @@ multiplies all non-scalar inputs and the correction, so that only stage 1's pred
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.hamiltonians.irreps import BlockIrreps
-from workbench.models.edge_frames import Constant, Degree, EdgeFrames, basis_frames
+from workbench.models.edge_frames import (
+    Constant,
+    Degree,
+    EdgeFrames,
+    Layout,
+    basis_frames,
+    component_orders,
+)
 from workbench.models.tensor_rotations import (
     BlockFrames,
     BlockRotation,
@@ -57,17 +63,25 @@ class LocalFrames(nn.Module):
         reflection: how inversion of the structure changes features and blocks in local frames.
     """
 
-    def __init__(self, features: Sequence[Degree], irreps: BlockIrreps) -> None:
+    def __init__(self, features: Layout, irreps: BlockIrreps) -> None:
         """``features``: irreps of stage 1's features; ``irreps``: of the blocks."""
         super().__init__()
-        ls = [degree.l for degree in features]
-        lmax = max(*ls, *irreps.basis.layout, *irreps.spins)
-        y = sum(2 * degree.l + 1 for degree in features[: features.index(Degree(1, pseudo=False))])
+        degrees = features.degrees
+        ls, of_blocks = [degree.l for degree in degrees], (*irreps.basis.layout, *irreps.spins)
+        lmax = max(*ls, *of_blocks)
+        y = sum(2 * degree.l + 1 for degree in degrees[: degrees.index(Degree(1, pseudo=False))])
         self._polar = Constant(np.array([y + 2, y, y + 1]))  # components come as y, z, x
         self.frames = EdgeFrames(lmax)
         self.to_features = basis_frames(ls, lmax)
-        self.to_basis = BlockFrames(irreps, lmax)
-        self.reflection = Reflection(features, irreps)
+        self.to_basis = BlockFrames(irreps, max(of_blocks))
+        self._harmonics = (max(of_blocks) + 1) ** 2  # that `to_basis` reads
+        self.reflection = Reflection(degrees, irreps)
+        source, sign = features.frame_order
+        m, flip = component_orders(ls)
+        place = np.argsort(source)  # of each component in frame order
+        self._m = Constant(m.astype(float))
+        self._place, self._flipped_place = Constant(place), Constant(place[flip])
+        self._sign, self._flipped_sign = Constant(sign[place]), Constant(sign[place[flip]])
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, BlockRotation]:
         """The rotation that brings ``first`` onto z and ``second`` into the xz plane, x > 0.
@@ -79,21 +93,24 @@ class LocalFrames(nn.Module):
         Returns:
             (items, K, K) Wigner matrices of the features, and the rotation of blocks, float64.
         """
-        return self.rotate_about_z(self.frames(first), second)
+        onto_z = self.frames(first)
+        harmonic = self.frames.rotate_about_z(onto_z, _angle(onto_z, second))
+        of_blocks = harmonic[:, : self._harmonics, : self._harmonics]
+        return self.to_features(harmonic), self.to_basis(of_blocks)
 
-    def rotate_about_z(self, onto_z: Tensor, second: Tensor) -> tuple[Tensor, BlockRotation]:
-        """The same from rotations onto z: add the rotation about z that the second vector defines.
+    def from_edge_frame(self, features: Tensor, angle: Tensor) -> Tensor:
+        """Pair features (P, K, C) in local frames, from those in edge frames in frame order.
 
         Args:
-            onto_z: (items, (lmax+1)^2, (lmax+1)^2) Wigner matrices of ``EdgeFrames`` that rotate
-                the first vectors onto z.
-            second: (items, 3).
+            features: in edge frames.
+            angle: (P,) of the rotation about z from an edge frame to the local frame.
         """
-        rotated = (onto_z[:, 1:4, 1:4] @ second[:, [1, 2, 0], None])[:, :, 0]  # y, z, x
-        angle = torch.atan2(rotated[:, 0], rotated[:, 2])[:, None] * self.frames.m(onto_z)
-        flipped = onto_z.index_select(1, self.frames.flip(onto_z))
-        harmonic = onto_z * angle.cos()[..., None] + flipped * angle.sin()[..., None]
-        return self.to_features(harmonic), self.to_basis(harmonic)
+        phase = angle[:, None] * self._m(angle)
+        cosine = (phase.cos() * self._sign(phase)).to(features)
+        sine = (phase.sin() * self._flipped_sign(phase)).to(features)
+        plain = features.index_select(1, self._place(features))
+        flipped = features.index_select(1, self._flipped_place(features))
+        return plain * cosine[..., None] + flipped * sine[..., None]
 
     def vectors(self, nodes: Tensor) -> LocalVectors:
         """Two vectors of each atom: its polar vectors, summed over half of the channels each.
@@ -130,14 +147,15 @@ class LocalFrames(nn.Module):
 
         Args:
             local_vectors: of the atoms.
-            onto_z: Wigner matrices that rotate the pairs onto z, see `rotate_about_z`.
+            onto_z: Wigner matrices of ``EdgeFrames`` that rotate the pairs onto z.
             vectors: (P, 3) from atom i to atom j.
             row: (P,) atom i.
             column: (P,) atom j.
 
         Returns:
-            Wigner matrices (P, K, K) of features, P rotations of blocks, and the confidence (P,)
-            of the frames, from 0 to 1.
+            Angle (P,) of the rotation about z from the edge frame to the local frame, P rotations
+            of blocks, global frame -> local frame, and the confidence (P,) of the frames, from 0
+            to 1.
         """
 
         def second_vector(first: Tensor, second: Tensor) -> Tensor:
@@ -152,8 +170,19 @@ class LocalFrames(nn.Module):
             0, column
         )
         confidence = _confidence(area.norm(dim=1) / squares.sqrt(), WELL_DEFINED_PAIR)
-        second = second_vector(*_non_zero(local_vectors.first, local_vectors.second))
-        return *self.rotate_about_z(onto_z, second), confidence
+        angle = _angle(onto_z, second_vector(*_non_zero(local_vectors.first, local_vectors.second)))
+        harmonic = onto_z[:, : self._harmonics, : self._harmonics]
+        rotation = self.to_basis(self.frames.rotate_about_z(harmonic, angle))
+        return angle, rotation, confidence
+
+
+def _angle(onto_z: Tensor, second: Tensor) -> Tensor:
+    """(items,) angle of the rotation about z that brings second vectors (items, 3) to y = 0, x > 0.
+
+    ``onto_z``: Wigner matrices of the rotations that are applied before.
+    """
+    rotated = (onto_z[:, 1:4, 1:4] @ second[:, [1, 2, 0], None])[:, :, 0]  # y, z, x
+    return torch.atan2(rotated[:, 0], rotated[:, 2])
 
 
 def _non_zero(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ class TwoStageNetwork(nn.Module):
         self.geometry_builder = GeometryBuilder(self.irreps, config)
         self.baseline = Stage1(self.irreps, config)
         self.refiner = Stage2(self.irreps, config)
-        self.local = LocalFrames(self.baseline.layout.degrees, self.irreps)
+        self.local = LocalFrames(self.baseline.layout, self.irreps)
 
     @property
     def scaling(self) -> Scaling:
@@ -136,9 +136,8 @@ class TwoStageNetwork(nn.Module):
     def tokens(self, out: Stage1Output, graph: Graph, geometry: Geometry) -> Tokens:
         """The input of stage 2, from stage 1's output; in local frames if the model uses them."""
         features, blocks = out.features, self._blocks_read(out, graph, geometry)
-        tokens = self.global_tokens(
-            features.nodes, features.edges, features.radial, blocks, graph, geometry
-        )
+        edges = features.framed_edges if self.is_local else features.edges
+        tokens = self.global_tokens(features.nodes, edges, features.radial, blocks, graph, geometry)
         if not self.is_local:
             return tokens
         vectors = self.local.vectors(features.nodes)
@@ -154,7 +153,10 @@ class TwoStageNetwork(nn.Module):
         graph: Graph,
         geometry: Geometry,
     ) -> Tokens:
-        """The tokens in the global frame, in the dtype of stage 2."""
+        """The tokens in the global frame, in the dtype of stage 2.
+
+        If `localised_pairs` follows, ``edges`` are in edge frames instead, as it reads them.
+        """
         like = self.refiner.node_in.weight
         return Tokens(
             nodes=nodes.to(like),
@@ -206,14 +208,19 @@ class TwoStageNetwork(nn.Module):
     def localised_pairs(
         self, tokens: Tokens, vectors: LocalVectors, graph: Graph, geometry: Geometry
     ) -> Tokens:
-        """The tokens with the pairs' rows in local frames whose z axis is the pair."""
-        features, rotation, confidence = self.local.of_pairs(
+        """The tokens with the pairs' rows in local frames whose z axis is the pair.
+
+        Of ``tokens`` the pair features are in edge frames, frame order, and all else in the global
+        frame: an edge frame and a local frame differ by a rotation about z only, which is cheap.
+        """
+        angle, rotation, confidence = self.local.of_pairs(
             vectors, geometry.harmonic, graph.edge_vec, tokens.row, tokens.column
         )
         rotation, confidence = rotation.to(tokens.edges), confidence.to(tokens.edges)
+        edges = self.local.from_edge_frame(tokens.edges, angle)
         return replace(
             tokens,
-            edges=scale_non_scalars(features.to(tokens.edges) @ tokens.edges, confidence),
+            edges=scale_non_scalars(edges, confidence),
             pair_blocks=to_local(tokens.pair_blocks, rotation, confidence),
             pair_confidence=confidence,
             direction=tokens.direction.new_tensor([0.0, 0.0, 1.0]).expand_as(tokens.direction),

@@ -4,28 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from e3nn import o3
 from torch import Tensor
 
 from workbench.hamiltonians.block_matrix import BlockMatrix
+from workbench.models.edge_frames import Layout
 
 
 @dataclass(frozen=True)
 class Features:
-    """Stage 1's features, which stage 2 reads; global frame.
+    """Stage 1's features, which stage 2 reads; global frame. Rows are sorted at the first access.
 
     Attributes:
-        node: (N, K*C) node features in e3nn's order of ``irreps``.
-        edge: (P, K*C) pair features, in the order of the Hamiltonian's off-site blocks; None for a
-            large structure, whose pair features do not fit into memory.
-        irreps: irreps of a row as an e3nn string.
+        layout: irreps of the features.
+        nodes: (N, K, C) node features, component outside.
+        edges: (P, K, C) pair features; None for a large structure, whose pair features do not fit
+            into memory.
     """
 
-    node: Tensor
-    edge: Tensor | None
-    irreps: str
+    layout: Layout
+    nodes: Tensor
+    edges: Tensor | None
+
+    @cached_property
+    def node(self) -> Tensor:
+        """(N, K*C) node features in e3nn's order of ``irreps``."""
+        return self.layout.to_irreps(self.nodes)
+
+    @cached_property
+    def edge(self) -> Tensor | None:
+        """(P, K*C) pair features, in the order of the Hamiltonian's off-site blocks.
+
+        None for a large structure.
+        """
+        return None if self.edges is None else self.layout.to_irreps(self.edges)
+
+    @property
+    def irreps(self) -> str:
+        """Irreps of a row as an e3nn string."""
+        return str(self.layout.irreps(self.nodes.shape[2]))
 
     def by_irrep(self) -> dict[str, Tensor]:
         """Node features by irrep: e3nn's name, e.g. "2e" -> (N, C, 2l+1).

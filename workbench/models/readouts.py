@@ -98,32 +98,37 @@ class Readout(nn.Module):
 
     def forward(self, readout_features: Sequence[Tensor], classes: Tensor) -> Tensor:
         """Features (items, components, inner) per section, classes (items,) -> (items, outputs)."""
-        apply = self._solution if self.solved else self._shared
-        return torch.cat([y.flatten(1) for y in apply(readout_features, classes)], dim=1)
+        if not self.solved:
+            return torch.cat([y.flatten(1) for y in self._shared(readout_features)], dim=1)
+        order = torch.argsort(classes, stable=True)
+        counts = torch.bincount(classes, minlength=self.n_classes).tolist()
+        items_by_class = (x.index_select(0, order) for x in readout_features)
+        outputs = [self._solution(k, x, counts) for k, x in enumerate(items_by_class)]
+        return torch.cat(outputs, dim=1).index_select(0, torch.argsort(order))
 
-    def _shared(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
-        del classes
+    def _shared(self, readout_features: Sequence[Tensor]) -> list[Tensor]:
         return [
             x @ w + self.bias if s.invariant else x @ w
             for x, w, s in zip(readout_features, self.shared, self.sections, strict=True)
         ]
 
-    def _solution(self, readout_features: Sequence[Tensor], classes: Tensor) -> list[Tensor]:
-        order = torch.argsort(classes, stable=True)
-        counts = torch.bincount(classes, minlength=self.n_classes).tolist()
-        original = torch.empty_like(order)
-        original[order] = torch.arange(len(order), device=order.device)
-        result = []
-        for k, (x, s) in enumerate(zip(readout_features, self.sections, strict=True)):
-            solution = getattr(self, f"{_SOLUTION}{k}")
-            outputs = [
-                items @ w[: s.inner] + w[s.inner] if s.invariant else items @ w
-                for items, w in zip(x[order].split(counts), solution, strict=True)
-                if len(items)
-            ]
-            empty = x.new_zeros(0, s.components, s.outer)  # without items nothing else is joined
-            result.append(torch.cat([empty, *outputs])[original])
-        return result
+    def _solution(self, section: int, x: Tensor, counts: Sequence[int]) -> Tensor:
+        """(items, components * outer) of one section, for items sorted by class.
+
+        Args:
+            section: its number.
+            x: (items, components, inner).
+            counts: number of items of each class.
+        """
+        s, solution = self.sections[section], getattr(self, f"{_SOLUTION}{section}")
+        rows = x.flatten(0, 1).split([n * s.components for n in counts])
+        outputs = [
+            torch.addmm(w[s.inner], items, w[: s.inner]) if s.invariant else items @ w
+            for items, w in zip(rows, solution, strict=True)
+            if len(items)
+        ]
+        empty = x.new_zeros(0, s.outer)  # without items nothing else is joined
+        return torch.cat(outputs or [empty]).view(len(x), s.components * s.outer)
 
 
 def _notice_solution(readout: Readout, incompatible: object) -> None:

@@ -42,16 +42,23 @@ class Stage1Features(NamedTuple):
     Attributes:
         radial: (P, radial) radial functions of each pair.
         nodes: (N, K, C) equivariant node features.
-        edges: (P, K, C) equivariant pair features, rotated back to the global frame.
+        framed_edges: (P, K, C) equivariant pair features in edge frames, frame order.
+        frames: (P, K, K) Wigner matrices global frame -> edge frame, rows in frame order.
         node_readout_features: input of the readout of on-site blocks, see ``readouts``.
         pair_readout_features: input of the readout of pair blocks.
     """
 
     radial: Tensor
     nodes: Tensor
-    edges: Tensor
+    framed_edges: Tensor
+    frames: Tensor
     node_readout_features: list[Tensor]
     pair_readout_features: list[Tensor]
+
+    @property
+    def edges(self) -> Tensor:
+        """(P, K, C) pair features, rotated back to the global frame."""
+        return torch.bmm(self.frames.transpose(1, 2), self.framed_edges)
 
 
 class Stage1Output(NamedTuple):
@@ -136,7 +143,8 @@ class Stage1(nn.Module):
         return Stage1Features(
             radial,
             nodes,
-            torch.bmm(pairs.frames.transpose(1, 2), edges),
+            edges,
+            pairs.frames,
             self.node_head.readout_features(nodes, geometry.node_class),
             self.pair_head.readout_features(
                 self.pair_head.normalised(nodes), edges, pairs, geometry.pair_class

@@ -56,7 +56,9 @@ def rotate_blocks(blocks: Tensor, by: BlockRotation) -> Tensor:
     spin = 0 if by.spin is None else 1
     between = (None,) * (blocks.ndim - 3 - spin)
     matrix = by.orbitals[(slice(None), *between, *(None,) * spin)]
-    rotated = matrix @ blocks @ matrix.mT
+    # One product with all rows of an item's blocks: the matrices are not copied to each block.
+    half = (blocks.flatten(1, -2) @ by.orbitals.mT).view_as(blocks)
+    rotated = matrix @ half
     if by.spin is None:
         return rotated
     return (by.spin[(slice(None), *between)] @ rotated.flatten(-2)).view_as(rotated)

@@ -121,23 +121,21 @@ class TwoStageModel(TwoStageNetwork):
         baseline, refined, features = self._network_output(graphs, symmetrise)
         parts = (blocks.split(graphs) for blocks in (baseline, refined, features))
         return [
-            self._prediction(graph, h1, h2, Features(f.nodes, f.pairs, self._feature_irreps))
+            self._prediction(graph, h1, h2, Features(self.baseline.layout, f.nodes, f.pairs))
             for graph, h1, h2, f in zip(graphs, *parts, strict=True)
         ]
 
     def _network_output(
         self, graphs: list[Graph], symmetrise: int
     ) -> tuple[Blocks, Blocks, Blocks]:
-        """Baseline and refined blocks, eV, and stage 1's features in e3nn's order."""
+        """Baseline and refined blocks, eV, and stage 1's features, (N or P, K, C)."""
         graph, geometry, out = self._stage1(graphs)
         start = self.codec.start(graph, geometry)
         baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
         tokens = self.tokens(out, graph, geometry)
         base = baseline if self.config.refiner_baseline else start
         refined = base + averaged(self, tokens, graph, symmetrise)
-        layout = self.baseline.layout
-        features = (layout.to_irreps(f) for f in (out.features.nodes, out.features.edges))
-        return baseline, refined, Blocks(*features)
+        return baseline, refined, Blocks(out.features.nodes, out.features.edges)
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:
@@ -146,12 +144,8 @@ class TwoStageModel(TwoStageNetwork):
                 "symmetrise=1."
             )
         baseline, refined, nodes = predict_large(self, join([graph]).to(str(self.device)))
-        features = Features(self.baseline.layout.to_irreps(nodes), None, self._feature_irreps)
+        features = Features(self.baseline.layout, nodes, None)
         return self._prediction(graph, baseline, refined, features)
-
-    @property
-    def _feature_irreps(self) -> str:
-        return str(self.baseline.layout.irreps(self.config.channels))
 
     def _is_large(self, graph: Graph) -> bool:
         """Whether the features of all pairs would take too much memory."""
