@@ -183,18 +183,6 @@ class _Start(NamedTuple):
     oriented: bool | None = None
 
 
-def _sampling(
-    is_crystal: bool, temperature: float, sigma: float | None, strain: float, slide: bool
-) -> Any:
-    """Dynamics of molecules, or random displacements."""
-    from workbench.structures.sampling import Displaced, Langevin
-
-    thermal = Langevin(temperature)  # which checks the temperature, also beside --sigma
-    if is_crystal:
-        return Displaced(0.05 if sigma is None else sigma, strain=strain, slide=slide)
-    return thermal if sigma is None else Displaced(sigma=sigma)
-
-
 def _of_collection(
     name: str,
     largest: int | None,
