@@ -55,7 +55,7 @@ def test_warnings_of_every_command_are_sentences(tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines() == [
         "Warning: two.xyz holds 2 structures, and the last one is used: choose another by its "
-        "number (index, on the command line --index)."
+        "number (index, or --index in a command), or take all (load_all, --index :)."
     ]
 
 

@@ -135,5 +135,6 @@ def test_orbitals_that_pyscf_lacks_have_no_overlap(solved):
     ):
         with pytest.raises(ValueError, match=says):
             dispatch.overlap(chain(), wrong, {}, 6.0)
-    with pytest.raises(ValueError, match="no engine 'SIESTA'"):
-        dispatch.overlap(chain(), basis, {"program": "SIESTA"}, 6.0)
+    of_siesta = wb.Basis("siesta", basis.shells)
+    with pytest.raises(ValueError, match="no basis 'siesta'"):
+        dispatch.overlap(chain(), of_siesta, {"program": "SIESTA"}, 6.0)
