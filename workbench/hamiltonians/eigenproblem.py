@@ -151,8 +151,9 @@ def gap(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float:
 def gap_or_none(H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> float | None:
     """As `gap`, but None where all orbitals are occupied, so that there is no LUMO.
 
+    >>> from ase import Atoms
     >>> from workbench.hamiltonians.eigenproblem import gap_or_none
-    >>> helium = wb.reference(wb.load("He"), basis="sto-3g", xc="hf")
+    >>> helium = wb.reference(Atoms("He"), basis="sto-3g", xc="hf")
     >>> print(gap_or_none(helium.H, helium.S, helium.n_electrons))
     None
     """
