@@ -31,7 +31,7 @@ def bands(
         typer.Option("--out", "-o", help=".png, .svg, .pdf, .csv or .json to write; repeatable."),
     ],
     path: BandPath = None,
-    points: BandPoints = 60,
+    points: BandPoints = 120,
     overlap: OverlapFile = None,
     electrons: Electrons = None,
     index: Index = None,

@@ -101,7 +101,7 @@ def predict(
     ] = False,
     bands: BandFiles = None,
     path: BandPath = None,
-    points: BandPoints = 60,
+    points: BandPoints = 120,
     overlap: OverlapFile = None,
     electrons: Electrons = None,
     deeph: Annotated[

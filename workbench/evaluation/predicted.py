@@ -99,7 +99,7 @@ class Predicted:
         gap = None if edges is None else edges.energy
         return result | {"gap_ev": gap, "levels_ev": energies.tolist()}
 
-    def bands(self, path: str | None = None, points: int = 60) -> BandStructure:
+    def bands(self, path: str | None = None, points: int = 120) -> BandStructure:
         """The bands of a crystal along a path, eV; the reference is the Fermi level if known.
 
         Bands that nearly dependent orbitals make spurious are left out (`bands.LEAST`).
