@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
 
-from tests.support.fuzzing import faults
+from tests.support.fuzzing import fault_of, faults
 from tests.support.mutants import count, mutants
 from workbench.structures.loading import StructureError, load, validate
 from workbench.structures.uploads import read_upload
@@ -60,15 +60,7 @@ def files() -> dict[str, bytes]:
 
 def outcome(source, content: bytes | str) -> str | None:
     """None for a valid structure or a good sentence; otherwise what is wrong."""
-    try:
-        validate(source())
-    except StructureError as error:
-        sentence = str(error)
-        good = "\n" not in sentence and sentence.endswith(".") and len(sentence) < 400
-        return None if good else f"{sentence!r} for {content!r}"
-    except BaseException as error:
-        return f"{error!r} for {content!r}"
-    return None
+    return fault_of(lambda: validate(source()), StructureError, content)
 
 
 def file_faults() -> Iterator[str | None]:

@@ -27,6 +27,28 @@ MOST_BYTES = 2_000_000_000
 Check = Callable[[], Iterator[str | None]]
 
 
+def fault_of(
+    read: Callable[[], object], refusal: type[Exception], mutant: object, longest: int = 400
+) -> str | None:
+    """What is wrong with how a mutant is read; None where it is right, or refused in one sentence.
+
+    Args:
+        read: reads it, and asserts that its content is sound.
+        refusal: the error that the reader may raise.
+        mutant: what to show of the mutant.
+        longest: number of characters below which a sentence stays.
+    """
+    try:
+        read()
+    except refusal as error:
+        sentence = str(error)
+        good = "\n" not in sentence and sentence.endswith(".") and len(sentence) < longest
+        return None if good else f"{sentence!r} for {mutant!r}"
+    except BaseException as error:
+        return f"{error!r} for {mutant!r}"
+    return None
+
+
 def faults(check: Check) -> list[str]:
     """The faults of a check, found in a child process; the end of the child is a fault as well."""
     command = [sys.executable, "-m", __name__, check.__module__, check.__name__]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ import pytest
 from tests.datasets.formats.test_abacus import ATOMS
 from tests.support import abacus as support
 from tests.support.crystal import integrals
-from tests.support.fuzzing import faults
+from tests.support.fuzzing import fault_of, faults
 from tests.support.mutants import count, mutants
 from workbench.datasets.formats import Foreign, FormatError, abacus, deeph_blocks
 from workbench.hamiltonians.conventions import HARTREE
@@ -208,20 +209,12 @@ def mutant_faults() -> Iterator[str | None]:
                 content = file.read_bytes()
                 for mutant in islice(mutants(content, seed), count(400) // 8):
                     file.write_bytes(mutant)
-                    yield _outcome(path, mutant)
+                    yield fault_of(partial(_check, path), FormatError, mutant, longest=500)
                 file.write_bytes(content)
 
 
-def _outcome(path: Path, mutant: bytes) -> str | None:
-    try:
-        assert isinstance(abacus.read(path), Foreign)
-    except FormatError as error:
-        sentence = str(error)
-        good = "\n" not in sentence and sentence.endswith(".") and len(sentence) < 500
-        return None if good else f"{sentence!r} for {mutant!r}"
-    except BaseException as error:
-        return f"{error!r} for {mutant!r}"
-    return None
+def _check(path: Path) -> None:
+    assert isinstance(abacus.read(path), Foreign)
 
 
 def test_every_mutant_is_a_structure_or_one_sentence():

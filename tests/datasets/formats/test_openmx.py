@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from tests.datasets.formats.test_abacus import ATOMS, POINTS
 from tests.support import openmx as support
 from tests.support.command_line import numbers_of, run
 from tests.support.crystal import integrals, spin_orbit
-from tests.support.fuzzing import faults
+from tests.support.fuzzing import fault_of, faults
 from tests.support.mutants import count, mutants
 from workbench.datasets.formats import Foreign, FormatError, openmx
 from workbench.datasets.validation import check
@@ -180,22 +181,14 @@ def mutant_faults() -> Iterator[str | None]:
             head = len(content) // 10  # counts and cells, which decide what is read
             for number, mutant in enumerate(islice(mutants(content[:head], seed), count(200) // 2)):
                 path.write_bytes(mutant + content[head:])
-                yield _outcome(path, number)
+                yield fault_of(partial(_check, path), FormatError, number, longest=500)
             for number, mutant in enumerate(islice(mutants(content, seed), count(200) // 2)):
                 path.write_bytes(mutant)
-                yield _outcome(path, number)
+                yield fault_of(partial(_check, path), FormatError, number, longest=500)
 
 
-def _outcome(path: Path, number: int) -> str | None:
-    try:
-        assert isinstance(openmx.read(path), Foreign)
-    except FormatError as error:
-        sentence = str(error)
-        good = "\n" not in sentence and sentence.endswith(".") and len(sentence) < 500
-        return None if good else f"{sentence!r} for mutant {number}"
-    except BaseException as error:
-        return f"{error!r} for mutant {number}"
-    return None
+def _check(path: Path) -> None:
+    assert isinstance(openmx.read(path), Foreign)
 
 
 def test_every_mutant_is_a_structure_or_one_sentence():
