@@ -14,6 +14,8 @@ frames is ours, see ``edge_frames``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -36,7 +38,8 @@ from workbench.models.guess_embedding import NodeGuess, PairGuess
 from workbench.models.readouts import NodeHead, PairHead
 
 
-class Stage1Features(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Stage1Features:
     """The features of stage 1, before its readouts.
 
     Attributes:
@@ -55,7 +58,7 @@ class Stage1Features(NamedTuple):
     node_readout_features: list[Tensor]
     pair_readout_features: list[Tensor]
 
-    @property
+    @cached_property
     def edges(self) -> Tensor:
         """(P, K, C) pair features, rotated back to the global frame."""
         return torch.bmm(self.frames.transpose(1, 2), self.framed_edges)
