@@ -14,8 +14,6 @@ frames is ours, see ``edge_frames``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -38,8 +36,7 @@ from workbench.models.guess_embedding import NodeGuess, PairGuess
 from workbench.models.readouts import NodeHead, PairHead
 
 
-@dataclass(frozen=True, eq=False)
-class Stage1Features:
+class Stage1Features(NamedTuple):
     """The features of stage 1, before its readouts.
 
     Attributes:
@@ -58,7 +55,7 @@ class Stage1Features:
     node_readout_features: list[Tensor]
     pair_readout_features: list[Tensor]
 
-    @cached_property
+    @property
     def edges(self) -> Tensor:
         """(P, K, C) pair features, rotated back to the global frame."""
         return torch.bmm(self.frames.transpose(1, 2), self.framed_edges)
