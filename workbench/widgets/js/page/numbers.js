@@ -2,16 +2,10 @@
 
 export const MEV = 1000; // meV in 1 eV
 
-/** Significant digits without an exponent, as Python's "#.3g". */
-function significant(value, digits) {
-  const text = value.toPrecision(digits);
-  return text.includes("e") ? String(Number(text)) : text;
-}
-
 /** A number, usually of meV: 12.3, 0.187, 0.042; a tiny one as 3e−7. @param {number} value */
 export function milli(value) {
-  if (value >= 1000) return Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
-  if (value >= 0.001) return significant(value, value >= 0.1 ? 3 : 2);
+  if (value >= 999.5) return Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+  if (value >= 0.001) return value.toPrecision(value >= 0.1 ? 3 : 2);
   return value ? value.toExponential(0).replace("-", "−") : "0";
 }
 
