@@ -11,7 +11,10 @@ import torch
 import workbench as wb
 from tests.support.networks import SMALL, distorted_ethanol, random_model, refining_model
 from workbench.engines.dispatch import by_method
+from workbench.evaluation.energy_zero import energy_shift, gauge_free_errors
+from workbench.evaluation.errors import Errors, matrix_errors
 from workbench.evaluation.orientation_comparison import Experiment
+from workbench.hamiltonians.eigenproblem import levels
 from workbench.hamiltonians.rotations import random_rotations, rotation_from_quaternion
 from workbench.hamiltonians.wigner import wigner_d
 from workbench.structures.loading import rotate
@@ -56,28 +59,51 @@ def cases() -> dict[str, Any]:
 
 
 def snapshot_numbers(experiment: Experiment, R: np.ndarray) -> dict[str, Any]:
-    """What Python finds at one orientation, by predictor: matrices and levels in eV, errors in meV.
+    """What Python finds at R: by predictor H and the shift in eV and errors in meV; levels in eV.
 
-    A stage that the page rotates has the rotated prediction, and with it no error of the rotation
-    law: Python's own prediction differs from it by the rounding of the network.
+    A stage that obeys the rotation law by construction has the rotated prediction: the network's
+    own answer differs from it by rounding, which `rounding_mev` measures.
     """
-    snapshot = experiment.at(R)
-    model = experiment.model
-    found: dict[str, Any] = {"R": R.tolist()}
-    for name in experiment.names:
-        turned = name == "baseline" or model.is_local
+    reference, S = experiment.reference, experiment.overlap
+    assert reference is not None
+    assert S is not None
+    truth, S = reference.H.rotate(R), S.rotate(R)
+    exact = exact_stages(experiment)
+    fresh = {} if "refined" in exact else experiment.predict(rotate(experiment.atoms, R))
+    found: dict[str, Any] = {"R": R.tolist(), "reference": truth.dense().tolist()}
+    found["levels"] = {"reference": levels(truth, S).tolist()}
+    for name, upright in experiment.upright.predictions.items():
+        turned = upright.rotate(R)
+        H = turned if name in exact else fresh[name]
+        found["levels"][name] = levels(H, S).tolist()
         found[name] = {
-            "matrix": (snapshot.turned if turned else snapshot.predictions)[name].dense().tolist(),
-            "errors": _pair(snapshot.errors.get(name)),
-            "gauge_free": _pair(snapshot.gauge_free.get(name)),
-            "symmetry": _pair(snapshot.symmetry[name]),
-            "inversion": _pair(experiment.inversion[name]),
-            "shift": 1000 * snapshot.shifts.get(name, np.nan),
+            "matrix": H.dense().tolist(),
+            "shift": energy_shift(H, truth, S),
+            "errors": _pair(matrix_errors(H, truth)),
+            "gauge_free": _pair(gauge_free_errors(H, truth, S)),
+            "symmetry": _pair(matrix_errors(H, turned)),
+            "inversion": [0.0, 0.0]
+            if _inverts(experiment, name)
+            else _pair(experiment.inversion[name]),
         }
-    found["levels"] = {name: energies.tolist() for name, energies in snapshot.levels.items()}
-    assert snapshot.reference is not None
-    found["reference"] = snapshot.reference.dense().tolist()
     return found
+
+
+def exact_stages(experiment: Experiment) -> list[str]:
+    """The predictors that obey the rotation law by construction."""
+    return ["baseline", "refined"] if experiment.model.is_local else ["baseline"]
+
+
+def rounding_mev(experiment: Experiment, R: np.ndarray) -> float:
+    """The largest error of the rotation law of the exact stages, meV: rounding of the networks."""
+    symmetry = experiment.at(R).symmetry
+    return max(symmetry[name].max_mev for name in exact_stages(experiment))
+
+
+def _inverts(experiment: Experiment, name: str) -> bool:
+    """Whether a predictor is exact under inversion by construction."""
+    model = experiment.model
+    return name == "baseline" or (model.is_local and model.averages_inversion)
 
 
 def experiment_of(name: str) -> Experiment:
@@ -86,8 +112,8 @@ def experiment_of(name: str) -> Experiment:
     return Experiment(atoms, model, by_method(atoms, model.info["method"]))
 
 
-def _pair(errors: Any) -> list[float] | None:
-    return None if errors is None else [errors.mae_mev, errors.max_mev]
+def _pair(errors: Errors) -> list[float]:
+    return [errors.mae_mev, errors.max_mev]
 
 
 def _water() -> dict[str, Any]:

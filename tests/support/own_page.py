@@ -57,7 +57,8 @@ class OwnPage:
         self.page.wait_for_function(
             """() => {
                 const { settled, sent } = document.querySelector('.wb-structure').dataset;
-                return settled === 'true' && document.querySelector('.wb-heat').dataset.tick === sent;
+                const { tick } = document.querySelector('.wb-heat').dataset;
+                return settled === 'true' && tick === sent;
             }"""
         )
 

@@ -34,9 +34,8 @@ test("matrices, errors and levels of water are Python's", () => {
     for (const { name, H, error, gaugeFree, symmetry, inversion, shift } of found.predictions) {
       const python = expected[names[name]];
       assert.ok(difference(H, python.matrix) < 1e-8);
-      close(1000 * shift, python.shift);
-      const pairs = [[error, "errors"], [gaugeFree, "gauge_free"]];
-      if (name !== "stage 1") pairs.push([symmetry, "symmetry"], [inversion, "inversion"]);
+      close(1000 * shift, 1000 * python.shift);
+      const pairs = [[error, "errors"], [gaugeFree, "gauge_free"], [symmetry, "symmetry"], [inversion, "inversion"]];
       for (const [{ mean, max }, key] of pairs) [mean, max].forEach((value, k) => close(1000 * value, python[key][k]));
     }
     for (const [name, energies] of found.levels) {
