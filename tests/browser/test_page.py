@@ -97,8 +97,11 @@ def test_a_drag_keys_and_buttons_turn_everything(water, settings):
         before = page.page.evaluate("() => [...workbenchPage.snapshot.reference]")
         page.drag(-80, 40)
         turned = page.page.evaluate(
-            """() => ({ shown: workbenchPage.quaternion, matrix: [...workbenchPage.snapshot.reference],
-                picture: JSON.parse(document.querySelector('.wb-structure').dataset.quaternion) })"""
+            """() => ({
+                shown: workbenchPage.quaternion,
+                matrix: [...workbenchPage.snapshot.reference],
+                picture: JSON.parse(document.querySelector('.wb-structure').dataset.quaternion),
+            })"""
         )
         assert np.abs(np.subtract(turned["matrix"], before)).max() > 0.1
         np.testing.assert_allclose(turned["shown"], turned["picture"], atol=1e-12)
@@ -125,9 +128,8 @@ def test_a_drag_keys_and_buttons_turn_everything(water, settings):
 
 def test_levels_stand_still_and_the_table_says_what_the_snapshot_has(water):
     with own_page(water) as page:
-        heights = (
-            "() => [...document.querySelectorAll('.wb-level')].map((bar) => bar.getAttribute('y1'))"
-        )
+        heights = """() => [...document.querySelectorAll('.wb-level')].map(
+            (bar) => bar.getAttribute('y1'))"""
         before = page.page.evaluate(heights)
         found = page.turn_to([0.5, 0.5, 0.5, 0.5])
         assert page.page.evaluate(heights) == before

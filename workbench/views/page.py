@@ -100,7 +100,7 @@ def page(experiment: Experiment) -> str:
     if not len(html.encode()) < LARGEST:
         raise PageError(
             f"This page would have {len(html.encode()) / 1e6:.1f} MB, above "
-            f"{LARGEST / 1e6:.0f} MB: show a smaller molecule, or a smaller basis."
+            f"{LARGEST / 1e6:g} MB: show a smaller molecule, or a smaller basis."
         )
     return html
 
