@@ -19,6 +19,7 @@ from workbench.views.numbers import milli, orientation
         (0.0421, "0.042"),
         (12.34, "12.3"),
         (150, "150"),
+        (999.6, "1\u202f000"),
     ],
 )
 def test_milli_electron_volts_are_short(value, text):

@@ -13,10 +13,10 @@ from ase.build import bulk
 
 import workbench as wb
 from tests.support.live_views import receive, turn_message
+from workbench.views.drawn_structure import bonds, bonds_across, cell_lines
 from workbench.views.structure import SCRIPT
 from workbench.widgets import StructureView
 from workbench.widgets.orbital_pictures import OrbitalPictures
-from workbench.widgets.structure_view import bonds, bonds_across, cell_lines
 
 TURN = wb.rotation((1, 1, 0), 40)
 

@@ -26,6 +26,7 @@ from workbench.cli.bands import bands
 from workbench.cli.exit_codes import ExitCode, explain
 from workbench.cli.help_pages import Command, Group, TrainingCommand
 from workbench.cli.options import Json, show
+from workbench.cli.page import page
 from workbench.cli.predict import predict
 from workbench.cli.training import reproduce, train
 from workbench.cli.verify import verify
@@ -88,6 +89,7 @@ app.command(cls=Command)(model_commands.calibrate)
 app.command(cls=Command)(predict)
 app.command(cls=Command)(bands)
 app.command(cls=Command)(model_commands.rotate)
+app.command(cls=Command)(page)
 app.command(cls=TrainingCommand)(reproduce)
 app.command(cls=Command)(verify)
 

@@ -22,6 +22,7 @@ from workbench.structures.loading import pair_vectors
 __all__ = [
     "ENGINES",
     "again",
+    "by_method",
     "engine_for",
     "overlap",
     "overlap_of",
@@ -155,7 +156,21 @@ def again(atoms: Atoms, made: Reference) -> Reference:
         ValueError: if `made` has no record of its method, or one of an unknown program; otherwise
             as `reference`.
     """
-    method = dict(made.method)
+    return by_method(atoms, made.method)
+
+
+def by_method(atoms: Atoms, method: Mapping[str, Any]) -> Reference:
+    """The reference of a structure, computed with a recorded method: of a reference, or a model's.
+
+    Raises:
+        ValueError: for no method, or one of an unknown program; otherwise as `reference`.
+
+    >>> from workbench.engines.dispatch import by_method
+    >>> method = wb.reference(wb.load("water"), basis="sto-3g", xc="hf").method
+    >>> by_method(wb.load("water"), method).H.n_ao
+    7
+    """
+    method = dict(method)
     if not method:
         raise ValueError(
             "The method of this reference is not on record, so it cannot be computed again: make "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from torch import Tensor
 
 from workbench.engines.level_of_theory import level_of_theory
 from workbench.hamiltonians.basis import Basis
@@ -28,6 +29,7 @@ from workbench.models.orientation_average import averaged
 from workbench.models.prediction import Features, Prediction
 from workbench.models.scaling import Scaling
 from workbench.models.stage1 import Stage1Output
+from workbench.models.tokens import Tokens
 from workbench.structures.validation import check_extent
 
 BATCH = 2_000
@@ -38,6 +40,20 @@ VALIDATED_OVER = "validated_over"
 
 LARGE = 20_000
 """A structure with more pairs is predicted in chunks: its features would take some GB."""
+
+
+class Stage2Input(NamedTuple):
+    """The input of stage 2 for one structure.
+
+    Attributes:
+        tokens: features, blocks and geometry.
+        reverse: (P,) index of the pair (j, i) of each pair (i, j).
+        base: the Hamiltonian to which stage 2's correction is added, eV.
+    """
+
+    tokens: Tokens
+    reverse: Tensor
+    base: BlockMatrix
 
 
 class TwoStageModel(TwoStageNetwork):
@@ -133,9 +149,33 @@ class TwoStageModel(TwoStageNetwork):
         start = self.codec.start(graph, geometry)
         baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
         tokens = self.tokens(out, graph, geometry)
-        base = baseline if self.config.refiner_baseline else start
-        refined = base + averaged(self, tokens, graph, symmetrise)
+        refined = self._corrected(start, baseline) + averaged(self, tokens, graph, symmetrise)
         return baseline, refined, Blocks(out.features.nodes, out.features.edges)
+
+    def _corrected(self, start: Blocks, baseline: Blocks) -> Blocks:
+        """The blocks to which stage 2's correction is added."""
+        return baseline if self.config.refiner_baseline else start
+
+    @torch.inference_mode()
+    def stage2_input(self, atoms: Atoms) -> Stage2Input:
+        """What stage 2 reads of a structure, for a run of its forward pass elsewhere.
+
+        Raises:
+            ValueError: as `predict`, and for a structure so large that it is predicted in chunks.
+
+        >>> tokens = wb.load_model("water").stage2_input(wb.load("water")).tokens
+        >>> tokens.nodes.shape, tokens.direction.shape  # 3 atoms, and 6 ordered pairs of atoms
+        (torch.Size([3, 33, 16]), torch.Size([6, 3]))
+        """
+        self._check(atoms)
+        single = self.graph(atoms)
+        if self._is_large(single):
+            raise ValueError(f"A structure of more than {LARGE} pairs has no tokens at one time.")
+        graph, geometry, out = self._stage1([single])
+        start = self.codec.start(graph, geometry)
+        baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
+        base = self._matrix(single, self._corrected(start, baseline))
+        return Stage2Input(self.tokens(out, graph, geometry), graph.reverse, base)
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
         if symmetrise > 1 and not self.is_local:

@@ -42,7 +42,8 @@ def level_picture(
         spinor: whether the levels are those of spinors.
 
     Returns:
-        An SVG element as text.
+        An SVG element as text. The browser's side of a page (`workbench.views.page`) moves its
+        bars: they are named by column and index, and the element has the scale.
     """
     width = max(260, _LEFT + max(83, 21 + 7 * max(map(len, now))) * len(now))
     low, high = window(next(iter(before.values())), n_occupied)
@@ -53,8 +54,9 @@ def level_picture(
     for k, (name, energies) in enumerate(now.items()):
         x = _LEFT + (k + 0.5) * column
         half = min(0.36 * column, 46)
-        parts.append(_heading(name, energies, n_occupied, x))
-        parts.append(_centred(milli(drift_mev[name]), x, height - bottom + _LINE * 2))
+        parts.append(_heading(name, energies, n_occupied, x, k))
+        drift = height - bottom + _LINE * 2
+        parts.append(_centred(milli(drift_mev[name]), x, drift, "wb-drift", column=k))
         if spinor:
             parts.append(_centred(milli(MEV * splitting(energies)), x, height - 8))
         for index, y in _heights(before[name], low, high, scale):
@@ -62,13 +64,15 @@ def level_picture(
         for index, y in _heights(energies, low, high, scale):
             filled = n_occupied is not None and index < n_occupied
             colour = OCCUPIED if filled else VIRTUAL
-            parts.append(_bar(*_ends(x, half, index, spinor), y, colour, 2.5))
+            live = f' class="wb-level" data-column="{k}" data-index="{index}"'
+            parts.append(_bar(*_ends(x, half, index, spinor), y, colour, 2.5, live))
     parts.append(_left("largest shift since R = 1, meV", height - bottom + _LINE))
     if spinor:
         parts.append(_left("largest splitting of a Kramers pair, meV", height - 8 - _LINE))
     label = "Orbital energies in eV of " + ", ".join(now)
     return (
         f'<svg class="wb-levels" viewBox="0 0 {width} {height}" role="img" '
+        f'data-top="{_TOP}" data-high="{high}" data-scale="{scale}" '
         f'style="max-width: {1.1 * width:.0f}px" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
@@ -104,16 +108,20 @@ def _axis(low: float, high: float, scale: float, width: int) -> str:
     return "".join(lines) + '<text x="0" y="31">gap</text><text x="0" y="14">eV</text>'
 
 
-def _heading(name: str, energies: Levels, n_occupied: int | None, x: float) -> str:
+def _heading(name: str, energies: Levels, n_occupied: int | None, x: float, column: int) -> str:
     text = _centred(name, x, 14, "wb-strong")
     if n_occupied and n_occupied < len(energies):
-        text += _centred(f"{energies[n_occupied] - energies[n_occupied - 1]:.4f}", x, 31)
+        gap = f"{energies[n_occupied] - energies[n_occupied - 1]:.4f}"
+        text += _centred(gap, x, 31, "wb-gap", column)
     return text
 
 
-def _centred(text: str, x: float, y: float, style: str = "") -> str:
+def _centred(text: str, x: float, y: float, style: str = "", column: int | None = None) -> str:
+    """A text; a page without Python finds the texts of a column by its number."""
+    place = "" if column is None else f' data-column="{column}"'
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="middle">{escape(text)}</text>'
+        f'<text x="{x:.1f}" y="{y:.1f}" class="{style}"{place} text-anchor="middle">'
+        f"{escape(text)}</text>"
     )
 
 
@@ -136,8 +144,10 @@ def _ends(x: float, half: float, index: int, spinor: bool) -> tuple[float, float
     return (x - half, x - 1.5) if index % 2 == 0 else (x + 1.5, x + half)
 
 
-def _bar(start: float, end: float, y: float, colour: str, thickness: float) -> str:
+def _bar(
+    start: float, end: float, y: float, colour: str, thickness: float, attributes: str = ""
+) -> str:
     return (
         f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y:.2f}" y2="{y:.2f}" '
-        f'stroke="{colour}" stroke-width="{thickness}"/>'
+        f'stroke="{colour}"{attributes} stroke-width="{thickness}"/>'
     )

@@ -10,7 +10,7 @@ from workbench.hamiltonians.rotations import axis_angle
 
 def milli(value: float) -> str:
     """A number, usually of meV, as text: 12.3, 0.187, 0.042; a tiny one as 3e−7."""
-    if value >= 1000:
+    if value >= 999.5:  # three digits would be written as 1.00e+03
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 0.001:
         return f"{value:#.{3 if value >= 0.1 else 2}g}".rstrip(".")

@@ -13,8 +13,8 @@ from ase import Atoms
 from numpy.typing import ArrayLike
 
 from workbench.engines.orbital_grid import Grid
+from workbench.views.drawn_structure import drawn_structure
 from workbench.widgets.molecule_script import MoleculeScript, molecule_script
-from workbench.widgets.structure_view import drawn_structure
 from workbench.widgets.turnable import Turnable
 
 _STATIC = Path(__file__).parent / "static"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -15,6 +16,7 @@ from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
 from workbench.hamiltonians.rotations import rotation
 from workbench.views.level_picture import level_picture
+from workbench.views.page import write_page
 from workbench.views.spin_panels import shown
 from workbench.widgets.heat import Heat
 from workbench.widgets.page import group, lab_style
@@ -110,6 +112,27 @@ class RotationLab(ExperimentLab):
                 "with `python -m workbench calibrate`."
             )
         return self.check_panel.run(self.snapshot)
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write a page that anyone can open: one HTML file, without Python and network.
+
+        The molecule is dragged as here. The page computes the matrices of both stages of a
+        `TwoStageModel`, their errors and the levels itself, from the orientation R = 1; predictors
+        that are Python functions are left out, and the page says so.
+
+        Args:
+            path: the file to write; it has below 5 MB.
+
+        Raises:
+            PageError: for a crystal, matrices with spin, or nothing that a page can compute.
+
+        >>> import tempfile
+        >>> lab = wb.RotationLab(wb.load("water"), wb.load_model("water"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lab.save_html(f"{folder}/water.html").stat().st_size < 5_000_000
+        True
+        """
+        return write_page(path, self.experiment)
 
     @property
     def checked(self) -> Check | None:

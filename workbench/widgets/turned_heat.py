@@ -8,8 +8,9 @@ import ipywidgets as widgets
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.views.matrix_axes import Axis
 from workbench.views.numbers import orientation
-from workbench.widgets.heat import Axis, Heat
+from workbench.widgets.heat import Heat
 from workbench.widgets.page import Lab, group, lab_style
 from workbench.widgets.parts.controls import TurnControls, inversion_button
 from workbench.widgets.parts.guard import Guard

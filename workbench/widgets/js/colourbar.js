@@ -61,7 +61,8 @@ function drawPhases(pen, length) {
 /** A colour bar with its unit; for complex values one of phases, with the modulus of saturated colours. */
 export function drawColourBar(canvas, limit, scale, unit, phases) {
   const ratio = window.devicePixelRatio || 1;
-  const key = [limit, scale, unit, phases, ratio].join();
+  const ink = getComputedStyle(canvas).color;
+  const key = [limit, scale, unit, phases, ratio, ink].join();
   if (canvas.dataset.key === key) return;
   canvas.dataset.key = key;
   const width = WIDTH + (phases ? 130 : 34);
@@ -80,7 +81,7 @@ export function drawColourBar(canvas, limit, scale, unit, phases) {
   const marks = phases ? drawPhases(pen, length) : drawSigned(pen, length, limit, scale);
   pen.strokeStyle = "rgba(20, 24, 31, 0.5)";
   pen.strokeRect(EDGE + 0.5, 1.5, length - 1, 10);
-  pen.fillStyle = "#14181f";
+  pen.fillStyle = ink;
   pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
   pen.textBaseline = "top";
   pen.textAlign = "center";

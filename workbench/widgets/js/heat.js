@@ -75,6 +75,7 @@ class Panel {
     this.frame = inner;
     this.resize(Math.round(size * ratio), Math.round(height * ratio), height);
     const pen = this.canvas.getContext("2d");
+    this.ink = getComputedStyle(this.canvas).color;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, size, height);
     this.drawImage(pen, values, inner, look);
@@ -140,7 +141,7 @@ class Panel {
   }
 
   drawLabels(pen, f, rows, columns, byOrbital, upright) {
-    pen.fillStyle = "#14181f";
+    pen.fillStyle = this.ink;
     pen.textBaseline = "middle";
     pen.font = `${byOrbital ? 12 : 13}px ${FONT}`;
     const place = (axis, extent, least, put) => {
@@ -256,6 +257,7 @@ function render({ model, el }) {
   }
 
   function draw() {
+    if (frame !== null) cancelAnimationFrame(frame);
     frame = null;
     const [count, n, m] = model.get("shape");
     const values = floats(model.get("values"));
@@ -311,16 +313,19 @@ function render({ model, el }) {
     readout.textContent = `${where}:  ${numbers.filter((t) => t !== null).join("  ·  ")} ${model.get("unit")}`;
   }
 
+  /** A page that computes in the browser is already in an animation frame, and has nothing to wait for. */
+  const valuesChanged = () => (model.get("at_once") ? draw() : repaint());
+
   build();
   const watcher = new ResizeObserver(repaint);
   watcher.observe(host);
-  model.on("change:sequence", repaint);
+  model.on("change:sequence", valuesChanged);
   model.on("change:titles change:notes change:across", build);
   model.on("change:limit change:scale change:pair change:rows change:hint", repaint);
   return () => {
     watcher.disconnect();
     if (frame !== null) cancelAnimationFrame(frame);
-    model.off("change:sequence", repaint);
+    model.off("change:sequence", valuesChanged);
     model.off("change:titles change:notes change:across", build);
     model.off("change:limit change:scale change:pair change:rows change:hint", repaint);
     host.remove();

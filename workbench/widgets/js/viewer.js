@@ -35,7 +35,8 @@ function recordListeners(call) {
 /** @param {any} library of library.js */
 export function createViewer(container, library) {
   library.software ??= softwareRenderer();
-  const settings = { backgroundColor: "#ffffff", orthographic: true, antialias: !library.software };
+  const paper = getComputedStyle(container).getPropertyValue("--wb-paper").trim() || "#ffffff";
+  const settings = { backgroundColor: paper, orthographic: true, antialias: !library.software };
   const [viewer, listeners] = recordListeners(() => library.$3Dmol.createViewer(container, settings));
   if (!viewer) throw new Error("3Dmol could not make a WebGL viewer");
   viewer.pageListeners = listeners;

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from workbench.evaluation.orientation_comparison import REFERENCE, Snapshot
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
+from workbench.views.matrix_axes import atom_axis
 from workbench.views.spin_panels import COMPLEX, PARTS, shown
-from workbench.widgets.heat import Heat, atom_axis
+from workbench.widgets.heat import Heat
 from workbench.widgets.parts.choices import dropdown
 
 _MINUS = " − reference"

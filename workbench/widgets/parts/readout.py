@@ -9,6 +9,7 @@ from workbench.evaluation.errors import Errors, pair_name
 from workbench.evaluation.orientation_comparison import Experiment, Floor, Snapshot
 from workbench.hamiltonians.conventions import MEV
 from workbench.views.numbers import milli, milli_signed, orientation
+from workbench.views.page import facts
 
 _DASH = "–"
 
@@ -121,18 +122,8 @@ def summary(snapshot: Snapshot, inversion: Mapping[str, Errors], drift: Mapping[
 
 def heading(experiment: Experiment) -> str:
     """One line of HTML: formula, basis, number of orbitals, and method of the reference."""
-    matrix = experiment.template
-    facts = [f"{matrix.basis.name}", f"{matrix.n_ao} orbitals"]
-    if experiment.reference is not None:
-        method = experiment.reference.method
-        functional = str(method.get("functional", method.get("method", ""))).upper()
-        facts.append(
-            f"reference {functional} ({method.get('program', 'stored')})".replace("  ", " ")
-        )
-    if matrix.shifts.any():
-        facts.append("matrices and levels at k = 0")
     formula = experiment.atoms.get_chemical_formula("hill")
-    return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts))}</span>"
+    return f"<b>{escape(formula)}</b> <span>{escape(' · '.join(facts(experiment)))}</span>"
 
 
 def _rows(name: str, *errors: Errors | None, style: str = "") -> str:
