@@ -99,6 +99,10 @@ def label(
     index: Indices = None,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="Parallel processes; -1 is one per core.")] = -1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Label on the workers of a dask.distributed scheduler: tcp://HOST:PORT."),
+    ] = None,
     allow_failures: Annotated[int, typer.Option(help="Number of geometries that may fail.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -111,6 +115,7 @@ def label(
         python -m workbench label water --out water.h5 --train 500 --valid 100 --test 1000
         python -m workbench label trajectory.xyz --index : --out mine.h5
         python -m workbench label graphene --out graphene.h5 --engine gpaw --supercell 3,3,1
+        python -m workbench label organic --out organic.h5 --cluster tcp://HOST:8786
     """
     from workbench.datasets.labelling import label as run_job
     from workbench.structures.loading import collection_names, load
@@ -153,6 +158,7 @@ def label(
         xc=xc,
         seed=seed,
         processes=processes,
+        cluster=cluster,
         allow_failures=allow_failures,
         progress=shows_progress(as_json),
         **engine_settings,
