@@ -115,7 +115,6 @@ def label(
         python -m workbench label water --out water.h5 --train 500 --valid 100 --test 1000
         python -m workbench label trajectory.xyz --index : --out mine.h5
         python -m workbench label graphene --out graphene.h5 --engine gpaw --supercell 3,3,1
-        python -m workbench label organic --out organic.h5 --cluster tcp://HOST:8786
     """
     from workbench.datasets.labelling import label as run_job
     from workbench.structures.loading import collection_names, load
