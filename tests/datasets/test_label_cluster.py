@@ -14,8 +14,7 @@ from tests.support.command_line import refusal
 from tests.support.processes import wait_for
 from workbench.datasets import label_cluster
 from workbench.datasets.dataset import Dataset
-from workbench.datasets.label_cluster import ClusterError, connected
-from workbench.datasets.label_workers import workers
+from workbench.datasets.label_cluster import ClusterError, connected, workers
 from workbench.datasets.labelling import label
 from workbench.engines.openblas import core_type
 from workbench.structures.sampling import Displaced

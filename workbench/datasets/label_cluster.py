@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_info
 
 from workbench import __version__
-from workbench.datasets.label_workers import Run, Task, completed
+from workbench.datasets.label_workers import Run, Task, completed, parallel
 from workbench.engines.openblas import core_type, kernels
 
 if TYPE_CHECKING:  # an optional package
     from distributed import Client, Worker
 
-__all__ = ["ClusterError", "connected"]
+__all__ = ["ClusterError", "connected", "workers"]
 
 ANSWER_SECONDS = 5.0
 """Within which a scheduler must answer."""
@@ -90,6 +90,21 @@ class _Requirements:
         if (tasks := worker.state.nthreads) > 1:
             return f"runs {tasks} tasks in one process: start the workers with --nthreads 1"
         return None
+
+
+def workers(processes: int, cluster: str | None) -> AbstractContextManager[Run]:
+    """What runs the tasks of a job.
+
+    Args:
+        processes: number of worker processes on this machine; -1 for one per core.
+        cluster: address of a scheduler, whose workers are used instead; None for no cluster.
+
+    Raises:
+        ClusterError: when the context is entered, if the cluster cannot be used.
+    """
+    if cluster is None:
+        return nullcontext(partial(parallel, processes=processes))
+    return connected(cluster)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Tasks of a label job in worker processes of this machine, or on a cluster."""
+"""Tasks of a label job in worker processes of this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -17,7 +16,7 @@ from joblib.externals.loky import get_reusable_executor
 from workbench.engines.openblas import kernel_environment
 from workbench.engines.worker_lifetime import end_with
 
-__all__ = ["Run", "Task", "completed", "environment", "workers"]
+__all__ = ["Run", "Task", "completed", "environment", "parallel"]
 
 Task = tuple[int, Callable[..., Any], tuple[Any, ...]]
 """The number of a task, a function, and its arguments."""
@@ -26,23 +25,6 @@ Run = Callable[[Iterable[Task]], Iterator[tuple[int, Any]]]
 """Runs tasks in worker processes: the number and the result of each, in order of completion."""
 
 _THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")]
-
-
-def workers(processes: int, cluster: str | None) -> AbstractContextManager[Run]:
-    """What runs the tasks of a job.
-
-    Args:
-        processes: number of worker processes on this machine; -1 for one per core.
-        cluster: address of a scheduler, whose workers are used instead; None for no cluster.
-
-    Raises:
-        ClusterError: when the context is entered, if the cluster cannot be used.
-    """
-    if cluster is None:
-        return nullcontext(partial(_parallel, processes=processes))
-    from workbench.datasets.label_cluster import connected
-
-    return connected(cluster)
 
 
 def completed(
@@ -74,7 +56,7 @@ def environment() -> dict[str, str]:
     return dict.fromkeys(_THREADS, "1") | kernel_environment()
 
 
-def _parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
+def parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
     """Results of tasks in processes of this machine.
 
     Tasks always run in worker processes with one thread each, even if only one runs at a time: sums

@@ -25,6 +25,7 @@ from ase import Atoms
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
+from workbench.datasets.label_cluster import workers
 from workbench.datasets.label_extension import (
     EXTENDED,
     Extension,
@@ -42,7 +43,7 @@ from workbench.datasets.label_plan import (
     recipe,
 )
 from workbench.datasets.label_settings import LabelSettings, sample_of
-from workbench.datasets.label_workers import Run, Task, workers
+from workbench.datasets.label_workers import Run, Task
 from workbench.datasets.writing import write
 from workbench.storage.atomic_write import (
     atomic_write,
