@@ -53,3 +53,9 @@ def test_what_a_snapshot_holds_is_checked_as_the_arguments_are():
     with pytest.raises(ValueError, match=r"Budget\.steps must be"):
         TrainConfig.from_json({"stage2": {"steps": -1}})
     assert TrainConfig.from_json({"stage2": None}).stage2 is None
+
+
+def test_each_device_needs_a_structure_of_a_mini_batch():
+    TrainConfig(devices=4, batch_size=4)
+    with pytest.raises(ValueError, match="Each of 4 devices needs a structure of a mini-batch"):
+        TrainConfig(devices=4, batch_size=3)

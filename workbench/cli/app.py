@@ -10,7 +10,6 @@ A command imports the library when it runs: a help page should not wait for PyTo
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -28,9 +27,11 @@ from workbench.cli.help_pages import Command, Group, TrainingCommand
 from workbench.cli.options import Json, show
 from workbench.cli.page import page
 from workbench.cli.predict import predict
+from workbench.cli.processes import receive_signals
 from workbench.cli.training import reproduce, train
 from workbench.cli.verify import verify
 from workbench.cli.words import spoken
+from workbench.training.launch import is_first
 
 _EPILOG = (
     "Exit codes: 0 done; 1 doctor found a fault; 2 wrong input or usage, or verify found a fault; "
@@ -44,7 +45,7 @@ class _OneSentence(Group):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            with spoken(quiet=ctx.params.get("quiet", False)):
+            with spoken(quiet=ctx.params.get("quiet", False) or not is_first()):
                 return super().invoke(ctx)
         except typer.Abort:
             raise
@@ -96,7 +97,7 @@ app.command(cls=Command)(verify)
 
 def main() -> None:
     """Run the command line; SIGTERM acts as Ctrl-C, so that a stopped command saves its state."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    receive_signals()
     app(prog_name="workbench")
 
 

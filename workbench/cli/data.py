@@ -99,6 +99,10 @@ def label(
     index: Indices = None,
     seed: Seed = 0,
     processes: Annotated[int, typer.Option(help="Parallel processes; -1 is one per core.")] = -1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Label on the workers of a dask.distributed scheduler: tcp://HOST:PORT."),
+    ] = None,
     allow_failures: Annotated[int, typer.Option(help="Number of geometries that may fail.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -153,6 +157,7 @@ def label(
         xc=xc,
         seed=seed,
         processes=processes,
+        cluster=cluster,
         allow_failures=allow_failures,
         progress=shows_progress(as_json),
         **engine_settings,

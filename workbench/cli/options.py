@@ -19,6 +19,7 @@ __all__ = [
     "Charge",
     "DatasetFile",
     "DatasetSource",
+    "Devices",
     "Electrons",
     "Functional",
     "Grid",
@@ -131,6 +132,14 @@ Stage2 = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="name=value, one of the settings listed below; repeatable."),
+]
+
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        "--devices",
+        help="Number of processes, each with one GPU or CPU core, which are started (default 1).",
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workbench.cli.exit_codes import ExitCode
-from workbench.cli.options import DatasetSource, Json, Settings, Stage1, Stage2, show
+from workbench.cli.options import DatasetSource, Devices, Json, Settings, Stage1, Stage2, show
+from workbench.cli.processes import PEER_LOST, must_start, start_processes
 from workbench.cli.settings import budget, configured, second_budget
 from workbench.cli.words import say, shows_progress
+from workbench.training.launch import LAUNCHER, PeerError, is_first
 
 if TYPE_CHECKING:
     from workbench.training.loop import StepRecord
@@ -29,6 +32,7 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Trained model (name or file) to continue from.")
     ] = None,
+    devices: Devices = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -36,7 +40,7 @@ def train(
 
     Examples:
         python -m workbench train water --out runs/water
-        python -m workbench train water.h5 --out runs/long --stage1 3600s --set channels=32
+        python -m workbench train water.h5 --out runs/long --stage1 3600s --devices 2
         python -m workbench train ethanol --out runs/more --start organic --set learning_rate=1e-3
     """
     from workbench.datasets.dataset import Dataset
@@ -48,13 +52,17 @@ def train(
     budgets = TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2))
     first = load_model(start) if start is not None else None
     config, train_config = configured(
-        settings or [], first.config if first else ModelConfig(), budgets
+        _with_devices(settings, devices), first.config if first else ModelConfig(), budgets
     )
-    bar = shows_progress(as_json)
+    bar = shows_progress(as_json) and is_first()
     with _resumable(out), Dataset(dataset) as data:
+        if must_start(train_config.devices):
+            raise typer.Exit(start_processes(train_config.devices))
         last = _followed(
             training(config, data, train_config, out, start=first, progress=bar), bar, as_json
         )
+    if not is_first():
+        return
     checkpoint = out / "model.safetensors"
     result = {"checkpoint": str(checkpoint), "phase": getattr(last, "label", None)}
     keys = ("step", "loss_ev", "valid_mae_ev", "cpu_seconds")
@@ -74,6 +82,7 @@ def reproduce(
     ] = None,
     stage1: Stage1 = "3600s",
     stage2: Stage2 = "3600s",
+    devices: Devices = None,
     settings: Settings = None,
     seed: Annotated[int, typer.Option(help="Seed that draws the published split sizes.")] = 0,
     as_json: Json = False,
@@ -93,20 +102,30 @@ def reproduce(
 
     system = benchmark_system(code)
     budgets = TrainConfig(stage1=budget(stage1), stage2=second_budget(stage2), batch_size=BATCH)
-    configured(settings or [], ModelConfig(), budgets)  # report a typo before hours of reading
+    changes = _with_devices(settings, devices)
+    _, checked = configured(changes, ModelConfig(), budgets)  # a typo, before hours of reading
     run = Reproduction(system, Path("runs", system.code.lower()) if out is None else out)
-    bar = shows_progress(as_json)
+    bar = shows_progress(as_json) and is_first()
     with _resumable(run.folder):
         with Dataset(run.prepare(data, twisted, seed, progress=bar)) as dataset:
-            config, train_config = configured(settings or [], default_config(system), budgets)
+            if must_start(checked.devices):
+                raise typer.Exit(start_processes(checked.devices))
+            config, train_config = configured(changes, default_config(system), budgets)
             _followed(
                 training(config, dataset, train_config, run.folder, progress=bar), bar, as_json
             )
+        if not is_first():
+            return
         report = run.report(progress=bar) | {"curve": _of_history(run.folder)["curve"]}
     splits = ", ".join(f"{count} {name}" for name, count in report["splits"].items())
     text = f"{table(system, report['measured'])}\n{run.checkpoint}: {splits}"
     text += f" structures (published: {system.structures})"
     show(report | {"checkpoint": str(run.checkpoint)}, text, as_json)
+
+
+def _with_devices(settings: list[str] | None, devices: int | None) -> list[str]:
+    """The settings of a command line, with that of its option ``--devices``."""
+    return [*(settings or []), *([] if devices is None else [f"devices={devices}"])]
 
 
 def _of_history(folder: Path) -> dict[str, Any]:
@@ -148,6 +167,10 @@ def _resumable(out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {out} holds the state: the same command resumes the run.", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except PeerError:
+        if LAUNCHER not in os.environ:
+            raise
+        raise typer.Exit(PEER_LOST) from None
 
 
 def _followed(

@@ -1,10 +1,12 @@
-"""Tasks of a label job in worker processes."""
+"""Tasks of a label job in worker processes of this machine."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,22 +16,48 @@ from joblib.externals.loky import get_reusable_executor
 from workbench.engines.openblas import kernel_environment
 from workbench.engines.worker_lifetime import end_with
 
-__all__ = ["Task", "numbered", "parallel"]
+__all__ = ["Run", "Task", "completed", "environment", "parallel"]
 
-Task = tuple[Callable[..., tuple[int, Any]], tuple[Any, ...]]
-"""`numbered`, and its arguments."""
+Task = tuple[int, Callable[..., Any], tuple[Any, ...]]
+"""The number of a task, a function, and its arguments."""
+
+Run = Callable[[Iterable[Task]], Iterator[tuple[int, Any]]]
+"""Runs tasks in worker processes: the number and the result of each, in order of completion."""
 
 _THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")]
 
 
-def numbered(number: int, job: int, function: Any, *args: Any) -> tuple[int, Any]:
-    """The result of a task with its number, in a worker of the process with ID ``job``."""
-    end_with(job)
-    return number, function(*args)
+def completed(
+    tasks: Iterable[Task],
+    submit: Callable[[Task], Future[tuple[int, Any]]],
+    at_once: Callable[[], int],
+    patience: Callable[[], float | None] = lambda: None,
+) -> Iterator[tuple[int, Any]]:
+    """Results in order of completion; only this process writes files.
+
+    Args:
+        tasks: read one by one, as workers become free.
+        submit: starts one of them.
+        at_once: number of tasks that are submitted and not yet completed, at most.
+        patience: called before each wait: seconds to wait for one result; None waits without limit.
+    """
+    queue, running = iter(tasks), set[Future[tuple[int, Any]]]()
+    while True:
+        running |= {submit(task) for task in islice(queue, max(0, at_once() - len(running)))}
+        if not running:
+            return
+        done, running = wait(running, patience(), FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+def environment() -> dict[str, str]:
+    """The variables with which a worker process starts, so that all workers round alike."""
+    return dict.fromkeys(_THREADS, "1") | kernel_environment()
 
 
 def parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]:
-    """Results in order of completion; only the parent process writes files.
+    """Results of tasks in processes of this machine.
 
     Tasks always run in worker processes with one thread each, even if only one runs at a time: sums
     over several threads differ in the last digits, and a trajectory amplifies the difference.
@@ -37,21 +65,21 @@ def parallel(tasks: Iterable[Task], processes: int) -> Iterator[tuple[int, Any]]
     so workers are told which to use, independent of the environment in which a job is resumed.
     """
     count = cpu_count() if processes == -1 else processes
-    environment = dict.fromkeys(_THREADS, "1") | kernel_environment()
-    pool = get_reusable_executor(count, env=environment)
-    queue, running = iter(tasks), set[Future[Any]]()
+    pool: Executor = get_reusable_executor(count, env=environment())
+    submit = partial(pool.submit, _numbered, os.getpid())
     try:
-        while True:
-            submitted = islice(queue, 2 * count - len(running))  # enough that no worker is idle
-            running |= {pool.submit(function, *arguments) for function, arguments in submitted}
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        # Twice as many as there are workers, so that none is idle.
+        yield from completed(tasks, submit, lambda: 2 * count)
     except BaseException:
         _kill_workers(pool)
         raise
+
+
+def _numbered(job: int, task: Task) -> tuple[int, Any]:
+    """The result of a task with its number, in a worker of the process with ID ``job``."""
+    end_with(job)
+    number, function, arguments = task
+    return number, function(*arguments)
 
 
 def _kill_workers(pool: Any) -> None:

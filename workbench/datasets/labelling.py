@@ -25,6 +25,7 @@ from ase import Atoms
 from tqdm.auto import tqdm
 
 from workbench.datasets.dataset import Dataset, Sample
+from workbench.datasets.label_cluster import workers
 from workbench.datasets.label_extension import (
     EXTENDED,
     Extension,
@@ -42,7 +43,7 @@ from workbench.datasets.label_plan import (
     recipe,
 )
 from workbench.datasets.label_settings import LabelSettings, sample_of
-from workbench.datasets.label_workers import Task, numbered, parallel
+from workbench.datasets.label_workers import Run, Task
 from workbench.datasets.writing import write
 from workbench.storage.atomic_write import (
     atomic_write,
@@ -74,6 +75,7 @@ def label(
     seed: Seed = 0,
     oriented: bool | None = None,
     processes: Literal[-1] | Annotated[int, Range(1, 4096)] = 1,
+    cluster: str | None = None,
     allow_failures: Annotated[int, Range(0, 10**7)] = 0,
     progress: bool = True,
     **settings: Any,
@@ -97,6 +99,8 @@ def label(
         oriented: rotate each geometry randomly about its centre of mass; by default molecules are
             rotated and crystals are not.
         processes: number of processes, each with one thread; -1 for one per core.
+        cluster: address of a dask.distributed scheduler, e.g. "tcp://10.0.0.1:8786", whose workers
+            are used instead; the dataset has the same bytes.
         allow_failures: number of geometries that may fail to converge; they are left out and named
             in the provenance. With more failures the job fails.
         progress: show progress bars.
@@ -112,6 +116,7 @@ def label(
     Raises:
         LabellingError: more failures than allowed, naming each; files of another job at `out`, or
             a dataset there with more samples in some split.
+        ClusterError: a cluster that cannot be used, or that has no worker any more.
         LockError: another process is writing `out`.
         WritingError: `out` cannot be written, e.g. a full disk; finished labels are kept.
         StructureError, ValueError: as `workbench.reference`, before anything is computed; also for
@@ -139,13 +144,13 @@ def label(
     if job.finished():
         return job.out
     check_writable(job.work, folder=True)
-    with locked_file(job.out):
+    with workers(processes, cluster) as run, locked_file(job.out):
         if job.finished():  # by another process, just before the lock was free
             return job.out
         job.extend()
         job.claim()
-        job.draw(sampling, seed, oriented, processes, progress)
-        failures = job.solve(label_settings, processes, progress)
+        job.draw(sampling, seed, oriented, run, progress)
+        failures = job.solve(label_settings, run, progress)
         if len(failures) > allow_failures:
             raise LabellingError(_failure_message(failures, allow_failures, job.work))
         job.finish(sorted(failures), label_settings.defaults())
@@ -225,25 +230,21 @@ class _Job:
             )
         remove_leftovers(self.work)
 
-    def draw(
-        self, sampling: Sampling, seed: int, oriented: bool, processes: int, progress: bool
-    ) -> None:
+    def draw(self, sampling: Sampling, seed: int, oriented: bool, run: Run, progress: bool) -> None:
         """Sample the missing batches of geometries."""
         missing = [
             k
             for k, batch in enumerate(self.batches)
             if batch.start not in self._known and not self._geometry(k).exists()
         ]
-        job, options = os.getpid(), (sampling, seed, oriented)
+        options = sampling, seed, oriented
         tasks: Iterator[Task] = (
-            (numbered, (k, job, draw_batch, self.batches[k], self._start(k), *options))
-            for k in missing
+            (k, draw_batch, (self.batches[k], self._start(k), *options)) for k in missing
         )
-        done = parallel(tasks, processes)
-        for k, drawn in _bar(done, "geometries", len(missing), 0, progress):
+        for k, drawn in _bar(run(tasks), "geometries", len(missing), 0, progress):
             write_arrays(self._geometry(k), **drawn)
 
-    def solve(self, settings: LabelSettings, processes: int, progress: bool) -> dict[int, str]:
+    def solve(self, settings: LabelSettings, run: Run, progress: bool) -> dict[int, str]:
         """Compute the missing labels; returns the failures by sample number."""
         missing = [
             i for i in range(self.total) if i not in self._known and not self._label(i).exists()
@@ -251,12 +252,10 @@ class _Job:
         # Small and large structures mixed, so that the bar's estimate of the time is right.
         np.random.default_rng(0).shuffle(missing)
         geometries = self.geometries()
-        job = os.getpid()
-        tasks = ((numbered, (i, job, settings.solve, geometries[i])) for i in missing)
+        tasks: Iterator[Task] = ((i, settings.solve, (geometries[i],)) for i in missing)
         failures: dict[int, str] = {}
-        done = parallel(tasks, processes)
         existing = self.total - len(missing)
-        for i, result in _bar(done, "labels", self.total, existing, progress):
+        for i, result in _bar(run(tasks), "labels", self.total, existing, progress):
             if isinstance(result, str):
                 failures[i] = f"sample {i} ({self._origin(i)}): {result}"
             else:

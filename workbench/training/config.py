@@ -71,7 +71,8 @@ class TrainConfig:
         seed: seed of weights, batches and rotations.
         validations: number of validations per stage.
         snapshot_seconds: wall time between snapshots.
-        devices: number of processes or GPUs; more than one needs a launcher such as torchrun.
+        devices: number of processes, each with one GPU or, without GPUs, one CPU core; `python -m
+            workbench train --devices` starts them, `wb.train` needs a launcher such as torchrun.
         turning: rotate and invert structures at random in each step of stage 2.
         gauge_free: minimise errors without the shift of each structure's zero of energy; the
             validation error is then also without it. Crystals need stored overlaps.
@@ -79,7 +80,8 @@ class TrainConfig:
             accurate.
 
     Raises:
-        ValueError: for a value of another kind, or a number outside its range.
+        ValueError: for a value of another kind, a number outside its range, or more devices than
+            structures in a mini-batch.
 
     >>> settings = wb.TrainConfig(stage1=wb.Budget(steps=1000), stage2=None, batch_size=8)
     >>> wb.TrainConfig.from_json(settings.to_json()) == settings
@@ -106,6 +108,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check the values."""
         check_fields(self)
+        if not self.devices <= self.batch_size:
+            raise ValueError(
+                f"Each of {self.devices} devices needs a structure of a mini-batch, and batch_size "
+                f"is {self.batch_size}: set batch_size to a multiple of devices."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able dictionary; ``from_json`` reads it back.

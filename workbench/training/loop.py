@@ -24,6 +24,7 @@ from workbench.models.twostage import TwoStageModel
 from workbench.training.config import Budget, TrainConfig, TrainingError
 from workbench.training.cutoff import announcement
 from workbench.training.initial_model import guess_charges, untrained
+from workbench.training.launch import together
 from workbench.training.objective import Objective
 from workbench.training.run import Run, described
 from workbench.training.stage1_objective import Stage1Objective
@@ -94,7 +95,7 @@ def train(
         Path(directory) if directory is not None else None,
         {"stage1": stage1, "start": start},
     )
-    with run.owned():
+    with run.owned(), together():
         yield from _stages(run, dataset, source, basis, stage1, start, announce, progress)
 
 
@@ -114,6 +115,11 @@ def _stages(
     if not all(len(s) for s in splits):
         raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
     config.check(basis)  # before the dataset is read, which may take hours
+    if not settings.devices <= len(splits[0]):
+        raise TrainingError(
+            f"{settings.devices} devices are more than the {len(splits[0])} structures of the "
+            "training set: use fewer devices."
+        )
     device = run.fabric.device
     charges = source.scaling.charges if source else guess_charges(dataset, splits[0], config)
     training, valid = (

@@ -44,13 +44,20 @@ class Objective(Protocol):
         """Mean modulus of the targets in eV; gradients are those of the loss in this unit."""
         ...
 
-    def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
+    def loss(
+        self,
+        network: Callable[..., object],
+        indices: Tensor,
+        seed: Sequence[int],
+        share: slice = slice(None),
+    ) -> Tensor:
         """The training loss of a mini-batch, eV.
 
         Args:
             network: `module`, possibly wrapped for mixed precision or several devices.
             indices: (B,) structures of the training set.
             seed: of everything random in this loss.
+            share: the structures among them that enter the loss, those of one of several processes.
         """
         ...
 

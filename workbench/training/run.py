@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from workbench.datasets.dataset import Dataset
@@ -32,6 +31,7 @@ from workbench.storage.value_checks import Range, check_fields, from_json
 from workbench.training.best_weights import OptimiserState
 from workbench.training.config import TrainConfig, TrainingError
 from workbench.training.cutoff import with_cutoff
+from workbench.training.launch import fabric_of
 from workbench.training.transfer import weights_hash
 
 
@@ -107,8 +107,8 @@ class Run:
         settings: JSON-able; a snapshot is continued only under the same settings.
 
     Raises:
-        TrainingError: if the snapshot belongs to a run with other settings, or there is a model
-            without a snapshot.
+        TrainingError: if the snapshot belongs to a run with other settings, there is a model
+            without a snapshot, or there are not as many processes as devices.
     """
 
     def __init__(
@@ -122,12 +122,7 @@ class Run:
         source = next((model for model in sources.values() if model is not None), None)
         self.config = with_cutoff(config, dataset, source)
         self.train_config, self.directory = train_config, directory
-        self.fabric = Fabric(
-            accelerator="auto" if torch.cuda.is_available() else "cpu",
-            devices=train_config.devices,
-            precision=train_config.precision,
-        )
-        self.fabric.launch()
+        self.fabric = fabric_of(train_config)
         settings = {
             "convention_version": CONVENTION_VERSION,
             "model": self.config.to_json(),
@@ -213,8 +208,23 @@ class Run:
             "and the run begins again."
         )
 
+    @property
+    def share(self) -> slice:
+        """The structures of a mini-batch whose gradient this process computes."""
+        return slice(self.fabric.global_rank, None, self.fabric.world_size)
+
+    def mean(self, *numbers: float) -> list[float]:
+        """The means of numbers over all processes, so that all of them decide alike."""
+        if self.fabric.world_size == 1:
+            return list(numbers)
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.fabric.device)
+        return cast("Tensor", self.fabric.all_reduce(own, reduce_op="mean")).tolist()
+
     def end_stage(self, stage: int, model: TwoStageModel) -> None:
         """Go on to the stage after this one, which starts with a new optimiser; on disk as well."""
+        if self.fabric.world_size > 1:  # other processors may have rounded differently
+            for tensor in model.state_dict().values():
+                torch.distributed.broadcast(tensor, src=0)
         self.progress = Progress(stage + 1, history=self.progress.history)
         self.optimiser, self._saved = None, {}
         self.snapshot(model)

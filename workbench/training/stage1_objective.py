@@ -73,13 +73,19 @@ class Stage1Objective:
             pairs.add(rest.pairs)
         return Blocks(nodes.tensor, pairs.tensor)
 
-    def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
+    def loss(
+        self,
+        network: Callable[..., object],
+        indices: Tensor,
+        seed: Sequence[int],
+        share: slice = slice(None),
+    ) -> Tensor:
         """MAE of a mini-batch, eV.
 
         Nothing in it is random: stage 1 is equivariant, so rotating its input changes no error.
         """
         del seed
-        part = self.train.store.select(indices)
+        part = self.train.store.select(indices[share])
         inputs = self.guess_inputs
         guess = (inputs[0][part.nodes], inputs[1][part.pairs]) if inputs else None
         geometry = self.model.geometry(part.graph, guess)

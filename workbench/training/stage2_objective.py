@@ -69,10 +69,16 @@ class Stage2Objective:
             residual = part.blocks(self.targets)
             yield ClassedBlocks(residual, node_class[part.nodes], pair_class[part.pairs])
 
-    def loss(self, network: Callable[..., object], indices: Tensor, seed: Sequence[int]) -> Tensor:
+    def loss(
+        self,
+        network: Callable[..., object],
+        indices: Tensor,
+        seed: Sequence[int],
+        share: slice = slice(None),
+    ) -> Tensor:
         """MAE of a mini-batch in eV, each structure rotated and inverted at random."""
-        part = self.train.store.select(indices)
-        rotations = random_rotations(len(part.elements), seed, improper="half")
+        part = self.train.store.select(indices[share])
+        rotations = random_rotations(len(indices), seed, improper="half")[share]
         target, overlap = part.blocks(self.targets), self.train.overlaps
         matrices = [target] if overlap is None else [target, part.blocks(overlap).to(target.nodes)]
         tokens, (target, *overlaps) = self._rotated(part, rotations, matrices)

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 import torch
@@ -106,13 +105,15 @@ class StageLoop:
     ) -> None:
         self.objective, self.run, self.budget, self.rate = objective, run, budget, rate
         self.number = number
+        self._permutation: tuple[int, Tensor] = (-1, torch.empty(0))  # epoch, order
         self.state = run.begin_stage(objective.module, rate)
+        if run.fabric.world_size > 1:
+            self._leave_out_unused()
         network, self.optimizer = run.fabric.setup(
             _Unpacking(objective.module), self.state.optimizer
         )
         self.network: Callable[..., object] = lambda *arguments: network(_Packed(arguments))
         self.record: StepRecord | None = None
-        self._permutation: tuple[int, Tensor] = (-1, torch.empty(0))  # epoch, order
         self._is_whole = True  # whether the state is that between two steps
         self._written = time.monotonic()  # when the last snapshot was
 
@@ -120,7 +121,7 @@ class StageLoop:
         now = self.run.progress
         progress = self.budget.progress(now.step, now.cpu_seconds)
         if progress == 0:
-            self._compare(self.objective.validate())
+            self._compare(*self.run.mean(self.objective.validate()))
         try:
             while progress < 1:
                 with self._whole_step():
@@ -182,12 +183,14 @@ class StageLoop:
         rate = self._set_rate(progress)
         loss = self._step()
         now.step += 1
+        loss, now.cpu_seconds, unsaved = run.mean(
+            loss, time.process_time() - started, time.monotonic() - self._written
+        )
         if not math.isfinite(loss):
             raise _DivergenceError(f"the loss of step {now.step} is {loss}")
-        now.cpu_seconds = time.process_time() - started
         reached = self.budget.progress(now.step, now.cpu_seconds)
         valid = self._validated(progress, reached)
-        if time.monotonic() - self._written > run.train_config.snapshot_seconds:
+        if unsaved > run.train_config.snapshot_seconds:
             if not self.state.is_finite():
                 raise _DivergenceError(f"a weight after step {now.step} is no finite number")
             run.snapshot(self.objective.model)
@@ -199,7 +202,7 @@ class StageLoop:
         run, now = self.run, self.run.progress
         started = time.process_time() - now.cpu_seconds
         self.state.load(self.state.best if run.train_config.keep_best else self.state.average)
-        valid = self.objective.solve()
+        [valid] = run.mean(self.objective.solve())
         if not math.isfinite(valid):
             raise TrainingError(
                 f"The readouts of {self.objective.name} cannot be refitted, since the validation "
@@ -236,28 +239,44 @@ class StageLoop:
     # ---- one step ---------------------------------------------------------------------------
 
     def _step(self) -> float:
-        """Draw a mini-batch, descend its gradient, update the average; the loss in eV."""
+        """Draw a mini-batch, descend its gradient, update the average; the loss in eV.
+
+        Of several processes each returns its share of the loss, whose mean is the loss.
+        """
         run, settings, step = self.run, self.run.train_config, self.run.progress.step
-        loss = self.objective.loss(self.network, self._batch(), (settings.seed, self.number, step))
+        batch, seed = self._batch(), (settings.seed, self.number, step)
+        loss = self.objective.loss(self.network, batch, seed, run.share)
+        if run.fabric.world_size > 1:  # the mean over processes is that over the elements
+            elements = self.objective.train.store.elements[batch]
+            loss = loss * (run.fabric.world_size * elements[run.share].sum() / elements.sum())
         self.optimizer.zero_grad()
         # In units of the targets: in eV gradients of 1e-5 would vanish beside Adam's epsilon.
         run.fabric.backward(loss / self.objective.unit_ev)
         nn.utils.clip_grad_norm_(self.state.parameters, settings.clip)
         self.optimizer.step()
         self.state.update_average(min(settings.ema, (1 + step) / (10 + step)))
-        mean = run.fabric.all_reduce(loss.detach(), reduce_op="mean")
-        return float(cast("Tensor", mean))
+        return float(loss.detach())
 
     def _batch(self) -> Tensor:
-        """This process's share of the step's mini-batch, from one permutation per epoch."""
+        """The step's mini-batch, from one permutation per epoch."""
         run, structures = self.run, len(self.objective.train.store)
         size = min(run.train_config.batch_size, structures)
         epoch, batch = divmod(run.progress.step, structures // size)
         if self._permutation[0] != epoch:
             rng = np.random.default_rng([run.train_config.seed, self.number, epoch, 1])
             self._permutation = (epoch, torch.from_numpy(rng.permutation(structures)))
-        indices = self._permutation[1][batch * size : (batch + 1) * size]
-        return indices[run.fabric.global_rank :: run.fabric.world_size].to(run.fabric.device)
+        return self._permutation[1][batch * size : (batch + 1) * size].to(run.fabric.device)
+
+    def _leave_out_unused(self) -> None:
+        """No gradients of parameters that the loss does not use: no process waits for them.
+
+        Without d shells, for example, orders above those of a block have no channel.
+        """
+        with self.run.fabric.autocast():
+            self.objective.loss(self.objective.module, self._batch(), (0, 0, 0)).backward()
+        for parameter in self.state.parameters:
+            parameter.requires_grad_(parameter.grad is not None)
+            parameter.grad = None
 
     def _set_rate(self, progress: float) -> float:
         """Linear warm-up, then half a cosine to zero."""
@@ -275,7 +294,7 @@ class StageLoop:
         weights = [p.detach().clone() for p in self.state.parameters]
         self.state.load(self.state.average)
         try:
-            mae = self.objective.validate()
+            [mae] = self.run.mean(self.objective.validate())
         finally:
             self.state.load(weights)
         if not math.isfinite(mae):
