@@ -122,7 +122,7 @@ def test_a_split_must_not_part_a_group():
     frames = np.arange(30) % 3 == 0
     assert "10 of 10 molecules are on both sides" in task.split_by_group(frames, groups).why
     assert "between 10 and 50 %" in task.split_by_group(groups < 9, groups).why
-    assert "30 values True or False" in task.split_by_group([0, 1, 2], groups).why
+    assert "for each of the 30 structures" in task.split_by_group([0, 1, 2], groups).why
 
 
 def test_a_leak_makes_a_learner_look_better():

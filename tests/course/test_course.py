@@ -129,7 +129,7 @@ def test_a_field_on_spins_parts_kramers_pairs_by_twice_its_energy(overlaps):
 def test_a_verdict_says_the_same_with_and_without_a_screen():
     shown = Verdict(False, "4 < 5.")
     assert str(shown) == "Not yet: 4 < 5."
-    assert "Not yet." in shown._repr_html_()
+    assert "Not yet:" in shown._repr_html_()
     assert "4 &lt; 5" in shown._repr_html_()
     assert 'role="status"' in shown._repr_html_()
 

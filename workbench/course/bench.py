@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.course.answers import UnfitAnswerError, checks_answer, described, number, numbers
 from workbench.course.verdict import Verdict
 from workbench.evaluation.equivariance import Predictor
 from workbench.evaluation.rotation_errors import RotationErrors
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _ANGLE = 0.5  # degrees; an axis that moves less counts as kept
+_ROUNDED = 5e-3  # deviation from orthogonality of a matrix with three decimals
 _ENOUGH = 0.97  # required fraction of the largest error that the search found
 
 
@@ -116,6 +118,7 @@ def cube_turns() -> list[tuple[NDArray[np.float64], float]]:
     return rotations
 
 
+@checks_answer
 def axes_without_error(answer: Mapping[int, int]) -> Verdict:
     """Check on how many axes a grid with the symmetry of a cube has no error.
 
@@ -126,6 +129,10 @@ def axes_without_error(answer: Mapping[int, int]) -> Verdict:
     >>> bench.axes_without_error({90: 6, 120: 8, 180: 18}).right
     True
     """
+    if not isinstance(answer, Mapping):
+        form = "{angle: number of places}, e.g. {90: 6, 120: 0, 180: 0}"
+        raise UnfitAnswerError(f"give a dictionary {form}; this is {described(answer)}.")
+    counts_given = {number(angle): number(count) for angle, count in answer.items()}
     right = {}
     for _, degrees in cube_turns():
         angle = round(degrees)
@@ -133,31 +140,34 @@ def axes_without_error(answer: Mapping[int, int]) -> Verdict:
             2 if angle == 180 else 1
         )  # both ends of the axis belong to one rotation
     names = {90: "the six faces", 120: "the eight corners", 180: "the faces and the edges"}
-    for angle, count in answer.items():
+    for angle, count in counts_given.items():
         if angle not in right:
-            return Verdict(False, f"no rotation by {angle}° maps a cube onto itself.")
+            return Verdict(False, f"no rotation by {angle:g}° maps a cube onto itself.")
         if count == right[angle]:
             continue
         if 2 * count == right[angle]:
             return Verdict(
                 False,
-                f"{angle}°: {count} lines, but the map shows both ends of each: twice as many.",
+                f"{angle:g}°: {count:g} lines, but the map shows both ends of each: twice as many.",
             )
         if angle == 180 and count in (6, 12):
-            other = {6: "through the edges (12 places)", 12: "through the faces (6 places)"}[count]
-            return Verdict(False, f"180°: these are right, but half turns also go {other}.")
+            other = "edges (12 places)" if count == 6 else "faces (6 places)"
+            return Verdict(
+                False, f"180°: these are right, but half turns also go through the {other}."
+            )
         return Verdict(
             False,
-            f"{angle}°: {count} is wrong. Look along an axis of the cube: which rotations map it "
-            "onto itself?",
+            f"{angle:g}°: {count:g} is wrong. Look along an axis of the cube: which rotations map "
+            "it onto itself?",
         )
-    if set(answer) != set(right):
-        missing = min(set(right) - set(answer))
+    if set(counts_given) != set(right):
+        missing = min(set(right) - set(counts_given))
         return Verdict(False, f"{missing}° is missing: this angle belongs to a cube as well.")
     counts = ", ".join(f"{angle}°: {names[angle]}, {right[angle]}" for angle in sorted(right))
     return Verdict(True, f"{counts}. With the identity these are the 24 rotations of a cube.")
 
 
+@checks_answer
 def keeps_axis(axis: ArrayLike, degrees: float, preferred: ArrayLike = (0, 0, 1)) -> Verdict:
     """Check for a rotation that keeps the line of a preferred axis u but is not about u.
 
@@ -171,14 +181,17 @@ def keeps_axis(axis: ArrayLike, degrees: float, preferred: ArrayLike = (0, 0, 1)
     True
     """
     u = np.asarray(preferred, dtype=float) / np.linalg.norm(preferred)
-    if not np.any(axis):
+    direction, angle = numbers(axis, "an axis of three numbers"), number(degrees)
+    if direction.shape != (3,):
+        return Verdict(False, "an axis has three components, e.g. (1, 0, 0).")
+    if not np.any(direction):
         return Verdict(False, "an axis needs a direction: (0, 0, 0) has none.")
-    R = rotation(axis, degrees)
+    n = direction / np.linalg.norm(direction)
+    R = rotation(n, angle)
     _, total = axis_angle(R)
     if total < _ANGLE:
         return Verdict(False, "this is the identity: every predictor passes it.")
     angle = np.degrees(np.arccos(np.clip(abs(u @ R @ u), 0, 1)))
-    n = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
     if angle > _ANGLE:
         return Verdict(
             False,
@@ -193,6 +206,7 @@ def keeps_axis(axis: ArrayLike, degrees: float, preferred: ArrayLike = (0, 0, 1)
     )
 
 
+@checks_answer
 def worst_enough(
     answer: ArrayLike, errors: RotationErrors, name: str, found: float, drawn: float
 ) -> Verdict:
@@ -205,13 +219,15 @@ def worst_enough(
         found: mean error at the worst rotation of the search, meV.
         drawn: the largest mean error of the random rotations, meV.
     """
-    R = np.asarray(answer, dtype=float)
-    if R.shape != (3, 3) or not np.allclose(R @ R.T, np.eye(3), atol=1e-6):
+    R = numbers(answer, "a rotation matrix of 3 x 3 numbers, e.g. wb.rotation(...)")
+    if R.shape != (3, 3) or not np.allclose(R @ R.T, np.eye(3), atol=_ROUNDED):
         return Verdict(False, "a rotation is a 3 x 3 matrix with R Rᵀ = 1, e.g. wb.rotation(...).")
     if np.linalg.det(R) < 0:
         return Verdict(
             False, "its determinant is −1: it contains an inversion, so it is not a rotation."
         )
+    left, _, right = np.linalg.svd(R)
+    R = left @ right  # the rotation nearest to a rounded matrix
     error = errors.under([R], [name])[0][name].mae_mev
     if error >= _ENOUGH * found:
         return Verdict(True, f"{error:.4g} meV; the search found {found:.4g} meV.")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.course.answers import checks_answer, numbers, whole_numbers
 from workbench.course.verdict import Verdict, compared, same
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import AO_TO_M, SHELL_LETTERS
@@ -16,6 +17,7 @@ from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["misread", "on_site_irreps", "scalar_part", "shell_block", "turned_block"]
 
+_SET_OF_L = "the values of l in curly brackets, e.g. {0, 1}"
 _ROUNDING = 1e-6  # eV; smaller norms are rounding errors of a stored matrix
 
 
@@ -43,6 +45,7 @@ def shell_block(matrix: BlockMatrix, i: int, j: int, row: str, column: str) -> N
     return matrix.block(i, j)[np.ix_(*indices)]
 
 
+@checks_answer
 def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
     """Check the rotated p-p block ``D h D^T``.
 
@@ -53,13 +56,13 @@ def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
 
     >>> from workbench.course import blocks
     >>> from workbench.hamiltonians.wigner import wigner_d
-    >>> h, R = np.diag([1.0, 2.0, 3.0]), wb.rotation((0, 0, 1), 90)
+    >>> h, R = np.diag([1.0, 2.0, 3.0]), wb.rotation((1, 0, 0), 45)
     >>> D = wigner_d(1, R)
     >>> blocks.turned_block(D @ h @ D.T, h, R)
-    Right: D h D^T; an element changed by up to 2.00 eV, the norm by nothing.
+    Right: D h D^T; an element changed by up to 0.50 eV, the norm by nothing.
     """
     h, R = np.asarray(block, dtype=float), np.asarray(R, dtype=float)
-    D, submitted = wigner_d(1, R), np.asarray(answer, dtype=float)
+    D, submitted = wigner_d(1, R), numbers(answer, "the block of 3 x 3 elements")
     if submitted.shape != (3, 3):
         return Verdict(False, "a p-p block has 3 x 3 elements: rotate the whole block at once.")
     wrong = {
@@ -78,6 +81,7 @@ def turned_block(answer: ArrayLike, block: ArrayLike, R: ArrayLike) -> Verdict:
     return compared(submitted, D @ h @ D.T, done, wrong)
 
 
+@checks_answer
 def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
     """Check the l = 0 part of a p-p block: a third of its trace times the unit matrix.
 
@@ -89,7 +93,7 @@ def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
     >>> blocks.scalar_part(2 * np.eye(3), np.diag([1.0, 2.0, 3.0])).right
     True
     """
-    h, submitted = np.asarray(block, dtype=float), np.asarray(answer, dtype=float)
+    h, submitted = np.asarray(block, dtype=float), numbers(answer, "the part of 3 x 3 elements")
     third, one = np.trace(h) / 3, np.eye(3)
     if submitted.ndim == 0:
         names = {third: "the right number", np.trace(h): "the trace, three times too large"}
@@ -120,6 +124,7 @@ def scalar_part(answer: ArrayLike, block: ArrayLike) -> Verdict:
     return compared(submitted, third * one, done, wrong)
 
 
+@checks_answer
 def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom: int) -> Verdict:
     """Check the l in the on-site block of a shell with itself: hermiticity allows only even l.
 
@@ -134,7 +139,7 @@ def on_site_irreps(answer: Iterable[int], shell: str, matrix: BlockMatrix, atom:
     >>> blocks.on_site_irreps([0, 2], "2p", H, 0).right
     True
     """
-    l, submitted = SHELL_LETTERS.index(shell[-1]), set(answer)
+    l, submitted = SHELL_LETTERS.index(shell[-1]), set(whole_numbers(answer, _SET_OF_L))
     norms = {
         key[2]: v for key, v in irrep_norms(matrix, atom, atom).items() if key[:2] == (shell, shell)
     }

@@ -11,7 +11,15 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
-from workbench.course.verdict import Verdict
+from workbench.course.answers import (
+    UnfitAnswerError,
+    block_matrix,
+    checks_answer,
+    mask,
+    number,
+    numbers,
+)
+from workbench.course.verdict import Verdict, explained
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.evaluation.bootstrap import paired_difference
 from workbench.evaluation.energy_zero import energy_shift, without_shift
@@ -93,6 +101,7 @@ def misplaced(sample: Sample, place: str, mae_mev: float, seed: int = 0) -> Bloc
 # ---- means over zeros ---------------------------------------------------------------------------
 
 
+@checks_answer
 def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
     """Check the mean modulus in meV over the existing elements, without padding.
 
@@ -101,12 +110,10 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
     >>> comparing.undiluted(1000 * abs(H.dense()).mean(), H).right
     True
     """
-    modulus, mask = np.abs(difference.values), difference.mask
+    submitted, modulus, exists = number(answer), np.abs(difference.values), difference.mask
     right = matrix_errors(difference, 0.0 * difference).mae_mev
-    padded, share = float(modulus.mean()) * MEV, float(mask.mean())
-    if np.isclose(answer, right, rtol=1e-6):
-        return Verdict(True, f"{share:.0%} of the padded elements exist: {right:.4f} meV.")
-    orbitals = difference.mask[:, :, 0].sum() / difference.mask[:, :, 0].size
+    padded, share = float(modulus.mean()) * MEV, float(exists.mean())
+    orbitals = exists[:, :, 0].sum() / exists[:, :, 0].size
     wrong = {
         "that is the mean over everything, padding included: most of it is zero by definition.": (
             padded
@@ -116,10 +123,9 @@ def undiluted(answer: float, difference: BlockMatrix) -> Verdict:
         "that is a sum: divide it by the number of elements that exist.": modulus.sum() * MEV,
         "that is in eV; give it in meV.": right / MEV,
     }
-    for why, mistaken in wrong.items():
-        if np.isclose(answer, mistaken, rtol=1e-6):
-            return Verdict(False, why)
-    return Verdict(False, f"the padded mean is {padded:.4f} meV and {share:.1%} of it exist.")
+    done = f"{share:.0%} of the padded elements exist: {right:.4f} meV."
+    fallback = f"the padded mean is {padded:.4f} meV and {share:.1%} of it exist."
+    return explained(submitted, right, done, wrong, fallback, digits=4)
 
 
 def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> float:
@@ -142,11 +148,13 @@ def mae_within(a: BlockMatrix, b: BlockMatrix, atoms: Atoms, reach: float) -> fl
 
 # ---- the zero of energy -------------------------------------------------------------------------
 
+_ROUNDED = 6e-4  # eV; a shift typed with three decimals
 _SHIFTED_OR_USELESS = ("zero of energy", "everywhere", "HOMO")
 
 
+@checks_answer
 def aligned_zero(
-    answer: BlockMatrix, shifted: BlockMatrix, H: BlockMatrix, S: BlockMatrix
+    answer: BlockMatrix | ArrayLike, shifted: BlockMatrix, H: BlockMatrix, S: BlockMatrix
 ) -> Verdict:
     """Check whether the zero of energy of a shifted matrix was corrected, so that it is H.
 
@@ -155,16 +163,22 @@ def aligned_zero(
     >>> comparing.aligned_zero((H + 0.1 * S) - 0.1 * S, H + 0.1 * S, H, S).right
     True
     """
-    error = matrix_errors(answer, H).mae_mev
-    if error < 1e-6:
+    if answer is H:
+        raise UnfitAnswerError(
+            "that is sample.H itself: correct `shifted`, as if H were not known."
+        )
+    matrix = block_matrix(answer, H)
+    error = matrix_errors(matrix, H).mae_mev
+    only_shifted = (without_shift(matrix, H, S) - H).max_abs() < 1e-9
+    if error < 1e-6 or (only_shifted and abs(energy_shift(matrix, H, S)) < _ROUNDED):
         before = matrix_errors(shifted, H).mae_mev
         return Verdict(True, f"{before:.1f} meV of mean error had no physical meaning.")
-    if matrix_errors(answer, shifted).mae_mev == 0:
+    if matrix_errors(matrix, shifted).mae_mev < 1e-9:
         return Verdict(False, f"that is the shifted matrix itself: {error:.1f} meV from H.")
-    if (without_shift(answer, H, S) - H).max_abs() < 1e-9:
-        shift = energy_shift(answer, H, S)
+    if only_shifted:
+        shift = energy_shift(matrix, H, S)
         return Verdict(False, f"a shift of {shift:+.3f} eV is left: check the sign and the size.")
-    if np.abs(np.diag((answer - H).at_gamma())).max() < 1e-9:
+    if np.abs(np.diag((matrix - H).at_gamma())).max() < 1e-9:
         return Verdict(
             False, "the diagonal is right, but c S also has elements outside of the diagonal."
         )
@@ -201,6 +215,7 @@ def same_error(sample: Sample, mae_mev: float, places: Sequence[str] = _SHIFTED_
 # ---- leaks --------------------------------------------------------------------------------------
 
 
+@checks_answer
 def split_by_group(test: ArrayLike, groups: ArrayLike) -> Verdict:
     """Check that the test samples (n,), a boolean mask, share no group with the other samples.
 
@@ -208,9 +223,8 @@ def split_by_group(test: ArrayLike, groups: ArrayLike) -> Verdict:
     >>> comparing.split_by_group(np.array([True, False, False]), ["a", "b", "b"]).right
     True
     """
-    names, tested = np.asarray(groups), np.asarray(test)
-    if tested.shape != names.shape or tested.dtype != bool:
-        return Verdict(False, f"give {len(names)} values True or False, one per sample.")
+    names = np.asarray(groups)
+    tested = mask(test, len(names), "structures")
     share = tested.mean()
     if not 0.1 <= share <= 0.5:
         return Verdict(False, f"{share:.0%} are test samples: use between 10 and 50 %.")
@@ -268,6 +282,7 @@ def _coulomb_spectra(structures: list[Atoms]) -> NDArray[np.float64]:
 # ---- noise --------------------------------------------------------------------------------------
 
 
+@checks_answer
 def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -> Verdict:
     """Check the paired 95 % bootstrap interval (low, high) of the mean of a - b, by groups.
 
@@ -278,7 +293,7 @@ def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -
     >>> comparing.interval((found.low, found.high), a, b, groups).right
     True
     """
-    submitted = np.sort(np.asarray(answer, dtype=float).ravel())
+    submitted = np.sort(numbers(answer, "two numbers, low and high").ravel())
     if submitted.shape != (2,):
         return Verdict(False, "an interval is two numbers, low and high.")
     one, other = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
@@ -309,6 +324,7 @@ def interval(answer: ArrayLike, a: ArrayLike, b: ArrayLike, groups: ArrayLike) -
 # ---- break it -----------------------------------------------------------------------------------
 
 
+@checks_answer
 def flattered(
     sample: Sample, predicted: BlockMatrix, repaired: float, planted_mev: float
 ) -> Verdict:
@@ -325,9 +341,12 @@ def flattered(
     >>> comparing.flattered(water, 1.001 * water.H, repaired=0.9, planted_mev=1.0).right
     True
     """
-    changed = sample.H + (1 - repaired) * (predicted - sample.H)
-    if planted_mev:
-        changed = changed + (misplaced(sample, "HOMO", planted_mev) - sample.H)
+    share, added = number(repaired), number(planted_mev)
+    if not (0 <= share <= 1 and added >= 0):
+        return Verdict(False, "remove a share between 0 and 1, and add a positive error.")
+    changed = sample.H + (1 - share) * (predicted - sample.H)
+    if added:
+        changed = changed + (misplaced(sample, "HOMO", added) - sample.H)
     (mae, levels, gaps), (mae0, levels0, gaps0) = (_errors(m, sample) for m in (changed, predicted))
     numbers = (
         f"matrix MAE {mae0:.3f} to {mae:.3f} meV, occupied levels {levels0:.2f} to {levels:.2f} "

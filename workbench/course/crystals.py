@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.course.answers import checks_answer, numbers
 from workbench.course.verdict import Verdict, compared
 from workbench.hamiltonians.bands import energies_at
 from workbench.hamiltonians.block_matrix import BlockMatrix
@@ -18,6 +19,7 @@ __all__ = ["bloch_sum", "blocks", "dirac_point", "opposite_cells"]
 _TOUCHING = 0.02  # eV; gap that a real-space grid may open between touching bands
 
 
+@checks_answer
 def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockMatrix) -> Verdict:
     """Check the block ``H_ij(k) = sum_T exp(2 pi i k.T) H_ij(T)``.
 
@@ -35,7 +37,7 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
     k = np.asarray(k, dtype=float)
     by_cell = blocks(H, *block)
     right = sum(np.exp(2j * np.pi * (k @ T)) * value for T, value in by_cell.items())
-    submitted = np.asarray(answer)
+    submitted = numbers(answer, "the block, an array of complex numbers", real=False)
     if submitted.shape != np.shape(right):
         return Verdict(
             False,
@@ -58,6 +60,7 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
     return compared(submitted, right, done, wrong, f"the sum has {len(by_cell)} terms")
 
 
+@checks_answer
 def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
     """Check whether the highest occupied and lowest empty band touch at a k (3,), fractions.
 
@@ -66,10 +69,10 @@ def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: 
     >>> crystals.dirac_point((1 / 3, 1 / 3, 0), sheet.H, sheet.S, sheet.n_electrons).right
     True
     """
-    k = np.asarray(answer, dtype=float)
+    k = numbers(answer, "three numbers, k in fractions of the reciprocal cell")
     if k.shape != (3,):
         return Verdict(False, "k has three components, in fractions of the reciprocal cell.")
-    filled = n_electrons // 2
+    k, filled = _unrounded(k), n_electrons // 2
     low, high = energies_at(H, S, k)[filled - 1 : filled + 1]
     if high - low < _TOUCHING:
         return Verdict(True, f"the bands touch here, {MEV * (high - low):.1f} meV apart.")
@@ -80,6 +83,12 @@ def dirac_point(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: 
                 False, f"that is {name}: the bands are {high - low:.2f} eV apart. Try a corner."
             )
     return Verdict(False, f"here the bands are {high - low:.2f} eV apart.")
+
+
+def _unrounded(k: NDArray[np.float64]) -> NDArray[np.float64]:
+    """K with thirds instead of 0.333 or 0.667, as one types them."""
+    thirds = np.round(3 * k) / 3
+    return np.where(np.abs(k - thirds) < 1e-3, thirds, k)
 
 
 def opposite_cells(H: BlockMatrix) -> BlockMatrix:

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.course.verdict import Verdict, same
+from workbench.course.answers import UnfitAnswerError, checks_answer, number, numbers, whole_numbers
+from workbench.course.verdict import Verdict, explained
 from workbench.hamiltonians.basis import Basis
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import HARTREE
+from workbench.hamiltonians.eigenproblem import solve
 
 __all__ = [
     "block_shape",
@@ -24,8 +26,11 @@ __all__ = [
 ]
 
 _CLOSE = 1e-8
+_ROUNDED = 1e-2  # what rounding orbitals to three decimals may change in their products
+_ONE_LEVEL = 1e-3  # eV; orbitals of closer energies may mix
 
 
+@checks_answer
 def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) -> Verdict:
     """Check the size of the block of two elements.
 
@@ -40,7 +45,7 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
     Right: 1 orbitals on one atom times 5 on the other.
     """
     right = basis.n_orbitals(row), basis.n_orbitals(column)
-    submitted = tuple(int(n) for n in np.ravel(answer))
+    submitted = tuple(whole_numbers(answer, "two numbers, rows and columns: (rows, columns)"))
     if submitted == right:
         return Verdict(True, f"{right[0]} orbitals on one atom times {right[1]} on the other.")
     shells = len(basis.shells[row]), len(basis.shells[column])
@@ -58,6 +63,7 @@ def block_shape(answer: tuple[int, int], basis: Basis, row: int, column: int) ->
     return Verdict(False, wrong.get(submitted, fallback))
 
 
+@checks_answer
 def inverse_root(answer: ArrayLike, S: BlockMatrix) -> Verdict:
     """Check Loewdin's X, the symmetric matrix with ``X S X = 1``.
 
@@ -71,16 +77,13 @@ def inverse_root(answer: ArrayLike, S: BlockMatrix) -> Verdict:
     >>> hamiltonian.inverse_root(U / np.sqrt(values) @ U.T, S).right
     True
     """
-    s, X = S.dense(), np.asarray(answer, dtype=float)
+    s, X = S.dense(), numbers(answer, "a matrix with one row and one column per orbital")
     if X.shape != s.shape:
         return Verdict(
             False, f"X has one row and one column per orbital: {len(s)} x {len(s)} elements."
         )
     values, vectors = np.linalg.eigh(s)
     right = (vectors / np.sqrt(values)) @ vectors.T
-    if same(X, right):
-        error = np.abs(X @ s @ X - np.eye(len(s))).max()
-        return Verdict(True, f"X S X is the unit matrix up to {error:.0e}, and X is symmetric.")
     wrong = {
         "that is still the overlap.": s,
         "that is the square root of S; its inverse makes the orbitals orthogonal.": (
@@ -97,15 +100,16 @@ def inverse_root(answer: ArrayLike, S: BlockMatrix) -> Verdict:
         ),
         "the eigenvectors are only on the left: it is U diag U^T.": vectors / np.sqrt(values),
     }
-    for why, mistaken in wrong.items():
-        if same(X, mistaken):
-            return Verdict(False, why)
     error = np.abs(X.T @ s @ X - np.eye(len(s))).max()
-    if error < _CLOSE:
-        return Verdict(False, "X^T S X is the unit matrix, but X is not symmetric: not Loewdin's.")
-    return Verdict(False, f"X S X should be the unit matrix; an element is off by {error:.3g}.")
+    done = f"X S X is the unit matrix up to {error:.0e}, and X is symmetric."
+    otherwise = "X^T S X is the unit matrix, but X is not symmetric: not Loewdin's."
+    if not error < _CLOSE:
+        largest = np.abs(X @ s @ X - np.eye(len(s))).max()
+        otherwise = f"X S X should be the unit matrix; an element is off by {largest:.3g}."
+    return explained(X, right, done, wrong, otherwise)
 
 
+@checks_answer
 def orbitals_of(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix) -> Verdict:
     """Check that the columns solve ``H C = S C E``, with any sign and any degenerate mixture.
 
@@ -120,7 +124,7 @@ def orbitals_of(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix) -> Verdict:
     >>> hamiltonian.orbitals_of(C, water.H, water.S).right
     True
     """
-    h, s, C = H.dense(), S.dense(), np.asarray(answer, dtype=float)
+    h, s, C = H.dense(), S.dense(), numbers(answer, "a matrix, orbital k in column k")
     if C.shape != h.shape:
         return Verdict(False, f"C has as many rows and columns as H: {len(h)}.")
     norms = np.einsum("ak,ab,bk->k", C, s, C)
@@ -131,22 +135,23 @@ def orbitals_of(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix) -> Verdict:
             "these are eigenvectors in the orthogonal orbitals: X transforms them to the atomic "
             "orbitals, C = X C'.",
         )
-    if np.abs(metric - np.eye(len(h))).max() > 1e-6:
-        error = np.abs(metric - np.eye(len(h))).max()
+    error = np.abs(metric - np.eye(len(h))).max()
+    if error > _ROUNDED:
         return Verdict(
             False, f"C^T S C should be the unit matrix; an element is off by {error:.2g}."
         )
-    energies = np.einsum("ak,ab,bk->k", C, h, C)
+    energies, right = np.einsum("ak,ab,bk->k", C, h, C), solve(H, S)
     residual = np.abs(h @ C - s @ C * energies).max()
-    if residual > 1e-5:
+    if _mixed(right, C, s) > _ROUNDED:
         return Verdict(False, f"H C - S C E should vanish; an element is {residual:.2g} eV.")
-    if (np.diff(energies) < -1e-6).any():
+    if np.abs(energies - right[0]).max() > _ROUNDED * np.abs(energies).max():
         return Verdict(False, "these are the orbitals, but not in the order of their energies.")
     return Verdict(
         True, f"H C = S C E up to {residual:.0e} eV: {len(h)} orbitals with C^T S C = 1."
     )
 
 
+@checks_answer
 def gap_of(answer: float, energies: ArrayLike, n_electrons: int) -> Verdict:
     """Check the gap between HOMO and LUMO.
 
@@ -159,30 +164,43 @@ def gap_of(answer: float, energies: ArrayLike, n_electrons: int) -> Verdict:
     >>> hamiltonian.gap_of(15.0, [-20.0, -10.0, 5.0, 9.0], 4)
     Right: LUMO 5.000 eV minus HOMO −10.000 eV.
     """
-    e, n = np.asarray(energies, dtype=float), n_electrons // 2
-    right = float(e[n] - e[n - 1])
+    if isinstance(answer, np.ndarray) and answer.ndim == 1:
+        raise UnfitAnswerError("these are several levels: the gap is one number, LUMO minus HOMO.")
+    e, n, submitted = np.asarray(energies, dtype=float), n_electrons // 2, number(answer)
+    right = e[n] - e[n - 1]
     wrong = {
-        -right: "the right value with the wrong sign: it is LUMO minus HOMO.",
-        float(e[n + 1] - e[n]): (
-            "one level too high: Python counts from 0, so the HOMO is energies[n - 1]."
+        "the right value with the wrong sign: it is LUMO minus HOMO.": -right,
+        "one level too high: Python counts from 0, so the HOMO is energies[n - 1].": (
+            e[n + 1] - e[n]
         ),
-        float(e[n - 1] - e[n - 2]): "that is HOMO minus HOMO-1: both are occupied.",
-        float(e[n]): "that is the energy of the LUMO alone.",
-        float(e[n - 1]): "that is the energy of the HOMO alone.",
+        "that is HOMO minus HOMO-1: both are occupied.": e[n - 1] - e[n - 2],
+        "that is the energy of the LUMO alone.": e[n],
+        "that is the energy of the HOMO alone.": e[n - 1],
+        "that is in Hartree; give it in eV.": right / HARTREE,
     }
     if n_electrons < len(e):
-        wrong[float(e[n_electrons] - e[n_electrons - 1])] = (
-            "each orbital holds two electrons, so half as many orbitals are occupied."
+        wrong["each orbital holds two electrons, so half as many orbitals are occupied."] = (
+            e[n_electrons] - e[n_electrons - 1]
         )
-    if abs(answer - right) < 1e-4:
-        values = f"LUMO {e[n]:.3f} eV minus HOMO {e[n - 1]:.3f} eV."
-        return Verdict(True, values.replace("-", "−"))
-    for value, why in wrong.items():
-        if abs(answer - value) < 1e-4:
-            return Verdict(False, why)
-    if abs(answer - right / HARTREE) < 1e-5:
-        return Verdict(False, "that is in Hartree; give it in eV.")
-    return Verdict(False, f"{n_electrons} electrons occupy {n} orbitals: subtract HOMO from LUMO.")
+    done = f"LUMO {e[n]:.3f} eV minus HOMO {e[n - 1]:.3f} eV.".replace("-", "−")
+    fallback = f"{n_electrons} electrons occupy {n} orbitals: subtract HOMO from LUMO."
+    return explained(submitted, right, done, wrong, fallback)
+
+
+def _mixed(
+    right: tuple[NDArray[np.float64], NDArray[np.float64]],
+    C: NDArray[np.float64],
+    s: NDArray[np.float64],
+) -> float:
+    """Largest share of an orbital (column of C) that belongs to other levels than the others'.
+
+    Orbitals of one level may mix.
+    """
+    energies, orbitals = right
+    shares = (orbitals.T @ s @ C) ** 2  # (levels, columns of C)
+    level = energies[shares.argmax(axis=0)]
+    others = np.abs(energies[:, None] - level) > _ONE_LEVEL
+    return float((shares * others).sum(axis=0).max())
 
 
 def usual_levels(H: BlockMatrix, S: BlockMatrix) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.course.verdict import Verdict, compared, same
+from workbench.course.answers import UnfitAnswerError, checks_answer, mask, number, numbers
+from workbench.course.verdict import Verdict, compared, explained
 from workbench.evaluation.errors import matrix_errors
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.conventions import MEV
@@ -73,6 +74,7 @@ def _label_silently(structures: Any, out: str | Path, **arguments: Any) -> None:
     label(structures, out, **{**arguments, "progress": False})
 
 
+@checks_answer
 def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
     """Check that the test frames contain only whole trajectories.
 
@@ -84,11 +86,8 @@ def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
     >>> own_model.held_out(np.array([False, False, True, True]), [0, 0, 1, 1]).right
     True
     """
-    test, groups = np.asarray(answer), np.asarray(groups)
-    if test.shape != groups.shape or test.dtype != bool:
-        return Verdict(
-            False, f"give one True or False for each of the {len(groups)} frames, as an array."
-        )
+    groups = np.asarray(groups)
+    test = mask(answer, len(groups), "frames")
     count = int(test.sum())
     if count in (0, len(test)):
         return Verdict(
@@ -112,6 +111,7 @@ def held_out(answer: ArrayLike, groups: ArrayLike) -> Verdict:
     )
 
 
+@checks_answer
 def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict:
     """Check the mean modulus of a matrix's error, in meV.
 
@@ -123,8 +123,9 @@ def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict
     True
     """
     error = H.dense() - reference.dense()
-    if np.ndim(answer):
-        return Verdict(False, "give one number for the whole matrix: the mean over all elements.")
+    if isinstance(answer, np.ndarray) and answer.ndim:
+        raise UnfitAnswerError("give one number for the whole matrix: the mean over all elements.")
+    submitted = number(answer)
     mae = float(np.abs(error).mean())
     wrong = {
         "that is the error in eV: one eV is 1000 meV.": mae,
@@ -141,15 +142,14 @@ def matrix_mae(answer: float, H: BlockMatrix, reference: BlockMatrix) -> Verdict
             MEV * np.abs(error).sum() / len(error)
         ),
     }
-    for why, mistaken in wrong.items():
-        if same(answer, mistaken):
-            return Verdict(False, why)
-    if not same(answer, MEV * mae):
-        return Verdict(False, f"it is off by a factor of {float(answer) / (MEV * mae):.3g}.")
     largest = MEV * np.abs(error).max()
-    return Verdict(True, f"{MEV * mae:.3f} meV on average, and {largest:.2f} meV at most.")
+    done = f"{MEV * mae:.3f} meV on average, and {largest:.2f} meV at most."
+    factor = submitted / (MEV * mae)
+    otherwise = f"it is off by a factor of {factor:.3g}."
+    return explained(submitted, MEV * mae, done, wrong, otherwise)
 
 
+@checks_answer
 def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int) -> Verdict:
     """Check the density matrix ``2 C C^T`` of the occupied orbitals.
 
@@ -166,7 +166,8 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
     Right: tr(P S) = 10.000000 electrons.
     """
     filled, C = occupied_count(H, n_electrons), solve(H, S)[1]
-    submitted, occupied, overlap = np.asarray(answer), C[:, :filled], S.dense()
+    occupied, overlap = C[:, :filled], S.dense()
+    submitted = numbers(answer, "the density matrix P")
     if submitted.shape != overlap.shape:
         return Verdict(
             False,
@@ -177,6 +178,8 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
     electrons = float(np.trace(right @ overlap))
     wrong = {
         "each orbital holds two electrons: this counts only half of them.": right / 2,
+        "this fills every orbital, the empty ones too, and with one electron each: take the first "
+        "n/2 columns, times two.": C @ C.T,
         "this also fills the empty orbitals: take the first n/2 columns.": 2 * C @ C.T,
         "this fills one orbital per electron: each orbital holds two.": (
             2 * C[:, :n_electrons] @ C[:, :n_electrons].T
@@ -188,7 +191,7 @@ def density(answer: ArrayLike, H: BlockMatrix, S: BlockMatrix, n_electrons: int)
     }
     trace = float(np.trace(submitted @ overlap))
     done = f"tr(P S) = {electrons:.6f} electrons."
-    return compared(submitted, right, done, wrong, f"tr(P S) is {trace:.3f} electrons")
+    return compared(submitted, right, done, wrong, f"tr(P S) is {trace:.3f} electrons", "")
 
 
 def resplit(dataset: Dataset, out: str | Path, splits: Mapping[str, Sequence[int]]) -> Path:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workbench.course.verdict import Verdict
+from workbench.course.answers import UnfitAnswerError, checks_answer, described, numbers
+from workbench.course.verdict import Verdict, explained
 from workbench.hamiltonians.conventions import AO_TO_M, SHELL_LETTERS
 from workbench.hamiltonians.wigner import wigner_d
 
 __all__ = ["MISTAKES", "irreps_of_product", "traceless_part", "turned_components"]
 
-_CLOSE = 1e-6  # tolerance for answers typed with six digits
+_CLOSE = 1e-3  # a deviation from symmetry or trace zero that rounding to three decimals explains
 
 
+@checks_answer
 def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> Verdict:
     """Check the components ``D^l(R) c`` of a function that was rotated by R.
 
@@ -30,17 +33,14 @@ def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> 
     >>> rotations.turned_components([1, 0, 0], [0, 0, 1], 1, R)  # y, z, x: x becomes y
     Right: D c; the norm is 1.000 as before, the components have changed.
     """
-    before, submitted, matrix = np.asarray(c, dtype=float), np.asarray(answer), np.asarray(R)
-    D = wigner_d(l, matrix)
+    before, matrix = np.asarray(c, dtype=float), np.asarray(R, dtype=float)
+    D, submitted = wigner_d(l, matrix), numbers(answer, f"the {len(before)} components")
     if submitted.shape != before.shape:
         return Verdict(
             False,
             f"a function of l = {l} has {before.size} components, your answer has the shape "
             f"{submitted.shape}. D is a matrix and c a vector: their product is a vector again.",
         )
-    if _same(submitted, D @ before):
-        norm = np.linalg.norm(before)
-        return Verdict(True, f"D c; the norm is {norm:.3f} as before, the components have changed.")
     wrong = {
         "these are the components before the rotation.": before,
         "this is the inverse rotation: D belongs to the left of c, not transposed.": D.T @ before,
@@ -50,16 +50,18 @@ def turned_components(answer: ArrayLike, c: ArrayLike, l: int, R: ArrayLike) -> 
     }
     if l == 1:
         wrong["R mixes (x, y, z), but these components are in the order y, z, x."] = matrix @ before
-    reason = _first_same(submitted, wrong)
-    lengths = np.linalg.norm(submitted), np.linalg.norm(before)
-    if not reason and not np.isclose(*lengths):
-        reason = (
-            f"its norm is {lengths[0]:.3f}, before the rotation it was {lengths[1]:.3f}: "
+    after, norm = np.linalg.norm(submitted), np.linalg.norm(before)
+    done = f"D c; the norm is {norm:.3f} as before, the components have changed."
+    otherwise = "the norm is right, but these are other components than D c."
+    if f"{after:.3f}" != f"{norm:.3f}":
+        otherwise = (
+            f"its norm is {after:.3f}, before the rotation it was {norm:.3f}: "
             "a rotation keeps the norm."
         )
-    return Verdict(False, reason or "the norm is right, but these are other components than D c.")
+    return explained(submitted, D @ before, done, wrong, otherwise)
 
 
+@checks_answer
 def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
     """Check the l = 2 part of a b^T: ``(a b^T + b a^T) / 2 - (a.b / 3) 1``.
 
@@ -72,15 +74,13 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
     >>> rotations.traceless_part([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]], [1, 0, 0], [0, 1, 0]).right
     True
     """
-    submitted, outer = np.asarray(answer, dtype=float), np.outer(np.asarray(a), np.asarray(b))
+    submitted, outer = numbers(answer, "3 x 3 numbers"), np.outer(np.asarray(a), np.asarray(b))
     if submitted.shape != (3, 3):
         return Verdict(
             False, f"a tensor of two vectors is 3 x 3; yours has shape {submitted.shape}."
         )
     even, dot = (outer + outer.T) / 2, float(np.trace(outer))
     right = even - dot / 3 * np.eye(3)
-    if _same(submitted, right):
-        return Verdict(True, "symmetric without trace: 5 independent numbers, an irrep l = 2.")
     wrong = {
         "that is the whole product: it still contains l = 0 and l = 1.": outer,
         "that is the antisymmetric part: three numbers, the cross product, l = 1.": outer - even,
@@ -91,24 +91,29 @@ def traceless_part(answer: ArrayLike, a: ArrayLike, b: ArrayLike) -> Verdict:
         "a.b is the whole trace of three diagonal elements: divide it by 3.": (
             even - dot * np.eye(3)
         ),
+        "a number was subtracted from every element: only the three on the diagonal have a share, "
+        "np.eye(3).": even - dot / 3,
     }
-    reason = _first_same(submitted, wrong)
-    if not reason and not _same(submitted, submitted.T):
-        reason = "it is not symmetric: it still contains the cross product, l = 1."
-    if not reason and abs(np.trace(submitted)) > _CLOSE:
-        reason = (
-            f"its trace is {np.trace(submitted):.3f}: it still contains the dot product, l = 0."
-        )
-    return Verdict(False, reason or "symmetric and without trace, but not the product of a and b.")
+    done = "symmetric without trace: 5 independent numbers, an irrep l = 2."
+    otherwise, trace = (
+        "symmetric and without trace, but not the product of a and b.",
+        np.trace(submitted),
+    )
+    if abs(trace) > _CLOSE:
+        otherwise = f"its trace is {trace:.3f}: it still contains the dot product, l = 0."
+    if not np.allclose(submitted, submitted.T, rtol=0, atol=_CLOSE):
+        otherwise = "it is not symmetric: it still contains the cross product, l = 1."
+    return explained(submitted, right, done, wrong, otherwise)
 
 
-def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
+@checks_answer
+def irreps_of_product(answer: str | Sequence[str], first: str, second: str) -> Verdict:
     """Check the irreps of a product, e.g. "0e + 1e + 2e" for "1o" and "1o".
 
     An irrep is written as in e3nn: its l, then e (even) or o (odd under inversion).
 
     Args:
-        answer: irreps joined by "+", in any order.
+        answer: irreps joined by "+", or a list of them, in any order.
         first: first irrep of the product.
         second: second irrep of the product.
 
@@ -119,10 +124,10 @@ def irreps_of_product(answer: str, first: str, second: str) -> Verdict:
     (la, pa), (lb, pb) = _parsed(first)[0], _parsed(second)[0]
     parity = "e" if pa == pb else "o"
     right = {(l, parity) for l in range(abs(la - lb), la + lb + 1)}
-    try:
-        submitted = _parsed(answer)
-    except ValueError as error:
-        return Verdict(False, str(error))
+    listed = isinstance(answer, list | tuple) and all(isinstance(irrep, str) for irrep in answer)
+    if not listed and not isinstance(answer, str):
+        raise UnfitAnswerError(f'give a text such as "0e + 2e"; this is {described(answer)}.')
+    submitted = _parsed(" + ".join(answer) if listed else str(answer))
     size, total = (2 * la + 1) * (2 * lb + 1), sum(2 * l + 1 for l, _ in submitted)
     if set(submitted) == right and len(submitted) == len(right):
         return Verdict(True, f"{' + '.join(map(str, (2 * l + 1 for l, _ in submitted)))} = {size}.")
@@ -200,18 +205,9 @@ MISTAKES = {
 def _parsed(text: str) -> list[tuple[int, str]]:
     """Irreps (l, parity) of a text such as "0e + 2e"."""
     terms = [term.strip() for term in text.split("+")]
-    matches = [re.fullmatch(r"(\d+)([eo])", term) for term in terms]
+    matches = [re.fullmatch(r"(\d{1,3})([eo])", term) for term in terms]
     for term, match in zip(terms, matches, strict=True):
         if match is None:
             hint = "a shell is l with its parity" if term in SHELL_LETTERS else "e.g. 0e + 2e"
-            raise ValueError(f"'{term}' is not an irrep: write l and then e or o, {hint}.")
+            raise UnfitAnswerError(f"'{term}' is not an irrep: write l and then e or o, {hint}.")
     return [(int(match[1]), match[2]) for match in matches if match]
-
-
-def _first_same(submitted: NDArray, wrong: dict[str, NDArray]) -> str:
-    """Text of the first mistake that gives this answer; empty if there is none."""
-    return next((why for why, mistaken in wrong.items() if _same(submitted, mistaken)), "")
-
-
-def _same(a: ArrayLike, b: ArrayLike) -> bool:
-    return np.allclose(a, b, rtol=0, atol=_CLOSE)

@@ -5,29 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.course.verdict import Verdict
+from workbench.course.answers import checks_answer, number, numbers
+from workbench.course.verdict import Verdict, explained
 from workbench.hamiltonians.block_matrix import BlockMatrix
 from workbench.hamiltonians.rotations import PAULI, spin_half_axis
 
 __all__ = ["in_a_field", "multiplets", "p_splitting", "spin_turn"]
 
-_CLOSE = 1e-6
+_CLOSE = 1e-2  # deviation from unitarity that rounding explains
+_ROUNDED = 1.001e-3  # eV; a difference of two levels that are printed with three decimals
 _TOGETHER = 1e-4  # eV; levels closer than this belong to one multiplet
 
 
+@checks_answer
 def spin_turn(answer: ArrayLike, degrees: float) -> Verdict:
     """Check the (2, 2) matrix that rotates a spinor about z: ``exp(-i theta sigma_z / 2)``.
 
     >>> from workbench.course import spinors
-    >>> spinors.spin_turn(-np.eye(2), 360)
+    >>> spinors.spin_turn(np.diag([-1j, 1j]), 180)
     Right: half the angle, with opposite signs for up and down.
     """
-    submitted, angle = np.asarray(answer, dtype=complex), np.deg2rad(degrees)
+    submitted, angle = numbers(answer, "a 2 x 2 matrix", real=False), np.deg2rad(degrees)
     right = spin_half_axis((0, 0, 1), degrees)
     if submitted.shape != (2, 2):
         return Verdict(False, "a spinor has two components, up and down: give a 2 x 2 matrix.")
-    if np.allclose(submitted, right, atol=_CLOSE):
-        return Verdict(True, "half the angle, with opposite signs for up and down.")
     wrong = {
         "that is the whole angle: a vector rotates by it, a spinor by half of it.": np.diag(
             np.exp([-1j * angle, 1j * angle])
@@ -38,12 +39,11 @@ def spin_turn(answer: ArrayLike, degrees: float) -> Verdict:
             (0, 1, 0), degrees
         ),
     }
-    for why, mistaken in wrong.items():
-        if np.allclose(submitted, mistaken, atol=_CLOSE):
-            return Verdict(False, why)
+    otherwise = f"up should have the phase {-degrees / 2:g}°, down {degrees / 2:g}°."
     if not np.allclose(submitted @ submitted.conj().T, np.eye(2), atol=_CLOSE):
-        return Verdict(False, "it changes the norm of a spinor: a rotation is unitary.")
-    return Verdict(False, f"up should have the phase {-degrees / 2:g}°, down {degrees / 2:g}°.")
+        otherwise = "it changes the norm of a spinor: a rotation is unitary."
+    done = "half the angle, with opposite signs for up and down."
+    return explained(submitted, right, done, wrong, otherwise)
 
 
 def multiplets(energies: ArrayLike) -> list[tuple[float, int]]:
@@ -58,6 +58,7 @@ def multiplets(energies: ArrayLike) -> list[tuple[float, int]]:
     return [(float(group.mean()), len(group)) for group in groups]
 
 
+@checks_answer
 def p_splitting(answer: float, energies: ArrayLike) -> Verdict:
     """Check the spin-orbit splitting of the highest occupied p shell of an atom.
 
@@ -69,22 +70,23 @@ def p_splitting(answer: float, energies: ArrayLike) -> Verdict:
     >>> spinors.p_splitting(1.0, [-20.0, -20.0, -5.0, -5.0, -4.0, -4.0, -4.0, -4.0])
     Right: j = 1/2, two states, lies 1.000 eV below j = 3/2, four.
     """
-    groups = multiplets(energies)
+    groups, submitted = multiplets(energies), number(answer)
     (lower, two), (upper, four) = groups[-2:]
     right = upper - lower
     if (two, four) != (2, 4):
         raise ValueError(
             "The highest levels are not a p shell of two and four states: use a noble gas."
         )
-    if abs(answer - right) < 1e-3:
+    if abs(submitted - right) < _ROUNDED:
         return Verdict(True, f"j = 1/2, two states, lies {right:.3f} eV below j = 3/2, four.")
-    if abs(answer + right) < 1e-3:
+    if abs(submitted + right) < _ROUNDED:
         return Verdict(False, "the right difference; give it as a positive number.")
-    if abs(answer) < 1e-3:
+    if abs(submitted) < _ROUNDED:
         return Verdict(
             False, "these two levels belong to one multiplet: use the level below its four states."
         )
-    if any(abs(abs(answer) - abs(a - b)) < 1e-3 for a, _ in groups for b, _ in groups):
+    differences = [abs(a - b) for a, _ in groups for b, _ in groups]
+    if min(abs(abs(submitted) - difference) for difference in differences) < _ROUNDED:
         return Verdict(False, "that is a difference of other levels: use the two highest.")
     return Verdict(False, "that is not a difference of two of these levels: print them.")
 

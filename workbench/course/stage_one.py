@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.course.answers import UnfitAnswerError, called, checks_answer, number
 from workbench.course.verdict import Verdict
 from workbench.hamiltonians.rotations import random_rotation
 
@@ -19,6 +19,7 @@ _SEEDS = 4
 Vector = NDArray[np.float64]
 
 
+@checks_answer
 def message(answer: Callable[[float, Vector, Vector], ArrayLike]) -> Verdict:
     """Check a message: a function of a neighbour's scalar s, its vector v and the edge r.
 
@@ -36,14 +37,12 @@ def message(answer: Callable[[float, Vector, Vector], ArrayLike]) -> Verdict:
     depends = {"s": False, "v": False, "r": False}
     for _ in range(_SEEDS):
         s, v, r, R = rng.normal(), rng.normal(size=3), rng.normal(size=3), random_rotation(rng)
-        here = _vector(answer, s, v, r)
-        if isinstance(here, Verdict):
-            return here
-        rotated, size = np.asarray(answer(s, R @ v, R @ r), dtype=float), np.linalg.norm(here)
+        here = _not_zero(called(answer, s, v, r))
+        rotated, size = called(answer, s, R @ v, R @ r), np.linalg.norm(here)
         if not _same(rotated, R @ here):
             error = float(np.linalg.norm(rotated - R @ here) / max(size, 1e-12))
             return Verdict(False, _why_not_equivariant(answer, s, v, r, error))
-        inverted = np.asarray(answer(s, -v, -r), dtype=float)
+        inverted = called(answer, s, -v, -r)
         if _same(inverted, here) and size > _CLOSE:
             return Verdict(
                 False,
@@ -55,12 +54,12 @@ def message(answer: Callable[[float, Vector, Vector], ArrayLike]) -> Verdict:
                 False, "it mixes 1o with 1e: inversion neither keeps it nor changes its sign."
             )
         changed = {
-            "s": answer(s + 0.7, v, r),
-            "v": answer(s, v[[1, 2, 0]] + 0.3, r),
-            "r": answer(s, v, r[[1, 2, 0]] + 0.3),
+            "s": called(answer, s + 0.7, v, r),
+            "v": called(answer, s, v[[1, 2, 0]] + 0.3, r),
+            "r": called(answer, s, v, r[[1, 2, 0]] + 0.3),
         }
         for name, other in changed.items():
-            depends[name] |= not _same(np.asarray(other, dtype=float), here)
+            depends[name] |= not _same(other, here)
     missing = [name for name, does in depends.items() if not does]
     if missing:
         reasons = {
@@ -75,6 +74,7 @@ def message(answer: Callable[[float, Vector, Vector], ArrayLike]) -> Verdict:
     )
 
 
+@checks_answer
 def nonlinearity(answer: Callable[[float, Vector], ArrayLike]) -> Verdict:
     """Check an equivariant non-linearity for a vector v with a scalar s.
 
@@ -88,10 +88,8 @@ def nonlinearity(answer: Callable[[float, Vector], ArrayLike]) -> Verdict:
     rng, linear = np.random.default_rng(1), True
     for _ in range(_SEEDS):
         s, v, R = rng.normal(), rng.normal(size=3), random_rotation(rng)
-        here = _vector(answer, s, v)
-        if isinstance(here, Verdict):
-            return here
-        rotated = np.asarray(answer(s, R @ v), dtype=float)
+        here = _not_zero(called(answer, s, v))
+        rotated = called(answer, s, R @ v)
         if not _same(rotated, R @ here):
             error = np.linalg.norm(rotated - R @ here) / max(np.linalg.norm(here), 1e-12)
             return Verdict(
@@ -99,7 +97,7 @@ def nonlinearity(answer: Callable[[float, Vector], ArrayLike]) -> Verdict:
                 f"f(R v) and R f(v) differ by {100 * error:.0f} %: a component of v is not an "
                 "invariant. Multiply all three by one number that a rotation does not change.",
             )
-        double, other = (np.asarray(answer(*x), dtype=float) for x in ((s, 2 * v), (s + 1, v)))
+        double, other = called(answer, s, 2 * v), called(answer, s + 1, v)
         linear &= _same(double, 2 * here) and _same(other, here)
     if linear:
         return Verdict(
@@ -110,6 +108,7 @@ def nonlinearity(answer: Callable[[float, Vector], ArrayLike]) -> Verdict:
     return Verdict(True, "v times a function of invariants: equivariant and not linear.")
 
 
+@checks_answer
 def free_numbers(answer: int, lmax: int) -> Verdict:
     """Check the number of free parameters of an edge's map on one copy of l = 0..lmax.
 
@@ -122,7 +121,8 @@ def free_numbers(answer: int, lmax: int) -> Verdict:
     """
     sizes = [lmax + 1 - m for m in range(lmax + 1)]
     right = sum(n * n for n in sizes)
-    if answer == right:
+    count = number(answer)
+    if count == right:
         squares = " + ".join(f"{n}²" for n in sizes)
         return Verdict(True, f"{squares} = {right}, one matrix for each |m|.")
     dim = (lmax + 1) ** 2
@@ -136,23 +136,13 @@ def free_numbers(answer: int, lmax: int) -> Verdict:
         sum(sizes): "that is the number of components: n of them mix by a matrix of n x n numbers.",
     }
     hint = f"for |m| = {lmax} there is one l, so one number; continue with smaller |m|."
-    return Verdict(False, why.get(answer, hint))
+    return Verdict(False, why.get(int(count), hint))
 
 
-def _vector(answer: Callable[..., ArrayLike], *arguments: Any) -> Vector | Verdict:
-    """The result of a function as three numbers, or a verdict on what is wrong with it."""
-    try:
-        result = np.asarray(answer(*arguments), dtype=float)
-    except Exception as error:
-        return Verdict(False, f"it stops with {type(error).__name__}: {error}.")
-    if result.shape != (3,):
-        shape = "a number" if not result.shape else f"an array of shape {result.shape}"
-        return Verdict(False, f"it returns {shape}; a vector has three components.")
-    if not np.isfinite(result).all():
-        return Verdict(False, "it returns numbers that are not finite.")
-    if not result.any():
-        return Verdict(False, "it returns zero for these arguments.")
-    return result
+def _not_zero(vector: Vector) -> Vector:
+    if not vector.any():
+        raise UnfitAnswerError("it returns zero for these arguments.")
+    return vector
 
 
 def _why_not_equivariant(
@@ -163,7 +153,7 @@ def _why_not_equivariant(
     error: float,
 ) -> str:
     difference = f"f(R x) and R f(x) differ by {100 * error:.0f} %"
-    here = np.asarray(answer(s, v, r), dtype=float)
+    here = called(answer, s, v, r)
     if _same(here, v * r):
         return f"{difference}: * multiplies component by component, which is not equivariant."
     if _same(here, s * v * r):

@@ -13,6 +13,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.course.answers import (
+    UnfitAnswerError,
+    block_matrix,
+    called,
+    checks_answer,
+    described,
+    number,
+)
 from workbench.course.verdict import Verdict
 from workbench.datasets.dataset import Dataset, Sample
 from workbench.datasets.writing import write
@@ -89,6 +97,7 @@ def superposing(positions: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
     return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
 
 
+@checks_answer
 def free_and_equivariant(answer: Callable[[NDArray[np.float64]], ArrayLike]) -> Verdict:
     """Check that a function of a vector is equivariant, f(R v) = R f(v), and not linear.
 
@@ -101,20 +110,16 @@ def free_and_equivariant(answer: Callable[[NDArray[np.float64]], ArrayLike]) -> 
     """
     rng = np.random.default_rng(0)
     v, w, R = rng.normal(size=3), rng.normal(size=3), random_rotation(rng)
-    result = np.asarray(answer(v), dtype=float)
-    if result.shape != (3,):
-        return Verdict(
-            False, f"the result has shape {result.shape}: return a vector of shape (3,)."
-        )
+    result = called(answer, v)
     size = max(float(np.abs(result).max()), 1e-12)
-    error = float(np.abs(np.asarray(answer(R @ v)) - R @ result).max())
+    error = float(np.abs(called(answer, R @ v) - R @ result).max())
     if error > _CLOSE * size:
         return Verdict(
             False,
             f"f(Rv) and R f(v) differ by {error / size:.0%} of f(v): it acts on single components, "
             "which depend on the choice of axes.",
         )
-    nonlinear = np.asarray(answer(v + w)) - result - np.asarray(answer(w))
+    nonlinear = called(answer, v + w) - result - called(answer, w)
     if np.abs(nonlinear).max() <= _CLOSE * size:
         return Verdict(
             False, "equivariant, but linear: f(v + w) = f(v) + f(w). More layers add nothing."
@@ -126,6 +131,7 @@ def free_and_equivariant(answer: Callable[[NDArray[np.float64]], ArrayLike]) -> 
     )
 
 
+@checks_answer
 def turned_pair(
     answer: tuple[Atoms, BlockMatrix], atoms: Atoms, H: BlockMatrix, R: ArrayLike
 ) -> Verdict:
@@ -143,7 +149,16 @@ def turned_pair(
     >>> stage_two.turned_pair((wb.rotate(atoms, R), H.rotate(R)), atoms, H, R).right
     True
     """
-    positions, matrix = answer[0].positions, answer[1]
+    if not (isinstance(answer, tuple | list) and len(answer) == 2):
+        raise UnfitAnswerError(
+            f"give the pair: geometry, Hamiltonian; this is {described(answer)}."
+        )
+    if not isinstance(answer[0], Atoms) or len(answer[0]) != len(atoms):
+        raise UnfitAnswerError(
+            "the first of the pair is the rotated geometry, with all its atoms; this is "
+            f"{described(answer[0])}."
+        )
+    positions, matrix = answer[0].positions, block_matrix(answer[1], H)
     back = np.asarray(R, dtype=float).T
     geometries = {
         "rotated": rotate(atoms, R).positions,
@@ -170,6 +185,7 @@ def turned_pair(
     return Verdict(False, f"the geometry is {geometry}, but the Hamiltonian is {label}: {teaches}")
 
 
+@checks_answer
 def orientations_for(answer: float, factor: float) -> Verdict:
     """Check the number of orientations that reduces the equivariance error by a factor.
 
@@ -177,7 +193,7 @@ def orientations_for(answer: float, factor: float) -> Verdict:
     >>> stage_two.orientations_for(9, 3)
     Right: √9 = 3, and the time grows by a factor of 9.
     """
-    right = factor**2
+    answer, right = number(answer), factor**2
     if abs(answer - right) <= _SHARE * right:
         return Verdict(
             True, f"√{right:g} = {factor:g}, and the time grows by a factor of {right:g}."
@@ -193,6 +209,7 @@ def orientations_for(answer: float, factor: float) -> Verdict:
     return Verdict(False, f"{answer:g} orientations reduce it by √{answer:g} = {answer**0.5:.2g}.")
 
 
+@checks_answer
 def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
     """Check the expected error of the matrix, meV, of an average over orientations.
 
@@ -207,7 +224,7 @@ def error_of_average(answer: float, one: StageErrors, count: int) -> Verdict:
     >>> stage_two.error_of_average(2.5**0.5, one, 4).right  # v = 2 and b^2 = 2: sqrt(b^2 + v / 4)
     True
     """
-    error, symmetry = one.error_rms_mev, one.symmetry_rms_mev
+    error, symmetry, answer = one.error_rms_mev, one.symmetry_rms_mev, number(answer)
     right = one.averaged(count)[1]
     bias = max(error**2 - symmetry**2 / 2, 0.0) ** 0.5
     if abs(answer - right) <= _SHARE * right:

@@ -332,6 +332,12 @@ class BlockMatrix:
     # ---- arithmetic -------------------------------------------------------------------------
 
     def __add__(self, other: BlockMatrix) -> BlockMatrix:
+        if not isinstance(other, BlockMatrix):
+            raise TypeError(
+                f"Only a BlockMatrix is added to a BlockMatrix, not a {type(other).__name__}: a "
+                "shift of all levels by c is H + c * S, with the overlap S; arrays go with "
+                "H.dense()."
+            )
         a, b = aligned(self, other)
         return replace(a, values=a.values + b.values)
 
