@@ -74,7 +74,8 @@ def test_processes_end_with_the_one_that_started_them(tiny_path, tmp_path):
 
 
 def test_more_devices_than_the_machine_has_are_refused_at_once(tiny_path, tmp_path):
-    said = refusal("train", tiny_path, "--out", tmp_path / "a", "--set", "devices=1000")
+    words = ("--set", "devices=1000", "--set", "batch_size=1000")
+    said = refusal("train", tiny_path, "--out", tmp_path / "a", *words)
     assert "devices=1000 needs 1000 GPUs or CPU cores, and this machine has" in said
     assert not list(tmp_path.iterdir())
 

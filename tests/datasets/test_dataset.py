@@ -54,6 +54,13 @@ def path(tmp_path, samples):
     return file
 
 
+def test_hamiltonians_come_in_the_order_of_their_numbers(tiny):
+    chosen = [7, 3, 4, 5, 0, 5]
+    for i, H in zip(chosen, tiny.hamiltonians(chosen), strict=True):
+        assert (H - tiny[i].H).max_abs() == 0
+    assert tiny.hamiltonians([]) == []
+
+
 def test_round_trip_of_several_compositions(path, samples):
     with Dataset(path) as ds:
         assert len(ds) == 5

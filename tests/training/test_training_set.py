@@ -9,7 +9,7 @@ import torch
 from tests.support.short_training import CONFIG, HOW, assert_same
 from workbench.models.blocks import guessed_graph
 from workbench.models.graph import matrix_edges
-from workbench.storage import mapped_tensor
+from workbench.storage import stored_tensor
 from workbench.training import training_set
 from workbench.training.loop import train
 from workbench.training.training_set import TrainingSet
@@ -55,6 +55,6 @@ def test_chunks_are_all_structures_in_order(read, monkeypatch, structures, pairs
 def test_a_training_set_stored_in_files_trains_to_the_same_bytes(
     uninterrupted, tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(mapped_tensor, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored_tensor, "IN_MEMORY", 0)
     *_, _ = train(CONFIG, tiny, HOW, tmp_path / "run")
     assert_same(uninterrupted[0] / "model.safetensors", tmp_path / "run" / "model.safetensors")

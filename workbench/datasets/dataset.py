@@ -231,16 +231,19 @@ class Dataset:
         return Pairs(edges, np.zeros((edges.shape[1], 3), dtype=np.int64))
 
     def hamiltonians(self, indices: Sequence[int] | NDArray[np.int64]) -> list[BlockMatrix]:
-        """H of several samples, eV, read from the file at once."""
+        """H of several samples, eV; those that follow each other in the file are read at once."""
         offset, chosen = self._arrays["hamiltonian/offset"], np.asarray(indices, dtype=np.int64)
-        if not len(chosen):
-            return []
-        low, high = int(offset[chosen.min()]), int(offset[chosen.max() + 1])
-        values = self._read("hamiltonian/values", low, high) * self.step
-        return [
-            self._matrix(i, values[offset[i] - low : offset[i + 1] - low], self.basis)
-            for i in chosen.tolist()
-        ]
+        matrices = []
+        for run in np.split(chosen, np.nonzero(np.diff(chosen) != 1)[0] + 1):
+            if not len(run):
+                continue
+            low, high = int(offset[run[0]]), int(offset[run[-1] + 1])
+            values = self._read("hamiltonian/values", low, high) * self.step
+            matrices += [
+                self._matrix(i, values[offset[i] - low : offset[i + 1] - low], self.basis)
+                for i in run.tolist()
+            ]
+        return matrices
 
     def verify(self) -> None:
         """Recompute the hash of the content.

@@ -16,7 +16,7 @@ from workbench.models.blocks import Blocks
 from workbench.models.graph import Graph, join
 from workbench.models.tensor_rotations import BlockRotation
 from workbench.models.tokens import ROWS, Tokens, select
-from workbench.storage.mapped_tensor import MappedTensor
+from workbench.storage.stored_tensor import StoredTensor
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Store:
         beyond_ev: (structures,) sum of the moduli of the stored blocks beyond the cutoff, eV: the
             error of a prediction that leaves them out.
 
+        guess: the guesses of all graphs, which are then not in the graphs.
+
     Attributes:
         graph: the joined graph.
         elements, beyond_ev: (structures,) float64.
@@ -63,8 +65,16 @@ class Store:
         node_start, pair_start: (structures,) indices of the first atom and of the first pair.
     """
 
-    def __init__(self, graphs: Sequence[Graph], elements: Tensor, beyond_ev: Tensor) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        elements: Tensor,
+        beyond_ev: Tensor,
+        guess: Blocks | None = None,
+    ) -> None:
         self.graph = join(graphs)
+        if guess is not None:
+            self.graph.node_guess, self.graph.pair_guess = guess.nodes, guess.pairs
         self.elements, self.beyond_ev = elements.double(), beyond_ev.double()
         self.node_count = torch.tensor([g.z.shape[0] for g in graphs])
         self.pair_count = torch.tensor([g.edge_index.shape[1] for g in graphs])
@@ -108,7 +118,7 @@ class TokenStore:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._rows: dict[tuple[str, str | None], MappedTensor] = {}
+        self._rows: dict[tuple[str, str | None], StoredTensor] = {}
 
     def add(self, tokens: Tokens) -> None:
         """Append the tokens of the next structures."""
@@ -121,10 +131,10 @@ class TokenStore:
                 if part is not None:
                     self._of(field, name).add(part)
 
-    def _of(self, field: str, part: str | None) -> MappedTensor:
+    def _of(self, field: str, part: str | None) -> StoredTensor:
         pairs, atoms = self.graph.edge_index.shape[1], self.graph.z.shape[0]
         rows = pairs if ROWS[field] == "pair" else atoms
-        return self._rows.setdefault((field, part), MappedTensor(rows))
+        return self._rows.setdefault((field, part), StoredTensor(rows))
 
     def tokens(self) -> Tokens:
         """The tokens of all structures, after the last ones were added."""

@@ -71,7 +71,7 @@ def untrained(
     residual = _statistics(
         model, train, lambda part: part.blocks(train.blocks) - _guessed(part, k=0)
     )
-    charges = charges.to(train.blocks.nodes)
+    charges = charges.to(train.store.elements)
     model.scaling = model.codec.scaler.fit_guess(residual, guesses, charges)
     return model
 

@@ -14,7 +14,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from workbench.datasets.dataset import Dataset
 from workbench.evaluation.ghost_levels import with_fitted_kappa
@@ -111,15 +113,8 @@ def _stages(
 ) -> Generator[StepRecord, None, None]:
     """The records of a run whose directory is locked; the arguments are those of `train`."""
     config, settings = run.config, run.train_config
-    splits = [dataset.split("train"), dataset.split("valid")]
-    if not all(len(s) for s in splits):
-        raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
+    splits = _splits(dataset, settings.devices)
     config.check(basis)  # before the dataset is read, which may take hours
-    if not settings.devices <= len(splits[0]):
-        raise TrainingError(
-            f"{settings.devices} devices are more than the {len(splits[0])} structures of the "
-            "training set: use fewer devices."
-        )
     device = run.fabric.device
     charges = source.scaling.charges if source else guess_charges(dataset, splits[0], config)
     training, valid = (
@@ -162,6 +157,19 @@ def _stages(
     run.finish(model, described(run.settings, dataset))
     if last is not None:
         yield replace(last, finished=True, model=model)
+
+
+def _splits(dataset: Dataset, devices: int) -> list[NDArray[np.int64]]:
+    """The sample numbers of the training and of the validation set."""
+    splits = [dataset.split("train"), dataset.split("valid")]
+    if not all(len(s) for s in splits):
+        raise TrainingError(f"{dataset.path} has an empty train or valid split: label more.")
+    if not devices <= len(splits[0]):
+        raise TrainingError(
+            f"{devices} devices are more than the {len(splits[0])} structures of the training set: "
+            "use fewer devices."
+        )
+    return splits
 
 
 def _source(

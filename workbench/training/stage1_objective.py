@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from workbench.models.blocks import Blocks
 from workbench.models.geometry import Geometry
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.mapped_tensor import MappedTensor
+from workbench.storage.stored_tensor import StoredTensor
 from workbench.training.batching import Selection
 from workbench.training.gauge import alternately
 from workbench.training.least_squares import NormalEquations, solve
@@ -59,13 +59,18 @@ class Stage1Objective:
 
         They do not change during training. Empty for a model without a guess.
         """
-        of_chunks = [self.model.geometry(part.graph).guess for part in self.train.chunks()]
-        guesses = zip(*(guess for guess in of_chunks if guess is not None), strict=True)
-        return tuple(torch.cat(chunks) for chunks in guesses)
+        stored = StoredTensor(), StoredTensor()
+        for part in self.train.chunks():
+            guess = self.model.geometry(part.graph).guess
+            if guess is None:
+                return ()
+            for of_all, inputs in zip(stored, guess, strict=True):
+                of_all.add(inputs)
+        return tuple(inputs.tensor for inputs in stored)
 
     def _target(self, split: TrainingSet) -> Blocks:
         """The labels' blocks less the model's start, eV, float64."""
-        nodes, pairs = (MappedTensor(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
+        nodes, pairs = (StoredTensor(len(b)) for b in (split.blocks.nodes, split.blocks.pairs))
         for part in split.chunks():
             start = self.model.codec.start(part.graph, self.model.geometry(part.graph))
             rest = part.blocks(split.blocks) - start

@@ -16,7 +16,7 @@ from workbench.models.scaling import ClassedBlocks
 from workbench.models.tensor_rotations import rotate_blocks
 from workbench.models.tokens import Tokens
 from workbench.models.twostage import TwoStageModel
-from workbench.storage.mapped_tensor import MappedTensor
+from workbench.storage.stored_tensor import StoredTensor
 from workbench.training.batching import Selection, TokenStore
 from workbench.training.gauge import alternately, without_shift
 from workbench.training.least_squares import NormalEquations, solve
@@ -182,7 +182,7 @@ def _add(
 def _residual(model: TwoStageModel, split: TrainingSet, target: Blocks) -> tuple[Tokens, Blocks]:
     """The tokens of a split and, in their type, the target less stage 1's prediction, eV."""
     token_store = TokenStore(split.store.graph)
-    nodes, pairs = (MappedTensor(len(b)) for b in (target.nodes, target.pairs))
+    nodes, pairs = (StoredTensor(len(b)) for b in (target.nodes, target.pairs))
     for part in split.chunks():
         geometry = model.geometry(part.graph)
         out = model.baseline(part.graph, geometry)

@@ -23,7 +23,7 @@ from workbench.hamiltonians.spin_parts import MAGNETIC_EV, odd_part
 from workbench.models.blocks import Blocks, guessed_graph, target_blocks
 from workbench.models.config import ModelConfig
 from workbench.models.graph import Graph
-from workbench.storage.mapped_tensor import MappedTensor
+from workbench.storage.stored_tensor import StoredTensor
 from workbench.training.batching import Selection, Store
 from workbench.training.config import TrainingError
 from workbench.training.element_counts import ElementCounts
@@ -46,7 +46,7 @@ MANY = 1000
 class TrainingSet:
     """The structures of a split and the blocks of their Hamiltonians, eV, float64.
 
-    Blocks that exceed the memory limit are in a file (`storage.mapped_tensor`) and are therefore
+    Blocks that exceed the memory limit are in a file (`storage.stored_tensor`) and are therefore
     used some structures at a time.
 
     Attributes:
@@ -92,45 +92,45 @@ class TrainingSet:
         # A thread's progress bar would appear below the notebook cell that runs at that moment.
         silent = config.guess == "none" or current_thread() is not main_thread() or not progress
         structures = [dataset.atoms(int(i)) for i in indices]
-        graphs = list(
-            tqdm(
-                _graphs(structures, config, basis, charges),
-                "guess",
-                len(indices),
-                disable=silent,
-                leave=False,
-                delay=5,
-            )
+        built = tqdm(
+            _graphs(structures, config, basis, charges),
+            "guess",
+            len(indices),
+            disable=silent,
+            leave=False,
+            delay=5,
         )
         irreps = BlockIrreps(basis, config.time_reversal)
         counts: list[ElementCounts] = []
-        nodes = MappedTensor(sum(g.z.shape[0] for g in graphs))
-        pairs = MappedTensor(sum(g.edge_index.shape[1] for g in graphs))
+        graphs: list[Graph] = []
+        read, guess = _Growing(), _Growing()
         # A few at a time: the matrices of all large crystals together exceed the memory.
         chunks = (indices[k : k + READ_AT_ONCE] for k in range(0, len(indices), READ_AT_ONCE))
         matrices = (h.in_basis(basis) for chunk in chunks for h in dataset.hamiltonians(chunk))
-        for H, graph in zip(matrices, graphs, strict=True):
+        for H, graph in zip(matrices, built, strict=True):
             if basis.spinor and config.time_reversal:
                 _check_time_reversal(dataset, H)
             counts.append(ElementCounts.of(H, graph))
-            blocks = target_blocks(H, graph, irreps)
-            nodes.add(blocks.nodes)
-            pairs.add(blocks.pairs)
-        labels = Blocks(nodes.tensor, pairs.tensor)
+            read.add(target_blocks(H, graph, irreps))
+            guess.add(Blocks(graph.node_guess, graph.pair_guess))
+            graphs.append(_without_guess(graph))
+        labels = read.blocks
         of_overlaps = None
         if overlaps:
             samples = zip(indices, graphs, strict=True)
-            read = ((dataset[int(i)].S.in_basis(basis), graph) for i, graph in samples)
-            of_overlaps = _joined((target_blocks(S, graph, irreps) for S, graph in read), labels)
+            of_overlaps = _Growing()
+            for i, graph in samples:
+                S = dataset[int(i)].S.in_basis(basis)
+                of_overlaps.add(target_blocks(S, graph, irreps))
         elements, beyond, stored, left_out = torch.tensor(
             [astuple(c) for c in counts], dtype=torch.float64
         ).T
         return cls(
-            Store(graphs, elements, beyond),
+            Store(graphs, elements, beyond, guess.blocks),
             labels,
             int(stored.sum()),
             int(left_out.sum()),
-            of_overlaps,
+            None if of_overlaps is None else of_overlaps.blocks,
         )
 
     def to(self, device: torch.device) -> TrainingSet:
@@ -184,13 +184,30 @@ def _graphs(
         return cast("Iterable[Graph]", Parallel(n_jobs=-1, return_as="generator")(jobs))
 
 
-def _joined(matrices: Iterable[Blocks], like: Blocks) -> Blocks:
-    """The blocks of all structures in one, as many as those of `like`."""
-    nodes, pairs = MappedTensor(len(like.nodes)), MappedTensor(len(like.pairs))
-    for blocks in matrices:
-        nodes.add(blocks.nodes)
-        pairs.add(blocks.pairs)
-    return Blocks(nodes.tensor, pairs.tensor)
+class _Growing:
+    """The blocks of all structures, appended structure by structure."""
+
+    def __init__(self) -> None:
+        self._nodes, self._pairs = StoredTensor(), StoredTensor()
+
+    def add(self, blocks: Blocks) -> None:
+        """Append the blocks of the next structure."""
+        self._nodes.add(blocks.nodes)
+        self._pairs.add(blocks.pairs)
+
+    @property
+    def blocks(self) -> Blocks:
+        """All blocks."""
+        return Blocks(self._nodes.tensor, self._pairs.tensor)
+
+
+def _without_guess(graph: Graph) -> Graph:
+    """The graph of a structure whose guess is stored elsewhere."""
+    graph.node_guess, graph.pair_guess = (
+        graph.node_guess.new_empty(0),
+        graph.pair_guess.new_empty(0),
+    )
+    return graph
 
 
 def _check_time_reversal(dataset: Dataset, H: BlockMatrix) -> None:
