@@ -122,3 +122,14 @@ def test_no_network_has_two_names():
     [bars, *_] = [c for c in cells("04", "code") if "wb.FeatureBars(" in c]
     assert bars.count("model") == 1
     assert "random_features" not in bars
+
+
+def test_a_tenth_of_a_bond_is_due_to_third_atoms():
+    from workbench.datasets.validation import across_the_pair
+
+    ethanol = wb.Dataset("ethanol")
+    number = int(ethanol.split("test")[0])
+    atoms, reference = ethanol.atoms(number), ethanol.reference(number)
+    assert says("03", "here a correction of about a tenth")
+    assert across_the_pair(reference.H, atoms) == pytest.approx(0.1, abs=0.03)
+    assert across_the_pair(reference.S, atoms) < 1e-3, "of two atoms only"
