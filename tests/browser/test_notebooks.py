@@ -11,6 +11,7 @@ import pytest
 from tests.support.accessibility import described, show_whole, violations
 from tests.support.jupyter import LabPage, settled
 from tests.support.lab_page import answer_quiz
+from workbench.course.verdict import HIDDEN
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +82,9 @@ def test_its_tasks_tell_the_solution_from_what_stands_there(ran: LabPage):
         lines = ran.page.evaluate(SOURCE, k).splitlines()
         solved = [unescape(solution[1]) if "# change me" in line else line for line in lines]
         settled(ran.page, RUN, [k, "\n".join(solved)])
-        assert "Right: " in ran.page.evaluate(SAID, k)
+        said = ran.page.evaluate(SAID, k)
+        assert "Right: " in said
+        assert HIDDEN not in said  # the page's numbers tell each known mistake from the solution
 
 
 def test_its_widgets_can_be_used_by_everybody(ran: LabPage):

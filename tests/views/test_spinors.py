@@ -30,6 +30,8 @@ def test_the_plot_shows_all_parts_and_they_add_up_to_the_matrix(H):
     assert [a.text for a in figure.layout.annotations] == [PARTS[p].title for p in list(PARTS)[:4]]
     assert figure.layout.coloraxis.cmax > 10 * figure.layout.coloraxis2.cmax
     assert figure.data[1].coloraxis == figure.data[3].coloraxis == "coloraxis2"
+    bars = (figure.layout.coloraxis.colorbar, figure.layout.coloraxis2.colorbar)
+    assert [bar.title.text for bar in bars] == ["scalar<br>eV", "spin-orbit<br>eV"]
 
 
 def test_magnetic_matrices_have_four_parts_more(magnetic):

@@ -52,7 +52,7 @@ def bloch_sum(answer: ArrayLike, block: tuple[int, int], k: ArrayLike, H: BlockM
         "that is only the block of the cell T = 0: the neighbours in other cells are missing.": (
             by_cell.get((0, 0, 0), np.zeros(submitted.shape))
         ),
-        "a factor of 2 pi is missing in the phase: k is given in fractions, not in 1/A.": sum(
+        "a factor of 2 pi is missing in the phase: k is given in fractions, not in 1/Å.": sum(
             np.exp(1j * (k @ T)) * value for T, value in by_cell.items()
         ),
     }

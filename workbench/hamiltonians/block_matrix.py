@@ -67,8 +67,7 @@ class BlockMatrix:
 
     def without_spin(self) -> BlockMatrix:
         """The inverse of ``with_spin``: the real part of the up-up quarter."""
-        m = self.basis.dim
-        values = np.ascontiguousarray(np.real(self.values[:, :m, :m]))
+        values = np.ascontiguousarray(np.real(self.values[:, : self.basis.dim, : self.basis.dim]))
         return replace(self, basis=replace(self.basis, spinor=False), values=values)
 
     # ---- hermitian halves -------------------------------------------------------------------
@@ -333,11 +332,7 @@ class BlockMatrix:
 
     def __add__(self, other: BlockMatrix) -> BlockMatrix:
         if not isinstance(other, BlockMatrix):
-            raise TypeError(
-                f"Only a BlockMatrix is added to a BlockMatrix, not a {type(other).__name__}: a "
-                "shift of all levels by c is H + c * S, with the overlap S; arrays go with "
-                "H.dense()."
-            )
+            raise TypeError("Add a BlockMatrix, e.g. H + c * S for levels that are shifted by c.")
         a, b = aligned(self, other)
         return replace(a, values=a.values + b.values)
 
@@ -361,8 +356,7 @@ class BlockMatrix:
             raise ValueError(f"The basis {basis.name} lacks elements of this matrix: merge both.")
         e, m = self.edges.shape[1], basis.dim * (2 if basis.spinor else 1)
         result = replace(self, basis=basis, values=np.zeros((e, m, m), self.values.dtype))
-        # Both masks contain the same matrix elements, but two frames may order an atom's shells
-        # differently: match the elements by their positions in the dense matrix.
+        # Two frames may order an atom's shells differently: match elements by dense positions.
         source = np.argsort(_element_keys(self), kind="stable")
         target = np.argsort(_element_keys(result), kind="stable")
         filled = np.empty(len(source), dtype=self.values.dtype)

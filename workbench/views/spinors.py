@@ -48,6 +48,7 @@ def all_parts(
         bar = colour_bar(family_limit, unit, scale) | {
             "y": 1 - (order + 0.5) * share,
             "len": 0.92 * share,
+            "title": {"text": f"{PARTS[name].family}<br>{unit}", "side": "top"},
         }
         figure.update_layout({f"{axis}_colorbar": bar})
     alt = [words_of(m, PARTS[name].title, m.at_gamma(), unit) for name, m in parts.items()]
