@@ -156,6 +156,11 @@ def test_differences_colours_and_the_chosen_block(water):
         assert page.page.locator("output[for=error-limit]").inner_text() == "± 0.0446 meV"
         page.page.locator("#matrices canvas").first.click(position={"x": 60, "y": 60})
         assert page.page.evaluate("workbenchPage.structure.get('pair')") == [0, 0]
+        title = page.page.locator("#block figcaption b")
+        assert title.inner_text() == "O1 | O1: reference"
+        page.page.locator("#block-of").select_option("stages 1+2 − reference")
+        assert title.inner_text() == "O1 | O1: stages 1+2 − reference"
+        assert page.page.evaluate("workbenchPage.block.model.get('unit')") == "meV"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
