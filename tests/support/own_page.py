@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,14 @@ SCREEN = {"viewport": {"width": 1280, "height": 900}}
 _TURN = """q => {
     workbenchPage.turnTo(q);
     const { predictions, levels, reference } = workbenchPage.snapshot;
-    return {
+    return JSON.stringify({
         predictions: predictions.map(({ name, H, error, gaugeFree, symmetry, inversion, shift }) =>
             ({ name, H: [...H], error, gaugeFree, symmetry, inversion, shift })),
         levels: [...levels].map(([name, energies]) => [name, [...energies]]),
         reference: reference && [...reference],
         cells: [...document.querySelectorAll('#errors td')].map((cell) => cell.textContent),
         quaternion: JSON.parse(document.querySelector('.wb-structure').dataset.quaternion),
-    };
+    });
 }"""
 
 
@@ -39,7 +40,7 @@ class OwnPage:
 
     def turn_to(self, quaternion: list[float]) -> dict[str, Any]:
         """Turn the molecule; the page's numbers there: matrices, errors and levels in eV."""
-        return self.page.evaluate(_TURN, quaternion)
+        return json.loads(self.page.evaluate(_TURN, quaternion))  # as text, which is faster
 
     def drag(self, dx: int, dy: int, steps: int = 20) -> None:
         """Drag the structure, from a spot without atoms, and wait until all is painted."""

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unpacked } from "../../../workbench/widgets/js/page/arrays.js";
+import { axisOf, blockOf } from "../../../workbench/widgets/js/page/block.js";
 import { Experiment } from "../../../workbench/widgets/js/page/experiment.js";
 import { LocalModel } from "../../../workbench/widgets/js/page/local_model.js";
 import { Stage2 } from "../../../workbench/widgets/js/page/stage2.js";
@@ -58,4 +59,12 @@ test("a local model tells its listeners once, and messages arrive", () => {
   model.off("change:a change:b", listener);
   model.set("b", 3);
   assert.deepEqual(heard, [2, "hello", "turn"]);
+});
+
+test("the block of two atoms has their orbitals", () => {
+  const axis = { atoms: ["O1", "H2"], borders: [0, 2, 3], orbitals: ["1s", "2s", "1s"] };
+  const matrix = Float64Array.from({ length: 9 }, (_, k) => k);
+  assert.deepEqual(blockOf(matrix, 3, axis, [0, 1]), [2, 5]);
+  assert.deepEqual(blockOf(matrix, 3, axis, [1, 0]), [6, 7]);
+  assert.deepEqual(axisOf(axis, 0), { atoms: ["O1"], borders: [0, 2], orbitals: ["1s", "2s"] });
 });

@@ -17,7 +17,10 @@ export class Controls {
     this.angles.forEach((slider) => slider.addEventListener("input", () => this.slid()));
     this.presets(document.getElementById("presets"));
     this.choices("against", (value) => page.compare(value));
-    this.choices("scale", (value) => page.matrices.set("scale", value));
+    this.choices("scale", (value) => {
+      page.matrices.set("scale", value);
+      page.block.show();
+    });
     this.limit("limit", page.matrices, "eV");
     this.limit("error-limit", page.differences, "meV");
   }
@@ -55,6 +58,7 @@ export class Controls {
     };
     slider.addEventListener("input", () => {
       model.set("limit", 10 ** slider.valueAsNumber);
+      this.page.block.show();
       say();
     });
     say();

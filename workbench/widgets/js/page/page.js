@@ -3,6 +3,7 @@
 import heat from "../heat.js";
 import { describe } from "../quaternion.js";
 import structure from "../structure.js";
+import { BlockPicture } from "./block.js";
 import { Controls } from "./controls.js";
 import { Experiment, REFERENCE } from "./experiment.js";
 import { LevelPicture } from "./levels.js";
@@ -19,12 +20,6 @@ const NARROW = "(max-width: 620px)"; // one heat map under the other
 
 const byId = (id) => document.getElementById(id);
 
-/** Float32 bytes of several matrices, as the heat maps read them. */
-function bytes(matrices, factor) {
-  const values = Float32Array.from(matrices.flatMap((matrix) => Array.from(matrix, (value) => factor * value)));
-  return new DataView(values.buffer);
-}
-
 class Page {
   constructor(data) {
     this.data = data;
@@ -36,6 +31,8 @@ class Page {
     this.levels = new LevelPicture(byId("levels"), data.occupied);
     this.matrices = this.heat("matrices", "eV", data.limits.matrix, "log", 3);
     this.differences = this.heat("differences", "meV", data.limits.error, "linear", 3);
+    const settings = { show_values: true, max_size: 0, hint: "Click a block of a matrix, or two atoms." };
+    this.block = new BlockPicture(this, this.heat("block", "eV", data.limits.matrix, "log", 2, settings), byId("block-of"));
     this.controls = new Controls(this);
     this.show([0, 0, 0, 1]);
     this.structure = this.picture();
@@ -44,11 +41,11 @@ class Page {
     window.matchMedia(NARROW).addEventListener("change", () => this.arrange());
   }
 
-  heat(id, unit, limit, scale, digits) {
+  heat(id, unit, limit, scale, digits, settings = {}) {
     const model = new LocalModel({
       unit, limit, scale, digits, sequence: 0, tick: 0, across: 0, panel_height: 0, max_size: 420, at_once: true,
       phases: false, show_values: false, titles: [], notes: [], pair: this.pair, shape: [0, 0, 0], values: null,
-      rows: this.data.axis, columns: this.data.axis, hint: "Point at a cell to read its value.",
+      rows: this.data.axis, columns: this.data.axis, hint: "Point at a cell to read its value.", ...settings,
     });
     heat.render({ model, el: byId(id) });
     model.on("change:pair", () => this.pick(model.get("pair")));
@@ -90,6 +87,7 @@ class Page {
     this.levels.show(this.snapshot);
     this.showMatrices(tick);
     this.showDifferences(tick);
+    this.block.show(tick);
     this.controls?.follow(quaternion);
   }
 
@@ -106,13 +104,19 @@ class Page {
     if (shown.length) this.paint(this.differences, shown, MEV, tick);
   }
 
+  /** Float32 bytes of several matrices, as the heat maps read them. */
+  bytes(matrices, factor) {
+    const values = Float32Array.from(matrices.flatMap((matrix) => Array.from(matrix, (value) => factor * value)));
+    return new DataView(values.buffer);
+  }
+
   paint(model, shown, factor, tick) {
     const titles = shown.map(([title]) => title);
     const same = String(titles) === String(model.get("titles"));
     model.update({
       titles: same ? model.get("titles") : titles,
       shape: this.shapeOf(shown.length),
-      values: bytes(shown.map(([, matrix]) => matrix), factor),
+      values: this.bytes(shown.map(([, matrix]) => matrix), factor),
       tick,
       sequence: model.get("sequence") + 1,
     });
@@ -122,6 +126,7 @@ class Page {
     if (String(pair) === String(this.pair)) return;
     this.pair = pair;
     for (const model of [this.structure, this.matrices, this.differences]) model.set("pair", pair);
+    this.block.show();
   }
 
   /** Heat maps side by side, or on a phone one below the other. */
@@ -132,7 +137,7 @@ class Page {
 
   /** Canvases read their colours when they draw. */
   recolour() {
-    for (const model of [this.matrices, this.differences]) model.fire("change:limit");
+    for (const model of [this.matrices, this.differences, this.block.model]) model.fire("change:limit");
     const paper = getComputedStyle(document.documentElement).getPropertyValue("--wb-paper").trim();
     byId("structure").querySelector(".wb-structure-scene").viewer?.setBackgroundColor(paper);
   }
