@@ -91,8 +91,8 @@ def _started(count: int, words: IO[str]) -> list[subprocess.Popen[Any]]:
         port = free.getsockname()[1]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count}
     shared |= {"LOCAL_WORLD_SIZE": count, "NODE_RANK": 0, LAUNCHER: os.getpid()}
-    # Until a process can act on an interrupt, the interrupt waits. In a session of its own it gets
-    # none from the terminal.
+    # An interrupt waits until a process can act on it. The terminal sends none, since the processes
+    # are detached from it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return [

@@ -55,7 +55,6 @@ class Store:
             its data store or a model predicts.
         beyond_ev: (structures,) sum of the moduli of the stored blocks beyond the cutoff, eV: the
             error of a prediction that leaves them out.
-
         guess: the guesses of all graphs, which are then not in the graphs.
 
     Attributes:
