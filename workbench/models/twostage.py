@@ -146,15 +146,16 @@ class TwoStageModel(TwoStageNetwork):
     ) -> tuple[Blocks, Blocks, Blocks]:
         """Baseline and refined blocks, eV, and stage 1's features, (N or P, K, C)."""
         graph, geometry, out = self._stage1(graphs)
-        start = self.codec.start(graph, geometry)
-        baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
+        baseline, corrected = self._bases(graph, geometry, out)
         tokens = self.tokens(out, graph, geometry)
-        refined = self._corrected(start, baseline) + averaged(self, tokens, graph, symmetrise)
+        refined = corrected + averaged(self, tokens, graph, symmetrise)
         return baseline, refined, Blocks(out.features.nodes, out.features.edges)
 
-    def _corrected(self, start: Blocks, baseline: Blocks) -> Blocks:
-        """The blocks to which stage 2's correction is added."""
-        return baseline if self.config.refiner_baseline else start
+    def _bases(self, graph: Graph, geometry: Geometry, out: Stage1Output) -> tuple[Blocks, Blocks]:
+        """Stage 1's Hamiltonian, and the blocks to which stage 2's correction is added, eV."""
+        start = self.codec.start(graph, geometry)
+        baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
+        return baseline, baseline if self.config.refiner_baseline else start
 
     @torch.inference_mode()
     def stage2_input(self, atoms: Atoms) -> Stage2Input:
@@ -172,9 +173,7 @@ class TwoStageModel(TwoStageNetwork):
         if self._is_large(single):
             raise ValueError(f"A structure of more than {LARGE} pairs has no tokens at one time.")
         graph, geometry, out = self._stage1([single])
-        start = self.codec.start(graph, geometry)
-        baseline = start + self.codec.stage1_blocks(out, graph.reverse, geometry)
-        base = self._matrix(single, self._corrected(start, baseline))
+        base = self._matrix(single, self._bases(graph, geometry, out)[1])
         return Stage2Input(self.tokens(out, graph, geometry), graph.reverse, base)
 
     def _predict_in_chunks(self, graph: Graph, symmetrise: int) -> Prediction:
@@ -199,9 +198,7 @@ class TwoStageModel(TwoStageNetwork):
         if self._is_large(graph):
             blocks = baseline_large(self, join([graph]).to(str(self.device)))
             return self._matrices(graph, blocks)[0]
-        joined, geometry, out = self._stage1([graph])
-        correction = self.codec.stage1_blocks(out, joined.reverse, geometry)
-        blocks = self.codec.start(joined, geometry) + correction
+        blocks, _ = self._bases(*self._stage1([graph]))
         return self._matrices(graph, blocks)[0]
 
     def forward(self, atoms: Atoms) -> BlockMatrix:
