@@ -71,9 +71,8 @@ class StoredTensor:
         Raises:
             ValueError: if rows are missing.
         """
-        if self.filled != (self.filled if self.rows is None else self.rows) or not (
-            self._parts or self._file is not None
-        ):
+        is_complete = self.rows is None or self.filled == self.rows
+        if not is_complete or (self._file is None and not self._parts):
             raise ValueError(
                 f"{self.filled} of {self.rows or 'all'} rows were added: add all of them, at least "
                 "one part."
