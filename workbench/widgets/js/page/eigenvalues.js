@@ -1,6 +1,8 @@
 // Eigenvalues of H c = eps S c for real symmetric H and positive definite S: Cholesky's S = L L^T, Householder's
 // reduction of L^-1 H L^-T to a tridiagonal matrix, then the QL method with implicit shifts.
 
+import { transpose } from "./dense.js";
+
 /** L of S = L L^T, lower triangle, n x n row by row. */
 export function cholesky(S, n) {
   const L = new Float64Array(n * n);
@@ -26,10 +28,6 @@ function solveLower(L, X, n) {
     for (let c = 0; c < n; c++) result[i * n + c] /= L[i * n + i];
   }
   return result;
-}
-
-function transposed(X, n) {
-  return Float64Array.from(X, (_, k) => X[(k % n) * n + Math.floor(k / n)]);
 }
 
 /** Diagonal and subdiagonal of a tridiagonal matrix with the eigenvalues of A, which is overwritten. */
@@ -112,11 +110,11 @@ function chase(d, e, l, m) {
 /**
  * Eigenvalues, ascending.
  * @param {Float64Array} H n x n @param {Float64Array} S n x n @param {number} n
+ * @param {Float64Array} L of `cholesky`, which several H with one S share
  */
-export function levels(H, S, n) {
-  const L = cholesky(S, n);
+export function levels(H, S, n, L = cholesky(S, n)) {
   const half = solveLower(L, H, n); // L^-1 H
-  const A = solveLower(L, transposed(half, n), n);
+  const A = solveLower(L, transpose(half, n), n);
   const [diagonal, beside] = tridiagonal(A, n);
   implicitQL(diagonal, beside, n);
   return diagonal.sort();

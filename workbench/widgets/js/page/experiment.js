@@ -2,7 +2,7 @@
 
 import { exact } from "./arrays.js";
 import { energyShift, errors, rotate, shellsOf, sum } from "./dense.js";
-import { levels } from "./eigenvalues.js";
+import { cholesky, levels } from "./eigenvalues.js";
 import { Stage2 } from "./stage2.js";
 import { wigner } from "./wigner.js";
 
@@ -73,7 +73,8 @@ export class Experiment {
       return result;
     });
     const matrices = [...(reference ? [[REFERENCE, reference]] : []), ...predictions.map(({ name, H }) => [name, H])];
-    const energies = new Map(S ? matrices.map(([name, H]) => [name, levels(H, S, this.n)]) : []);
+    const L = S && cholesky(S, this.n);
+    const energies = new Map(S ? matrices.map(([name, H]) => [name, levels(H, S, this.n, L)]) : []);
     return { R, reference, predictions, levels: energies, drift: this.drift(energies) };
   }
 
