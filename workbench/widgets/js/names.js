@@ -1,5 +1,5 @@
 // Accessible names that ipywidgets does not provide: for sliders and their numbers, for groups of buttons
-// and of radio buttons, and the state of buttons that can be selected.
+// and of radio buttons, for lists and fields without a label, and the state of buttons that can be selected.
 
 const LABS = ".wb-lab";
 const CHOICES = [
@@ -33,8 +33,15 @@ function nameSlider(slider) {
   set(number, "aria-label", `${name}, number`);
 }
 
+/** A tooltip alone is no name that everybody gets. */
+function nameField(field) {
+  const labelled = [...(field.labels ?? [])].some((label) => label.textContent.trim());
+  if (!labelled && field.title !== "null") set(field, "aria-label", field.title);
+}
+
 function nameAll(lab) {
   lab.querySelectorAll(".widget-slider:has(.noUi-handle)").forEach(nameSlider);
+  lab.querySelectorAll(":is(select, input, textarea)[title]:not([title=''])").forEach(nameField);
   for (const [kind, role] of CHOICES) {
     for (const choice of lab.querySelectorAll(kind)) {
       set(choice, "role", role);
